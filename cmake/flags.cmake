@@ -1,0 +1,50 @@
+# How everything of ours is compiled: warnings, hardening, sanitizers.
+option(CURFEW_WERROR "Treat warnings as errors" OFF)
+set(CURFEW_SANITIZE "" CACHE STRING "Comma-separated sanitizers, e.g. address,undefined")
+option(CURFEW_COVERAGE "Instrument for coverage" OFF)
+option(CURFEW_FUZZ "Build the libFuzzer targets" OFF)
+
+add_library(curfew_flags INTERFACE)
+target_compile_options(curfew_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Wextra-semi -Wnull-dereference
+  -Wdouble-promotion -Wundef -Wvla -fno-omit-frame-pointer -fstack-protector-strong
+  -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(curfew_flags INTERFACE -Wswitch-enum -Wsuggest-override)
+endif()
+if(CURFEW_WERROR)
+  target_compile_options(curfew_flags INTERFACE -Werror)
+endif()
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")
+  target_compile_options(curfew_flags INTERFACE -fcf-protection -fstack-clash-protection)
+endif()
+if(CURFEW_SANITIZE)
+  target_compile_options(curfew_flags INTERFACE -fsanitize=${CURFEW_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(curfew_flags INTERFACE -fsanitize=${CURFEW_SANITIZE})
+  target_compile_definitions(curfew_flags INTERFACE BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_options(curfew_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+if(CURFEW_COVERAGE)
+  target_compile_options(curfew_flags INTERFACE --coverage)
+  target_link_options(curfew_flags INTERFACE --coverage)
+endif()
+target_compile_definitions(curfew_flags INTERFACE
+  _GLIBCXX_ASSERTIONS
+  JSON_USE_IMPLICIT_CONVERSIONS=0
+  SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+target_link_options(curfew_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(LLD_PROGRAM NAMES ld.lld-19 ld.lld)
+if(LLD_PROGRAM AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  add_link_options(--ld-path=${LLD_PROGRAM})
+endif()
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES CXX)

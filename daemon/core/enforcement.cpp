@@ -1,0 +1,598 @@
+#include "curfew/core/enforcement.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace curfew {
+
+using State = EnforcementState;
+
+namespace {
+
+constexpr std::array state_words{
+    std::pair{State::watching, "watching"},       std::pair{State::warned, "warned"},
+    std::pair{State::due, "due"},                 std::pair{State::packing, "packing"},
+    std::pair{State::packed, "packed"},           std::pair{State::stopping, "stopping"},
+    std::pair{State::confirming, "confirming"},   std::pair{State::stopped, "stopped"},
+    std::pair{State::pack_failed, "pack_failed"}, std::pair{State::held, "held"},
+    std::pair{State::stop_failed, "stop_failed"}, std::pair{State::over, "over"},
+};
+
+constexpr int off_sightings_needed = 2;
+
+Duration doubled(Duration first, int times, Duration most) {
+    Duration d = first;
+    for (int i = 0; i < times && d < most; ++i) {
+        d *= 2;
+    }
+    return std::min(d, most);
+}
+
+/// One step of one enforcement: handlers by state, each saying what is next.
+class Machine {
+public:
+    Machine(const Enforcement& current, Instant now, const EnforcementPolicy& policy)
+        : now_(now), policy_(policy) {
+        t_.next = current;
+    }
+
+    Transition take() { return std::move(t_); }
+
+    void on(const event::Assessed& e) {
+        const Assessment& a = e.assessment;
+        switch (t_.next.state) {
+            case State::watching: return assess_watching(a);
+            case State::warned: return assess_warned(a);
+            case State::due:
+            case State::packing:
+            case State::packed:
+            case State::pack_failed:
+            case State::held: return assess_before_stop(a);
+            case State::stop_failed: return assess_stop_failed(a);
+            case State::stopping:
+            case State::confirming:
+            case State::stopped:
+            case State::over: return;  // Seen speaks here
+        }
+    }
+
+    void on(const event::WarningDelivered&) {
+        if (t_.next.state != State::over && !t_.next.notice_at) {
+            t_.next.notice_at = now_;
+            t_.changed = true;
+        }
+    }
+
+    void on(const event::Looked& e) {
+        if (t_.next.state == State::due) {
+            look_before_pack(e.look);
+        } else if (t_.next.state == State::packed) {
+            fence(e.look);
+        }
+    }
+
+    void on(const event::PackDone& e) {
+        if (t_.next.state != State::packing) {
+            return;
+        }
+        t_.next.receipt = e.receipt;
+        go(State::packed, "copy verified (" + e.receipt.value + ")", {Effect::fence});
+    }
+
+    void on(const event::PackFailed& e) {
+        if (t_.next.state != State::packing) {
+            return;
+        }
+        if (e.error.code == Errc::changing && t_.next.cause.kind == CauseKind::idle) {
+            return cancel("files are still changing, so it is in use: " + e.error.text);
+        }
+        if (policy_.override_when_pack_failed && t_.next.pack_attempts >= policy_.pack_attempts_max) {
+            t_.next.override_ = Override{.by = "rule " + t_.next.cause.name,
+                                         .reason = "pack failed: " + to_string(e.error)};
+            return go(State::packed, "pack failed for good; the rule says to stop without it",
+                      {Effect::alert_pack_failed, Effect::fence});
+        }
+        const bool for_good = (e.error.retry.kind == Retry::Kind::never && e.error.code != Errc::changing) ||
+                              t_.next.pack_attempts >= policy_.pack_attempts_max;
+        if (for_good && !policy_.override_when_pack_failed) {
+            return go(State::held, "pack failed: " + to_string(e.error), {Effect::alert_pack_failed});
+        }
+        wake_after(std::max(e.error.retry.delay, doubled(policy_.pack_retry_first, t_.next.pack_attempts - 1,
+                                                         policy_.pack_retry_max)));
+        go(State::pack_failed, "pack failed, will be tried again: " + to_string(e.error),
+           t_.next.pack_attempts == 1 ? std::vector<Effect>{}
+                                      : std::vector<Effect>{Effect::alert_pack_failed});
+    }
+
+    void on(const event::StopAnswered& e) {
+        if (t_.next.state != State::stopping) {
+            return;
+        }
+        switch (e.answer) {
+            case event::Answer::accepted: return confirm("stop accepted" + detail(e.text));
+            case event::Answer::already_off: return confirm("provider says it is already off" + detail(e.text));
+            case event::Answer::ambiguous:
+                return confirm("no clear answer to the stop" + detail(e.text) + "; looking it up");
+            case event::Answer::refused:
+                return stop_failed("stop refused" + detail(e.text), {Effect::alert_stop_failed});
+            case event::Answer::unauthorized:
+                return stop_failed("the provider does not accept the key" + detail(e.text),
+                                   {Effect::alert_unauthorized});
+        }
+    }
+
+    void on(const event::Seen& e) {
+        switch (t_.next.state) {
+            case State::confirming: return seen_confirming(e.sighting);
+            case State::stop_failed: return seen_stop_failed(e.sighting);
+            case State::stopped: return seen_stopped(e.sighting);
+            case State::watching:
+            case State::warned:
+            case State::due:
+            case State::packing:
+            case State::packed:
+            case State::stopping:
+            case State::pack_failed:
+            case State::held:
+            case State::over: return;
+        }
+    }
+
+    void on(const event::Woken&) {
+        if (!t_.next.next_at || now_ < *t_.next.next_at) {
+            return;
+        }
+        switch (t_.next.state) {
+            case State::pack_failed: return begin_due("trying to pack again");
+            case State::confirming:
+                wake_after(policy_.confirm_every);
+                return add({Effect::look_up});
+            case State::stop_failed:
+                // The run is looked up first; only if it is on is anything sent again.
+                wake_after(policy_.confirm_every);
+                return add({Effect::look_up});
+            case State::stopped:
+                wake_after(policy_.confirm_every);
+                return add({Effect::look_up});
+            case State::due:
+                wake_after(policy_.confirm_every);
+                return add({Effect::look_fresh});
+            case State::packed:
+                wake_after(policy_.confirm_every);
+                return add({Effect::fence});
+            case State::watching:
+            case State::warned:
+            case State::packing:
+            case State::stopping:
+            case State::held:
+            case State::over: return;
+        }
+    }
+
+    void on(const event::Overridden& e) {
+        const State s = t_.next.state;
+        if (s == State::pack_failed || s == State::held || s == State::packing) {
+            t_.next.override_ = e.override_;
+            std::vector<Effect> effects;
+            if (s == State::packing) {
+                effects.push_back(Effect::cancel_pack);
+            }
+            effects.push_back(Effect::fence);
+            go(State::packed, "stop without a pack, by " + e.override_.by, std::move(effects));
+        }
+    }
+
+    void on(const event::Cancelled& e) {
+        if (t_.next.live() && !sent()) {
+            cancel(e.reason);
+        }
+    }
+
+    void recover(bool same_boot) {
+        if (!same_boot) {
+            t_.next.warned_at = t_.next.warned_at ? std::optional{now_} : std::nullopt;
+            t_.next.notice_at = t_.next.notice_at ? std::optional{now_} : std::nullopt;
+            t_.next.stop_called_at = t_.next.stop_called_at ? std::optional{now_} : std::nullopt;
+            t_.next.next_at = t_.next.next_at ? std::optional{now_} : std::nullopt;
+            t_.changed = true;
+        }
+        switch (t_.next.state) {
+            case State::due: return add({Effect::look_fresh});
+            case State::packing:
+                // Signals may have changed while nobody looked: entering packing means looking first.
+                return begin_due("daemon restarted in mid-pack");
+            case State::packed: return add({Effect::fence});
+            case State::stopping:
+                return confirm("daemon restarted around the stop call; looking it up");
+            case State::confirming:
+            case State::stop_failed: return add({Effect::look_up});
+            case State::watching:
+            case State::warned:
+            case State::stopped:
+            case State::pack_failed:
+            case State::held:
+            case State::over: return;
+        }
+    }
+
+private:
+    static std::string detail(const std::string& text) { return text.empty() ? text : " (" + text + ")"; }
+
+    bool sent() const {
+        const State s = t_.next.state;
+        return s == State::stopping || s == State::confirming || s == State::stopped;
+    }
+
+    void add(std::vector<Effect> effects) {
+        t_.effects.insert(t_.effects.end(), effects.begin(), effects.end());
+        t_.changed = true;
+    }
+
+    void go(State state, std::string reason, std::vector<Effect> effects) {
+        t_.next.state = state;
+        t_.next.reason = std::move(reason);
+        add(std::move(effects));
+    }
+
+    void wake_after(Duration d) { t_.next.next_at = now_ + d; }
+
+    void finish(std::string outcome, std::string reason, std::vector<Effect> effects) {
+        t_.next.outcome = std::move(outcome);
+        t_.next.next_at.reset();
+        go(State::over, std::move(reason), std::move(effects));
+    }
+
+    void cancel(const std::string& reason) {
+        std::vector<Effect> effects;
+        if (t_.next.state == State::packing) {
+            effects.push_back(Effect::cancel_pack);
+        }
+        if (t_.next.warned_at) {
+            effects.push_back(Effect::tell_cancelled);
+        }
+        finish("cancelled", reason, std::move(effects));
+    }
+
+    void begin_due(std::string reason) {
+        wake_after(policy_.confirm_every);
+        go(State::due, std::move(reason), {Effect::look_fresh});
+    }
+
+    // ---- before anything was sent ------------------------------------------------------------
+
+    /// Why this enforcement may not go on, or nullopt. A manual stop and a hard budget do not look at
+    /// activity, and a keep does not hold them.
+    std::optional<std::string> objection(const Assessment& a) const {
+        if (a.gone || !a.on) {
+            return "it is off already";
+        }
+        if (!a.newest) {
+            return "a newer run was started";
+        }
+        if (!a.cause) {
+            return a.why.empty() ? std::string{"nothing asks for a stop any more"} : a.why;
+        }
+        if (a.held_by) {
+            return *a.held_by;
+        }
+        if (t_.next.cause.kind == CauseKind::idle && a.cause->kind == CauseKind::idle &&
+            a.verdict == Verdict::active) {
+            return a.why;
+        }
+        return std::nullopt;
+    }
+
+    void assess_watching(const Assessment& a) {
+        if (!a.cause || objection(a) || (a.warn_step == 0 && !a.time_is_up)) {
+            return;
+        }
+        t_.next.cause = *a.cause;
+        if (!a.needs_notice && a.time_is_up) {
+            return begin_if_allowed(a);
+        }
+        t_.next.warned_step = std::max(1, a.warn_step);
+        t_.next.warned_at = now_;
+        go(State::warned, a.why, {Effect::warn});
+    }
+
+    void assess_warned(const Assessment& a) {
+        if (const auto why = objection(a)) {
+            return cancel(*why);
+        }
+        if (stronger(*a.cause, t_.next.cause)) {
+            t_.next.cause = *a.cause;
+            t_.changed = true;
+        }
+        if (a.warn_step > t_.next.warned_step) {
+            t_.next.warned_step = a.warn_step;
+            return go(State::warned, a.why, {Effect::warn});
+        }
+        if (!a.time_is_up || a.verdict == Verdict::unknown) {
+            // Unknown freezes an idle stop; for a budget the notice below still counts.
+            if (!a.time_is_up || t_.next.cause.kind == CauseKind::idle) {
+                return;
+            }
+        }
+        if (notice_given(a)) {
+            begin_if_allowed(a);
+        }
+    }
+
+    /// At least one warning delivered `min_notice` ago; if every channel fails, an hour more.
+    bool notice_given(const Assessment& a) {
+        if (!a.needs_notice || a.mode == Mode::observe) {
+            return true;  // nobody is told in observe mode; nothing will happen either
+        }
+        if (t_.next.notice_at) {
+            return now_ - *t_.next.notice_at >= a.min_notice;
+        }
+        CURFEW_ASSERT(t_.next.warned_at, "a warned enforcement knows when it was warned");
+        const Duration waited = now_ - *t_.next.warned_at;
+        if (waited >= a.min_notice && !t_.next.next_at) {
+            t_.next.next_at = *t_.next.warned_at + a.min_notice + policy_.undelivered_extra;
+            add({Effect::alert_undelivered});
+        }
+        return waited >= a.min_notice + policy_.undelivered_extra;
+    }
+
+    void begin_if_allowed(const Assessment& a) {
+        if (a.mode != Mode::enforce || a.breaker_open || !a.state_known) {
+            const std::string why = a.breaker_open ? "breaker open"
+                                    : !a.state_known
+                                        ? "the provider's word for its state is unknown to Curfew"
+                                        : "mode " + std::string{to_string(a.mode)};
+            const std::string reason = "would stop now (" + why + "): " + a.why;
+            if (t_.next.state == State::warned && t_.next.reason == reason) {
+                return;
+            }
+            const bool told_already = t_.next.reason.starts_with("would stop now");
+            if (t_.next.state == State::watching) {
+                t_.next.warned_at = now_;
+            }
+            return go(State::warned, reason,
+                      told_already ? std::vector<Effect>{} : std::vector{Effect::record_would_stop});
+        }
+        begin_due(a.why);
+    }
+
+    void assess_before_stop(const Assessment& a) {
+        if (const auto why = objection(a)) {
+            return cancel(*why);
+        }
+        if (t_.next.cause.kind != CauseKind::manual) {
+            if (a.mode != Mode::enforce) {
+                return cancel("mode is now " + std::string{to_string(a.mode)});
+            }
+            if (a.breaker_open) {
+                return cancel("breaker open");
+            }
+        }
+    }
+
+    std::optional<std::string> objection(const FreshLook& look) const {
+        if (look.gone) {
+            return "it is off already";
+        }
+        if (!look.newest) {
+            return "a newer run was started";
+        }
+        if (look.held_by) {
+            return *look.held_by;
+        }
+        if (t_.next.cause.kind != CauseKind::manual) {
+            if (look.mode != Mode::enforce) {
+                return "mode is now " + std::string{to_string(look.mode)};
+            }
+            if (look.breaker_open) {
+                return std::string{"breaker open"};
+            }
+        }
+        if (t_.next.cause.kind == CauseKind::idle && look.verdict != Verdict::quiet) {
+            return "last look: " + look.why;
+        }
+        return std::nullopt;
+    }
+
+    void look_before_pack(const FreshLook& look) {
+        if (const auto why = objection(look)) {
+            return cancel(*why);
+        }
+        if (!look.same_run_on) {
+            return wake_after(policy_.confirm_every);  // the provider did not answer; look again
+        }
+        if (t_.next.override_) {
+            return go(State::packed, "no pack wanted, by " + t_.next.override_->by, {Effect::fence});
+        }
+        ++t_.next.pack_attempts;
+        t_.next.next_at.reset();
+        go(State::packing, look.why, {Effect::pack});
+    }
+
+    void fence(const FreshLook& look) {
+        if (const auto why = objection(look)) {
+            return cancel(*why);
+        }
+        if (!look.same_run_on) {
+            return wake_after(policy_.confirm_every);
+        }
+        if (!look.files_unchanged && !t_.next.override_) {
+            if (t_.next.cause.kind == CauseKind::idle) {
+                return cancel("files changed after they were packed");
+            }
+            t_.next.receipt.reset();
+            ++t_.next.pack_attempts;
+            return go(State::packing, "files changed after they were packed; packing again", {Effect::pack});
+        }
+        CURFEW_ASSERT(t_.next.receipt || t_.next.override_, "I1");
+        CURFEW_ASSERT(t_.next.cause.kind != CauseKind::idle || look.verdict == Verdict::quiet, "I2");
+        CURFEW_ASSERT(!look.held_by, "I3");
+        CURFEW_ASSERT(t_.next.cause.kind == CauseKind::manual ||
+                          (look.mode == Mode::enforce && !look.breaker_open), "I3");
+        CURFEW_ASSERT(look.newest && look.same_run_on, "I4");
+        // The first call goes to the provider; after a failure the methods take turns.
+        t_.next.method = t_.next.stop_attempts % 2 == 0 ? StopMethod::provider : StopMethod::guest;
+        ++t_.next.stop_attempts;
+        t_.next.stop_called_at = now_;
+        t_.next.off_sightings = 0;
+        t_.next.next_at.reset();
+        go(State::stopping, "everything looked at once more; stopping by the " +
+                                std::string{to_string(t_.next.method)}, {Effect::call_stop});
+    }
+
+    // ---- after the call ----------------------------------------------------------------------
+
+    void confirm(std::string reason) {
+        t_.next.off_sightings = 0;
+        wake_after(policy_.confirm_every);
+        go(State::confirming, std::move(reason), {Effect::look_up});
+    }
+
+    void stop_failed(std::string reason, std::vector<Effect> effects) {
+        wake_after(doubled(policy_.stop_retry_first, t_.next.stop_attempts - 1, policy_.stop_retry_max));
+        go(State::stop_failed, std::move(reason), std::move(effects));
+    }
+
+    void seen_confirming(event::Sighting sighting) {
+        if (sighting == event::Sighting::off) {
+            ++t_.next.off_sightings;
+            t_.changed = true;
+            if (t_.next.off_sightings >= off_sightings_needed) {
+                t_.next.relooks = 0;
+                wake_after(policy_.first_relook);
+                go(State::stopped, "confirmed off, seen twice", {Effect::tell_stopped});
+            }
+            return;
+        }
+        if (sighting == event::Sighting::on && t_.next.off_sightings != 0) {
+            t_.next.off_sightings = 0;
+            t_.changed = true;
+        }
+        CURFEW_ASSERT(t_.next.stop_called_at, "I5");
+        if (now_ - *t_.next.stop_called_at >= policy_.confirm_limit) {
+            stop_failed(sighting == event::Sighting::on ? "still on after " + to_string(policy_.confirm_limit)
+                                                        : std::string{"cannot see whether it is off"},
+                        {Effect::alert_stop_failed});
+        }
+    }
+
+    void seen_stop_failed(event::Sighting sighting) {
+        if (sighting == event::Sighting::off) {
+            return confirm("seems to be off after all");
+        }
+        const Duration pause = doubled(policy_.stop_retry_first, t_.next.stop_attempts - 1, policy_.stop_retry_max);
+        const bool rested = !t_.next.stop_called_at || now_ - *t_.next.stop_called_at >= pause;
+        if (sighting == event::Sighting::on && rested) {
+            // Signals and files are read again before anything is sent again.
+            wake_after(policy_.confirm_every);
+            go(State::packed, "still on; looking at everything again before the next try", {Effect::fence});
+        }
+    }
+
+    void assess_stop_failed(const Assessment& a) {
+        if (!a.newest && a.gone) {
+            finish("restarted", "it ended, and a newer run was started", {});
+        }
+    }
+
+    void seen_stopped(event::Sighting sighting) {
+        if (sighting == event::Sighting::on) {
+            return stop_failed("it is billing again under the same run", {Effect::alert_stop_failed});
+        }
+        if (sighting == event::Sighting::unclear) {
+            return;
+        }
+        ++t_.next.relooks;
+        t_.changed = true;
+        if (t_.next.relooks >= 2) {
+            return finish("stopped", "still off an hour later", {});
+        }
+        wake_after(policy_.second_relook - policy_.first_relook);
+    }
+
+    Instant now_;
+    const EnforcementPolicy& policy_;
+    Transition t_;
+};
+
+}  // namespace
+
+std::string_view to_string(EnforcementState state) {
+    for (const auto& [s, word] : state_words) {
+        if (s == state) {
+            return word;
+        }
+    }
+    return "over";
+}
+
+std::optional<EnforcementState> enforcement_state_from(std::string_view word) {
+    for (const auto& [state, w] : state_words) {
+        if (word == w) {
+            return state;
+        }
+    }
+    return std::nullopt;
+}
+
+std::string_view to_string(CauseKind kind) {
+    switch (kind) {
+        case CauseKind::idle: return "idle";
+        case CauseKind::budget: return "budget";
+        case CauseKind::manual: break;
+    }
+    return "manual";
+}
+
+bool stronger(const Cause& a, const Cause& b) {
+    return a.kind > b.kind;
+}
+
+std::string_view to_string(StopMethod method) {
+    return method == StopMethod::provider ? "provider" : "guest";
+}
+
+std::string_view to_string(Effect effect) {
+    switch (effect) {
+        case Effect::warn: return "warn";
+        case Effect::tell_cancelled: return "tell_cancelled";
+        case Effect::look_fresh: return "look_fresh";
+        case Effect::pack: return "pack";
+        case Effect::cancel_pack: return "cancel_pack";
+        case Effect::fence: return "fence";
+        case Effect::call_stop: return "call_stop";
+        case Effect::look_up: return "look_up";
+        case Effect::tell_stopped: return "tell_stopped";
+        case Effect::alert_pack_failed: return "alert_pack_failed";
+        case Effect::alert_stop_failed: return "alert_stop_failed";
+        case Effect::alert_unauthorized: return "alert_unauthorized";
+        case Effect::alert_undelivered: return "alert_undelivered";
+        case Effect::record_would_stop: break;
+    }
+    return "record_would_stop";
+}
+
+Transition step(const Enforcement& current, const EnforcementEvent& event, Instant now,
+                const EnforcementPolicy& policy) {
+    Machine machine(current, now, policy);
+    if (current.state != State::over) {
+        std::visit([&](const auto& e) { machine.on(e); }, event);
+    }
+    Transition t = machine.take();
+    CURFEW_ASSERT(t.next.run == current.run && t.next.resource == current.resource, "I4");
+    CURFEW_ASSERT(std::ranges::count(t.effects, Effect::call_stop) == 0 ||
+                      ((t.next.receipt || t.next.override_) && t.next.state == State::stopping), "I1");
+    return t;
+}
+
+Transition recover(const Enforcement& stored, Instant now, bool same_boot, const EnforcementPolicy& policy) {
+    Machine machine(stored, now, policy);
+    machine.recover(same_boot);
+    return machine.take();
+}
+
+bool breaker_trips(int stopped_by_rule_last_hour, int running) {
+    return stopped_by_rule_last_hour > std::max(2, running / 4);
+}
+
+}  // namespace curfew

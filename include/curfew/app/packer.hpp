@@ -1,0 +1,44 @@
+// Packs one run: list → copy → verify → publish to every required vault → fence. Decides nothing
+// about stopping; says exactly what it could prove and what it could not.
+#pragma once
+
+#include "curfew/ports/entropy.hpp"
+#include "curfew/ports/guest.hpp"
+#include "curfew/ports/scheduler.hpp"
+#include "curfew/ports/vault.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace curfew {
+
+struct PackOrder {
+    ReceiptId receipt;          // chosen by the caller, durable before anything is read
+    EnforcementId enforcement;  // empty for `curfew pack`
+    AccountName account;
+    Resource resource;
+    PackPolicy policy;
+    std::optional<Receipt> previous;  // newest verified one of the resource, for the shrink check
+};
+
+class Packer {
+public:
+    Packer(Scheduler& scheduler, std::vector<std::shared_ptr<Vault>> vaults);
+
+    /// A verified receipt, or why not:
+    ///   changing   a file or the tree did not hold still (5 rounds): it is in use
+    ///   conflict   something listed could not be copied and the policy says no to partial packs, or
+    ///              the source shrank by more than half: a person is needed
+    ///   disk_full, disk, unavailable, timeout, …: may be retried as the error says
+    Task<Result<Receipt>> pack(std::shared_ptr<Guest> guest, PackOrder order, Deadline deadline);
+
+    /// The fence: is the tree still what the receipt holds? false = something moved.
+    Task<Result<bool>> unchanged(std::shared_ptr<Guest> guest, Receipt receipt, PackPolicy policy,
+                                 Deadline deadline);
+
+private:
+    Scheduler& scheduler_;
+    std::vector<std::shared_ptr<Vault>> vaults_;
+};
+
+}  // namespace curfew

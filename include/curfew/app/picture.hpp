@@ -1,0 +1,85 @@
+// What the daemon knows right now, in memory, on the loop. Written by the watcher, the enforcer and
+// the bookkeeper; read by the reporter. Rebuilt from the store at start (then everything is stale
+// until the first poll).
+#pragma once
+
+#include "curfew/core/activity.hpp"
+#include "curfew/core/budget.hpp"
+#include "curfew/core/config.hpp"
+#include "curfew/core/enforcement.hpp"
+#include "curfew/core/hold.hpp"
+#include "curfew/core/ledger.hpp"
+#include "curfew/core/price_book.hpp"
+#include "curfew/core/resource.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+/// Something that cannot be seen or done, since when, in words.
+struct Degraded {
+    std::string what;  // "account me", "run n8k…", "channel mail"
+    std::string why;
+    WallTime since;
+};
+
+/// One run that bills, or the last run of a resource that is off.
+struct LiveRun {
+    Run run;
+    std::vector<Observation> observations;  // newest of each source
+    Judgement judgement;
+    QuietClock clock;
+    std::optional<Meter> meter;             // while it bills
+    std::optional<Instant> observed_at;     // the guest was asked
+    std::optional<Instant> unseen_since;    // verdict unknown without a break since
+    int absent_in_complete_lists = 0;
+};
+
+struct LiveResource {
+    Resource resource;  // `run` of it is stale beside `current.run`
+    LiveRun current;
+    std::vector<LiveRun> older;  // older runs that still bill
+    const Price* price = nullptr;  // nullptr = unpriced
+    std::string rule;              // name of the rule that matches; empty = none
+    Mode mode = Mode::observe;     // after weakest(global, account, rule)
+    Duration idle_limit{0};
+    std::optional<WallTime> stops_at;  // expected, when nothing changes
+    std::string why;                   // "quiet 41m of 60m, rule night"
+    std::optional<Enforcement> enforcement;  // live
+    std::vector<Hold> holds;                 // in force
+    WallTime seen_at;                        // in a listing
+    bool protected_ = false;
+};
+
+struct LiveAccount {
+    AccountName name;
+    std::optional<WallTime> last_success;
+    std::optional<Instant> last_attempt_mono;
+    std::optional<Instant> last_success_mono;
+    std::string error;           // of the last attempt; empty when it went well
+    bool key_rejected = false;
+    bool complete = false;
+    int failures_in_a_row = 0;
+    std::string identity;        // "Ana Ruiz, team lab" once the key was checked
+};
+
+struct LiveBudget {
+    Period period;
+    BudgetSpend spend;
+    std::vector<std::int64_t> fired;  // percents, in this period
+};
+
+struct Picture {
+    std::map<AccountName, LiveAccount> accounts;
+    std::map<ResourceId, LiveResource> resources;
+    std::map<BudgetName, LiveBudget> budgets;
+    std::vector<Degraded> degraded;
+    std::optional<WallTime> as_of;  // oldest of the accounts' last successes
+    Money saved_total;              // by confirmed stops since the ledger began (estimate)
+};
+
+}  // namespace curfew

@@ -1,0 +1,51 @@
+// Reasons not to act. Every hold ends (design § 4.2).
+#pragma once
+
+#include "curfew/core/ids.hpp"
+#include "curfew/core/money.hpp"
+#include "curfew/core/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace curfew {
+
+enum class HoldKind : std::uint8_t { keep, exemption, lease };
+std::string_view to_string(HoldKind kind);
+
+struct Hold {
+    HoldId id;
+    HoldKind kind = HoldKind::keep;
+    ResourceId resource;
+    RunId run;  // a keep belongs to a run; empty for an exemption
+    WallTime from;
+    WallTime until;
+    std::string reason;
+    std::string by;  // who asked: "ana (uid 1000)"
+    std::optional<WallTime> released_at;
+
+    bool in_force(WallTime now) const { return !released_at && from <= now && now < until; }
+};
+
+struct KeepPolicy {
+    Duration max_at_once = hours{12};
+    Duration max_per_period = hours{48};  // per resource and calendar month
+};
+
+/// The price of a keep, or why it is refused. `left_in_budget` is what the tightest hard budget that
+/// matches still has, if any; a keep that would break it is refused.
+struct KeepOffer {
+    Money price;        // rate × duration; meaningless when unpriced
+    bool priced = true;
+};
+Result<KeepOffer> offer_keep(Duration asked, Duration used_this_period, const KeepPolicy& policy,
+                             std::optional<Rate> rate, std::optional<Money> left_in_budget);
+
+/// The hold in force that ends last, or nullptr.
+const Hold* strongest_hold(std::span<const Hold> holds, const ResourceId& resource,
+                           const RunId& run, WallTime now);
+
+}  // namespace curfew

@@ -1,0 +1,60 @@
+// The meter: turns what was seen of a run into append-only cost rows. Rows are no longer than an
+// hour (cut at full UTC hours), half-open, rounded once when they close; the sum of any split of an
+// interval equals the whole to within half a nano per row. The past is never re-priced.
+#pragma once
+
+#include "curfew/core/ids.hpp"
+#include "curfew/core/money.hpp"
+#include "curfew/core/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+enum class MeterKind : std::uint8_t { compute, storage, ip, other };
+enum class CostSource : std::uint8_t { own, provider, adjustment };
+std::string_view to_string(MeterKind kind);
+std::string_view to_string(CostSource source);
+
+/// Unique by (resource, run, meter, from, source).
+struct CostRow {
+    ResourceId resource;
+    RunId run;
+    MeterKind meter = MeterKind::compute;
+    WallTime from;
+    WallTime to;
+    std::string machine_type;
+    std::optional<Rate> rate;  // absent = unpriced; gross is then 0 and `unpriced` is shown
+    Money gross;
+    CostSource source = CostSource::own;
+    bool estimated = false;  // from or to is a poll of ours, not a stamp of the provider
+    Duration error_bar{0};   // how far `to` may lie from the truth, when estimated
+};
+
+/// What the meter remembers of one billing run: everything before `counted_to` is in closed rows.
+struct Meter {
+    ResourceId resource;
+    RunId run;
+    std::string machine_type;
+    std::optional<Rate> rate;
+    WallTime counted_to;
+    WallTime last_seen_billing;  // wall time of the newest listing that showed it billing
+    bool open = true;
+};
+
+/// Closes full hours up to `now`, and everything at a change of price or type. The current partial
+/// hour stays open; `accrued_open` prices it for display.
+std::vector<CostRow> advance(Meter& meter, WallTime now);
+/// Cuts at `at` because price or machine type changes from then on.
+std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type,
+                             std::optional<Rate> rate);
+/// Ends the meter. `estimated` when `ended_at` is only known to lie within `error_bar`.
+/// An end before `counted_to` (a provider that corrects itself) yields one negative adjustment row.
+std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar);
+/// What the open part costs at `now`. 0 when unpriced.
+Money accrued_open(const Meter& meter, WallTime now);
+
+}  // namespace curfew

@@ -1,0 +1,78 @@
+// What runs inside a resource: a Jupyter server. Reading only; Curfew never writes to, renames or
+// deletes anything at a guest.
+#pragma once
+
+#include "curfew/core/activity.hpp"
+#include "curfew/core/receipt.hpp"
+#include "curfew/core/resource.hpp"
+#include "curfew/ports/cloud.hpp"
+#include "curfew/ports/task.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+/// Where a download goes. `write` may suspend (bounded buffering); bytes are copied before it
+/// returns.
+class ByteSink {
+public:
+    virtual ~ByteSink() = default;
+    virtual Task<Result<void>> write(std::span<const std::byte> bytes) = 0;
+};
+
+struct WalkLimits {
+    std::int64_t entries_max = 200'000;
+    int depth_max = 32;
+};
+
+/// What `read` saw of the file it read.
+struct ReadReport {
+    FileEntry before;  // model read right before the download
+    FileEntry after;   // and right after it
+    WallTime server_time;  // the server's clock at `before`
+    std::int64_t bytes = 0;
+};
+
+class Guest {
+public:
+    virtual ~Guest() = default;
+
+    /// Asks kernels, terminals and the server, with calls that do not count as activity. Always
+    /// yields one observation per source that was asked (verdict unknown where it failed); an error
+    /// only when nothing could be asked at all.
+    virtual Task<Result<std::vector<Observation>>> observe(Deadline deadline) = 0;
+
+    /// Lists the tree below the guest's root. Hostile names never appear in `files`; they are in
+    /// `not_covered`.
+    virtual Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) = 0;
+
+    /// Streams the raw bytes of a file from `offset` on. Errc::changing when it was not at rest for
+    /// `settle` by the server's own clock, or moved while it was read.
+    virtual Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle,
+                                          ByteSink& sink, Deadline deadline) = 0;
+
+    /// HTML of a notebook whose verified bytes we hold; asks the server's nbconvert with our copy.
+    virtual Task<Result<std::string>> to_html(std::string name, std::string notebook_json,
+                                              Deadline deadline) = 0;
+
+    /// The third way of stopping: ends the server, and with it the run. Needs the run's own token.
+    virtual Task<StopReply> shut_down(Deadline deadline) = 0;
+
+    /// How many reads may run at once now (the server is also the user's page).
+    virtual int parallel_reads() const = 0;
+};
+
+/// Makes guests. One per adapter kind; `run` must carry address and token.
+class GuestDoor {
+public:
+    virtual ~GuestDoor() = default;
+    /// nullptr when this run has no guest to ask (a machine, or no address).
+    virtual std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource,
+                                        const Run& run) = 0;
+};
+
+}  // namespace curfew

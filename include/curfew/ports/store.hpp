@@ -1,0 +1,196 @@
+// What survives. One connection on one database thread; every call posts there and resumes on the
+// loop. All writes of one step go in one Batch = one durable transaction (synchronous=FULL): when
+// `commit` succeeds, it is on disk; when it fails, nothing of it is.
+#pragma once
+
+#include "curfew/core/activity.hpp"
+#include "curfew/core/alert.hpp"
+#include "curfew/core/enforcement.hpp"
+#include "curfew/core/hold.hpp"
+#include "curfew/core/ledger.hpp"
+#include "curfew/core/receipt.hpp"
+#include "curfew/core/resource.hpp"
+#include "curfew/ports/task.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace curfew {
+
+/// A resource as last seen. Never holds the token.
+struct ResourceRow {
+    ResourceId id;
+    AccountName account;
+    ResourceKind kind = ResourceKind::notebook;
+    std::string name;
+    std::string project;
+    std::string owner;
+    WallTime first_seen;
+    WallTime last_seen;
+    bool gone = false;  // absent from a complete listing twice
+};
+
+struct RunRow {
+    RunId id;
+    ResourceId resource;
+    AccountName account;
+    std::string machine_type;
+    RunState state = RunState::unknown;
+    std::string state_text;
+    std::optional<WallTime> started_at;
+    std::optional<WallTime> ended_at;
+    WallTime first_seen;
+    WallTime last_seen;
+};
+
+/// The quiet clock of a run as of its last change of nature; while it only goes on adding, nothing is
+/// written: on load it is extended to the account's last poll.
+struct QuietRow {
+    RunId run;
+    QuietClock clock;
+};
+
+/// Once per poll and account.
+struct AccountPollRow {
+    AccountName account;
+    Instant mono;
+    WallTime wall;
+    bool complete = false;
+    std::string error;  // empty when it went well
+};
+
+struct AuditRow {
+    std::int64_t seq = 0;  // given by the store
+    WallTime at;
+    std::string kind;      // "enforcement.packing", "hold.placed", "stop.called", …
+    AccountName account;
+    ResourceId resource;
+    RunId run;
+    std::string actor;     // "curfewd" or "ana (uid 1000)"
+    std::string text;
+};
+
+/// I5: every outside act has an intent older than itself and an outcome after it.
+struct IntentRow {
+    std::string id;
+    EnforcementId enforcement;
+    RunId run;
+    std::string act;  // "stop:provider", "pack", …
+    WallTime at;
+};
+struct OutcomeRow {
+    std::string intent;
+    std::string outcome;
+    WallTime at;
+};
+
+enum class OutboxState : std::uint8_t { waiting, delivered, superseded, dead };
+std::string_view to_string(OutboxState state);
+
+/// One message to one channel.
+struct OutboxRow {
+    std::string id;  // message id + "/" + channel
+    ChannelName channel;
+    Message message;
+    OutboxState state = OutboxState::waiting;
+    int attempts = 0;
+    WallTime next_at;      // not before; wall time, since it survives reboots
+    std::string last_error;
+    WallTime created_at;
+    EnforcementId enforcement;  // a warning's; its delivery is an event of the enforcement
+    int warn_step = 0;
+};
+
+struct FiredThresholdRow {
+    BudgetName budget;
+    std::string period;
+    std::int64_t percent = 0;
+    WallTime at;
+};
+
+/// First answer to an Idempotency-Key.
+struct IdempotencyRow {
+    std::string key;
+    int status = 0;
+    std::string body;
+    WallTime at;
+};
+
+using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow,
+                           AccountPollRow, Enforcement, AuditRow, IntentRow, OutcomeRow, Hold,
+                           Alert, OutboxRow, FiredThresholdRow, Receipt, IdempotencyRow>;
+using Batch = std::vector<Write>;
+
+/// Everything the daemon needs to go on after a restart.
+struct StoredState {
+    std::string boot_id;  // of the process that wrote the instants
+    std::vector<ResourceRow> resources;  // not gone
+    std::vector<RunRow> runs;            // newest of each such resource, and all that still bill
+    std::vector<Meter> meters;           // open
+    std::vector<QuietRow> quiet_clocks;
+    std::vector<AccountPollRow> polls;
+    std::vector<Enforcement> enforcements;  // live
+    std::vector<Hold> holds;                // not ended
+    std::vector<Alert> alerts;              // firing or acknowledged
+    std::vector<FiredThresholdRow> fired;   // of the last 40 days
+    std::vector<IntentRow> open_intents;    // without an outcome
+};
+
+struct SpendKey {
+    ResourceId resource;
+    std::string group;  // of the query: day, type, …; empty for plain totals
+    auto operator<=>(const SpendKey&) const = default;
+};
+struct SpendRow {
+    SpendKey key;
+    std::string name;          // of the resource
+    std::string machine_type;
+    MeterKind meter = MeterKind::compute;
+    Money gross;
+    Duration quantity{0};
+    Duration error_bar{0};
+    bool unpriced = false;
+};
+enum class SpendBy : std::uint8_t { resource, day, type, account };
+
+class Store {
+public:
+    virtual ~Store() = default;
+
+    virtual Task<Result<StoredState>> load(std::string boot_id) = 0;
+    virtual Task<Result<void>> commit(Batch batch) = 0;
+
+    /// Sums of closed rows with from >= `from` and from < `to`; days are cut in UTC offset `zone`.
+    virtual Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by,
+                                                      Zone zone) = 0;
+    virtual Task<Result<std::vector<ResourceRow>>> resources() = 0;  // with those that are gone
+    virtual Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) = 0;
+    virtual Task<Result<std::vector<Observation>>> observations_of(RunId run) = 0;  // newest each
+    virtual Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource,
+                                                                   int limit) = 0;
+    virtual Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
+                                                      std::optional<ResourceId> resource) = 0;
+    virtual Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource,
+                                                        int limit) = 0;
+    virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
+    virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;
+    virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource,
+                                                  WallTime since) = 0;
+    /// Waiting rows whose time has come, oldest first.
+    virtual Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) = 0;
+    virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;
+    virtual Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) = 0;
+
+    /// Walks the audit's hash chain: the number of rows, or Errc::corrupt naming the first bad one.
+    virtual Task<Result<std::int64_t>> verify_audit() = 0;
+
+    /// Checkpoints and closes; nothing may follow.
+    virtual Task<Result<void>> close() = 0;
+};
+
+}  // namespace curfew
