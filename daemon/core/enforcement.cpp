@@ -20,6 +20,7 @@ constexpr std::array state_words{
 };
 
 constexpr int off_sightings_needed = 2;
+constexpr std::string_view would_stop = "would stop now";
 
 Duration doubled(Duration first, int times, Duration most) {
     Duration d = first;
@@ -273,6 +274,10 @@ private:
         if (!a.cause) {
             return a.why.empty() ? std::string{"nothing asks for a stop any more"} : a.why;
         }
+        if (t_.next.live() && stronger(t_.next.cause, *a.cause)) {
+            return std::string{to_string(t_.next.cause.kind)} + " " + t_.next.cause.name +
+                   " asks for it no more";
+        }
         if (a.held_by) {
             return *a.held_by;
         }
@@ -342,16 +347,14 @@ private:
                                     : !a.state_known
                                         ? "the provider's word for its state is unknown to Curfew"
                                         : "mode " + std::string{to_string(a.mode)};
-            const std::string reason = "would stop now (" + why + "): " + a.why;
-            if (t_.next.state == State::warned && t_.next.reason == reason) {
-                return;
+            if (t_.next.reason.starts_with(would_stop)) {
+                return;  // said once per enforcement, not once per poll
             }
-            const bool told_already = t_.next.reason.starts_with("would stop now");
             if (t_.next.state == State::watching) {
                 t_.next.warned_at = now_;
             }
-            return go(State::warned, reason,
-                      told_already ? std::vector<Effect>{} : std::vector{Effect::record_would_stop});
+            return go(State::warned, std::string{would_stop} + " (" + why + "): " + a.why,
+                      {Effect::record_would_stop});
         }
         begin_due(a.why);
     }

@@ -30,11 +30,14 @@ struct Degraded {
 /// One run that bills, or the last run of a resource that is off.
 struct LiveRun {
     Run run;
+    Instant first_seen;                     // by this process
     std::vector<Observation> observations;  // newest of each source
     Judgement judgement;
     QuietClock clock;
     std::optional<Meter> meter;             // while it bills
     std::optional<Instant> observed_at;     // the guest was asked
+    std::map<Signal, std::pair<Verdict, Instant>> stored;  // what the store holds of each source
+    bool clock_adds = false;                // the store knows that the clock goes on adding
     std::optional<Instant> unseen_since;    // verdict unknown without a break since
     int absent_in_complete_lists = 0;
 };

@@ -1,0 +1,422 @@
+#include "curfew/app/daemon.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+
+namespace {
+
+constexpr Duration stop_calls_grace = seconds{10};
+constexpr Duration attempt_age_min = minutes{11};  // failing polls back off to 10 min
+
+bool accepted(const StopOptions& options, std::string_view risk) {
+    return std::ranges::find(options.accepted_risks, risk) != options.accepted_risks.end();
+}
+
+Duration keep_time(const Hold& hold, const Period& period) {
+    const WallTime from = std::max(hold.from, period.from);
+    const WallTime until = std::min(hold.released_at.value_or(hold.until), period.to);
+    return hold.kind == HoldKind::keep && until > from ? until - from : Duration{0};
+}
+
+}  // namespace
+
+Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
+               std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook)
+    : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
+      notifier_(world.scheduler, world.entropy, world.store, std::move(parts.channels)),
+      packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
+      books_(world.picture, std::move(parts.prices)), alarms_(world, notifier_),
+      looker_(world, books_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
+      enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
+      watchdog_wakeup_(world.loop) {
+    world_.config = std::move(parts.config);
+    world_.clouds = std::move(parts.clouds);
+    notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
+}
+
+// ---- start and stop ------------------------------------------------------------------------------
+
+Task<Result<void>> Daemon::start() {
+    const std::string boot = world_.scheduler.boot_id();
+    auto stored = co_await world_.store.load(boot);
+    if (!stored) {
+        co_return std::unexpected(stored.error());
+    }
+    const bool same_boot = stored->boot_id == boot;
+    fill_picture(*stored, same_boot);
+    auto books = co_await books_.load(world_.store, *world_.config, world_.scheduler.wall());
+    if (!books) {
+        co_return std::unexpected(books.error());
+    }
+    for (const FiredThresholdRow& row : stored->fired) {
+        const auto live = world_.picture.budgets.find(row.budget);
+        if (live != world_.picture.budgets.end() && live->second.period.id == row.period) {
+            live->second.fired.push_back(row.percent);
+        }
+    }
+    alarms_.load(std::move(stored->alerts));
+    enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
+    spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
+                 world_.picture.resources.size(), enforcer_.live());
+    co_return Result<void>{};
+}
+
+void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
+    const Now now = world_.scheduler.now();
+    for (const AccountPollRow& poll : stored.polls) {
+        LiveAccount& account = world_.picture.accounts[poll.account];
+        account.name = poll.account;
+        account.error = poll.error;
+        account.last_success = poll.wall;
+        if (!world_.picture.as_of || poll.wall < *world_.picture.as_of) {
+            world_.picture.as_of = poll.wall;
+        }
+    }
+    for (const ResourceRow& row : stored.resources) {
+        LiveResource& live = world_.picture.resources[row.id];
+        live.resource.id = row.id;
+        live.resource.account = row.account;
+        live.resource.kind = row.kind;
+        live.resource.name = row.name;
+        live.resource.project = row.project;
+        live.resource.owner = row.owner;
+        live.seen_at = row.last_seen;
+    }
+    for (const RunRow& row : stored.runs) {
+        const auto found = world_.picture.resources.find(row.resource);
+        if (found == world_.picture.resources.end()) {
+            continue;
+        }
+        LiveResource& live = found->second;
+        LiveRun run;
+        run.first_seen = now.mono;
+        run.run = Run{.id = row.id, .state = row.state, .state_text = row.state_text,
+                      .machine_type = row.machine_type, .started_at = row.started_at,
+                      .ended_at = row.ended_at, .address = {}, .token = {}};
+        const auto meter = std::ranges::find(stored.meters, row.id, &Meter::run);
+        if (meter != stored.meters.end()) {
+            run.meter = *meter;
+        }
+        const bool newer = live.current.run.id.empty() ||
+                           live.current.run.started_at.value_or(WallTime{}) < row.started_at.value_or(WallTime{});
+        if (newer) {
+            std::swap(live.current, run);
+        }
+        if (run.meter) {
+            live.older.push_back(std::move(run));
+        }
+        live.resource.run = live.current.run;
+        live.price = books_.prices().find(live.current.run.machine_type);
+    }
+    for (auto& [id, live] : world_.picture.resources) {
+        const auto clock = std::ranges::find(stored.quiet_clocks, live.current.run.id, &QuietRow::run);
+        const AccountConfig* account = world_.account(live.resource.account);
+        const Rule* rule = rule_for(world_.config->rules, live.resource);
+        if (clock != stored.quiet_clocks.end() && account != nullptr && rule != nullptr) {
+            const auto ladder = scaled_ladder(rule->ladder, rule->idle_limit);
+            live.current.clock = resume(clock->clock, now.mono, same_boot, Looker::max_gap(*account),
+                                        rule->idle_limit, ladder.empty() ? Duration{0} : ladder.front());
+        }
+        std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),
+                             [&](const Hold& hold) { return hold.resource == id; });
+        looker_.assess_now(live);
+    }
+}
+
+void Daemon::start_watchers() {
+    for (const auto& [name, cloud] : world_.clouds) {
+        if (!watchers_.contains(name)) {
+            auto& watcher = watchers_[name];
+            watcher = std::make_unique<Watcher>(world_, name, books_, looker_, enforcer_, alarms_);
+            tasks_.spawn("watcher " + name.value, watcher->run());
+        }
+    }
+}
+
+void Daemon::run() {
+    tasks_.spawn("notifier", notifier_.run());
+    start_watchers();
+    if (supervisor_.watchdog_interval()) {
+        tasks_.spawn("watchdog", feed_watchdog());
+    }
+}
+
+Task<void> Daemon::feed_watchdog() {
+    const Duration pause = std::max<Duration>(seconds{1}, *supervisor_.watchdog_interval() / 4);
+    while (!stopping_) {
+        const Instant now = world_.scheduler.mono();
+        bool polled = true;
+        for (const AccountConfig& account : world_.config->accounts) {
+            const auto live = world_.picture.accounts.find(account.name);
+            const bool known = live != world_.picture.accounts.end() && live->second.last_attempt_mono;
+            const Duration allowed =
+                std::max<Duration>(attempt_age_min, (account.poll_interval + account.list_timeout) * 3);
+            polled = polled && (!known || now - *live->second.last_attempt_mono < allowed);
+        }
+        auto counts = co_await world_.store.outbox_counts();  // the database thread answers
+        if (polled && counts) {
+            supervisor_.alive();
+        }
+        watchdog_alarm_ = world_.scheduler.at(world_.scheduler.mono() + pause,
+                                              [this] { watchdog_wakeup_.notify(); });
+        co_await watchdog_wakeup_.wait();
+    }
+}
+
+Task<void> Daemon::shut_down() {
+    stopping_ = true;
+    supervisor_.stopping();
+    enforcer_.stop_accepting();
+    for (const auto& [name, watcher] : watchers_) {
+        watcher->stop();
+    }
+    const Instant until = world_.scheduler.mono() + stop_calls_grace;
+    while (enforcer_.call_under_way() && world_.scheduler.mono() < until) {
+        co_await world_.scheduler.sleep_for(Duration{100});
+    }
+    notifier_.stop();
+    watchdog_wakeup_.notify();
+    tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
+    co_await tasks_.join();
+    auto closed = co_await world_.store.close();
+    if (!closed) {
+        spdlog::error("event=close_failed error=\"{}\"", to_string(closed.error()));
+    }
+    spdlog::info("event=stopped");
+}
+
+// ---- changes that people ask for -----------------------------------------------------------------
+
+LiveResource* Daemon::running(const ResourceId& id) {
+    const auto found = world_.picture.resources.find(id);
+    const bool on = found != world_.picture.resources.end() && bills(found->second.current.run.state);
+    return on ? &found->second : nullptr;
+}
+
+AuditRow Daemon::audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const {
+    return {.seq = 0, .at = world_.scheduler.wall(), .kind = std::move(kind), .account = live.resource.account,
+            .resource = live.resource.id, .run = live.current.run.id, .actor = std::move(actor),
+            .text = std::move(text)};
+}
+
+void Daemon::reassess(LiveResource& live) {
+    enforcer_.assessed(live, looker_.assess_now(live));
+}
+
+Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, std::string reason,
+                                      std::string actor) {
+    const Period month = month_of(world_.scheduler.wall(), world_.config->zone);
+    auto earlier = co_await world_.store.holds(resource, month.from);
+    LiveResource* live = running(resource);
+    if (!earlier) {
+        co_return std::unexpected(earlier.error());
+    }
+    if (live == nullptr) {
+        co_return fail(Errc::not_found, "it is not running, so there is nothing to keep", resource.value);
+    }
+    Duration used{0};
+    for (const Hold& hold : *earlier) {
+        used += keep_time(hold, month);
+    }
+    const std::optional<Rate> rate = live->price != nullptr ? std::optional{live->price->rate} : std::nullopt;
+    auto offer = offer_keep(how_long, used, world_.config->keep, rate,
+                            books_.left_for(*world_.config, live->resource));
+    if (!offer) {
+        co_return std::unexpected(offer.error());
+    }
+    const WallTime now = world_.scheduler.wall();
+    Hold hold{.id = HoldId{"hld_" + world_.entropy.hex(8)}, .kind = HoldKind::keep, .resource = resource,
+              .run = live->current.run.id, .from = now, .until = now + how_long, .reason = std::move(reason),
+              .by = actor, .released_at = std::nullopt};
+    const std::string text = "keep until " + to_string(hold.until) +
+                             (offer->priced ? ", costs " + to_string(offer->price) : ", unpriced") +
+                             (hold.reason.empty() ? "" : ": " + hold.reason);
+    Batch batch{hold, audit(*live, "hold.placed", actor, text)};
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        co_return std::unexpected(done.error());
+    }
+    live = running(resource);
+    if (live != nullptr) {
+        live->holds.push_back(hold);
+        reassess(*live);
+    }
+    co_return KeepAnswer{std::move(hold), *offer};
+}
+
+Task<Result<int>> Daemon::release(ResourceId resource, std::string actor) {
+    const auto found = world_.picture.resources.find(resource);
+    if (found == world_.picture.resources.end()) {
+        co_return fail(Errc::not_found, "no such resource", resource.value);
+    }
+    const WallTime now = world_.scheduler.wall();
+    Batch batch;
+    int ended = 0;
+    for (const Hold& hold : found->second.holds) {
+        if (hold.kind == HoldKind::keep && hold.in_force(now)) {
+            Hold released = hold;
+            released.released_at = now;
+            batch.emplace_back(released);
+            ++ended;
+        }
+    }
+    batch.emplace_back(audit(found->second, "hold.released", actor, std::to_string(ended) + " keeps ended"));
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        co_return std::unexpected(done.error());
+    }
+    const auto again = world_.picture.resources.find(resource);
+    if (again != world_.picture.resources.end()) {
+        std::erase_if(again->second.holds, [&](const Hold& h) { return h.kind == HoldKind::keep && h.from <= now; });
+        const auto& e = again->second.enforcement;
+        if (e && e->cause.kind == CauseKind::manual) {
+            enforcer_.cancel(resource, "called off by " + actor);
+            ++ended;
+        } else {
+            reassess(again->second);
+        }
+    }
+    co_return ended;
+}
+
+std::vector<std::string> Daemon::steps_of_stop(const LiveResource& live, bool pack) const {
+    std::vector<std::string> steps{"look at every signal of run " + live.current.run.id.value + " once more"};
+    if (pack) {
+        for (const VaultConfig& vault : world_.config->vaults) {
+            steps.push_back("copy its files to vault " + vault.name.value + " (" + vault.path +
+                            ") and read every copy back");
+        }
+    } else {
+        steps.emplace_back("copy nothing: what is not saved elsewhere is lost");
+    }
+    steps.emplace_back("compare the files with the copy, then call the provider's stop for this very run");
+    steps.emplace_back("confirm twice that it does not bill any more; look again after 10 and 60 min");
+    return steps;
+}
+
+Task<Result<StopAnswer>> Daemon::stop(ResourceId resource, StopOptions options, std::string actor) {
+    LiveResource* live = running(resource);
+    if (live == nullptr) {
+        co_return fail(Errc::not_found, "it is not running", resource.value);
+    }
+    if (live->protected_) {
+        co_return fail(Errc::conflict, live->resource.name + " is protected by the configuration (daemon.protect)");
+    }
+    const Verdict verdict = live->current.judgement.verdict;
+    if (!options.pack && !accepted(options, "unpacked-outputs")) {
+        co_return fail(Errc::conflict, "needs accepted risk: unpacked-outputs");
+    }
+    if (options.pack && world_.config->vaults.empty()) {
+        co_return fail(Errc::conflict, "no vault is configured, so nothing can be packed; needs accepted risk: "
+                                       "unpacked-outputs (with --no-pack)");
+    }
+    if (verdict != Verdict::quiet && !accepted(options, "kills-busy-kernel") && !options.dry_run) {
+        co_return fail(Errc::conflict, "needs accepted risk: kills-busy-kernel (it is " +
+                                           std::string{to_string(verdict)} + ": " +
+                                           live->current.judgement.step + ")");
+    }
+    StopAnswer answer{.enforcement = {}, .steps = steps_of_stop(*live, options.pack),
+                      .per_hour = live->price != nullptr ? std::optional{live->price->rate.per_hour} : std::nullopt};
+    if (options.dry_run) {
+        co_return answer;
+    }
+    Batch batch{audit(*live, "stop.asked", actor, options.pack ? "pack, then stop" : "stop without a pack")};
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        co_return std::unexpected(done.error());
+    }
+    live = running(resource);
+    if (live == nullptr) {
+        co_return fail(Errc::not_found, "it went off meanwhile", resource.value);
+    }
+    auto begun = enforcer_.stop_by_hand(*live, options.pack, actor);
+    if (!begun) {
+        co_return std::unexpected(begun.error());
+    }
+    answer.enforcement = *begun;
+    co_return answer;
+}
+
+Task<Result<ReceiptId>> Daemon::pack(ResourceId resource, std::string actor) {
+    const LiveResource* live = running(resource);
+    if (live == nullptr) {
+        co_return fail(Errc::not_found, "it is not running", resource.value);
+    }
+    if (world_.config->vaults.empty()) {
+        co_return fail(Errc::conflict, "no vault is configured: add a [[vault]]");
+    }
+    co_return enforcer_.pack_only(*live, actor);
+}
+
+Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
+    Batch batch;
+    auto done = alarms_.acknowledge(alert, batch);
+    if (!done) {
+        co_return done;
+    }
+    batch.emplace_back(AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "alert.acknowledged",
+                                .account = {}, .resource = {}, .run = {}, .actor = std::move(actor),
+                                .text = alert.value});
+    co_return co_await world_.store.commit(std::move(batch));
+}
+
+Task<Result<void>> Daemon::reload(std::string actor) {
+    supervisor_.reloading();
+    auto parts = assemble_();
+    if (!parts) {
+        supervisor_.ready();
+        spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
+        co_return std::unexpected(parts.error());
+    }
+    // A limit that became shorter never stops anything sooner than one full ladder from now.
+    const std::shared_ptr<const Config> before = world_.config;
+    for (auto& [id, live] : world_.picture.resources) {
+        const Rule* old_rule = rule_for(before->rules, live.resource);
+        const Rule* new_rule = rule_for(parts->config->rules, live.resource);
+        if (new_rule != nullptr && (old_rule == nullptr || new_rule->idle_limit < old_rule->idle_limit)) {
+            const auto ladder = scaled_ladder(new_rule->ladder, new_rule->idle_limit);
+            const Duration head = ladder.empty() ? Duration{0} : ladder.front();
+            live.current.clock.quiet =
+                std::min(live.current.clock.quiet, std::max(Duration{0}, new_rule->idle_limit - head));
+        }
+    }
+    world_.config = std::move(parts->config);
+    world_.clouds = std::move(parts->clouds);
+    notifier_.replace_channels(std::move(parts->channels));
+    packer_.replace_vaults(std::move(parts->vaults));
+    books_.replace_prices(std::move(parts->prices));
+    for (auto& [id, live] : world_.picture.resources) {
+        live.price = books_.prices().find(live.current.run.machine_type);
+    }
+    std::erase_if(watchers_, [&](auto& entry) {
+        if (world_.account(entry.first) != nullptr) {
+            return false;
+        }
+        entry.second->stop();
+        retired_.push_back(std::move(entry.second));
+        return true;
+    });
+    enforcer_.reset_breakers();
+    enforcer_.rules_changed();
+    auto summed = co_await books_.reload(world_.store, *world_.config, world_.scheduler.wall());
+    start_watchers();
+    poll_now();
+    Batch batch{AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "config.reloaded", .account = {},
+                         .resource = {}, .run = {}, .actor = std::move(actor), .text = "configuration reloaded"}};
+    auto done = co_await world_.store.commit(std::move(batch));
+    supervisor_.ready();
+    spdlog::info("event=reloaded");
+    co_return !summed ? summed : done;
+}
+
+void Daemon::poll_now() {
+    for (const auto& [name, watcher] : watchers_) {
+        watcher->poll_now();
+    }
+}
+
+}  // namespace curfew

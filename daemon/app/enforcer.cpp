@@ -1,0 +1,721 @@
+#include "curfew/app/enforcer.hpp"
+
+#include "curfew/app/messages.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+
+namespace {
+
+constexpr Duration look_limit = minutes{2};
+constexpr Duration walk_limit = minutes{20};
+constexpr Duration pack_limit = hours{6};
+constexpr Duration stop_call_limit = seconds{60};
+constexpr Duration fence_age_max = seconds{30};
+constexpr Duration commit_retry = seconds{5};
+constexpr std::size_t inbox_max = 64;
+
+std::string words(event::Answer answer) {
+    switch (answer) {
+        case event::Answer::accepted: return "accepted";
+        case event::Answer::already_off: return "already off";
+        case event::Answer::refused: return "refused";
+        case event::Answer::unauthorized: return "unauthorized";
+        case event::Answer::ambiguous: break;
+    }
+    return "no clear answer";
+}
+
+std::string stop_act(const Enforcement& e) {
+    return "stop:" + std::string{to_string(e.method)};
+}
+
+}  // namespace
+
+Enforcer::Enforcer(World& world, Looker& looker, Packer& packer, Notifier& notifier, Alarms& alarms,
+                   TaskGroup& tasks, EnforcementPolicy policy)
+    : world_(world), looker_(looker), packer_(packer), notifier_(notifier), alarms_(alarms),
+      tasks_(tasks), policy_(policy) {}
+
+// ---- beginning -----------------------------------------------------------------------------------
+
+void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open_intents, bool same_boot) {
+    const Instant now = world_.scheduler.mono();
+    for (Enforcement& e : stored) {
+        const RunId run = e.run;
+        CURFEW_ASSERT(!active_.contains(run), "I4: at most one live enforcement per run");
+        Transition t = recover(e, now, same_boot, policy_for(e));
+        Active& active = active_[run];
+        active.e = std::move(t.next);
+        active.told = active.e.notice_at.has_value();
+        for (const IntentRow& intent : open_intents) {
+            if (intent.enforcement == active.e.id) {
+                active.open_intents[intent.act] = intent.id;
+            }
+        }
+        spdlog::info("event=enforcement_recovered run={} state={} reason=\"{}\"", run.value,
+                     to_string(active.e.state), active.e.reason);
+        show(active);
+        if (active.e.receipt) {
+            tasks_.spawn("receipt of " + run.value, fetch_receipt(run, *active.e.receipt));
+        }
+        act(active, t.effects);
+        arm(run, active);
+    }
+}
+
+Task<void> Enforcer::fetch_receipt(RunId run, ReceiptId id) {
+    auto stored = co_await world_.store.receipt(std::move(id));
+    const auto found = active_.find(run);
+    if (stored && *stored && found != active_.end() && !found->second.receipt) {
+        found->second.receipt = std::move(**stored);
+    }
+}
+
+void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
+    if (!accepting_) {
+        return;
+    }
+    const RunId& run = live.current.run.id;
+    for (auto& [id, active] : active_) {
+        if (active.e.resource == live.resource.id && id != run) {
+            Assessment ended = result.assessment;  // of a run that is not the newest any more
+            ended.newest = false;
+            ended.on = std::ranges::any_of(live.older, [&](const LiveRun& o) { return o.run.id == id; });
+            ended.gone = !ended.on;
+            post(id, event::Assessed{ended});
+        }
+    }
+    if (active_.contains(run)) {
+        post(run, event::Assessed{result.assessment});
+        return;
+    }
+    const Assessment& a = result.assessment;
+    const bool begins = a.cause && a.on && !a.held_by && (a.warn_step > 0 || a.time_is_up) &&
+                        !(a.cause->kind == CauseKind::idle && a.verdict == Verdict::active);
+    if (!begins) {
+        return;
+    }
+    Active& active = active_[run];
+    active.e.id = EnforcementId{"enf_" + world_.entropy.hex(8)};
+    active.e.account = live.resource.account;
+    active.e.resource = live.resource.id;
+    active.e.run = run;
+    active.e.cause = *a.cause;
+    post(run, event::Assessed{a});
+}
+
+void Enforcer::on_delivery(const DeliveryReport& report) {
+    if (report.row.state != OutboxState::delivered || report.row.warn_step == 0) {
+        return;
+    }
+    for (auto& [run, active] : active_) {
+        if (active.e.id == report.row.enforcement) {
+            post(run, event::WarningDelivered{report.row.warn_step});
+            return;
+        }
+    }
+}
+
+Result<EnforcementId> Enforcer::stop_by_hand(LiveResource& live, bool pack, const std::string& actor) {
+    const RunId& run = live.current.run.id;
+    if (!accepting_) {
+        return fail(Errc::unavailable, "the daemon is shutting down", {}, Retry::later());
+    }
+    const auto found = active_.find(run);
+    const bool early = found == active_.end() || found->second.e.state == EnforcementState::warned ||
+                       found->second.e.state == EnforcementState::watching;
+    if (!early) {
+        if (!pack && found->second.e.state != EnforcementState::stopping &&
+            found->second.e.state != EnforcementState::confirming) {
+            post(run, event::Overridden{{.by = actor, .reason = "curfew stop --no-pack"}});
+        }
+        return found->second.e.id;  // already on its way
+    }
+    Active& active = active_[run];
+    if (active.e.id.empty()) {
+        active.e.id = EnforcementId{"enf_" + world_.entropy.hex(8)};
+        active.e.account = live.resource.account;
+        active.e.resource = live.resource.id;
+        active.e.run = run;
+    }
+    active.e.cause = Cause{CauseKind::manual, actor};
+    if (!pack) {
+        active.e.override_ = Override{.by = actor, .reason = "curfew stop --no-pack"};
+    }
+    live.enforcement = active.e;
+    const EnforcementId id = active.e.id;
+    post(run, event::Assessed{looker_.assess_now(live).assessment});
+    return id;
+}
+
+bool Enforcer::cancel(const ResourceId& resource, const std::string& reason) {
+    for (auto& [run, active] : active_) {
+        if (active.e.resource == resource) {
+            post(run, event::Cancelled{reason});
+            return true;
+        }
+    }
+    return false;
+}
+
+void Enforcer::rules_changed() {
+    for (auto& [run, active] : active_) {
+        if (active.e.state == EnforcementState::warned) {
+            post(run, event::Cancelled{"the configuration changed; judged anew under the new rules"});
+        }
+    }
+}
+
+bool Enforcer::call_under_way() const {
+    return std::ranges::any_of(active_, [](const auto& entry) { return entry.second.calling; });
+}
+
+// ---- one event after another ---------------------------------------------------------------------
+
+void Enforcer::post(const RunId& run, EnforcementEvent event) {
+    const auto found = active_.find(run);
+    if (found == active_.end()) {
+        return;
+    }
+    Active& active = found->second;
+    if (std::holds_alternative<event::Assessed>(event)) {
+        // Only the newest assessment counts; a slow database must not pile up old ones.
+        std::erase_if(active.inbox, [](const EnforcementEvent& e) {
+            return std::holds_alternative<event::Assessed>(e);
+        });
+    }
+    CURFEW_ASSERT(active.inbox.size() < inbox_max, "events of one run are bounded");
+    active.inbox.push_back(std::move(event));
+    if (!active.pumping) {
+        active.pumping = true;
+        tasks_.spawn("enforcement " + run.value, pump(run));
+    }
+}
+
+Task<void> Enforcer::pump(RunId run) {
+    Active& active = active_.at(run);  // stays until `finish` below, which only this pump calls
+    while (!active.inbox.empty()) {
+        const EnforcementEvent event = active.inbox.front();
+        Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
+        if (!t.changed && t.effects.empty()) {
+            active.e = std::move(t.next);
+            active.inbox.pop_front();
+            continue;
+        }
+        Batch batch = record(active, event, t);
+        auto durable = co_await world_.store.commit(std::move(batch));
+        if (!durable) {
+            // Nothing happens that is not on disk first (I5). The event stays and is tried again.
+            spdlog::error("event=enforcement_not_durable run={} error=\"{}\"", run.value,
+                          to_string(durable.error()));
+            active.alarm = world_.scheduler.at(world_.scheduler.mono() + commit_retry, [this, run] {
+                const auto found = active_.find(run);
+                if (found != active_.end() && !found->second.pumping) {
+                    found->second.pumping = true;
+                    tasks_.spawn("enforcement " + run.value, pump(run));
+                }
+            });
+            active.pumping = false;
+            co_return;
+        }
+        if (active.e.state != t.next.state) {
+            spdlog::info("event=enforcement run={} from={} to={} reason=\"{}\"", run.value,
+                         to_string(active.e.state), to_string(t.next.state), t.next.reason);
+        }
+        active.inbox.pop_front();
+        active.e = std::move(t.next);
+        notifier_.wake();
+        show(active);
+        act(active, t.effects);
+        if (active.e.state == EnforcementState::over) {
+            break;
+        }
+    }
+    active.pumping = false;
+    const EnforcementState state = active.e.state;
+    if (state == EnforcementState::over || state == EnforcementState::watching) {
+        finish(run);
+    } else {
+        arm(run, active);
+    }
+}
+
+void Enforcer::finish(const RunId& run) {
+    const auto found = active_.find(run);
+    if (LiveResource* live = resource_of(found->second.e)) {
+        if (live->enforcement && live->enforcement->run == run) {
+            live->enforcement.reset();
+        }
+    }
+    active_.erase(found);
+}
+
+void Enforcer::arm(const RunId& run, Active& active) {
+    if (!active.e.next_at) {
+        active.alarm.cancel();
+        return;
+    }
+    active.alarm = world_.scheduler.at(*active.e.next_at, [this, run] { post(run, event::Woken{}); });
+}
+
+void Enforcer::show(const Active& active) {
+    if (LiveResource* live = resource_of(active.e)) {
+        live->enforcement = active.e.live() ? std::optional{active.e} : std::nullopt;
+    }
+}
+
+LiveResource* Enforcer::resource_of(const Enforcement& e) {
+    const auto found = world_.picture.resources.find(e.resource);
+    return found == world_.picture.resources.end() ? nullptr : &found->second;
+}
+
+EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
+    EnforcementPolicy policy = policy_;
+    if (e.cause.kind == CauseKind::idle) {
+        for (const Rule& rule : world_.config->rules) {
+            if (rule.name.value == e.cause.name) {
+                policy.override_when_pack_failed = rule.pack.override_when_failed;
+            }
+        }
+    }
+    return policy;
+}
+
+// ---- what is written with a transition -----------------------------------------------------------
+
+AuditRow Enforcer::audit(const Enforcement& e, std::string kind, std::string text) const {
+    return {.seq = 0, .at = world_.scheduler.wall(), .kind = std::move(kind), .account = e.account,
+            .resource = e.resource, .run = e.run,
+            .actor = e.cause.kind == CauseKind::manual ? e.cause.name : "curfewd", .text = std::move(text)};
+}
+
+Batch Enforcer::record(Active& active, const EnforcementEvent& event, const Transition& t) {
+    Batch batch;
+    if (active.receipt && std::holds_alternative<event::PackDone>(event)) {
+        CURFEW_ASSERT(active.receipt->verified && active.receipt->run == t.next.run, "I1");
+        batch.emplace_back(*active.receipt);
+    }
+    batch.emplace_back(t.next);
+    if (active.e.state != t.next.state || active.e.reason != t.next.reason) {
+        batch.emplace_back(audit(t.next, "enforcement." + std::string{to_string(t.next.state)}, t.next.reason));
+    }
+    record_outcomes(active, event, batch);
+    record_intents(active, t, batch);
+    record_messages(active, t, batch);
+    return batch;
+}
+
+void Enforcer::record_outcomes(Active& active, const EnforcementEvent& event, Batch& batch) {
+    const auto close = [&](const std::string& act, std::string outcome) {
+        const auto open = active.open_intents.find(act);
+        if (open != active.open_intents.end()) {
+            batch.emplace_back(OutcomeRow{.intent = open->second, .outcome = std::move(outcome),
+                                          .at = world_.scheduler.wall()});
+            active.open_intents.erase(open);
+        }
+    };
+    if (const auto* done = std::get_if<event::PackDone>(&event)) {
+        close("pack", "receipt " + done->receipt.value);
+    } else if (const auto* failed = std::get_if<event::PackFailed>(&event)) {
+        close("pack", to_string(failed->error));
+    } else if (const auto* answer = std::get_if<event::StopAnswered>(&event)) {
+        close(stop_act(active.e), words(answer->answer) + (answer->text.empty() ? "" : ": " + answer->text));
+    } else if (std::holds_alternative<event::Seen>(event) && active.e.state == EnforcementState::confirming) {
+        close(stop_act(active.e), "unknown: the daemon restarted before the answer; looked up");
+    } else if (std::holds_alternative<event::Looked>(event) && active.e.state == EnforcementState::due) {
+        close("pack", "unknown: the daemon restarted in mid-pack");
+    }
+}
+
+void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch) {
+    const auto open = [&](const std::string& act) {
+        IntentRow intent{.id = "int_" + world_.entropy.hex(8), .enforcement = t.next.id, .run = t.next.run,
+                         .act = act, .at = world_.scheduler.wall()};
+        active.open_intents[act] = intent.id;
+        batch.emplace_back(std::move(intent));
+    };
+    for (const Effect effect : t.effects) {
+        if (effect == Effect::pack) {
+            open("pack");
+        } else if (effect == Effect::call_stop) {
+            open(stop_act(t.next));
+            batch.emplace_back(audit(t.next, "stop.called",
+                                     "stop of this very run by the " + std::string{to_string(t.next.method)} +
+                                         (t.next.receipt ? ", receipt " + t.next.receipt->value
+                                                         : ", without a pack: " + t.next.override_->reason)));
+        }
+    }
+    if (t.next.state == EnforcementState::over) {
+        for (const auto& [act, id] : active.open_intents) {
+            batch.emplace_back(OutcomeRow{.intent = id, .outcome = "given up: " + t.next.reason,
+                                          .at = world_.scheduler.wall()});
+        }
+        active.open_intents.clear();
+    }
+}
+
+void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
+    if (e.cause.kind != CauseKind::idle) {
+        return;
+    }
+    const Instant now = world_.scheduler.mono();
+    auto& stops = stops_by_rule_[e.cause.name];
+    std::erase_if(stops, [&](Instant at) { return now - at > hours{1}; });
+    stops.push_back(now);
+    int running = static_cast<int>(stops.size());
+    for (const auto& [id, live] : world_.picture.resources) {
+        running += bills(live.current.run.state) ? 1 : 0;
+    }
+    if (breaker_trips(static_cast<int>(stops.size()) + 1, running) && !breaker_open(e.cause.name)) {
+        const std::string why = std::to_string(stops.size()) + " stops within an hour";
+        open_breakers_[e.cause.name] = why;
+        batch.emplace_back(audit(e, "breaker.open", "rule " + e.cause.name + ": " + why));
+        Message m;
+        m.kind = AlertKind::breaker;
+        m.severity = Severity::critical;
+        m.title = "Rule " + e.cause.name + " stopped " + why + " and only warns from now on";
+        m.body = {"More than a quarter of what runs would have been stopped by one rule. If that is right, "
+                  "reload to let it act again."};
+        m.do_next = "curfew reload";
+        m.account = e.account;
+        m.cause = "rule " + e.cause.name;
+        alarms_.raise("breaker/" + e.cause.name, std::move(m), batch);
+    }
+}
+
+void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch) {
+    const LiveResource* live = resource_of(active.e);
+    if (live == nullptr) {
+        return;
+    }
+    const Enforcement& e = t.next;
+    const bool tells = live->mode >= Mode::warn || e.cause.kind != CauseKind::idle;
+    const messages::Subject subject = messages::subject_of(*live, e, world_.scheduler.now(), *world_.config);
+    const std::string failed_key = "stop_failed/" + e.run.value;
+    const std::string pack_key = "pack_failed/" + e.run.value;
+    for (const Effect effect : t.effects) {
+        switch (effect) {
+            case Effect::warn:
+                if (!tells) {
+                    batch.emplace_back(audit(e, "would.warn", e.reason));
+                    break;
+                }
+                for (OutboxRow& row : notifier_.rows_for(messages::stop_warning(subject, world_.entropy))) {
+                    row.enforcement = e.id;
+                    row.warn_step = e.warned_step;
+                    batch.emplace_back(std::move(row));
+                }
+                active.told = true;
+                break;
+            case Effect::tell_cancelled:
+                if (active.told) {
+                    alarms_.tell(messages::stop_cancelled(subject), batch);
+                }
+                break;
+            case Effect::tell_stopped:
+                alarms_.resolve(failed_key, std::nullopt, batch);
+                alarms_.resolve(pack_key, std::nullopt, batch);
+                alarms_.tell(messages::stopped(subject, active.receipt), batch);
+                break;
+            case Effect::alert_pack_failed: alarms_.raise(pack_key, messages::pack_failed(subject), batch); break;
+            case Effect::alert_stop_failed:
+            case Effect::alert_unauthorized:
+                alarms_.raise(failed_key, messages::stop_failed(subject), batch);
+                break;
+            case Effect::alert_undelivered:
+                alarms_.raise("undelivered/" + e.run.value, messages::undelivered(subject), batch);
+                break;
+            case Effect::record_would_stop:
+                batch.emplace_back(audit(e, "would.stop", e.reason));
+                if (tells) {
+                    alarms_.tell(messages::would_stop(subject), batch);
+                }
+                break;
+            case Effect::call_stop: count_stop(e, batch); break;
+            case Effect::look_fresh:
+            case Effect::pack:
+            case Effect::cancel_pack:
+            case Effect::fence:
+            case Effect::look_up: break;
+        }
+    }
+    if (e.state == EnforcementState::over) {
+        alarms_.resolve(failed_key, std::nullopt, batch);
+        alarms_.resolve(pack_key, std::nullopt, batch);
+        alarms_.resolve("undelivered/" + e.run.value, std::nullopt, batch);
+    }
+}
+
+// ---- effects -------------------------------------------------------------------------------------
+
+void Enforcer::act(Active& active, const std::vector<Effect>& effects) {
+    const RunId& run = active.e.run;
+    for (const Effect effect : effects) {
+        switch (effect) {
+            case Effect::look_fresh:
+            case Effect::fence:
+                if (!std::exchange(active.looking, true)) {
+                    tasks_.spawn("look " + run.value, do_look(run, effect == Effect::fence));
+                }
+                break;
+            case Effect::look_up:
+                if (!std::exchange(active.looking, true)) {
+                    tasks_.spawn("look up " + run.value, do_look_up(run));
+                }
+                break;
+            case Effect::pack: active.pack_task = tasks_.spawn("pack " + run.value, do_pack(run)); break;
+            case Effect::cancel_pack: tasks_.cancel(active.pack_task); break;
+            case Effect::call_stop:
+                CURFEW_ASSERT(!active.calling, "I4: one stop call at a time");
+                active.calling = true;
+                tasks_.spawn("stop " + run.value, do_stop(run));
+                break;
+            case Effect::warn:
+            case Effect::tell_cancelled:
+            case Effect::tell_stopped:
+            case Effect::alert_pack_failed:
+            case Effect::alert_stop_failed:
+            case Effect::alert_unauthorized:
+            case Effect::alert_undelivered:
+            case Effect::record_would_stop: break;  // rows of the transition itself
+        }
+    }
+}
+
+Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
+    FreshLook look;
+    look.why = "the run is not in the picture any more";
+    const auto found = active_.find(run);
+    LiveResource* live = found == active_.end() ? nullptr : resource_of(found->second.e);
+    if (live == nullptr || live->current.run.id != run) {
+        look.newest = live == nullptr;
+        co_return look;
+    }
+    const Enforcement e = found->second.e;
+    const Resource resource = live->resource;
+    Cloud* cloud = world_.cloud(e.account);
+    const AccountConfig* account = world_.account(e.account);
+    if (cloud == nullptr || account == nullptr) {
+        co_return look;
+    }
+    // Files first: a walk takes long, and the signals must be the freshest of all.
+    if (fence && e.receipt) {
+        auto receipt = co_await world_.store.receipt(*e.receipt);
+        std::shared_ptr<Guest> guest = world_.guests.open(e.account, resource, live->current.run);
+        if (!receipt || !*receipt || !guest) {
+            look.why = "the receipt cannot be compared with the guest";
+            co_return look;
+        }
+        const Rule* rule = rule_for(world_.config->rules, resource);
+        auto same = co_await packer_.unchanged(guest, **receipt, rule != nullptr ? rule->pack : PackPolicy{},
+                                               world_.scheduler.in(walk_limit));
+        if (!same) {
+            look.why = "cannot compare the files with the receipt: " + to_string(same.error());
+            co_return look;
+        }
+        look.files_unchanged = *same;
+    }
+    const Instant begun = world_.scheduler.mono();
+    auto seen = co_await cloud->look({resource.kind, e.resource, run}, world_.scheduler.in(look_limit));
+    if (!seen) {
+        look.why = "the provider does not answer: " + to_string(seen.error());
+        co_return look;
+    }
+    look.newest = seen->newest;
+    look.gone = !seen->listed || is_off(seen->run.state);
+    look.same_run_on = seen->listed && bills(seen->run.state) && seen->run.state != RunState::unknown;
+    auto observations = co_await looker_.observe(resource, seen->listed ? seen->run : resource.run,
+                                                 world_.scheduler.in(look_limit));
+    live = resource_of(e);
+    if (live == nullptr || live->current.run.id != run) {
+        look.newest = false;
+        co_return look;
+    }
+    looker_.absorb(live->current, std::move(observations), *account);
+    const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
+    look.verdict = live->current.judgement.verdict;
+    look.held_by = result.assessment.held_by;
+    look.mode = result.mode;
+    look.breaker_open = result.assessment.breaker_open;
+    look.why = live->current.judgement.step;
+    if (fence && world_.scheduler.mono() - begun > fence_age_max) {
+        look.same_run_on = false;  // too slow to vouch for this moment: look again
+        look.why = "the last look took longer than " + to_string(fence_age_max);
+    }
+    co_return look;
+}
+
+Task<void> Enforcer::do_look(RunId run, bool fence) {
+    FreshLook look = co_await fresh_look(run, fence);
+    if (const auto found = active_.find(run); found != active_.end()) {
+        found->second.looking = false;
+        post(run, event::Looked{std::move(look)});
+    }
+}
+
+PackOrder Enforcer::order_for(const LiveResource& live, ReceiptId receipt, EnforcementId enforcement,
+                              std::optional<Receipt> previous) const {
+    PackOrder order;
+    order.receipt = std::move(receipt);
+    order.enforcement = std::move(enforcement);
+    order.account = live.resource.account;
+    order.resource = live.resource;
+    order.resource.run = live.current.run;
+    const Rule* rule = rule_for(world_.config->rules, live.resource);
+    order.policy = rule != nullptr ? rule->pack : PackPolicy{};
+    order.previous = std::move(previous);
+    return order;
+}
+
+Task<void> Enforcer::do_pack(RunId run) {
+    const auto found = active_.find(run);
+    LiveResource* live = found == active_.end() ? nullptr : resource_of(found->second.e);
+    if (live == nullptr || live->current.run.id != run) {
+        post(run, event::PackFailed{{Errc::not_found, Retry::later(), "the run is not in the picture", run.value}});
+        co_return;
+    }
+    const EnforcementId enforcement = found->second.e.id;
+    const ReceiptId id{"rcp_" + world_.entropy.hex(8)};
+    auto earlier = co_await world_.store.receipts(live->resource.id, 1);
+    const auto again = active_.find(run);
+    live = again == active_.end() ? nullptr : resource_of(again->second.e);
+    std::shared_ptr<Guest> guest =
+        live == nullptr ? nullptr : world_.guests.open(live->resource.account, live->resource, live->current.run);
+    if (guest == nullptr || !earlier) {
+        post(run, event::PackFailed{{Errc::not_found, Retry::never(),
+                                     "this resource has no guest that Curfew can copy from", run.value}});
+        co_return;
+    }
+    std::optional<Receipt> previous;
+    if (!earlier->empty()) {
+        previous = std::move(earlier->front());
+    }
+    auto packed = co_await packer_.pack(guest, order_for(*live, id, enforcement, std::move(previous)),
+                                        world_.scheduler.in(pack_limit));
+    const auto still = active_.find(run);
+    if (still == active_.end()) {
+        co_return;
+    }
+    if (!packed) {
+        post(run, event::PackFailed{packed.error()});
+        co_return;
+    }
+    still->second.receipt = *packed;
+    post(run, event::PackDone{packed->id});
+}
+
+Task<void> Enforcer::do_stop(RunId run) {
+    const Enforcement e = active_.at(run).e;
+    CURFEW_ASSERT(e.state == EnforcementState::stopping && e.run == run, "I4");
+    CURFEW_ASSERT(e.receipt || e.override_, "I1");
+    StopReply reply{event::Answer::refused, "the run is not in the picture"};
+    LiveResource* live = resource_of(e);
+    Cloud* cloud = world_.cloud(e.account);
+    if (live != nullptr && cloud != nullptr && live->current.run.id == run) {
+        const Deadline deadline = world_.scheduler.in(stop_call_limit);
+        if (e.method == StopMethod::provider) {
+            reply = co_await cloud->stop({live->resource.kind, e.resource, run}, deadline);
+        } else if (auto guest = world_.guests.open(e.account, live->resource, live->current.run)) {
+            reply = co_await guest->shut_down(deadline);
+        } else {
+            reply.text = "it has no guest to ask";
+        }
+    }
+    if (const auto found = active_.find(run); found != active_.end()) {
+        found->second.calling = false;
+        post(run, event::StopAnswered{reply.answer, reply.text});
+    }
+}
+
+Task<void> Enforcer::do_look_up(RunId run) {
+    const auto asked = active_.find(run);
+    if (asked == active_.end()) {
+        co_return;
+    }
+    const Enforcement e = asked->second.e;
+    event::Sighting sighting = event::Sighting::unclear;
+    const LiveResource* live = resource_of(e);
+    Cloud* cloud = world_.cloud(e.account);
+    if (cloud != nullptr) {
+        const ResourceKind kind = live != nullptr ? live->resource.kind : ResourceKind::notebook;
+        auto look = co_await cloud->look({kind, e.resource, run}, world_.scheduler.in(look_limit));
+        if (look) {
+            const bool off = !look->listed || is_off(look->run.state);
+            sighting = off ? event::Sighting::off : event::Sighting::on;
+        }
+    }
+    if (const auto found = active_.find(run); found != active_.end()) {
+        found->second.looking = false;
+        post(run, event::Seen{sighting});
+    }
+}
+
+// ---- pack without a stop -------------------------------------------------------------------------
+
+Result<ReceiptId> Enforcer::pack_only(const LiveResource& live, const std::string& actor) {
+    if (!accepting_) {
+        return fail(Errc::unavailable, "the daemon is shutting down", {}, Retry::later());
+    }
+    if (live.current.run.state != RunState::running) {
+        return fail(Errc::conflict, live.resource.name + " is not running, so there is nothing to copy from");
+    }
+    if (active_.contains(live.current.run.id) &&
+        active_.at(live.current.run.id).e.state == EnforcementState::packing) {
+        return fail(Errc::conflict, live.resource.name + " is being packed already");
+    }
+    const ReceiptId receipt{"rcp_" + world_.entropy.hex(8)};
+    tasks_.spawn("pack only " + live.resource.id.value, do_pack_only(live.resource.id, receipt, actor));
+    return receipt;
+}
+
+Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::string actor) {
+    Enforcement subject;  // only to name things in the audit
+    subject.resource = resource;
+    const auto find = [&]() -> LiveResource* { return resource_of(subject); };
+    auto earlier = co_await world_.store.receipts(resource, 1);
+    LiveResource* live = find();
+    if (live == nullptr || !earlier) {
+        co_return;
+    }
+    subject.account = live->resource.account;
+    subject.run = live->current.run.id;
+    subject.cause = Cause{CauseKind::manual, actor};
+    const IntentRow intent{.id = "int_" + world_.entropy.hex(8), .enforcement = {}, .run = subject.run,
+                           .act = "pack", .at = world_.scheduler.wall()};
+    Batch begin{intent, audit(subject, "pack.asked", "pack without a stop, " + receipt.value)};
+    auto begun = co_await world_.store.commit(std::move(begin));
+    live = find();
+    if (!begun || live == nullptr) {
+        co_return;
+    }
+    std::optional<Receipt> previous;
+    if (!earlier->empty()) {
+        previous = std::move(earlier->front());
+    }
+    std::shared_ptr<Guest> guest = world_.guests.open(live->resource.account, live->resource, live->current.run);
+    Result<Receipt> packed = fail(Errc::not_found, "this resource has no guest that Curfew can copy from");
+    if (guest) {
+        packed = co_await packer_.pack(guest, order_for(*live, receipt, {}, std::move(previous)),
+                                       world_.scheduler.in(pack_limit));
+    }
+    Batch end{OutcomeRow{.intent = intent.id,
+                         .outcome = packed ? "receipt " + packed->id.value : to_string(packed.error()),
+                         .at = world_.scheduler.wall()}};
+    end.emplace_back(audit(subject, packed ? "pack.done" : "pack.failed",
+                           packed ? packed->id.value + ": " + std::to_string(packed->files) + " files"
+                                  : to_string(packed.error())));
+    if (packed) {
+        end.emplace_back(*packed);
+    }
+    auto done = co_await world_.store.commit(std::move(end));
+    if (!done) {
+        spdlog::error("event=pack_not_recorded receipt={} error=\"{}\"", receipt.value, to_string(done.error()));
+    }
+}
+
+}  // namespace curfew

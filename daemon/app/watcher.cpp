@@ -1,0 +1,503 @@
+#include "curfew/app/watcher.hpp"
+
+#include "curfew/app/enforcer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace curfew {
+
+namespace {
+
+constexpr std::size_t guests_at_once = 64;
+constexpr std::size_t carried_max = 200'000;
+constexpr Duration failure_pause_max = minutes{5};
+constexpr Duration retry_after_max = minutes{10};
+constexpr Duration blind_after = minutes{15};
+constexpr Duration blind_critical_after = hours{6};
+constexpr Duration observation_refresh = minutes{10};
+/// How long a stop takes to take effect beyond the notice: decision, pack, teardown.
+constexpr Duration stop_lead = minutes{6};
+
+RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
+    return {.id = run.id, .resource = live.resource.id, .account = live.resource.account,
+            .machine_type = run.machine_type, .state = run.state, .state_text = run.state_text,
+            .started_at = run.started_at, .ended_at = run.ended_at, .first_seen = now, .last_seen = now};
+}
+
+ResourceRow row_of(const Resource& r, WallTime now, bool gone) {
+    return {.id = r.id, .account = r.account, .kind = r.kind, .name = r.name, .project = r.project,
+            .owner = r.owner, .first_seen = now, .last_seen = now, .gone = gone};
+}
+
+bool same_row(const Resource& a, const Resource& b) {
+    return a.name == b.name && a.project == b.project && a.owner == b.owner;
+}
+
+bool same_row(const Run& a, const Run& b) {
+    return a.id == b.id && a.state == b.state && a.state_text == b.state_text &&
+           a.machine_type == b.machine_type && a.started_at == b.started_at;
+}
+
+}  // namespace
+
+Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker,
+                 Enforcer& enforcer, Alarms& alarms)
+    : world_(world), account_(std::move(account)), books_(books), looker_(looker), enforcer_(enforcer),
+      alarms_(alarms), wakeup_(world.loop) {}
+
+const AccountConfig& Watcher::config() const {
+    const AccountConfig* account = world_.account(account_);
+    CURFEW_ASSERT(account != nullptr, "a watcher is stopped before its account leaves the configuration");
+    return *account;
+}
+
+LiveAccount& Watcher::picture_of_account() {
+    LiveAccount& account = world_.picture.accounts[account_];
+    account.name = account_;
+    return account;
+}
+
+Message Watcher::message(AlertKind kind, Severity severity, std::string title) const {
+    Message m;
+    m.kind = kind;
+    m.severity = severity;
+    m.title = std::move(title);
+    m.account = account_;
+    return m;
+}
+
+void Watcher::stop() {
+    stopping_ = true;
+    wakeup_.notify();
+}
+
+void Watcher::poll_now() {
+    wakeup_.notify();
+}
+
+Task<void> Watcher::run() {
+    while (!stopping_) {
+        const Duration pause = co_await cycle();
+        if (stopping_) {
+            break;
+        }
+        // Between 95 and 105 %, so that many daemons do not ask in step.
+        const Duration jittered = pause * (95 + static_cast<int>(world_.entropy.below(11))) / 100;
+        alarm_ = world_.scheduler.at(world_.scheduler.mono() + jittered, [this] { wakeup_.notify(); });
+        co_await wakeup_.wait();
+    }
+    alarm_.cancel();
+}
+
+Task<void> Watcher::check_key() {
+    auto identity = co_await world_.cloud(account_)->check_key(world_.scheduler.in(config().request_timeout));
+    if (identity) {
+        picture_of_account().identity = *identity;
+        key_checked_ = true;
+    }
+}
+
+Task<Duration> Watcher::cycle() {
+    LiveAccount& account = picture_of_account();
+    account.last_attempt_mono = world_.scheduler.mono();
+    Cloud* cloud = world_.cloud(account_);
+    CURFEW_ASSERT(cloud != nullptr, "a watcher has its cloud");
+    auto listing = co_await cloud->list(world_.scheduler.in(config().list_timeout));
+    if (!listing) {
+        co_return co_await failed(std::move(listing.error()));
+    }
+    if (!key_checked_) {
+        co_await check_key();
+    }
+    Batch batch = std::exchange(carried_, {});
+    std::vector<Ending> endings;
+    apply(*listing, batch, endings);
+    co_await find_ends(endings);
+    close_ended(endings, batch);
+    co_await ask_guests(batch);
+
+    const Now now = world_.scheduler.now();
+    account.last_success = now.wall;
+    account.last_success_mono = now.mono;
+    account.error.clear();
+    account.key_rejected = false;
+    account.complete = listing->complete;
+    account.failures_in_a_row = 0;
+    world_.picture.as_of = now.wall;
+    alarms_.resolve("key/" + account_.value,
+                    message(AlertKind::key_rejected, Severity::info,
+                            "Account " + account_.value + ": the key works again"), batch);
+    alarms_.resolve("blind/" + account_.value,
+                    message(AlertKind::blind, Severity::info,
+                            "Account " + account_.value + " can be seen again"), batch);
+    judge_unseen(batch);
+    judge_money(batch);
+    batch.emplace_back(AccountPollRow{.account = account_, .mono = now.mono, .wall = now.wall,
+                                      .complete = listing->complete, .error = {}});
+    if (co_await commit(std::move(batch))) {
+        act();
+    }
+    forget_gone();
+    co_return config().poll_interval;
+}
+
+Task<Duration> Watcher::failed(Error error) {
+    LiveAccount& account = picture_of_account();
+    ++account.failures_in_a_row;
+    const bool refused = error.code == Errc::unauthorized || error.code == Errc::forbidden;
+    const std::string text = to_string(error);
+    if (account.error != text) {
+        spdlog::warn("event=poll_failed account={} error=\"{}\"", account_.value, text);
+    }
+    account.error = text;
+    account.key_rejected = refused;
+    Batch batch = std::exchange(carried_, {});
+    if (refused) {
+        Message m = message(AlertKind::key_rejected, Severity::critical,
+                            "Account " + account_.value + ": the provider refuses the key, so nothing there "
+                            "can be seen or stopped");
+        m.body = {text, "The key is read from " + config().key_file +
+                            ". Make a new one in the provider's console and run the line below."};
+        m.do_next = "curfew reload";
+        alarms_.raise("key/" + account_.value, std::move(m), batch);
+    } else if (account.failures_in_a_row == 3) {
+        Message m = message(AlertKind::blind, Severity::warning,
+                            "Account " + account_.value + " cannot be seen (3 polls failed); money counts on");
+        m.body = {text};
+        m.do_next = "curfew doctor";
+        alarms_.raise("blind/" + account_.value, std::move(m), batch);
+    }
+    for (auto& [id, live] : world_.picture.resources) {
+        if (live.resource.account == account_ && live.current.meter) {
+            const QuietClock before = live.current.clock;
+            live.current.judgement = {.verdict = Verdict::unknown, .coverage = Coverage::none,
+                                      .weak_activity = false, .step = "the account cannot be seen"};
+            live.current.clock = tick(before, Verdict::unknown, world_.scheduler.mono(),
+                                      Looker::max_gap(config()));
+            store_look(live.current, before, batch);
+        }
+    }
+    judge_money(batch);
+    const Now now = world_.scheduler.now();
+    batch.emplace_back(AccountPollRow{.account = account_, .mono = now.mono, .wall = now.wall,
+                                      .complete = false, .error = text});
+    if (co_await commit(std::move(batch))) {
+        act();
+    }
+    if (refused && account.failures_in_a_row >= 2) {
+        co_return failure_pause_max;
+    }
+    if (error.retry.kind == Retry::Kind::after) {
+        co_return std::clamp(error.retry.delay, config().poll_interval, retry_after_max);
+    }
+    const int doublings = std::min(account.failures_in_a_row - 1, 8);
+    const Duration longest = std::min(failure_pause_max, config().poll_interval * (1 << doublings));
+    const auto half = static_cast<std::uint64_t>(std::max<std::int64_t>(1, longest.count() / 2));
+    co_return std::max<Duration>(longest / 2 + Duration{static_cast<std::int64_t>(world_.entropy.below(half))},
+                                 std::min<Duration>(config().poll_interval, seconds{1}));
+}
+
+void Watcher::apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings) {
+    const bool first_sight = !picture_of_account().last_success;
+    std::set<ResourceId> seen;
+    for (const Resource& resource : listing.resources) {
+        seen.insert(resource.id);
+        apply_resource(resource, first_sight, batch, endings);
+    }
+    if (!listing.complete) {
+        return;
+    }
+    for (auto& [id, live] : world_.picture.resources) {
+        if (live.resource.account == account_ && !seen.contains(id)) {
+            apply_absent(live, batch, endings);
+        }
+    }
+}
+
+void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batch,
+                             std::vector<Ending>& endings) {
+    const Now now = world_.scheduler.now();
+    auto [entry, is_new] = world_.picture.resources.try_emplace(seen.id);
+    LiveResource& live = entry->second;
+    const bool other_run = is_new || live.current.run.id != seen.run.id;
+    if (!is_new && other_run && seen.run.started_at && live.current.run.started_at &&
+        *seen.run.started_at < *live.current.run.started_at) {
+        return;  // a stale list: it shows a run older than the one we know
+    }
+    if (is_new || !same_row(live.resource, seen)) {
+        batch.emplace_back(row_of(seen, now.wall, false));
+    }
+    if (other_run || !same_row(live.current.run, seen.run)) {
+        LiveResource named;
+        named.resource = seen;
+        batch.emplace_back(row_of(named, seen.run, now.wall));
+    }
+    if (other_run && !is_new && live.current.meter) {
+        live.older.push_back(std::move(live.current));
+    }
+    if (other_run) {
+        live.current = LiveRun{};
+        live.current.first_seen = now.mono;
+    }
+    live.resource = seen;
+    live.seen_at = now.wall;
+    live.current.run = seen.run;
+    live.current.absent_in_complete_lists = 0;
+    live.price = books_.prices().find(seen.run.machine_type);
+
+    if (bills(seen.run.state)) {
+        books_.bills(live, live.current, now.wall, batch);
+    } else if (is_off(seen.run.state) && live.current.meter) {
+        endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
+    } else if (is_off(seen.run.state) && other_run && !first_sight && seen.run.started_at) {
+        // It came and went between two polls; its own stamps say what it cost.
+        books_.bills(live, live.current, now.wall, batch);
+        endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
+    }
+    for (LiveRun& older : live.older) {
+        const auto still = std::ranges::find(seen.other_runs, older.run.id, &Run::id);
+        if (still != seen.other_runs.end() && bills(still->state)) {
+            older.run = *still;
+            books_.bills(live, older, now.wall, batch);
+        } else {
+            endings.push_back({seen.id, older.run.id, std::nullopt});
+        }
+    }
+    for (const Run& other : seen.other_runs) {
+        const bool known = std::ranges::any_of(live.older, [&](const LiveRun& o) { return o.run.id == other.id; });
+        if (!known && bills(other.state)) {
+            LiveRun run;
+            run.run = other;
+            run.first_seen = now.mono;
+            books_.bills(live, run, now.wall, batch);
+            live.older.push_back(std::move(run));
+        }
+    }
+}
+
+void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings) {
+    if (++live.current.absent_in_complete_lists < 2) {
+        return;  // one list without it proves nothing
+    }
+    const WallTime now = world_.scheduler.wall();
+    if (live.current.meter) {
+        endings.push_back({live.resource.id, live.current.run.id, std::nullopt});
+    }
+    for (const LiveRun& older : live.older) {
+        endings.push_back({live.resource.id, older.run.id, std::nullopt});
+    }
+    live.current.run.state = RunState::stopped;
+    live.current.run.state_text = "gone";
+    batch.emplace_back(row_of(live, live.current.run, now));
+    batch.emplace_back(row_of(live.resource, now, true));
+}
+
+Task<void> Watcher::find_ends(std::vector<Ending>& endings) {
+    Cloud* cloud = world_.cloud(account_);
+    const Deadline deadline = world_.scheduler.in(config().request_timeout);
+    co_await for_each_bounded(world_.loop, endings.size(), 8, [&](std::size_t i) -> Task<void> {
+        Ending& ending = endings[i];
+        const auto live = world_.picture.resources.find(ending.resource);
+        if (ending.at || live == world_.picture.resources.end()) {
+            co_return;
+        }
+        auto end = co_await cloud->ended_at({live->second.resource.kind, ending.resource, ending.run}, deadline);
+        if (end && *end) {
+            ending.at = (*end)->at;
+        }
+    });
+}
+
+void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
+    const WallTime now = world_.scheduler.wall();
+    for (const Ending& ending : endings) {
+        const auto found = world_.picture.resources.find(ending.resource);
+        if (found == world_.picture.resources.end()) {
+            continue;
+        }
+        LiveResource& live = found->second;
+        LiveRun* run = live.current.run.id == ending.run ? &live.current : nullptr;
+        for (LiveRun& older : live.older) {
+            run = older.run.id == ending.run ? &older : run;
+        }
+        if (run == nullptr) {
+            continue;
+        }
+        books_.ended(live, *run, ending.at, now, batch);
+        run->run.ended_at = ending.at.value_or(now);
+        if (!is_off(run->run.state)) {
+            run->run.state = RunState::stopped;
+        }
+        batch.emplace_back(row_of(live, run->run, now));
+        std::erase_if(live.older, [&](const LiveRun& older) { return older.run.id == ending.run; });
+    }
+}
+
+Task<void> Watcher::ask_guests(Batch& batch) {
+    std::vector<ResourceId> due;
+    for (const auto& [id, live] : world_.picture.resources) {
+        const Run& run = live.current.run;
+        if (live.resource.account == account_ && run.state == RunState::running &&
+            live.current.absent_in_complete_lists == 0) {
+            due.push_back(id);
+        }
+    }
+    const Deadline deadline = world_.scheduler.in(config().list_timeout);
+    co_await for_each_bounded(world_.loop, due.size(), guests_at_once, [&](std::size_t i) -> Task<void> {
+        const auto before = world_.picture.resources.find(due[i]);
+        if (before == world_.picture.resources.end()) {
+            co_return;
+        }
+        const RunId asked = before->second.current.run.id;
+        const Deadline own = deadline.earlier(world_.scheduler.in(config().request_timeout).at);
+        auto seen = co_await looker_.observe(before->second.resource, before->second.current.run, own);
+        const auto after = world_.picture.resources.find(due[i]);
+        if (after != world_.picture.resources.end() && after->second.current.run.id == asked) {
+            LiveRun& run = after->second.current;
+            const QuietClock clock = run.clock;
+            looker_.absorb(run, std::move(seen), config());
+            store_look(run, clock, batch);
+        }
+    });
+}
+
+void Watcher::store_look(LiveRun& run, const QuietClock& before, Batch& batch) const {
+    const Instant now = world_.scheduler.mono();
+    for (const Observation& o : run.observations) {
+        const auto stored = run.stored.find(o.source);
+        if (stored == run.stored.end() || stored->second.first != o.verdict ||
+            now - stored->second.second > observation_refresh) {
+            run.stored.insert_or_assign(o.source, std::pair{o.verdict, now});
+            batch.emplace_back(o);
+        }
+    }
+    // While the clock only goes on adding, the store can work it out from the account's last poll.
+    const bool goes_on = run.clock_adds && run.clock.last_quiet_at && before.last_quiet_at &&
+                         run.clock.quiet - before.quiet == *run.clock.last_quiet_at - *before.last_quiet_at;
+    if (run.clock == before || goes_on) {
+        return;
+    }
+    run.clock_adds = run.clock.last_quiet_at.has_value();
+    batch.emplace_back(QuietRow{.run = run.run.id, .clock = run.clock});
+}
+
+void Watcher::judge_unseen(Batch& batch) {
+    const Instant now = world_.scheduler.mono();
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (live.resource.account != account_) {
+            continue;
+        }
+        const LiveRun& run = live.current;
+        const std::string key = "blind/" + account_.value + "/" + run.run.id.value;
+        const bool blind = run.run.state == RunState::running && run.unseen_since && !live.rule.empty() &&
+                           now - *run.unseen_since >= blind_after;
+        if (!blind) {
+            if (alarms_.firing(key)) {
+                alarms_.resolve(key, std::nullopt, batch);
+            }
+            continue;
+        }
+        const Duration since = now - *run.unseen_since;
+        Message m = message(AlertKind::blind, since >= blind_critical_after ? Severity::critical : Severity::warning,
+                            live.resource.name + " cannot be judged for " +
+                                to_string(std::chrono::floor<seconds>(since)) +
+                                "; it is not stopped, and its money counts on");
+        m.body = {run.judgement.step};
+        m.do_next = "curfew explain " + live.resource.name;
+        m.resource = id;
+        m.resource_name = live.resource.name;
+        m.run = run.run.id;
+        alarms_.raise(key, std::move(m), batch);
+    }
+}
+
+void Watcher::judge_money(Batch& batch) {
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (live.resource.account == account_ && live.current.meter && !live.current.meter->rate) {
+            const std::string& type = live.current.run.machine_type;
+            Message m = message(AlertKind::unpriced, Severity::warning,
+                                "Machine type " + type + " has no price: what " + live.resource.name +
+                                    " costs is not counted");
+            m.do_next = "add a row for " + type + " to the file named by daemon.price_overrides";
+            alarms_.raise("unpriced/" + type, std::move(m), batch);
+        }
+    }
+    const Duration lead = config().poll_interval + stop_lead + minutes{10};
+    for (const auto& finding : books_.judge_budgets(*world_.config, world_.scheduler.now(), lead, batch)) {
+        const Threshold& threshold = finding.crossing.threshold;
+        Message m = message(AlertKind::budget_threshold,
+                            threshold.action == ThresholdAction::notify ? Severity::info
+                            : threshold.action == ThresholdAction::warn ? Severity::warning
+                                                                        : Severity::critical,
+                            "Budget " + finding.budget->name.value + ": " + to_string(finding.spend.spent) +
+                                " of " + to_string(finding.budget->amount) + " spent, " +
+                                std::to_string(threshold.percent) + " % reached");
+        m.cause = "budget " + finding.budget->name.value;
+        m.cost_so_far = finding.spend.spent;
+        m.per_hour = finding.spend.burn_per_hour;
+        m.body = {"Now burning " + to_string(finding.spend.burn_per_hour) + " an hour."};
+        if (threshold.action == ThresholdAction::stop) {
+            m.body.emplace_back(finding.budget->mode == Mode::enforce && world_.config->mode == Mode::enforce
+                                    ? "What it covers is packed and stopped now, quiet ones first."
+                                    : "Nothing is stopped: the mode is not enforce.");
+        }
+        m.do_next = "curfew spend --by resource";
+        batch.emplace_back(AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "budget.threshold",
+                                    .account = account_, .resource = {}, .run = {}, .actor = "curfewd",
+                                    .text = m.title});
+        alarms_.tell(std::move(m), batch);
+    }
+}
+
+Task<bool> Watcher::commit(Batch batch) {
+    // What a failed transaction must not lose: everything but the newest look, which comes again.
+    Batch copy;
+    std::ranges::copy_if(batch, std::back_inserter(copy),
+                         [](const Write& w) { return !std::holds_alternative<Observation>(w); });
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (done) {
+        co_return true;
+    }
+    spdlog::error("event=commit_failed account={} error=\"{}\"", account_.value, to_string(done.error()));
+    picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
+    if (copy.size() < carried_max) {
+        carried_ = std::move(copy);
+    } else {
+        spdlog::critical("event=rows_lost count={}", copy.size());
+    }
+    co_return false;
+}
+
+void Watcher::act() {
+    std::vector<StopCandidate> order;
+    std::map<RunId, ResourceId> by_run;
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (live.resource.account == account_) {
+            by_run.emplace(live.current.run.id, id);
+            order.push_back({.run = live.current.run.id,
+                             .quiet = live.current.judgement.verdict == Verdict::quiet,
+                             .quiet_for = live.current.clock.quiet,
+                             .per_hour = live.price != nullptr ? live.price->rate.per_hour : Money{}});
+        }
+    }
+    sort_for_stopping(order);
+    for (const StopCandidate& candidate : order) {
+        LiveResource& live = world_.picture.resources.at(by_run.at(candidate.run));
+        const bool gone = live.current.absent_in_complete_lists >= 2;
+        enforcer_.assessed(live, looker_.assess_now(live, true, gone));
+    }
+}
+
+void Watcher::forget_gone() {
+    std::erase_if(world_.picture.resources, [&](const auto& entry) {
+        const LiveResource& live = entry.second;
+        return live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 &&
+               !live.enforcement;
+    });
+}
+
+}  // namespace curfew

@@ -1,0 +1,83 @@
+// The whole: starts from what is stored, runs the watchers, answers changes, shuts down in order.
+#pragma once
+
+#include "curfew/app/alarms.hpp"
+#include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/control.hpp"
+#include "curfew/app/enforcer.hpp"
+#include "curfew/app/looker.hpp"
+#include "curfew/app/notifier.hpp"
+#include "curfew/app/packer.hpp"
+#include "curfew/app/task_group.hpp"
+#include "curfew/app/watcher.hpp"
+#include "curfew/app/world.hpp"
+#include "curfew/ports/supervisor.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace curfew {
+
+/// Everything that comes out of a configuration. Made by main, at start and at every reload.
+struct Parts {
+    std::shared_ptr<const Config> config;
+    std::map<AccountName, std::shared_ptr<Cloud>> clouds;
+    std::vector<std::shared_ptr<Channel>> channels;
+    std::vector<std::shared_ptr<Vault>> vaults;
+    PriceBook prices;
+};
+
+class Daemon final : public Control {
+public:
+    /// `assemble` reads the configuration anew; its error text lists every fault.
+    Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
+           std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook);
+
+    /// Loads and recovers; nothing acts before it succeeded.
+    Task<Result<void>> start();
+    /// Begins to watch.
+    void run();
+    /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
+    Task<void> shut_down();
+
+    Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long, std::string reason,
+                                  std::string actor) override;
+    Task<Result<int>> release(ResourceId resource, std::string actor) override;
+    Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) override;
+    Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) override;
+    Task<Result<void>> acknowledge(AlertId alert, std::string actor) override;
+    Task<Result<void>> reload(std::string actor) override;
+    void poll_now() override;
+
+    Notifier& notifier() { return notifier_; }
+    std::size_t live_enforcements() const { return enforcer_.live(); }
+
+private:
+    void fill_picture(const StoredState& stored, bool same_boot);
+    void start_watchers();
+    Task<void> feed_watchdog();
+    void reassess(LiveResource& live);
+    LiveResource* running(const ResourceId& id);
+    AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
+    std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;
+
+    World& world_;
+    Supervisor& supervisor_;
+    TaskGroup& tasks_;
+    std::function<Result<Parts>()> assemble_;
+    Notifier notifier_;
+    Packer packer_;
+    Bookkeeper books_;
+    Alarms alarms_;
+    Looker looker_;
+    Enforcer enforcer_;
+    std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
+    std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
+    Wakeup watchdog_wakeup_;
+    Scheduler::Alarm watchdog_alarm_;
+    bool stopping_ = false;
+};
+
+}  // namespace curfew

@@ -1,0 +1,106 @@
+// Drives the state machine of every enforcement: each event becomes one transition, each transition
+// one transaction (state, audit, intent, messages), and only then its effects happen. Events of one
+// run are handled one after another (I4, I5).
+#pragma once
+
+#include "curfew/app/alarms.hpp"
+#include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/looker.hpp"
+#include "curfew/app/packer.hpp"
+#include "curfew/app/task_group.hpp"
+#include "curfew/app/world.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+class Enforcer {
+public:
+    Enforcer(World& world, Looker& looker, Packer& packer, Notifier& notifier, Alarms& alarms,
+             TaskGroup& tasks, EnforcementPolicy policy);
+
+    /// Live enforcements of the store go on from their last persisted state by reading the world.
+    void load(std::vector<Enforcement> stored, std::vector<IntentRow> open_intents, bool same_boot);
+
+    /// What a poll cycle makes of a resource. Starts an enforcement when one is due to begin.
+    void assessed(LiveResource& live, const AssessResult& result);
+    /// A warning reached somebody.
+    void on_delivery(const DeliveryReport& report);
+
+    /// A person asks for a stop. Goes on at once; errors: conflict when one is past the point where
+    /// it can change.
+    Result<EnforcementId> stop_by_hand(LiveResource& live, bool pack, const std::string& actor);
+    /// Ends a live enforcement of this resource that has not sent its stop. True if there was one.
+    bool cancel(const ResourceId& resource, const std::string& reason);
+    /// Packs without stopping.
+    Result<ReceiptId> pack_only(const LiveResource& live, const std::string& actor);
+
+    bool breaker_open(const std::string& rule) const { return open_breakers_.contains(rule); }
+    void reset_breakers() { open_breakers_.clear(); stops_by_rule_.clear(); }
+    /// After a reload: enforcements that only warned start over under the new rules.
+    void rules_changed();
+    /// Stops and confirmations under way reach a persisted state; nothing new begins.
+    void stop_accepting() { accepting_ = false; }
+    bool call_under_way() const;
+    std::size_t live() const { return active_.size(); }
+
+private:
+    struct Active {
+        Enforcement e;
+        std::deque<EnforcementEvent> inbox;
+        bool pumping = false;
+        bool looking = false;  // look_fresh, fence or look_up is under way
+        bool calling = false;  // the stop call is under way
+        bool told = false;     // somebody was warned
+        Scheduler::Alarm alarm;
+        TaskGroup::Handle pack_task;
+        std::map<std::string, std::string> open_intents;  // act → intent id
+        std::optional<Receipt> receipt;                   // of PackDone, not yet durable
+    };
+
+    void post(const RunId& run, EnforcementEvent event);
+    Task<void> pump(RunId run);
+    Batch record(Active& active, const EnforcementEvent& event, const Transition& t);
+    void record_messages(Active& active, const Transition& t, Batch& batch);
+    void record_intents(Active& active, const Transition& t, Batch& batch);
+    void record_outcomes(Active& active, const EnforcementEvent& event, Batch& batch);
+    void act(Active& active, const std::vector<Effect>& effects);
+    void arm(const RunId& run, Active& active);
+    void show(const Active& active);
+    void finish(const RunId& run);
+    void count_stop(const Enforcement& e, Batch& batch);
+
+    Task<void> fetch_receipt(RunId run, ReceiptId id);
+    Task<void> do_look(RunId run, bool fence);
+    Task<void> do_pack(RunId run);
+    Task<void> do_stop(RunId run);
+    Task<void> do_look_up(RunId run);
+    Task<void> do_pack_only(ResourceId resource, ReceiptId receipt, std::string actor);
+    Task<FreshLook> fresh_look(RunId run, bool fence);
+
+    LiveResource* resource_of(const Enforcement& e);
+    PackOrder order_for(const LiveResource& live, ReceiptId receipt, EnforcementId enforcement,
+                        std::optional<Receipt> previous) const;
+    EnforcementPolicy policy_for(const Enforcement& e) const;
+    AuditRow audit(const Enforcement& e, std::string kind, std::string text) const;
+
+    World& world_;
+    Looker& looker_;
+    Packer& packer_;
+    Notifier& notifier_;
+    Alarms& alarms_;
+    TaskGroup& tasks_;
+    EnforcementPolicy policy_;
+    std::map<RunId, Active> active_;
+    std::map<std::string, std::vector<Instant>> stops_by_rule_;
+    std::map<std::string, std::string> open_breakers_;  // rule → why
+    bool accepting_ = true;
+};
+
+}  // namespace curfew

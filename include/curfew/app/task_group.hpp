@@ -1,0 +1,58 @@
+// Sole owner of spawned work. An exception that escapes a task is a bug: it is reported to
+// `on_bug` (orderly exit) and never swallowed. `join` returns when every task has ended (I13).
+#pragma once
+
+#include "curfew/ports/task.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace curfew {
+
+class TaskGroup {
+public:
+    using Handle = std::weak_ptr<void>;
+
+    TaskGroup(boost::asio::any_io_executor loop, std::function<void(const std::string&)> on_bug);
+    TaskGroup(const TaskGroup&) = delete;
+    TaskGroup& operator=(const TaskGroup&) = delete;
+    ~TaskGroup();  // asserts that nothing runs any more
+
+    /// Starts `task` on the loop.
+    Handle spawn(std::string name, Task<void> task);
+    /// Asks one task, or all, to end soon. On the loop thread only. Harmless for an ended task.
+    void cancel(const Handle& handle);
+    void cancel_all();
+    std::size_t running() const;
+    Task<void> join();
+
+    boost::asio::any_io_executor loop() const { return loop_; }
+
+private:
+    struct State;
+    boost::asio::any_io_executor loop_;
+    std::shared_ptr<State> state_;
+};
+
+/// A flag that one coroutine waits for. `notify` before `wait` is not lost. Loop thread only.
+class Wakeup {
+public:
+    explicit Wakeup(boost::asio::any_io_executor loop);
+    Task<void> wait();
+    void notify();
+
+private:
+    struct State;
+    boost::asio::any_io_executor loop_;
+    std::shared_ptr<State> state_;
+};
+
+/// Runs `work(0) … work(count - 1)`, at most `parallel` at a time, and returns when all are done.
+Task<void> for_each_bounded(boost::asio::any_io_executor loop, std::size_t count, std::size_t parallel,
+                            std::function<Task<void>(std::size_t)> work);
+
+}  // namespace curfew

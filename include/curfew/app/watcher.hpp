@@ -1,0 +1,71 @@
+// One poll cycle per account: list the account → ask each running guest → one pure step → one
+// transaction → only then act. A partial answer makes things unknown, never absent. Failures back
+// off; an account whose key is refused is hardly asked any more, and its money counts on.
+#pragma once
+
+#include "curfew/app/alarms.hpp"
+#include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/looker.hpp"
+#include "curfew/app/task_group.hpp"
+#include "curfew/app/world.hpp"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+class Enforcer;
+
+class Watcher {
+public:
+    Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker, Enforcer& enforcer,
+            Alarms& alarms);
+
+    /// Polls until `stop`. Never throws for what the world does.
+    Task<void> run();
+    void stop();
+    void poll_now();
+
+    /// One cycle; the pause until the next. For `run` and for tests.
+    Task<Duration> cycle();
+
+private:
+    struct Ending {  // a run that does not bill any more and whose end is to be asked for
+        ResourceId resource;
+        RunId run;
+        std::optional<WallTime> at;
+    };
+
+    Task<void> check_key();
+    Task<Duration> failed(Error error);
+    void apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings);
+    void apply_resource(const Resource& seen, bool first_sight, Batch& batch, std::vector<Ending>& endings);
+    void apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings);
+    Task<void> find_ends(std::vector<Ending>& endings);
+    void close_ended(const std::vector<Ending>& endings, Batch& batch);
+    Task<void> ask_guests(Batch& batch);
+    void store_look(LiveRun& run, const QuietClock& before, Batch& batch) const;
+    void judge_unseen(Batch& batch);
+    void judge_money(Batch& batch);
+    Task<bool> commit(Batch batch);
+    void act();
+    void forget_gone();
+    LiveAccount& picture_of_account();
+    const AccountConfig& config() const;
+    Message message(AlertKind kind, Severity severity, std::string title) const;
+
+    World& world_;
+    AccountName account_;
+    Bookkeeper& books_;
+    Looker& looker_;
+    Enforcer& enforcer_;
+    Alarms& alarms_;
+    Wakeup wakeup_;
+    Scheduler::Alarm alarm_;
+    Batch carried_;  // of a cycle whose transaction failed: cost rows must not be lost
+    bool key_checked_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace curfew

@@ -1,0 +1,46 @@
+// What the rooms of app share: the ports, the configuration in force and the picture. Made by the
+// daemon, handed around by reference; nothing in here decides anything.
+#pragma once
+
+#include "curfew/app/picture.hpp"
+#include "curfew/core/config.hpp"
+#include "curfew/ports/cloud.hpp"
+#include "curfew/ports/entropy.hpp"
+#include "curfew/ports/guest.hpp"
+#include "curfew/ports/scheduler.hpp"
+#include "curfew/ports/store.hpp"
+#include "curfew/ports/vault.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace curfew {
+
+struct World {
+    boost::asio::any_io_executor loop;
+    Scheduler& scheduler;
+    Entropy& entropy;
+    Store& store;
+    GuestDoor& guests;
+    std::map<AccountName, std::shared_ptr<Cloud>> clouds;
+    std::shared_ptr<const Config> config;  // swapped whole on reload
+    Picture picture;
+
+    const AccountConfig* account(const AccountName& name) const {
+        for (const AccountConfig& account : config->accounts) {
+            if (account.name == name) {
+                return &account;
+            }
+        }
+        return nullptr;
+    }
+    Cloud* cloud(const AccountName& name) const {
+        const auto found = clouds.find(name);
+        return found == clouds.end() ? nullptr : found->second.get();
+    }
+};
+
+}  // namespace curfew
