@@ -11,7 +11,8 @@ target_compile_options(curfew_flags INTERFACE
   -Wdouble-promotion -Wundef -Wvla -fno-omit-frame-pointer -fstack-protector-strong
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  target_compile_options(curfew_flags INTERFACE -Wswitch-enum -Wsuggest-override)
+  target_compile_options(curfew_flags INTERFACE -Wswitch-enum -Wsuggest-override
+    -Wno-missing-designated-field-initializers)  # members that are not named have their defaults
 endif()
 if(CURFEW_WERROR)
   target_compile_options(curfew_flags INTERFACE -Werror)

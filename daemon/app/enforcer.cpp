@@ -498,7 +498,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     }
     const Enforcement e = found->second.e;
     const Resource resource = live->resource;
-    Cloud* cloud = world_.cloud(e.account);
+    const std::shared_ptr<Cloud> cloud = world_.cloud(e.account);
     const AccountConfig* account = world_.account(e.account);
     if (cloud == nullptr || account == nullptr) {
         co_return look;
@@ -615,7 +615,7 @@ Task<void> Enforcer::do_stop(RunId run) {
     CURFEW_ASSERT(e.receipt || e.override_, "I1");
     StopReply reply{event::Answer::refused, "the run is not in the picture"};
     LiveResource* live = resource_of(e);
-    Cloud* cloud = world_.cloud(e.account);
+    const std::shared_ptr<Cloud> cloud = world_.cloud(e.account);
     if (live != nullptr && cloud != nullptr && live->current.run.id == run) {
         const Deadline deadline = world_.scheduler.in(stop_call_limit);
         if (e.method == StopMethod::provider) {
@@ -640,7 +640,7 @@ Task<void> Enforcer::do_look_up(RunId run) {
     const Enforcement e = asked->second.e;
     event::Sighting sighting = event::Sighting::unclear;
     const LiveResource* live = resource_of(e);
-    Cloud* cloud = world_.cloud(e.account);
+    const std::shared_ptr<Cloud> cloud = world_.cloud(e.account);
     if (cloud != nullptr) {
         const ResourceKind kind = live != nullptr ? live->resource.kind : ResourceKind::notebook;
         auto look = co_await cloud->look({kind, e.resource, run}, world_.scheduler.in(look_limit));

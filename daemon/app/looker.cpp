@@ -42,7 +42,7 @@ Task<std::vector<Observation>> Looker::observe(Resource resource, Run run, Deadl
             unknown(Signal::kernels, to_string(answers.error()));
         }
     }
-    Cloud* cloud = world_.cloud(resource.account);
+    const std::shared_ptr<Cloud> cloud = world_.cloud(resource.account);
     if (account->metrics && cloud != nullptr && resource.kind == ResourceKind::notebook) {
         const Duration window = std::max<Duration>(minutes{2}, account->poll_interval * 2);
         auto series = co_await cloud->metrics({resource.kind, resource.id, run.id}, window, deadline);

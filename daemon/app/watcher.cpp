@@ -49,10 +49,12 @@ Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Looker& l
     : world_(world), account_(std::move(account)), books_(books), looker_(looker), enforcer_(enforcer),
       alarms_(alarms), wakeup_(world.loop) {}
 
-const AccountConfig& Watcher::config() const {
-    const AccountConfig* account = world_.account(account_);
-    CURFEW_ASSERT(account != nullptr, "a watcher is stopped before its account leaves the configuration");
-    return *account;
+const AccountConfig& Watcher::config() {
+    // A cycle under way may end after its account has left the configuration.
+    if (const AccountConfig* account = world_.account(account_)) {
+        config_ = *account;
+    }
+    return config_;
 }
 
 LiveAccount& Watcher::picture_of_account() {
@@ -94,7 +96,11 @@ Task<void> Watcher::run() {
 }
 
 Task<void> Watcher::check_key() {
-    auto identity = co_await world_.cloud(account_)->check_key(world_.scheduler.in(config().request_timeout));
+    const std::shared_ptr<Cloud> cloud = world_.cloud(account_);
+    if (cloud == nullptr) {
+        co_return;
+    }
+    auto identity = co_await cloud->check_key(world_.scheduler.in(config().request_timeout));
     if (identity) {
         picture_of_account().identity = *identity;
         key_checked_ = true;
@@ -104,8 +110,10 @@ Task<void> Watcher::check_key() {
 Task<Duration> Watcher::cycle() {
     LiveAccount& account = picture_of_account();
     account.last_attempt_mono = world_.scheduler.mono();
-    Cloud* cloud = world_.cloud(account_);
-    CURFEW_ASSERT(cloud != nullptr, "a watcher has its cloud");
+    const std::shared_ptr<Cloud> cloud = world_.cloud(account_);
+    if (cloud == nullptr) {
+        co_return config().poll_interval;  // the account has just left the configuration
+    }
     auto listing = co_await cloud->list(world_.scheduler.in(config().list_timeout));
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
@@ -297,12 +305,12 @@ void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>
 }
 
 Task<void> Watcher::find_ends(std::vector<Ending>& endings) {
-    Cloud* cloud = world_.cloud(account_);
+    const std::shared_ptr<Cloud> cloud = world_.cloud(account_);
     const Deadline deadline = world_.scheduler.in(config().request_timeout);
     co_await for_each_bounded(world_.loop, endings.size(), 8, [&](std::size_t i) -> Task<void> {
         Ending& ending = endings[i];
         const auto live = world_.picture.resources.find(ending.resource);
-        if (ending.at || live == world_.picture.resources.end()) {
+        if (cloud == nullptr || ending.at || live == world_.picture.resources.end()) {
             co_return;
         }
         auto end = co_await cloud->ended_at({live->second.resource.kind, ending.resource, ending.run}, deadline);

@@ -73,6 +73,9 @@ bool supersedes(const Observation& a, const Observation& b) {
     if (caution(a) != caution(b)) {
         return caution(a) > caution(b);
     }
+    if (a.ttl != b.ttl) {
+        return a.ttl < b.ttl;
+    }
     return a.evidence < b.evidence;
 }
 

@@ -52,7 +52,7 @@ private:
     void act();
     void forget_gone();
     LiveAccount& picture_of_account();
-    const AccountConfig& config() const;
+    const AccountConfig& config();
     Message message(AlertKind kind, Severity severity, std::string title) const;
 
     World& world_;
@@ -63,6 +63,7 @@ private:
     Alarms& alarms_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
+    AccountConfig config_;  // as last seen in the configuration
     Batch carried_;  // of a cycle whose transaction failed: cost rows must not be lost
     bool key_checked_ = false;
     bool stopping_ = false;

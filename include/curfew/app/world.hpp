@@ -37,9 +37,10 @@ struct World {
         }
         return nullptr;
     }
-    Cloud* cloud(const AccountName& name) const {
+    /// Shared, so that a call under way outlives a reload.
+    std::shared_ptr<Cloud> cloud(const AccountName& name) const {
         const auto found = clouds.find(name);
-        return found == clouds.end() ? nullptr : found->second.get();
+        return found == clouds.end() ? nullptr : found->second;
     }
 };
 

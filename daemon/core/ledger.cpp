@@ -1,0 +1,103 @@
+#include "curfew/core/ledger.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew {
+
+std::string_view to_string(MeterKind kind) {
+    switch (kind) {
+        case MeterKind::compute: return "compute";
+        case MeterKind::storage: return "storage";
+        case MeterKind::ip: return "ip";
+        case MeterKind::other: break;
+    }
+    return "other";
+}
+
+std::string_view to_string(CostSource source) {
+    switch (source) {
+        case CostSource::own: return "own";
+        case CostSource::provider: return "provider";
+        case CostSource::adjustment: break;
+    }
+    return "adjustment";
+}
+
+namespace {
+
+constexpr std::int64_t hour_ms = 3'600'000;
+
+WallTime next_full_hour(WallTime t) {
+    const std::int64_t into = ((t.ms % hour_ms) + hour_ms) % hour_ms;
+    return {t.ms - into + hour_ms};
+}
+
+Money priced(const std::optional<Rate>& rate, Duration d) {
+    if (!rate) {
+        return {};
+    }
+    const auto cost = cost_of(*rate, d);
+    CURFEW_ASSERT(cost, "I6: an hour at a checked price fits into money");
+    return *cost;
+}
+
+CostRow row(const Meter& meter, WallTime from, WallTime to) {
+    return {.resource = meter.resource, .run = meter.run, .meter = MeterKind::compute, .from = from, .to = to,
+            .machine_type = meter.machine_type, .rate = meter.rate, .gross = priced(meter.rate, to - from),
+            .source = CostSource::own, .estimated = false, .error_bar = Duration{0}};
+}
+
+/// Rows from what is counted to `until`, none across a full hour, the last one possibly shorter.
+std::vector<CostRow> cut(Meter& meter, WallTime until) {
+    std::vector<CostRow> rows;
+    while (meter.counted_to < until) {
+        const WallTime to = std::min(next_full_hour(meter.counted_to), until);
+        rows.push_back(row(meter, meter.counted_to, to));
+        meter.counted_to = to;
+    }
+    return rows;
+}
+
+}  // namespace
+
+std::vector<CostRow> advance(Meter& meter, WallTime now) {
+    CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
+    const WallTime full{next_full_hour(now).ms - hour_ms};
+    return cut(meter, full);
+}
+
+std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type, std::optional<Rate> rate) {
+    CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
+    auto rows = cut(meter, at);
+    meter.machine_type = std::move(machine_type);
+    meter.rate = rate;
+    return rows;
+}
+
+std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar) {
+    CURFEW_ASSERT(meter.open, "I6: a meter is closed once");
+    meter.open = false;
+    if (ended_at < meter.counted_to) {
+        // The provider corrects itself: what was counted too much comes back as one row, at the rate
+        // in force. Rows of the past stay as they are.
+        CostRow back = row(meter, ended_at, meter.counted_to);
+        back.gross = Money{0, back.gross.currency} - back.gross;
+        back.source = CostSource::adjustment;
+        back.estimated = estimated;
+        back.error_bar = error_bar;
+        return {back};
+    }
+    auto rows = cut(meter, ended_at);
+    if (!rows.empty()) {
+        rows.back().estimated = estimated;
+        rows.back().error_bar = error_bar;
+    }
+    return rows;
+}
+
+Money accrued_open(const Meter& meter, WallTime now) {
+    return meter.open && meter.counted_to < now ? priced(meter.rate, now - meter.counted_to) : Money{};
+}
+
+}  // namespace curfew

@@ -1,0 +1,428 @@
+// Every (state, event) pair of the enforcement machine, the forbidden ones too.
+#include "curfew/core/enforcement.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace curfew;
+using State = EnforcementState;
+
+namespace {
+
+const EnforcementPolicy policy{};
+constexpr Instant t0{1'000'000'000};
+
+Enforcement in_state(State state, CauseKind cause = CauseKind::idle) {
+    Enforcement e;
+    e.id = EnforcementId{"enf_1"};
+    e.account = AccountName{"me"};
+    e.resource = ResourceId{"r1"};
+    e.run = RunId{"n1"};
+    e.cause = {cause, "night"};
+    e.state = state;
+    if (state != State::watching) {
+        e.warned_step = 3;
+        e.warned_at = t0 - hours{1};
+        e.notice_at = t0 - hours{1};
+    }
+    switch (state) {
+        case State::packing:
+        case State::pack_failed: e.pack_attempts = 1; break;
+        case State::packed: e.pack_attempts = 1; e.receipt = ReceiptId{"rcp_1"}; break;
+        case State::stopping:
+        case State::confirming:
+        case State::stopped:
+        case State::stop_failed:
+            e.pack_attempts = 1;
+            e.receipt = ReceiptId{"rcp_1"};
+            e.stop_attempts = 1;
+            e.stop_called_at = t0 - minutes{30};
+            break;
+        case State::watching:
+        case State::warned:
+        case State::due:
+        case State::held:
+        case State::over: break;
+    }
+    if (state == State::pack_failed || state == State::stop_failed || state == State::stopped ||
+        state == State::confirming) {
+        e.next_at = t0;
+    }
+    return e;
+}
+
+Assessment quiet_and_up() {
+    Assessment a;
+    a.cause = Cause{CauseKind::idle, "night"};
+    a.warn_step = 3;
+    a.time_is_up = true;
+    a.verdict = Verdict::quiet;
+    a.mode = Mode::enforce;
+    a.why = "quiet 60m of 60m";
+    return a;
+}
+
+template <class F>
+event::Assessed assessed(F change) {
+    Assessment a = quiet_and_up();
+    change(a);
+    return {a};
+}
+
+FreshLook good_look() {
+    FreshLook look;
+    look.verdict = Verdict::quiet;
+    look.same_run_on = true;
+    look.mode = Mode::enforce;
+    look.why = "all quiet";
+    return look;
+}
+
+template <class F>
+event::Looked looked(F change) {
+    FreshLook look = good_look();
+    change(look);
+    return {look};
+}
+
+const Error disk_full{Errc::disk_full, Retry::later(), "no space", "vault"};
+const Error lost{Errc::conflict, Retry::never(), "listed files could not be read", "n1"};
+const Error moving{Errc::changing, Retry::later(), "a.csv", "n1"};
+
+/// All events that can arrive, by name.
+const std::vector<std::pair<std::string, EnforcementEvent>> events{
+    {"assessed due", event::Assessed{quiet_and_up()}},
+    {"assessed warn only", assessed([](Assessment& a) { a.time_is_up = false; a.warn_step = 1; })},
+    {"assessed next step", assessed([](Assessment& a) { a.time_is_up = false; a.warn_step = 4; })},
+    {"assessed active", assessed([](Assessment& a) { a.verdict = Verdict::active; })},
+    {"assessed unknown", assessed([](Assessment& a) { a.verdict = Verdict::unknown; a.time_is_up = false; })},
+    {"assessed no cause", assessed([](Assessment& a) { a.cause.reset(); })},
+    {"assessed held", assessed([](Assessment& a) { a.held_by = "keep of ana"; })},
+    {"assessed newer run", assessed([](Assessment& a) { a.newest = false; })},
+    {"assessed gone", assessed([](Assessment& a) { a.gone = true; a.on = false; })},
+    {"assessed observe", assessed([](Assessment& a) { a.mode = Mode::observe; })},
+    {"assessed breaker", assessed([](Assessment& a) { a.breaker_open = true; })},
+    {"warning delivered", event::WarningDelivered{1}},
+    {"look good", event::Looked{good_look()}},
+    {"look active", looked([](FreshLook& l) { l.verdict = Verdict::active; })},
+    {"look unknown", looked([](FreshLook& l) { l.verdict = Verdict::unknown; })},
+    {"look unseen", looked([](FreshLook& l) { l.same_run_on = false; })},
+    {"look gone", looked([](FreshLook& l) { l.gone = true; l.same_run_on = false; })},
+    {"look newer", looked([](FreshLook& l) { l.newest = false; })},
+    {"look held", looked([](FreshLook& l) { l.held_by = "keep"; })},
+    {"look files changed", looked([](FreshLook& l) { l.files_unchanged = false; })},
+    {"look observe", looked([](FreshLook& l) { l.mode = Mode::observe; })},
+    {"look breaker", looked([](FreshLook& l) { l.breaker_open = true; })},
+    {"pack done", event::PackDone{ReceiptId{"rcp_2"}}},
+    {"pack failed later", event::PackFailed{disk_full}},
+    {"pack failed never", event::PackFailed{lost}},
+    {"pack changing", event::PackFailed{moving}},
+    {"stop accepted", event::StopAnswered{event::Answer::accepted, ""}},
+    {"stop already off", event::StopAnswered{event::Answer::already_off, ""}},
+    {"stop refused", event::StopAnswered{event::Answer::refused, "no"}},
+    {"stop unauthorized", event::StopAnswered{event::Answer::unauthorized, "401"}},
+    {"stop ambiguous", event::StopAnswered{event::Answer::ambiguous, ""}},
+    {"seen on", event::Seen{event::Sighting::on}},
+    {"seen off", event::Seen{event::Sighting::off}},
+    {"seen unclear", event::Seen{event::Sighting::unclear}},
+    {"woken", event::Woken{}},
+    {"overridden", event::Overridden{{"ana", "no need"}}},
+    {"cancelled", event::Cancelled{"called off"}},
+};
+
+/// Where each event leads; an event that is not named here must leave the state as it is.
+const std::map<State, std::map<std::string, State>> table{
+    {State::watching, {{"assessed due", State::warned}, {"assessed warn only", State::warned},
+                       {"assessed next step", State::warned}, {"assessed unknown", State::warned},
+                       {"assessed observe", State::warned}, {"assessed breaker", State::warned}}},
+    {State::warned, {{"assessed due", State::due}, {"assessed active", State::over},
+                     {"assessed no cause", State::over}, {"assessed held", State::over},
+                     {"assessed newer run", State::over}, {"assessed gone", State::over},
+                     {"cancelled", State::over}}},
+    {State::due, {{"assessed active", State::over}, {"assessed no cause", State::over},
+                  {"assessed held", State::over}, {"assessed newer run", State::over},
+                  {"assessed gone", State::over}, {"assessed observe", State::over},
+                  {"assessed breaker", State::over}, {"look good", State::packing},
+                  {"look active", State::over}, {"look unknown", State::over},
+                  {"look gone", State::over}, {"look newer", State::over}, {"look held", State::over},
+                  {"look files changed", State::packing}, {"look observe", State::over},
+                  {"look breaker", State::over}, {"cancelled", State::over}}},
+    {State::packing, {{"assessed active", State::over}, {"assessed no cause", State::over},
+                      {"assessed held", State::over}, {"assessed newer run", State::over},
+                      {"assessed gone", State::over}, {"assessed observe", State::over},
+                      {"assessed breaker", State::over}, {"pack done", State::packed},
+                      {"pack failed later", State::pack_failed}, {"pack failed never", State::held},
+                      {"pack changing", State::over}, {"overridden", State::packed},
+                      {"cancelled", State::over}}},
+    {State::packed, {{"assessed active", State::over}, {"assessed no cause", State::over},
+                     {"assessed held", State::over}, {"assessed newer run", State::over},
+                     {"assessed gone", State::over}, {"assessed observe", State::over},
+                     {"assessed breaker", State::over}, {"look good", State::stopping},
+                     {"look active", State::over}, {"look unknown", State::over},
+                     {"look gone", State::over}, {"look newer", State::over}, {"look held", State::over},
+                     {"look files changed", State::over}, {"look observe", State::over},
+                     {"look breaker", State::over}, {"cancelled", State::over}}},
+    {State::stopping, {{"stop accepted", State::confirming}, {"stop already off", State::confirming},
+                       {"stop refused", State::stop_failed}, {"stop unauthorized", State::stop_failed},
+                       {"stop ambiguous", State::confirming}}},
+    {State::confirming, {{"seen on", State::stop_failed}, {"seen unclear", State::stop_failed}}},
+    {State::stopped, {{"seen on", State::stop_failed}}},
+    {State::pack_failed, {{"assessed active", State::over}, {"assessed no cause", State::over},
+                          {"assessed held", State::over}, {"assessed newer run", State::over},
+                          {"assessed gone", State::over}, {"assessed observe", State::over},
+                          {"assessed breaker", State::over}, {"woken", State::due},
+                          {"overridden", State::packed}, {"cancelled", State::over}}},
+    {State::held, {{"assessed active", State::over}, {"assessed no cause", State::over},
+                   {"assessed held", State::over}, {"assessed newer run", State::over},
+                   {"assessed gone", State::over}, {"assessed observe", State::over},
+                   {"assessed breaker", State::over}, {"overridden", State::packed},
+                   {"cancelled", State::over}}},
+    {State::stop_failed, {{"seen on", State::packed}, {"seen off", State::confirming},
+                          {"cancelled", State::over}}},
+    {State::over, {}},
+};
+
+bool has(const Transition& t, Effect effect) {
+    return std::ranges::find(t.effects, effect) != t.effects.end();
+}
+
+}  // namespace
+
+TEST_CASE("every state and event leads where the table says") {
+    REQUIRE(table.size() == 12);
+    for (const auto& [state, row] : table) {
+        for (const auto& [name, event] : events) {
+            INFO(to_string(state) << " × " << name);
+            const Enforcement before = in_state(state);
+            const Transition t = step(before, event, t0, policy);
+            const auto expected = row.find(name);
+            CHECK(to_string(t.next.state) == to_string(expected == row.end() ? state : expected->second));
+            CHECK(t.next.run == before.run);
+            if (state == State::over) {
+                CHECK_FALSE(t.changed);
+                CHECK(t.effects.empty());
+            }
+            if (has(t, Effect::call_stop)) {
+                CHECK(state == State::packed);  // from nowhere else
+            }
+        }
+    }
+    for (const auto& [state, row] : table) {
+        for (const auto& [name, next] : row) {
+            CHECK(std::ranges::find(events, name, &std::pair<std::string, EnforcementEvent>::first) != events.end());
+        }
+    }
+}
+
+TEST_CASE("words of the states round-trip") {
+    for (const auto& [state, row] : table) {
+        CHECK(enforcement_state_from(to_string(state)) == state);
+    }
+    CHECK_FALSE(enforcement_state_from("paused"));
+}
+
+TEST_CASE("the whole way of an idle stop") {
+    Enforcement e = in_state(State::watching);
+    Instant now = t0;
+    const auto go = [&](const EnforcementEvent& event) {
+        Transition t = step(e, event, now, policy);
+        e = t.next;
+        return t;
+    };
+    Transition t = go(assessed([](Assessment& a) { a.warn_step = 1; a.time_is_up = false; }));
+    CHECK(has(t, Effect::warn));
+    go(event::WarningDelivered{1});
+    now = now + minutes{9};
+    go(event::Assessed{quiet_and_up()});
+    CHECK(e.state == State::warned);  // notice is 10 min
+    now = now + minutes{1};
+    CHECK(has(go(event::Assessed{quiet_and_up()}), Effect::look_fresh));
+    CHECK(has(go(event::Looked{good_look()}), Effect::pack));
+    CHECK(has(go(event::PackDone{ReceiptId{"rcp_1"}}), Effect::fence));
+    CHECK(has(go(event::Looked{good_look()}), Effect::call_stop));
+    CHECK(e.method == StopMethod::provider);
+    CHECK(has(go(event::StopAnswered{event::Answer::accepted, ""}), Effect::look_up));
+    CHECK(e.next_at == now + policy.confirm_every);
+    go(event::Seen{event::Sighting::on});
+    CHECK(e.state == State::confirming);  // slow teardown
+    go(event::Seen{event::Sighting::off});
+    CHECK(e.state == State::confirming);  // once is not enough
+    t = go(event::Seen{event::Sighting::off});
+    CHECK(e.state == State::stopped);
+    CHECK(has(t, Effect::tell_stopped));
+    now = *e.next_at;
+    CHECK(has(go(event::Woken{}), Effect::look_up));
+    go(event::Seen{event::Sighting::off});
+    CHECK(e.state == State::stopped);
+    now = *e.next_at;
+    go(event::Woken{});
+    go(event::Seen{event::Sighting::off});
+    CHECK(e.state == State::over);
+    CHECK(e.outcome == "stopped");
+}
+
+TEST_CASE("off must be seen twice in a row") {
+    Enforcement e = in_state(State::confirming);
+    e.stop_called_at = t0;
+    e = step(e, event::Seen{event::Sighting::off}, t0, policy).next;
+    e = step(e, event::Seen{event::Sighting::on}, t0, policy).next;
+    CHECK(e.off_sightings == 0);
+    e = step(e, event::Seen{event::Sighting::off}, t0, policy).next;
+    CHECK(e.state == State::confirming);
+}
+
+TEST_CASE("no warning got through: an hour more and a critical alert, once") {
+    Enforcement e = in_state(State::warned);
+    e.notice_at.reset();
+    e.warned_at = t0;
+    Transition t = step(e, event::Assessed{quiet_and_up()}, t0 + minutes{10}, policy);
+    CHECK(t.next.state == State::warned);
+    CHECK(has(t, Effect::alert_undelivered));
+    t = step(t.next, event::Assessed{quiet_and_up()}, t0 + minutes{11}, policy);
+    CHECK_FALSE(has(t, Effect::alert_undelivered));
+    t = step(t.next, event::Assessed{quiet_and_up()}, t0 + minutes{69}, policy);
+    CHECK(t.next.state == State::warned);
+    t = step(t.next, event::Assessed{quiet_and_up()}, t0 + minutes{70}, policy);
+    CHECK(t.next.state == State::due);
+}
+
+TEST_CASE("observe and warn end at the word, said once") {
+    for (const Mode mode : {Mode::observe, Mode::warn}) {
+        Enforcement e = in_state(State::warned);
+        const auto up = assessed([&](Assessment& a) { a.mode = mode; });
+        Transition t = step(e, up, t0, policy);
+        CHECK(t.next.state == State::warned);
+        CHECK(has(t, Effect::record_would_stop));
+        t = step(t.next, up, t0 + minutes{1}, policy);
+        CHECK(t.effects.empty());
+        CHECK_FALSE(t.changed);
+    }
+}
+
+TEST_CASE("a run whose state has an unknown word is never stopped by a rule") {
+    const auto odd = assessed([](Assessment& a) { a.state_known = false; });
+    const Transition t = step(in_state(State::warned), odd, t0, policy);
+    CHECK(t.next.state == State::warned);
+    CHECK(has(t, Effect::record_would_stop));
+}
+
+TEST_CASE("a hard budget and a person do not look at activity, and are not held by a keep's absence") {
+    for (const CauseKind kind : {CauseKind::budget, CauseKind::manual}) {
+        const Enforcement e = in_state(State::packed, kind);
+        const Transition t = step(e, looked([](FreshLook& l) { l.verdict = Verdict::active; }), t0, policy);
+        CHECK(t.next.state == State::stopping);
+        const Transition again =
+            step(e, looked([](FreshLook& l) { l.files_unchanged = false; }), t0, policy);
+        CHECK(again.next.state == State::packing);  // what changed is packed again
+        CHECK_FALSE(again.next.receipt);
+    }
+}
+
+TEST_CASE("a manual stop goes on in observe mode and needs no notice") {
+    Enforcement e = in_state(State::watching, CauseKind::manual);
+    const auto asked = assessed([](Assessment& a) {
+        a.cause = Cause{CauseKind::manual, "ana"};
+        a.needs_notice = false;
+        a.verdict = Verdict::active;
+    });
+    const Transition t = step(e, asked, t0, policy);
+    CHECK(t.next.state == State::due);
+    CHECK(has(t, Effect::look_fresh));
+}
+
+TEST_CASE("a budget that asks no more does not stop by the idle rule's leave") {
+    const Enforcement e = in_state(State::packed, CauseKind::budget);
+    const Transition t = step(e, event::Assessed{quiet_and_up()}, t0, policy);
+    CHECK(t.next.state == State::over);
+}
+
+TEST_CASE("packing is retried with back-off, then a person is needed") {
+    Enforcement e = in_state(State::packing);
+    Duration last{0};
+    for (int attempt = 1; attempt < policy.pack_attempts_max; ++attempt) {
+        e.pack_attempts = attempt;
+        e.state = State::packing;
+        const Transition t = step(e, event::PackFailed{disk_full}, t0, policy);
+        REQUIRE(t.next.state == State::pack_failed);
+        CHECK(*t.next.next_at - t0 >= last);
+        last = *t.next.next_at - t0;
+    }
+    e.pack_attempts = policy.pack_attempts_max;
+    const Transition t = step(e, event::PackFailed{disk_full}, t0, policy);
+    CHECK(t.next.state == State::held);
+    CHECK(has(t, Effect::alert_pack_failed));
+}
+
+TEST_CASE("only a rule that says so stops without a pack, and the override names it") {
+    EnforcementPolicy lenient = policy;
+    lenient.override_when_pack_failed = true;
+    Enforcement e = in_state(State::packing);
+    e.pack_attempts = lenient.pack_attempts_max;
+    const Transition t = step(e, event::PackFailed{lost}, t0, lenient);
+    CHECK(t.next.state == State::packed);
+    REQUIRE(t.next.override_);
+    CHECK(t.next.override_->by == "rule night");
+    const Transition stop = step(t.next, event::Looked{good_look()}, t0, lenient);
+    CHECK(has(stop, Effect::call_stop));
+}
+
+TEST_CASE("after a failed stop everything is looked at again, then the other method is used") {
+    Enforcement e = in_state(State::stop_failed);
+    Transition t = step(e, event::Seen{event::Sighting::on}, t0, policy);
+    CHECK(t.next.state == State::packed);
+    CHECK(has(t, Effect::fence));
+    t = step(t.next, event::Looked{good_look()}, t0, policy);
+    CHECK(t.next.method == StopMethod::guest);
+    CHECK(t.next.stop_attempts == 2);
+    e.stop_called_at = t0 - seconds{10};  // too soon after the last call
+    CHECK(step(e, event::Seen{event::Sighting::on}, t0, policy).next.state == State::stop_failed);
+}
+
+TEST_CASE("recovery reads the world before it acts") {
+    const std::map<State, std::pair<State, std::vector<Effect>>> expected{
+        {State::warned, {State::warned, {}}},
+        {State::due, {State::due, {Effect::look_fresh}}},
+        {State::packing, {State::due, {Effect::look_fresh}}},
+        {State::packed, {State::packed, {Effect::fence}}},
+        {State::stopping, {State::confirming, {Effect::look_up}}},
+        {State::confirming, {State::confirming, {Effect::look_up}}},
+        {State::stopped, {State::stopped, {}}},
+        {State::pack_failed, {State::pack_failed, {}}},
+        {State::held, {State::held, {}}},
+        {State::stop_failed, {State::stop_failed, {Effect::look_up}}},
+    };
+    for (const auto& [state, then] : expected) {
+        for (const bool same_boot : {true, false}) {
+            INFO(to_string(state));
+            const Transition t = recover(in_state(state), t0, same_boot, policy);
+            CHECK(to_string(t.next.state) == to_string(then.first));
+            CHECK(t.effects == then.second);
+            CHECK_FALSE(has(t, Effect::call_stop));
+        }
+    }
+}
+
+TEST_CASE("after another boot every wait begins anew") {
+    const Transition t = recover(in_state(State::warned), t0, false, policy);
+    CHECK(t.next.notice_at == t0);
+    CHECK(t.next.warned_at == t0);
+}
+
+TEST_CASE("the breaker trips above two and above a quarter") {
+    CHECK_FALSE(breaker_trips(2, 3));
+    CHECK(breaker_trips(3, 3));
+    CHECK_FALSE(breaker_trips(25, 100));
+    CHECK(breaker_trips(26, 100));
+}
+
+TEST_CASE("events before their time do nothing") {
+    Enforcement e = in_state(State::pack_failed);
+    e.next_at = t0 + minutes{1};
+    CHECK_FALSE(step(e, event::Woken{}, t0, policy).changed);
+    e.next_at.reset();
+    CHECK_FALSE(step(e, event::Woken{}, t0, policy).changed);
+}
