@@ -27,6 +27,9 @@ std::string_view to_string(CostSource source) {
 namespace {
 
 constexpr std::int64_t hour_ms = 3'600'000;
+// A stamp of 1970 must not become half a million rows at once: the meter catches up over several
+// calls, and `accrued_open` prices what is still open in the meantime.
+constexpr std::int64_t advance_ms_max = 400 * 24 * hour_ms;
 
 WallTime next_full_hour(WallTime t) {
     const std::int64_t into = ((t.ms % hour_ms) + hour_ms) % hour_ms;
@@ -64,7 +67,8 @@ std::vector<CostRow> cut(Meter& meter, WallTime until) {
 std::vector<CostRow> advance(Meter& meter, WallTime now) {
     CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
     const WallTime full{next_full_hour(now).ms - hour_ms};
-    return cut(meter, full);
+    const WallTime most{next_full_hour(meter.counted_to).ms + advance_ms_max - hour_ms};
+    return cut(meter, std::min(full, most));
 }
 
 std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type, std::optional<Rate> rate) {

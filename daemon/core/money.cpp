@@ -188,7 +188,11 @@ std::string to_string(Money amount) {
 }
 
 Money percent_of(Money amount, std::int64_t percent) {
-    return checked(divide_half_even(Wide{amount.nanos} * percent, 100), amount.currency);
+    // Amounts come from the configuration: a threshold beyond the range of Money is one that is never
+    // reached, not a bug of ours.
+    const Wide nanos = divide_half_even(Wide{amount.nanos} * percent, 100);
+    const bool fits = nanos <= nanos_max && nanos >= -Wide{nanos_max};
+    return {fits ? static_cast<std::int64_t>(nanos) : (nanos < 0 ? -nanos_max : nanos_max), amount.currency};
 }
 
 }  // namespace curfew

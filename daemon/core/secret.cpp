@@ -5,11 +5,23 @@
 
 namespace curfew {
 
-Secret::Secret(std::string text) : text_(std::move(text)) {}
+namespace {
+
+// A short or moved-from string keeps its bytes in its own buffer, beyond its size.
+void wipe_text(std::string& text) {
+    text.resize(text.capacity());
+    explicit_bzero(text.data(), text.size());
+    text.clear();
+}
+
+}  // namespace
+
+Secret::Secret(std::string text) : text_(std::move(text)) {
+    wipe_text(text);  // NOLINT(bugprone-use-after-move): that is where the bytes still are
+}
 Secret::Secret(const Secret& other) = default;
 
-// A moved-from short string keeps its bytes, so both sides are wiped by hand.
-Secret::Secret(Secret&& other) noexcept : text_(other.text_) {
+Secret::Secret(Secret&& other) noexcept : text_(std::move(other.text_)) {
     other.wipe();
 }
 
@@ -24,7 +36,7 @@ Secret& Secret::operator=(const Secret& other) {
 Secret& Secret::operator=(Secret&& other) noexcept {
     if (this != &other) {
         wipe();
-        text_ = other.text_;
+        text_ = std::move(other.text_);
         other.wipe();
     }
     return *this;
@@ -35,10 +47,7 @@ Secret::~Secret() {
 }
 
 void Secret::wipe() {
-    if (!text_.empty()) {
-        explicit_bzero(text_.data(), text_.size());
-    }
-    text_.clear();
+    wipe_text(text_);
 }
 
 bool Secret::equals(std::string_view other) const {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
 namespace curfew {
@@ -12,6 +11,9 @@ namespace curfew {
 namespace {
 
 constexpr std::int64_t day_ms = 86'400'000;
+constexpr WallTime end_of_2200{7'289'654'400'000};
+// No zone was ever further from UTC than Manila's -15:56; a day and a bit bounds every search.
+constexpr std::int64_t offset_ms_max = 26 * 3'600'000;
 
 std::int64_t floor_div(std::int64_t a, std::int64_t b) {
     return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
@@ -89,7 +91,7 @@ Result<WallTime> parse_wall_time(std::string_view text) {
         (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':') {
         return bad("expected YYYY-MM-DDThh:mm:ssZ");
     }
-    if (*year < 1970 || *year >= 2200 || *month < 1 || *month > 12 || *day < 1 ||
+    if (*month < 1 || *month > 12 || *day < 1 ||
         static_cast<unsigned>(*day) > days_in_month(*year, static_cast<unsigned>(*month)) || *hour > 23 ||
         *minute > 59 || *second > 60) {
         return bad("out of range");
@@ -125,101 +127,132 @@ Result<WallTime> parse_wall_time(std::string_view text) {
     }
     const std::int64_t days =
         days_from_civil({*year, static_cast<unsigned>(*month), static_cast<unsigned>(*day)});
-    return WallTime{days * day_ms + ((*hour * 60 + *minute - offset_minutes) * 60 + *second) * 1000 + ms};
-}
-
-std::string to_string(Duration d) {
-    if (d < Duration{0}) {
-        return "-" + to_string(Duration{-d.count()});
+    const WallTime t{days * day_ms + ((*hour * 60 + *minute - offset_minutes) * 60 + *second) * 1000 + ms};
+    if (t < WallTime{0} || t >= end_of_2200) {
+        return bad("the year is outside 1970–2200");
     }
-    std::int64_t s = d.count() / 1000;
-    if (s == 0 && d.count() != 0) {
-        return fmt::format("{}ms", d.count());
-    }
-    std::string text;
-    for (const auto& [unit, name] : {std::pair{86'400LL, 'd'}, {3'600LL, 'h'}, {60LL, 'm'}}) {
-        if (s >= unit) {
-            text += fmt::format("{}{}", s / unit, name);
-            s %= unit;
-        }
-    }
-    if (s != 0 || text.empty()) {
-        text += fmt::format("{}s", s);
-    }
-    return text;
+    return t;
 }
 
 namespace {
 
-std::optional<std::int64_t> unit_ms(std::string_view unit) {
-    if (unit == "ms") {
-        return 1;
+struct Unit {
+    std::string_view name;
+    std::int64_t ms;
+};
+// Largest first: the order of printing, and the only order in which they may be written.
+constexpr std::array<Unit, 5> units{
+    {{"d", day_ms}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+constexpr std::int64_t duration_ms_max = 10LL * 366 * day_ms;
+
+/// One part of a duration: "1", "5" and "h" of "1.5h".
+struct Part {
+    std::string_view whole;
+    std::string_view decimals;
+    std::string_view unit;
+};
+
+/// What of `text` from `at` on lies between `low` and `high`.
+std::string_view take(std::string_view text, std::size_t& at, char low, char high) {
+    const std::size_t first = at;
+    while (at < text.size() && text[at] >= low && text[at] <= high) {
+        ++at;
     }
-    if (unit == "s") {
-        return 1000;
+    return text.substr(first, at - first);
+}
+
+std::optional<Part> next_part(std::string_view text, std::size_t& at) {
+    Part part;
+    part.whole = take(text, at, '0', '9');
+    if (part.whole.empty()) {
+        return std::nullopt;
     }
-    if (unit == "m" || unit == "min") {
-        return 60'000;
+    if (at < text.size() && text[at] == '.') {
+        part.decimals = take(text, ++at, '0', '9');
+        if (part.decimals.empty()) {
+            return std::nullopt;
+        }
     }
-    if (unit == "h") {
-        return 3'600'000;
+    part.unit = take(text, at, 'a', 'z');
+    return part;
+}
+
+std::int64_t number(std::string_view digits) {
+    std::int64_t value = 0;
+    for (const char c : digits) {
+        value = value * 10 + (c - '0');
     }
-    if (unit == "d") {
-        return day_ms;
+    return value;
+}
+
+/// The part in ms, exactly; nullopt when it is too long or has a fraction of a millisecond.
+std::optional<std::int64_t> ms_of(const Part& part, std::int64_t unit) {
+    if (part.whole.size() > 12 || part.decimals.size() > 9 || number(part.whole) > duration_ms_max / unit) {
+        return std::nullopt;
     }
-    return std::nullopt;
+    std::int64_t scale = 1;
+    for (std::size_t i = 0; i < part.decimals.size(); ++i) {
+        scale *= 10;
+    }
+    const std::int64_t fraction = number(part.decimals) * unit;  // below 10^9 · 10^8
+    if (fraction % scale != 0) {
+        return std::nullopt;
+    }
+    return number(part.whole) * unit + fraction / scale;
 }
 
 }  // namespace
 
+std::string to_string(Duration d) {
+    // Unsigned, since the magnitude of the smallest int64 is no int64.
+    auto left = static_cast<std::uint64_t>(d.count());
+    left = d < Duration{0} ? 0 - left : left;
+    std::string text = d < Duration{0} ? "-" : "";
+    if (left < 1000) {
+        return left == 0 ? "0s" : text + fmt::format("{}ms", left);
+    }
+    for (const Unit& unit : units) {
+        const auto size = static_cast<std::uint64_t>(unit.ms);
+        if (size >= 1000 && left >= size) {
+            text += fmt::format("{}{}", left / size, unit.name);
+            left %= size;
+        }
+    }
+    return text;
+}
+
 Result<Duration> parse_duration(std::string_view text) {
-    constexpr std::int64_t most = 10LL * 366 * day_ms;
     const auto bad = [&](std::string_view hint) {
         return fail(Errc::invalid, fmt::format("not a duration: \"{}\"; {}", text.substr(0, 40), hint));
     };
+    if (text.empty() || text.size() > 64) {
+        return bad(text.empty() ? "it is empty" : "it is too long");
+    }
     std::int64_t total = 0;
-    std::size_t i = 0;
-    while (i < text.size()) {
-        const std::size_t first = i;
-        std::int64_t whole = 0;
-        std::int64_t fraction = 0;
-        std::int64_t scale = 1;
-        for (; i < text.size() && text[i] >= '0' && text[i] <= '9' && i - first < 13; ++i) {
-            whole = whole * 10 + (text[i] - '0');
-        }
-        if (i == first) {
+    std::size_t next_unit = 0;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const auto part = next_part(text, at);
+        if (!part || (part->unit.empty() && at < text.size())) {
             return bad("write it like 90s, 45m, 1h30m or 2d");
         }
-        if (i < text.size() && text[i] == '.') {
-            const std::size_t point = ++i;
-            for (; i < text.size() && text[i] >= '0' && text[i] <= '9' && i - point < 6; ++i) {
-                fraction = fraction * 10 + (text[i] - '0');
-                scale *= 10;
-            }
-            if (i == point) {
-                return bad("a digit is missing after the point");
-            }
+        if (part->unit.empty()) {
+            return bad(fmt::format("a unit is missing, did you mean {0}m or {0}s?", text));
         }
-        const std::size_t unit = i;
-        while (i < text.size() && text[i] >= 'a' && text[i] <= 'z') {
-            ++i;
-        }
-        if (unit == i) {
-            return bad(i == text.size() ? fmt::format("a unit is missing, did you mean {}m or {}s?", text, text)
-                                        : std::string{"write it like 90s, 45m, 1h30m or 2d"});
-        }
-        const auto ms = unit_ms(text.substr(unit, i - unit));
-        if (!ms) {
+        const auto unit = std::ranges::find(units, part->unit == "min" ? "m" : part->unit, &Unit::name);
+        if (unit == units.end()) {
             return bad("units are ms, s, m, h and d");
         }
-        const __int128 part = static_cast<__int128>(whole) * *ms + static_cast<__int128>(fraction) * *ms / scale;
-        if (part + total > most) {
-            return bad("longer than ten years");
+        const auto index = static_cast<std::size_t>(unit - units.begin());
+        if (index < next_unit) {
+            return bad("units go from large to small, each once");
         }
-        total += static_cast<std::int64_t>(part);
-    }
-    if (text.empty()) {
-        return bad("it is empty");
+        next_unit = index + 1;
+        const auto ms = ms_of(*part, unit->ms);
+        if (!ms || *ms > duration_ms_max - total) {
+            return bad("it must be whole milliseconds, at most ten years");
+        }
+        total += *ms;
     }
     return Duration{total};
 }
@@ -230,39 +263,54 @@ Duration Zone::offset_at(WallTime t) const {
 }
 
 WallTime Zone::from_local(std::int64_t local_ms) const {
-    // Walk the transitions around it: the first offset under which the local time exists wins; in a
-    // gap it is the instant of the transition itself.
-    Duration before = first_offset;
-    for (const Transition& t : transitions) {
-        const WallTime candidate{local_ms - before.count()};
-        if (candidate < t.at) {
-            return candidate;
-        }
-        if (local_ms - t.offset.count() < t.at.ms) {
-            return t.at;
-        }
-        before = t.offset;
+    // The first instant at which local clocks show `local_ms` or later: looked for stretch by
+    // stretch, beginning with one in which they certainly still show less.
+    auto next = std::ranges::upper_bound(transitions, WallTime{local_ms - offset_ms_max}, {}, &Transition::at);
+    Duration offset = next == transitions.begin() ? first_offset : std::prev(next)->offset;
+    WallTime t{local_ms - offset.count()};
+    for (; next != transitions.end() && t >= next->at; ++next) {
+        offset = next->offset;
+        t = std::max(next->at, WallTime{local_ms - offset.count()});
     }
-    return {local_ms - before.count()};
+    return t;
 }
 
 Date local_date(WallTime t, const Zone& zone) {
     return civil_from_days(floor_div(t.ms + zone.offset_at(t).count(), day_ms));
 }
 
+namespace {
+
+WallTime midnight(Date date, const Zone& zone) {
+    return zone.from_local(days_from_civil(date) * day_ms);
+}
+
+Date next_month(Date date) {
+    return date.month == 12 ? Date{date.year + 1, 1, 1} : Date{date.year, date.month + 1, 1};
+}
+
+}  // namespace
+
+// A clock that is set back over midnight shows the old date once more; the new period has begun all
+// the same, so that periods follow each other without a hole and every instant is in exactly one.
 Period month_of(WallTime t, const Zone& zone) {
-    const Date date = local_date(t, zone);
-    const Date first{date.year, date.month, 1};
-    const Date next = date.month == 12 ? Date{date.year + 1, 1, 1} : Date{date.year, date.month + 1, 1};
-    return {fmt::format("{:04}-{:02}@{}", date.year, date.month, zone.name),
-            zone.from_local(days_from_civil(first) * day_ms), zone.from_local(days_from_civil(next) * day_ms)};
+    Date first = local_date(t, zone);
+    first.day = 1;
+    if (t >= midnight(next_month(first), zone)) {
+        first = next_month(first);
+    }
+    return {fmt::format("{:04}-{:02}@{}", first.year, first.month, zone.name), midnight(first, zone),
+            midnight(next_month(first), zone)};
 }
 
 Period day_of(WallTime t, const Zone& zone) {
-    const Date date = local_date(t, zone);
-    const std::int64_t days = days_from_civil(date);
+    std::int64_t day = days_from_civil(local_date(t, zone));
+    if (t >= zone.from_local((day + 1) * day_ms)) {
+        ++day;
+    }
+    const Date date = civil_from_days(day);
     return {fmt::format("{:04}-{:02}-{:02}@{}", date.year, date.month, date.day, zone.name),
-            zone.from_local(days * day_ms), zone.from_local((days + 1) * day_ms)};
+            zone.from_local(day * day_ms), zone.from_local((day + 1) * day_ms)};
 }
 
 }  // namespace curfew

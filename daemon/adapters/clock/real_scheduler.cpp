@@ -1,0 +1,174 @@
+#include "adapters/clock/real_scheduler.hpp"
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <sys/random.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <utility>
+
+namespace curfew::clock {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Longer sleeps are cut: a timer far in the future is woken now and then and set again.
+constexpr std::chrono::milliseconds sleep_max = std::chrono::hours{1};
+
+std::int64_t clock_ms(clockid_t id) {
+    timespec t{};
+    ::clock_gettime(id, &t);
+    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+/// Alarms in order of time, one Asio timer below them.
+struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
+    struct Entry {
+        std::function<void()> callback;
+    };
+
+    Impl(asio::any_io_executor executor, ClockOptions o)
+        : loop(std::move(executor)), options(o), timer(loop), start_boot_ms(clock_ms(CLOCK_BOOTTIME)),
+          start_wall_ms(clock_ms(CLOCK_REALTIME)) {}
+
+    Now now() const {
+        const std::int64_t boot = clock_ms(CLOCK_BOOTTIME);
+        const std::int64_t wall = clock_ms(CLOCK_REALTIME);
+        if (options.speed == 1) {
+            return {{boot}, {wall}};
+        }
+        return {{boot * options.speed},
+                {options.origin.ms + (wall - options.start_real.ms) * options.speed}};
+    }
+
+    void arm() {
+        if (alarms.empty()) {
+            timer.cancel();
+            return;
+        }
+        const Duration virtual_wait = std::max(Duration{0}, alarms.begin()->first - now().mono);
+        const auto real = std::chrono::milliseconds{(virtual_wait.count() + options.speed - 1) / options.speed};
+        timer.expires_after(std::min(real, sleep_max));
+        timer.async_wait([self = shared_from_this()](const boost::system::error_code& e) {
+            if (!e) {
+                self->fire();
+            }
+        });
+    }
+
+    void fire() {
+        const Instant at = now().mono;
+        while (!alarms.empty() && alarms.begin()->first <= at) {
+            const std::shared_ptr<Entry> entry = alarms.begin()->second.lock();
+            alarms.erase(alarms.begin());
+            if (entry && entry->callback) {
+                // Moved out first: the callback may cancel or renew its own alarm.
+                const auto callback = std::exchange(entry->callback, nullptr);
+                callback();
+            }
+        }
+        // Forget cancelled ones at the front, so that they do not wake us for nothing.
+        while (!alarms.empty() && alarms.begin()->second.expired()) {
+            alarms.erase(alarms.begin());
+        }
+        arm();
+    }
+
+    asio::any_io_executor loop;
+    ClockOptions options;
+    asio::steady_timer timer;
+    std::multimap<Instant, std::weak_ptr<Entry>> alarms;
+    std::int64_t start_boot_ms;
+    std::int64_t start_wall_ms;
+};
+
+RealScheduler::RealScheduler(asio::any_io_executor loop, ClockOptions options)
+    : impl_(std::make_shared<Impl>(std::move(loop), options)) {
+    CURFEW_ASSERT(options.speed >= 1, "time runs forward");
+}
+
+RealScheduler::~RealScheduler() {
+    impl_->alarms.clear();
+    impl_->timer.cancel();
+}
+
+Now RealScheduler::now() const {
+    return impl_->now();
+}
+
+std::string RealScheduler::boot_id() const {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    if (impl_->options.speed != 1) {
+        id += "*" + std::to_string(impl_->options.speed);
+    }
+    return id;
+}
+
+Scheduler::Alarm RealScheduler::at(Instant at, std::function<void()> callback) {
+    auto entry = std::make_shared<Impl::Entry>(std::move(callback));
+    const auto place = impl_->alarms.emplace(at, entry);
+    if (place == impl_->alarms.begin()) {
+        impl_->arm();
+    }
+    return Alarm{std::move(entry)};
+}
+
+Task<void> RealScheduler::sleep_until(Instant until) {
+    // The operation is a plain completion handler: ended by the alarm, or early by cancellation.
+    struct Sleep {
+        std::unique_ptr<asio::any_completion_handler<void()>> handler;
+        Alarm alarm;
+        asio::any_io_executor loop;
+        void end() {
+            if (handler) {
+                asio::post(loop, [h = std::shared_ptr(std::move(handler))] { std::move (*h)(); });
+            }
+        }
+    };
+    auto sleep = std::make_shared<Sleep>();
+    sleep->loop = impl_->loop;
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+        [this, sleep, until](auto handler) {
+            auto slot = asio::get_associated_cancellation_slot(handler);
+            if (slot.is_connected()) {
+                slot.assign([weak = std::weak_ptr(sleep)](asio::cancellation_type) {
+                    if (const auto s = weak.lock()) {
+                        s->end();
+                    }
+                });
+            }
+            sleep->handler = std::make_unique<asio::any_completion_handler<void()>>(std::move(handler));
+            sleep->alarm = at(until, [weak = std::weak_ptr(sleep)] {
+                if (const auto s = weak.lock()) {
+                    s->end();
+                }
+            });
+        },
+        asio::use_awaitable);
+}
+
+std::uint64_t SystemEntropy::next() {
+    std::uint64_t value = 0;
+    ssize_t got = -1;
+    do {
+        got = ::getrandom(&value, sizeof value, 0);
+    } while (got < 0 && errno == EINTR);
+    CURFEW_ASSERT(got == static_cast<ssize_t>(sizeof value), "the kernel gives random bytes");
+    return value;
+}
+
+}  // namespace curfew::clock
