@@ -27,7 +27,7 @@ Duration keep_time(const Hold& hold, const Period& period) {
 Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
                std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
-      notifier_(world.scheduler, world.entropy, world.store, std::move(parts.channels)),
+      notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world.picture, std::move(parts.prices)), alarms_(world, notifier_),
       looker_(world, books_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
@@ -392,14 +392,15 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     for (auto& [id, live] : world_.picture.resources) {
         live.price = books_.prices().find(live.current.run.machine_type);
     }
-    std::erase_if(watchers_, [&](auto& entry) {
-        if (world_.account(entry.first) != nullptr) {
-            return false;
+    for (auto entry = watchers_.begin(); entry != watchers_.end();) {
+        if (world_.account(entry->first) != nullptr) {
+            ++entry;
+            continue;
         }
-        entry.second->stop();
-        retired_.push_back(std::move(entry.second));
-        return true;
-    });
+        entry->second->stop();
+        retired_.push_back(std::move(entry->second));
+        entry = watchers_.erase(entry);
+    }
     enforcer_.reset_breakers();
     enforcer_.rules_changed();
     auto summed = co_await books_.reload(world_.store, *world_.config, world_.scheduler.wall());

@@ -1,9 +1,6 @@
 #include "adapters/clock/real_scheduler.hpp"
 
-#include <boost/asio/any_completion_handler.hpp>
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -128,37 +125,11 @@ Scheduler::Alarm RealScheduler::at(Instant at, std::function<void()> callback) {
 }
 
 Task<void> RealScheduler::sleep_until(Instant until) {
-    // The operation is a plain completion handler: ended by the alarm, or early by cancellation.
-    struct Sleep {
-        std::unique_ptr<asio::any_completion_handler<void()>> handler;
-        Alarm alarm;
-        asio::any_io_executor loop;
-        void end() {
-            if (handler) {
-                asio::post(loop, [h = std::shared_ptr(std::move(handler))] { std::move (*h)(); });
-            }
-        }
-    };
-    auto sleep = std::make_shared<Sleep>();
-    sleep->loop = impl_->loop;
-    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
-        [this, sleep, until](auto handler) {
-            auto slot = asio::get_associated_cancellation_slot(handler);
-            if (slot.is_connected()) {
-                slot.assign([weak = std::weak_ptr(sleep)](asio::cancellation_type) {
-                    if (const auto s = weak.lock()) {
-                        s->end();
-                    }
-                });
-            }
-            sleep->handler = std::make_unique<asio::any_completion_handler<void()>>(std::move(handler));
-            sleep->alarm = at(until, [weak = std::weak_ptr(sleep)] {
-                if (const auto s = weak.lock()) {
-                    s->end();
-                }
-            });
-        },
-        asio::use_awaitable);
+    // A timer that never expires is the waiting; the alarm, or a cancelled coroutine, ends it.
+    asio::steady_timer waiting(impl_->loop, asio::steady_timer::time_point::max());
+    const Alarm alarm = at(until, [&waiting] { waiting.cancel(); });
+    boost::system::error_code ended;
+    co_await waiting.async_wait(asio::redirect_error(asio::use_awaitable, ended));
 }
 
 std::uint64_t SystemEntropy::next() {

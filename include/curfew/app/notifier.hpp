@@ -3,6 +3,7 @@
 // goes on after a restart. What cannot be delivered becomes a visible dead letter (I8).
 #pragma once
 
+#include "curfew/app/task_group.hpp"
 #include "curfew/ports/channel.hpp"
 #include "curfew/ports/entropy.hpp"
 #include "curfew/ports/scheduler.hpp"
@@ -21,7 +22,7 @@ struct DeliveryReport {
 
 class Notifier {
 public:
-    Notifier(Scheduler& scheduler, Entropy& entropy, Store& store,
+    Notifier(boost::asio::any_io_executor loop, Scheduler& scheduler, Entropy& entropy, Store& store,
              std::vector<std::shared_ptr<Channel>> channels);
 
     /// One row per configured channel, waiting. Empty when no channel is configured.
@@ -40,14 +41,19 @@ public:
     void stop();
 
 private:
+    Task<void> deliver_all(std::vector<OutboxRow> due);
     Task<void> deliver(OutboxRow row);
+    void settle(OutboxRow& row, const Result<void>& sent);
 
     Scheduler& scheduler_;
     Entropy& entropy_;
     Store& store_;
     std::vector<std::shared_ptr<Channel>> channels_;
     std::function<void(DeliveryReport)> report_;
+    boost::asio::any_io_executor loop_;
+    Wakeup wakeup_;
     Scheduler::Alarm alarm_;
+    Duration next_due_ = minutes{1};  // until a row that waits for its next attempt
     bool stopping_ = false;
     bool woken_ = false;
 };

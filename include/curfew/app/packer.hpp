@@ -7,7 +7,11 @@
 #include "curfew/ports/scheduler.hpp"
 #include "curfew/ports/vault.hpp"
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -23,7 +27,12 @@ struct PackOrder {
 
 class Packer {
 public:
-    Packer(Scheduler& scheduler, std::vector<std::shared_ptr<Vault>> vaults);
+    /// `whole_notebook` tells whether bytes are a complete notebook document (JSON is an adapter's).
+    Packer(Scheduler& scheduler, std::vector<std::shared_ptr<Vault>> vaults,
+           std::function<bool(std::string_view)> whole_notebook);
+
+    /// After a reload. Packs under way keep the vaults that they began with.
+    void replace_vaults(std::vector<std::shared_ptr<Vault>> vaults) { vaults_ = std::move(vaults); }
 
     /// A verified receipt, or why not:
     ///   changing   a file or the tree did not hold still (5 rounds): it is in use
@@ -37,8 +46,12 @@ public:
                                  Deadline deadline);
 
 private:
+    Task<Result<Receipt>> pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order, Walk first,
+                                    std::int64_t bytes, WallTime begun, Deadline deadline);
+
     Scheduler& scheduler_;
     std::vector<std::shared_ptr<Vault>> vaults_;
+    std::function<bool(std::string_view)> whole_notebook_;
 };
 
 }  // namespace curfew

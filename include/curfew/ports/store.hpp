@@ -90,7 +90,15 @@ struct OutcomeRow {
 };
 
 enum class OutboxState : std::uint8_t { waiting, delivered, superseded, dead };
-std::string_view to_string(OutboxState state);
+constexpr std::string_view to_string(OutboxState state) {
+    switch (state) {
+        case OutboxState::waiting: return "waiting";
+        case OutboxState::delivered: return "delivered";
+        case OutboxState::superseded: return "superseded";
+        case OutboxState::dead: break;
+    }
+    return "dead";
+}
 
 /// One message to one channel.
 struct OutboxRow {

@@ -1,0 +1,47 @@
+// What people are told about an enforcement, written for a tired person on a phone: the first line is
+// the whole story with the money, and what to do next is one line that can be copied.
+#pragma once
+
+#include "curfew/app/picture.hpp"
+#include "curfew/core/alert.hpp"
+#include "curfew/core/receipt.hpp"
+#include "curfew/ports/entropy.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace curfew::messages {
+
+/// What every message about one run needs to know.
+struct Subject {
+    AccountName account;
+    ResourceId resource;
+    std::string name;         // control characters escaped
+    RunId run;
+    std::string machine_type;
+    std::string cause;        // "rule night", "budget team", "stop asked by ana (uid 1000)"
+    std::string reason;       // of the newest transition
+    std::string evidence;     // what decided, "kernels: all idle"
+    WallTime now;
+    std::optional<WallTime> stops_at;
+    std::optional<Money> per_hour;   // absent = unpriced
+    std::optional<Money> cost_so_far;
+    bool may_keep = true;     // a hard budget cannot be put off
+    std::string vaults;       // "home (/srv/curfew)"
+    std::string manual_way;   // where to stop it by hand
+};
+Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& now, const Config& config);
+
+Message stop_warning(const Subject& subject, Entropy& entropy);
+Message stop_cancelled(const Subject& subject);
+Message stopped(const Subject& subject, const std::optional<Receipt>& receipt);
+Message pack_failed(const Subject& subject);
+Message stop_failed(const Subject& subject);
+Message undelivered(const Subject& subject);
+Message would_stop(const Subject& subject);
+
+/// Names come from strangers: control characters become "?", at most 80 bytes of whole characters.
+std::string printable(std::string_view name);
+
+}  // namespace curfew::messages
