@@ -1,6 +1,7 @@
 #include "curfew/core/receipt.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace curfew {
 
@@ -81,6 +82,27 @@ std::string local_name(std::string_view name) {
         }
     }
     return out;
+}
+
+/// Escaping makes names longer: one that does not fit any more is cut and told apart by a hash.
+std::string fitting(std::string local, std::string_view name) {
+    if (local.size() <= name_bytes_max) {
+        return local;
+    }
+    std::uint64_t hash = 0xCBF29CE484222325;  // FNV-1a
+    for (const char c : name) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+    }
+    std::size_t keep = name_bytes_max - 18;
+    while (keep > 0 && (static_cast<unsigned char>(local[keep]) & 0xC0U) == 0x80U) {
+        --keep;
+    }
+    local.resize(keep);
+    local += "%~";
+    for (int shift = 60; shift >= 0; shift -= 4) {
+        local += "0123456789abcdef"[(hash >> static_cast<unsigned>(shift)) & 15U];
+    }
+    return local;
 }
 
 /// Components of one pattern against components of one path, `**` crossing any number of them.
@@ -189,7 +211,7 @@ std::string local_path_for(std::string_view guest_path) {
         if (!out.empty()) {
             out += '/';
         }
-        out += local_name(part);
+        out += fitting(local_name(part), part);
     }
     return out;
 }

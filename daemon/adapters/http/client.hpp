@@ -126,6 +126,9 @@ private:
 /// the status and at most 200 printable characters of the body.
 Error error_of(const Response& response, std::string where);
 
+/// "Sun, 06 Nov 1994 08:49:37 GMT"; nullopt for any other form.
+std::optional<WallTime> parse_http_date(std::string_view text);
+
 /// Retry-After: seconds or an HTTP date, relative to the answer's own Date (or `wall`).
 std::optional<Duration> retry_after_of(const Response& response, WallTime wall);
 

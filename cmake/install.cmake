@@ -1,0 +1,103 @@
+# What `cmake --install` puts where, and the Debian package that is made of it.
+get_filename_component(curfew_source ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
+set(curfew_made ${CMAKE_BINARY_DIR}/install)
+set(curfew_units ${CMAKE_INSTALL_PREFIX}/lib/systemd)
+
+if(TARGET curfew)
+  install(TARGETS curfew RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+if(TARGET curfewd)
+  install(TARGETS curfewd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+
+  # The units name the installed places; below another prefix than /usr they are rewritten.
+  function(curfew_install_unit file destination)
+    get_filename_component(name ${file} NAME)
+    string(MD5 place "${destination}")
+    file(READ ${file} text)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    string(REPLACE "/usr/sbin/curfewd" "${CMAKE_INSTALL_FULL_SBINDIR}/curfewd" text "${text}")
+    string(REPLACE "/etc/curfew/curfew.toml" "${CMAKE_INSTALL_FULL_SYSCONFDIR}/curfew/curfew.toml" text "${text}")
+    file(WRITE ${curfew_made}/${place}/${name} "${text}")
+    install(FILES ${curfew_made}/${place}/${name} DESTINATION ${destination})
+  endfunction()
+  foreach(unit curfewd.service curfewd-api.socket curfewd-admin.socket)
+    curfew_install_unit(${curfew_source}/systemd/${unit} ${curfew_units}/system)
+  endforeach()
+  curfew_install_unit(${curfew_source}/systemd/user/curfewd.service ${curfew_units}/user)
+  install(FILES ${curfew_source}/systemd/sysusers.d/curfew.conf DESTINATION ${CMAKE_INSTALL_PREFIX}/lib/sysusers.d)
+  install(FILES ${curfew_source}/systemd/tmpfiles.d/curfew.conf DESTINATION ${CMAKE_INSTALL_PREFIX}/lib/tmpfiles.d)
+endif()
+
+if(EXISTS ${curfew_source}/config/curfew.toml)
+  install(FILES ${curfew_source}/config/curfew.toml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/curfew)
+  set(curfew_conffile ON)
+endif()
+foreach(data prices grafana)
+  if(EXISTS ${curfew_source}/config/${data})
+    install(DIRECTORY ${curfew_source}/config/${data} DESTINATION ${CMAKE_INSTALL_DATADIR}/curfew)
+  endif()
+endforeach()
+
+# Compressed without name and time, so that two builds give the same bytes.
+function(curfew_install_gz file name destination)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(MAKE_DIRECTORY ${curfew_made}/gz)
+  execute_process(COMMAND gzip -9nc ${file} OUTPUT_FILE ${curfew_made}/gz/${name}.gz COMMAND_ERROR_IS_FATAL ANY)
+  install(FILES ${curfew_made}/gz/${name}.gz DESTINATION ${destination})
+endfunction()
+file(GLOB curfew_pages CONFIGURE_DEPENDS ${curfew_source}/man/*.[1-9])
+foreach(page IN LISTS curfew_pages)
+  get_filename_component(name ${page} NAME)
+  string(REGEX REPLACE ".*\\." "" section ${name})
+  curfew_install_gz(${page} ${name} ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+if(EXISTS ${curfew_source}/CHANGELOG.md)
+  curfew_install_gz(${curfew_source}/CHANGELOG.md changelog ${CMAKE_INSTALL_DOCDIR})
+endif()
+if(EXISTS ${curfew_source}/packaging/debian/copyright)
+  install(FILES ${curfew_source}/packaging/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
+endif()
+foreach(text README.md SECURITY.md)
+  if(EXISTS ${curfew_source}/${text})
+    install(FILES ${curfew_source}/${text} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  endif()
+endforeach()
+
+# ---- the Debian package ------------------------------------------------------------------------------
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME curfew)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VENDOR "Curfew developers")
+set(CPACK_PACKAGE_CONTACT "Curfew developers <curfew@example.org>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "stops idle rented GPUs after their work is packed")
+set(CPACK_PACKAGE_DESCRIPTION
+  "A daemon that watches the notebooks and machines of a cloud account, keeps\n\
+an exact ledger of what they cost, and ends what has really gone quiet or\n\
+runs over its budget: it warns first, packs the outputs into a vault, proves\n\
+that the copy is whole, stops, and checks that the billing ended.\n\
+.\n\
+This package holds the daemon, the command that asks it things, and its\n\
+systemd units. It does nothing until it is configured, and only observes\n\
+until it is told to act.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "ca-certificates, tzdata")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "systemd (>= 252)")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA)
+foreach(script postinst prerm postrm)
+  list(APPEND CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${curfew_source}/packaging/debian/${script})
+endforeach()
+if(curfew_conffile)
+  file(WRITE ${curfew_made}/conffiles "/etc/curfew/curfew.toml\n")
+  list(APPEND CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${curfew_made}/conffiles)
+endif()
+include(CPack)

@@ -1,0 +1,353 @@
+#include "adapters/config/build.hpp"
+
+#include "adapters/config/addresses.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace curfew::config {
+
+namespace {
+
+constexpr Duration poll_interval_min = seconds{30};
+
+Mode mode_of(const std::string& word) {
+    constexpr std::array modes{Mode::observe, Mode::warn, Mode::enforce};
+    const auto found = std::ranges::find(modes, word, [](Mode mode) { return to_string(mode); });
+    return found == modes.end() ? Mode::observe : *found;
+}
+
+ThresholdAction action_of(const std::string& word) {
+    constexpr std::array actions{ThresholdAction::notify, ThresholdAction::warn, ThresholdAction::stop};
+    const auto found =
+        std::ranges::find(actions, word, [](ThresholdAction action) { return to_string(action); });
+    return found == actions.end() ? ThresholdAction::notify : *found;
+}
+
+ResourceKind kind_of(const std::string& word) {
+    return word == to_string(ResourceKind::machine) ? ResourceKind::machine : ResourceKind::notebook;
+}
+
+AccountConfig account_of(const Block& block) {
+    return {.name = AccountName{block.text("name")},
+            .provider = block.text("provider"),
+            .key_file = block.text("key_file"),
+            .poll_interval = block.duration("poll_interval"),
+            .request_timeout = block.duration("request_timeout"),
+            .list_timeout = block.duration("list_timeout"),
+            .v1_url = block.text("v1_url"),
+            .legacy_url = block.text("legacy_url"),
+            .guest_url = block.text("guest_url"),
+            .guest_connect = block.text("guest_connect"),
+            .metrics_connect = block.text("metrics_connect"),
+            .ca_file = block.text("ca_file"),
+            .cpu_unit = block.text("cpu_unit"),
+            .metrics = block.flag("metrics"),
+            .notebooks = block.flag("notebooks"),
+            .machines = block.flag("machines"),
+            .mode = block.text("mode")};
+}
+
+VaultConfig vault_of(const Block& block) {
+    return {.name = VaultName{block.text("name")},
+            .kind = block.text("kind"),
+            .path = block.text("path"),
+            .required = block.flag("required")};
+}
+
+int port_of(const Block& block) {
+    const std::string security = block.text("security");
+    if (block.given("port") || security == "tls") {
+        return static_cast<int>(block.number("port"));
+    }
+    return security == "starttls" ? 587 : 25;
+}
+
+ChannelConfig channel_of(const Block& block) {
+    return {.name = ChannelName{block.text("name")},
+            .kind = block.text("kind"),
+            .host = block.text("host"),
+            .port = port_of(block),
+            .security = block.text("security"),
+            .user = block.text("user"),
+            .password_file = block.text("password_file"),
+            .from = block.text("from"),
+            .to = block.list("to"),
+            .ca_file = block.text("ca_file"),
+            .url = block.text("url"),
+            .secret_file = block.text("secret_file"),
+            .allow_private = block.flag("allow_private"),
+            .timeout = block.duration("timeout")};
+}
+
+Match match_of(const Block& block) {
+    Match match{.names = block.list("names"),
+                .machine_types = block.list("machine_types"),
+                .accounts = block.list("accounts"),
+                .projects = block.list("projects"),
+                .owners = block.list("owners"),
+                .kinds = {}};
+    std::ranges::transform(block.list("kinds"), std::back_inserter(match.kinds), kind_of);
+    return match;
+}
+
+PackPolicy pack_of(const Block& block) {
+    return {.include = block.list("include"),
+            .exclude = block.list("exclude"),
+            .settle = block.duration("settle"),
+            .max_bytes = block.number("max_bytes"),
+            .max_files = block.number("max_files"),
+            .html = block.flag("html"),
+            .partial_ok = block.flag("partial_ok"),
+            .override_when_failed = block.flag("override_when_failed")};
+}
+
+Rule rule_of(const Block& block) {
+    return {.name = RuleName{block.text("name")},
+            .match = match_of(block.only("match")),
+            .idle_limit = block.duration("idle_limit"),
+            .ladder = block.get<std::vector<Duration>>("ladder"),
+            .min_notice = block.duration("min_notice"),
+            .start_grace = block.duration("start_grace"),
+            .mode = mode_of(block.text("mode")),
+            .accept_partial = block.flag("accept_partial"),
+            .pack = pack_of(block.only("pack"))};
+}
+
+class Builder {
+public:
+    Builder(const Defaults& defaults, const ZoneLoader& zones, Faults& faults)
+        : defaults_(defaults), zones_(zones), faults_(faults) {}
+
+    Config build(const Block& root) {
+        Config config;
+        daemon(root.only("daemon"), config);
+        config.keep = {.max_at_once = root.only("keep").duration("max_at_once"),
+                       .max_per_period = root.only("keep").duration("max_per_period")};
+        accounts(root, config);
+        std::ranges::transform(root.blocks("vault"), std::back_inserter(config.vaults), vault_of);
+        channels(root, config);
+        rules(root, config);
+        budgets(root, config);
+        unheard(root, config);
+        return config;
+    }
+
+private:
+    void daemon(const Block& block, Config& config) {
+        const auto or_else = [&](std::string_view key, const std::string& standard) {
+            return block.given(key) || standard.empty() ? block.text(key) : standard;
+        };
+        config.mode = mode_of(block.text("mode"));
+        config.zone = zone(block, "timezone");
+        config.state_dir = or_else("state_dir", defaults_.state_dir);
+        config.api_socket = or_else("api_socket", defaults_.api_socket);
+        config.admin_socket = or_else("admin_socket", defaults_.admin_socket);
+        config.price_file = or_else("price_file", defaults_.price_file);
+        config.price_overrides = block.text("price_overrides");
+        config.public_name = or_else("public_name", defaults_.host_name);
+        config.protect = block.list("protect");
+        config.guest_connections_max = block.number("guest_connections_max");
+        if (config.api_socket == config.admin_socket) {
+            faults_.add(block.place_of("admin_socket"),
+                        "`admin_socket` is the same as `api_socket`, which everybody of its group may ask");
+        }
+    }
+
+    Zone zone(const Block& block, std::string_view key) {
+        auto loaded = zones_(block.text(key));
+        if (!loaded) {
+            faults_.add(block.place_of(key),
+                        fmt::format("`{}`: {}; write an IANA name such as \"Europe/Rome\"", key,
+                                    shown(loaded.error().text)));
+            return {};
+        }
+        return std::move(*loaded);
+    }
+
+    void accounts(const Block& root, Config& config) {
+        const auto& blocks = root.blocks("account");
+        if (blocks.empty()) {
+            faults_.add(root.place(), "there is no [[account]], so there is nothing to watch");
+        }
+        for (const Block& block : blocks) {
+            account_urls(block);
+            config.accounts.push_back(account_of(block));
+        }
+    }
+
+    void account_urls(const Block& block) {
+        const auto v1 = split_url(block.text("v1_url"));
+        const bool here = v1 && is_loopback(v1->host);
+        for (const std::string_view key : {"v1_url", "legacy_url"}) {
+            const auto url = split_url(block.text(key));
+            if (url && url->scheme == "http" && !is_loopback(url->host)) {
+                faults_.add(
+                    block.place_of(key),
+                    fmt::format("`{}` must be https: the API key would cross the network in the clear", key));
+            }
+        }
+        const bool gateway_here = is_loopback(connect_host(block));
+        if (block.text("guest_url").starts_with("http://") && !here && !gateway_here) {
+            faults_.add(
+                block.place_of("guest_url"),
+                "`guest_url` must be https: the notebook's token would cross the network in the clear");
+        }
+        if (block.duration("poll_interval") < poll_interval_min && !here) {
+            faults_.add(block.place_of("poll_interval"),
+                        fmt::format("`poll_interval` must be at least {}, unless `v1_url` is on this host",
+                                    curfew::to_string(poll_interval_min)));
+        }
+    }
+
+    static std::string connect_host(const Block& block) {
+        return host_of_endpoint(block.text("guest_connect"));
+    }
+
+    void channels(const Block& root, Config& config) {
+        for (const Block& block : root.blocks("channel")) {
+            if (block.text("kind") == "mail") {
+                mail(block);
+            } else if (block.text("kind") == "webhook") {
+                webhook(block);
+            }
+            config.channels.push_back(channel_of(block));
+        }
+    }
+
+    void mail(const Block& block) {
+        const std::string host = block.text("host");
+        if (block.text("security") == "none" && !host.empty() && !is_loopback(host)) {
+            faults_.add(block.place_of("security"),
+                        "`security` \"none\" is for a mail server on this host only; "
+                        "use \"tls\" or \"starttls\"");
+        }
+        if (block.given("user") != block.given("password_file")) {
+            const bool user = block.given("user");
+            faults_.add(block.place_of(user ? "user" : "password_file"),
+                        fmt::format("`{}` needs `{}` as well", user ? "user" : "password_file",
+                                    user ? "password_file" : "user"));
+        }
+    }
+
+    void webhook(const Block& block) {
+        const auto url = split_url(block.text("url"));
+        if (!url) {
+            return;
+        }
+        const bool near = is_private(url->host);
+        if (near && !block.flag("allow_private")) {
+            faults_.add(block.place_of("url"),
+                        "`url` is a loopback or private address; say allow_private = true "
+                        "if that is meant");
+        } else if (url->scheme == "http" && !near) {
+            faults_.add(block.place_of("url"), "`url` must be https");
+        }
+    }
+
+    void rules(const Block& root, Config& config) {
+        const bool saved = std::ranges::any_of(config.vaults, &VaultConfig::required);
+        for (const Block& block : root.blocks("rule")) {
+            known_accounts(block, root);
+            Rule rule = rule_of(block);
+            if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
+                faults_.add(block.place_of("mode"),
+                            config.vaults.empty()
+                                ? "a rule in mode enforce needs a [[vault]] that its work is saved in first"
+                                : "a rule in mode enforce needs a [[vault]] with required = true");
+            }
+            config.rules.push_back(std::move(rule));
+        }
+    }
+
+    void budgets(const Block& root, Config& config) {
+        for (const Block& block : root.blocks("budget")) {
+            known_accounts(block, root);
+            Budget budget{.name = BudgetName{block.text("name")},
+                          .amount = block.get<Money>("amount"),
+                          .zone = block.given("timezone") ? budget_zone(block) : config.zone,
+                          .scope = match_of(block.only("match")),
+                          .thresholds = thresholds(block),
+                          .mode = mode_of(block.text("mode"))};
+            if (budget.hard() && budget.mode == Mode::enforce && config.vaults.empty()) {
+                faults_.warn(block.place_of("mode"),
+                             fmt::format("budget `{}` can stop nothing, since no [[vault]] "
+                                         "is there to save the work in first",
+                                         budget.name.value));
+            }
+            config.budgets.push_back(std::move(budget));
+        }
+    }
+
+    Zone budget_zone(const Block& block) {
+        return block.text("timezone").empty() ? Zone{} : zone(block, "timezone");
+    }
+
+    std::vector<Threshold> thresholds(const Block& budget) {
+        std::vector<Threshold> steps;
+        for (const Block& block : budget.blocks("thresholds")) {
+            const std::int64_t percent = block.number("percent");
+            if (percent != 0 && !steps.empty() && percent <= steps.back().percent) {
+                faults_.add(block.place_of("percent"),
+                            std::ranges::find(steps, percent, &Threshold::percent) != steps.end()
+                                ? fmt::format("there are two thresholds at {} percent", percent)
+                                : fmt::format("thresholds must rise, and {} comes after {}", percent,
+                                              steps.back().percent));
+                continue;
+            }
+            if (percent != 0) {
+                steps.push_back({percent, action_of(block.text("action"))});
+            }
+        }
+        return steps;
+    }
+
+    void known_accounts(const Block& block, const Block& root) {
+        const Block& match = block.only("match");
+        std::vector<std::string> names;
+        std::ranges::transform(root.blocks("account"), std::back_inserter(names),
+                               [](const Block& account) { return account.text("name"); });
+        if (std::ranges::any_of(names, &std::string::empty)) {
+            return;  // a name is at fault itself
+        }
+        const auto globs = match.list("accounts");
+        for (std::size_t i = 0; i < globs.size(); ++i) {
+            const std::string& glob = globs[i];
+            const bool known =
+                std::ranges::any_of(names, [&](const auto& name) { return glob_matches(glob, name); });
+            if (!known) {
+                const std::vector<std::string_view> candidates(names.begin(), names.end());
+                faults_.add(
+                    match.place_of("accounts", i),
+                    fmt::format("`accounts` names \"{}\", and no [[account]] is called that", shown(glob)),
+                    nearest(glob, candidates));
+            }
+        }
+    }
+
+    void unheard(const Block& root, const Config& config) {
+        const auto tells = [](const auto& each) { return each.mode != Mode::observe; };
+        const bool above_observe = config.mode != Mode::observe || std::ranges::any_of(config.rules, tells) ||
+                                   std::ranges::any_of(config.budgets, tells);
+        if (config.channels.empty() && above_observe) {
+            faults_.warn(
+                root.only("daemon").place_of("mode"),
+                "there is no [[channel]], so nobody will be warned and nothing is stopped without a warning");
+        }
+    }
+
+    const Defaults& defaults_;
+    const ZoneLoader& zones_;
+    Faults& faults_;
+};
+
+}  // namespace
+
+Config build(const Block& root, const Defaults& defaults, const ZoneLoader& zones, Faults& faults) {
+    return Builder(defaults, zones, faults).build(root);
+}
+
+}  // namespace curfew::config

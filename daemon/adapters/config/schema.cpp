@@ -1,0 +1,587 @@
+#include "adapters/config/schema.hpp"
+
+#include <algorithm>
+
+namespace curfew::config {
+
+namespace {
+
+constexpr std::string_view modes = "observe|warn|enforce";
+
+constexpr Key daemon_keys[] = {
+    {.name = "mode",
+     .type = Type::word,
+     .standard = R"("observe")",
+     .words = modes,
+     .help = "How far Curfew may go at all. observe decides and records, warn also tells people, enforce "
+             "also packs and stops. The weakest of this, the account's and the rule's mode wins."},
+    {.name = "timezone",
+     .type = Type::zone,
+     .standard = R"("UTC")",
+     .help = "IANA time zone of tables, messages and calendar days; budgets use it unless they name their "
+             "own."},
+    {.name = "state_dir",
+     .type = Type::folder,
+     .standard = R"("/var/lib/curfew")",
+     .help = "Folder of the database. For a plain user the default is $XDG_STATE_HOME/curfew."},
+    {.name = "api_socket",
+     .type = Type::socket,
+     .standard = R"("/run/curfew/api.sock")",
+     .help = "Unix socket that answers questions. For a plain user the default is below "
+             "$XDG_RUNTIME_DIR/curfew."},
+    {.name = "admin_socket",
+     .type = Type::socket,
+     .standard = R"("/run/curfew/admin.sock")",
+     .help = "Unix socket that also takes changes: keep, release, stop, pack, reload. For a plain user the "
+             "default is below $XDG_RUNTIME_DIR/curfew."},
+    {.name = "price_file",
+     .type = Type::file,
+     .standard = R"("/usr/share/curfew/prices/paperspace.csv")",
+     .help = "The price table that comes with Curfew."},
+    {.name = "price_overrides",
+     .type = Type::file,
+     .unset = "none",
+     .sample = R"("/etc/curfew/prices.csv")",
+     .help = "Your own prices, in the same format; they win over the shipped table. A machine type that is "
+             "in neither is shown as unpriced, never as free."},
+    {.name = "public_name",
+     .type = Type::host,
+     .unset = "the name of this host",
+     .sample = R"("curfew.example.com")",
+     .help = "How this host is called in messages and in the Message-ID of mail."},
+    {.name = "protect",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["production-*"])",
+     .help = "Names of notebooks and machines that are never stopped, whatever a rule or budget says."},
+    {.name = "guest_connections_max",
+     .type = Type::integer,
+     .standard = "4",
+     .low = "1",
+     .high = "64",
+     .help = "Connections that packing may open to one notebook while somebody is connected to it."},
+};
+
+constexpr Key keep_keys[] = {
+    {.name = "max_at_once",
+     .type = Type::duration,
+     .standard = R"("12h")",
+     .low = "1m",
+     .high = "12h",
+     .help = "The longest keep that one command may ask for."},
+    {.name = "max_per_period",
+     .type = Type::duration,
+     .standard = R"("48h")",
+     .low = "1m",
+     .high = "48h",
+     .help = "The most that keeps of one notebook or machine may add up to in a calendar month."},
+};
+
+constexpr Key account_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = R"("main")",
+     .help = "Your name for the account; rules, budgets and tables use it."},
+    {.name = "provider",
+     .type = Type::word,
+     .standard = R"("paperspace")",
+     .words = "paperspace",
+     .help = "Who rents out the machines."},
+    {.name = "key_file",
+     .type = Type::secret,
+     .required = true,
+     .sample = R"("credential:paperspace")",
+     .help = "Where the API key is: a file with mode 0600 and the key as its only line, or credential:NAME "
+             "for a systemd credential. The key itself never stands in this file."},
+    {.name = "poll_interval",
+     .type = Type::duration,
+     .standard = R"("60s")",
+     .low = "1s",
+     .high = "1h",
+     .help = "How often the account is listed. Less than 30s is refused unless v1_url is on this host."},
+    {.name = "request_timeout",
+     .type = Type::duration,
+     .standard = R"("30s")",
+     .low = "1s",
+     .high = "5m",
+     .help = "The longest wait for one answer."},
+    {.name = "list_timeout",
+     .type = Type::duration,
+     .standard = R"("60s")",
+     .low = "1s",
+     .high = "30m",
+     .help = "The longest wait for all pages of one listing. What did not come in time is unknown, never "
+             "absent."},
+    {.name = "v1_url",
+     .type = Type::url,
+     .standard = R"("https://api.paperspace.com/v1")",
+     .help = "The provider's API. Plain http is accepted on this host only."},
+    {.name = "legacy_url",
+     .type = Type::url,
+     .standard = R"("https://api.paperspace.io")",
+     .help = "The provider's older API, which stops notebooks. Plain http is accepted on this host only."},
+    {.name = "guest_url",
+     .type = Type::guest_url,
+     .standard = R"("https://{fqdn}")",
+     .help = "Where a notebook's own Jupyter server is; {fqdn} stands for the address that the provider "
+             "reports."},
+    {.name = "guest_connect",
+     .type = Type::endpoint,
+     .unset = "the host of guest_url",
+     .sample = R"("127.0.0.1:8443")",
+     .help = "A host and port to dial instead, for a gateway or an emulator."},
+    {.name = "metrics_connect",
+     .type = Type::endpoint,
+     .unset = "the host of the metrics service",
+     .sample = R"("127.0.0.1:8443")",
+     .help = "Likewise for the provider's metrics."},
+    {.name = "ca_file",
+     .type = Type::file,
+     .unset = "the system's authorities only",
+     .sample = R"("/etc/curfew/ca.pem")",
+     .help = "Certificates of one more authority to trust for this account."},
+    {.name = "cpu_unit",
+     .type = Type::word,
+     .standard = R"("core")",
+     .words = "core|percent",
+     .help = "What 100 means in the provider's CPU metric: one core, or the whole machine."},
+    {.name = "metrics",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Ask the provider's metrics. Without them only the kernels of a notebook can be seen, and a "
+             "rule stops at warn unless it has accept_partial."},
+    {.name = "notebooks",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Watch the account's notebooks."},
+    {.name = "machines",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Watch the account's Core machines."},
+    {.name = "mode",
+     .type = Type::word,
+     .standard = R"("enforce")",
+     .words = modes,
+     .help = "How far Curfew may go in this account; see mode in [daemon]."},
+};
+
+constexpr Key vault_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = R"("home")",
+     .help = "Your name for the vault."},
+    {.name = "kind",
+     .type = Type::word,
+     .standard = R"("folder")",
+     .words = "folder",
+     .help = "A folder of this host; one mounted from elsewhere will do."},
+    {.name = "path",
+     .type = Type::folder,
+     .required = true,
+     .sample = R"("/srv/curfew")",
+     .help = "The folder. curfewd needs the right to write there."},
+    {.name = "required",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Nothing is stopped before its copy in this vault is verified. With false a failure is only "
+             "reported."},
+};
+
+constexpr Key channel_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = "\"mail\"\n\"hook\"",
+     .help = "Your name for the channel."},
+    {.name = "kind",
+     .type = Type::word,
+     .words = "mail|webhook",
+     .required = true,
+     .sample = "\"mail\"\n\"webhook\"",
+     .help = "Mail through an SMTP server, or a signed HTTP request."},
+    {.name = "host",
+     .type = Type::host,
+     .only = "mail",
+     .required = true,
+     .sample = R"("smtp.example.com")",
+     .help = "The SMTP server."},
+    {.name = "port",
+     .type = Type::integer,
+     .standard = "465",
+     .low = "1",
+     .high = "65535",
+     .only = "mail",
+     .help = "Its port. With security \"starttls\" the default is 587, with \"none\" 25."},
+    {.name = "security",
+     .type = Type::word,
+     .standard = R"("tls")",
+     .words = "tls|starttls|none",
+     .only = "mail",
+     .help = "tls encrypts from the first byte, starttls from the first command on; none is for a mail "
+             "server on this host only."},
+    {.name = "user",
+     .type = Type::text,
+     .unset = "no login",
+     .only = "mail",
+     .sample = R"("curfew@example.com")",
+     .help = "Whom to log in as."},
+    {.name = "password_file",
+     .type = Type::secret,
+     .unset = "no login",
+     .only = "mail",
+     .sample = R"("credential:smtp")",
+     .help = "Where the password is, as with key_file of [[account]]."},
+    {.name = "from",
+     .type = Type::address,
+     .only = "mail",
+     .required = true,
+     .sample = R"("curfew@example.com")",
+     .help = "The sender's address."},
+    {.name = "to",
+     .type = Type::addresses,
+     .only = "mail",
+     .required = true,
+     .sample = R"(["ana@example.com"])",
+     .help = "Who gets the mail."},
+    {.name = "ca_file",
+     .type = Type::file,
+     .unset = "the system's authorities only",
+     .sample = R"("/etc/curfew/ca.pem")",
+     .help = "Certificates of one more authority to trust for this channel."},
+    {.name = "url",
+     .type = Type::url,
+     .only = "webhook",
+     .required = true,
+     .sample = R"("https://hooks.example.com/curfew")",
+     .help = "Where each message is posted. https, unless allow_private is true and the host is a loopback "
+             "or private address."},
+    {.name = "secret_file",
+     .type = Type::secret,
+     .unset = "requests are not signed",
+     .only = "webhook",
+     .sample = R"("credential:webhook")",
+     .help = "Where the signing key (whsec_… of Standard Webhooks) is."},
+    {.name = "allow_private",
+     .type = Type::boolean,
+     .standard = "false",
+     .only = "webhook",
+     .help = "Accept loopback and private addresses, and plain http to them."},
+    {.name = "timeout",
+     .type = Type::duration,
+     .standard = R"("20s")",
+     .low = "1s",
+     .high = "2m",
+     .only = "webhook",
+     .help = "The longest wait for an answer."},
+};
+
+constexpr Key rule_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = R"("idle")",
+     .help = "Your name for the rule; every message and receipt shows it."},
+    {.name = "idle_limit",
+     .type = Type::duration,
+     .standard = R"("1h")",
+     .low = "5s",
+     .high = "7d",
+     .help = "How long something must be seen quiet before it is stopped. Time in which it could not be "
+             "seen does not count. 1m and more is for real work; less is for trying things out."},
+    {.name = "ladder",
+     .type = Type::durations,
+     .standard = R"(["30m", "10m", "2m"])",
+     .low = "1s",
+     .high = "24h",
+     .help = "When warnings are sent, as time before the stop, longest first. Scaled down for a short "
+             "idle_limit."},
+    {.name = "min_notice",
+     .type = Type::duration,
+     .standard = R"("10m")",
+     .low = "0s",
+     .high = "24h",
+     .help = "At least one warning must have been delivered this long before the stop."},
+    {.name = "start_grace",
+     .type = Type::duration,
+     .standard = R"("15m")",
+     .low = "0s",
+     .high = "24h",
+     .help = "How long after its start nothing is taken for idle."},
+    {.name = "mode",
+     .type = Type::word,
+     .standard = R"("observe")",
+     .words = modes,
+     .help = "How far this rule goes; see mode in [daemon]."},
+    {.name = "accept_partial",
+     .type = Type::boolean,
+     .standard = "false",
+     .help = "Act although nothing but the state of the kernels can be seen."},
+};
+
+constexpr Key match_keys[] = {
+    {.name = "names",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["train-*"])",
+     .help = "Names of notebooks and machines."},
+    {.name = "machine_types",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["A100*", "H100*"])",
+     .help = "Machine types as the provider writes them."},
+    {.name = "accounts",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["main"])",
+     .help = "Names of accounts of this file."},
+    {.name = "projects",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["*"])",
+     .help = "Projects, as the provider names them."},
+    {.name = "owners",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["*@example.com"])",
+     .help = "Mail addresses of those who started it, where the provider tells."},
+    {.name = "kinds",
+     .type = Type::words,
+     .standard = "[]",
+     .words = "notebook|machine",
+     .sample = R"(["notebook"])",
+     .help = "Which kinds of thing."},
+};
+
+constexpr Key pack_keys[] = {
+    {.name = "include",
+     .type = Type::path_globs,
+     .standard = R"(["**"])",
+     .help = "Files to copy, as paths below the notebook's root."},
+    {.name = "exclude",
+     .type = Type::path_globs,
+     .standard = "[]",
+     .sample = R"(["**/.cache/**", "**/__pycache__/**"])",
+     .help = "Files to leave out of these."},
+    {.name = "settle",
+     .type = Type::duration,
+     .standard = R"("10s")",
+     .low = "1s",
+     .high = "10m",
+     .help = "A file is read only when it has not changed for this long, by the notebook's own clock."},
+    {.name = "max_bytes",
+     .type = Type::integer,
+     .standard = "214748364800",
+     .low = "1",
+     .high = "1125899906842624",
+     .help = "A pack larger than this fails, and with it the stop."},
+    {.name = "max_files",
+     .type = Type::integer,
+     .standard = "200000",
+     .low = "1",
+     .high = "10000000",
+     .help = "A pack of more files than this fails, and with it the stop."},
+    {.name = "html",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Keep an HTML copy beside each notebook file. One that fails never blocks a stop."},
+    {.name = "partial_ok",
+     .type = Type::boolean,
+     .standard = "false",
+     .help = "Stop although something that was listed could not be copied."},
+    {.name = "override_when_failed",
+     .type = Type::boolean,
+     .standard = "false",
+     .help = "Stop although packing failed for good. Work may be lost: this is the one way to ask for it."},
+};
+
+constexpr Key budget_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = R"("month")",
+     .help = "Your name for the budget."},
+    {.name = "amount",
+     .type = Type::money,
+     .required = true,
+     .sample = R"("250.00")",
+     .help = "US dollars in a calendar month, in quotes so that they stay exact."},
+    {.name = "timezone",
+     .type = Type::zone,
+     .unset = "the timezone of [daemon]",
+     .sample = R"("Europe/Rome")",
+     .help = "IANA time zone in which the month begins and ends."},
+    {.name = "mode",
+     .type = Type::word,
+     .standard = R"("observe")",
+     .words = modes,
+     .help = "How far this budget goes; see mode in [daemon]."},
+};
+
+constexpr Key threshold_keys[] = {
+    {.name = "percent",
+     .type = Type::integer,
+     .low = "1",
+     .high = "1000",
+     .required = true,
+     .sample = "80\n100",
+     .help = "Of the amount. Percents rise from one threshold to the next."},
+    {.name = "action",
+     .type = Type::word,
+     .standard = R"("notify")",
+     .words = "notify|warn|stop",
+     .sample = "\"notify\"\n\"stop\"",
+     .help = "What happens when it is reached: people are told, are warned of the coming stop, or "
+             "everything in the budget's scope is packed and stopped, quiet things first, then the "
+             "costliest."},
+};
+
+constexpr Section table[] = {
+    {.path = ""},
+    {.path = "daemon", .keys = daemon_keys, .help = "The daemon as a whole."},
+    {.path = "keep",
+     .keys = keep_keys,
+     .help = "Bounds of `curfew keep`, which holds off a stop for a while."},
+    {.path = "account",
+     .many = true,
+     .count_max = 64,
+     .keys = account_keys,
+     .help = "One key of one team at one provider. At least one is needed."},
+    {.path = "vault",
+     .many = true,
+     .count_max = 16,
+     .keys = vault_keys,
+     .help = "Where packed work is kept."},
+    {.path = "channel",
+     .many = true,
+     .blocks = 2,
+     .count_max = 32,
+     .keys = channel_keys,
+     .help = "Where warnings and alerts are sent."},
+    {.path = "rule",
+     .many = true,
+     .count_max = 500,
+     .keys = rule_keys,
+     .help = "What is idle, and what is done about it. The first rule that matches decides."},
+    {.path = "rule.match",
+     .keys = match_keys,
+     .help = "What the rule is for. In globs * stands for any text and ? for one character; what is left "
+             "out matches everything, and all lists that are given must match."},
+    {.path = "rule.pack", .keys = pack_keys, .help = "What is saved before the stop."},
+    {.path = "budget",
+     .many = true,
+     .count_max = 500,
+     .keys = budget_keys,
+     .help = "An amount per calendar month. All budgets that match apply; the tightest decides."},
+    {.path = "budget.match", .keys = match_keys, .help = "What the budget is for; as in [rule.match]."},
+    {.path = "budget.thresholds",
+     .many = true,
+     .blocks = 2,
+     .count_max = 20,
+     .keys = threshold_keys,
+     .help = "What happens on the way; each fires once a month. A budget with a stop is hard: no keep may "
+             "break it."},
+};
+
+struct TypeText {
+    Type type;
+    std::string_view wanted;
+    std::string_view example;
+};
+constexpr TypeText type_texts[] = {
+    {Type::boolean, "true or false", "true"},
+    {Type::integer, "a whole number", "4"},
+    {Type::duration, "a duration", R"("45m")"},
+    {Type::money, "an amount in quotes", R"("25.00")"},
+    {Type::word, "a word", {}},
+    {Type::name, "a name", R"("main")"},
+    {Type::text, "a text", R"("curfew")"},
+    {Type::zone, "a time zone", R"("Europe/Rome")"},
+    {Type::folder, "an absolute path", R"("/srv/curfew")"},
+    {Type::socket, "an absolute path", R"("/run/curfew/api.sock")"},
+    {Type::file, "a path", R"("/etc/curfew/ca.pem")"},
+    {Type::secret, "a path or credential:NAME", R"("/etc/curfew/keys/main")"},
+    {Type::host, "a host name", R"("smtp.example.com")"},
+    {Type::endpoint, "a host and port", R"("127.0.0.1:8443")"},
+    {Type::url, "a URL", R"("https://example.com/path")"},
+    {Type::guest_url, "a URL with {fqdn} in it", R"("https://{fqdn}")"},
+    {Type::address, "a mail address", R"("ana@example.com")"},
+    {Type::globs, "a list of globs", R"(["train-*"])"},
+    {Type::path_globs, "a list of globs", R"(["**/*.ipynb"])"},
+    {Type::words, "a list of words", {}},
+    {Type::durations, "a list of durations", R"(["30m", "10m"])"},
+    {Type::addresses, "a list of mail addresses", R"(["ana@example.com"])"},
+};
+
+const TypeText& text_of(Type type) {
+    return *std::ranges::find(type_texts, type, &TypeText::type);
+}
+
+}  // namespace
+
+std::string_view wanted(Type type) {
+    return text_of(type).wanted;
+}
+
+std::string_view example_of(Type type) {
+    return text_of(type).example;
+}
+
+const Key* Section::find(std::string_view key) const {
+    const auto found = std::ranges::find(keys, key, &Key::name);
+    return found == keys.end() ? nullptr : &*found;
+}
+
+std::string_view Section::name() const {
+    const std::size_t dot = path.rfind('.');
+    return dot == std::string_view::npos ? path : path.substr(dot + 1);
+}
+
+std::string Section::bracketed() const {
+    if (path.empty()) {
+        return "the top of the file";
+    }
+    return (many ? "[[" : "[") + std::string(path) + (many ? "]]" : "]");
+}
+
+std::span<const Section> sections() {
+    return table;
+}
+
+const Section* find_section(std::string_view path) {
+    const auto found = std::ranges::find(table, path, &Section::path);
+    return found == std::end(table) ? nullptr : &*found;
+}
+
+std::vector<const Section*> children_of(const Section& parent) {
+    std::vector<const Section*> children;
+    for (const Section& section : table) {
+        const std::size_t dot = section.path.rfind('.');
+        const std::string_view above = dot == std::string_view::npos ? "" : section.path.substr(0, dot);
+        if (!section.path.empty() && above == parent.path) {
+            children.push_back(&section);
+        }
+    }
+    return children;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> parts;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(separator), text.size());
+        parts.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return parts;
+}
+
+std::string_view sample_for(const Key& key, int block) {
+    if (key.sample.empty()) {
+        return key.standard;
+    }
+    const auto lines = split(key.sample, '\n');
+    return lines[std::min(static_cast<std::size_t>(block), lines.size() - 1)];
+}
+
+}  // namespace curfew::config

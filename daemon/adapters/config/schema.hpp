@@ -1,0 +1,84 @@
+// The one table of configuration keys. The parser, its messages, config/curfew.toml and
+// curfew.toml(5) all come from it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace curfew::config {
+
+enum class Type : std::uint8_t {
+    boolean,
+    integer,
+    duration,
+    money,
+    word,  // one of Key::words
+    name,  // [A-Za-z0-9._-]{1,64}, unique in its section
+    text,
+    zone,    // IANA name
+    folder,  // absolute
+    socket,  // absolute, short enough for a Unix socket
+    file,    // absolute, or below the configuration's folder
+    secret,  // a file, or "credential:NAME"
+    host,
+    endpoint,  // "host:port"
+    url,
+    guest_url,  // with {fqdn} in it
+    address,    // of mail
+    globs,
+    path_globs,  // of paths below a guest's root
+    words,
+    durations,
+    addresses,
+};
+
+/// "a duration", "a list of globs", …, and an example of one as TOML.
+std::string_view wanted(Type type);
+std::string_view example_of(Type type);
+
+struct Key {
+    std::string_view name;
+    Type type = Type::text;
+    std::string_view standard;  // the default as TOML; "" = none
+    std::string_view unset;     // what holds when there is no default: "the name of this host"
+    std::string_view low;       // bounds, in the notation of the type; "" = open
+    std::string_view high;
+    std::string_view words;  // "observe|warn|enforce"
+    std::string_view only;   // for sections with a kind: the kind that has this key
+    bool required = false;
+    std::string_view sample;  // in the commented file, as TOML, one line per block; "" = the default
+    std::string_view help;
+};
+
+struct Section {
+    std::string_view path;  // "rule.match"; "" = the top of the file
+    bool many = false;      // [[…]]
+    int blocks = 1;         // of it in the commented file
+    std::size_t count_max = 1;
+    std::span<const Key> keys;
+    std::string_view help;
+
+    const Key* find(std::string_view name) const;
+    /// The last part of the path: "match".
+    std::string_view name() const;
+    /// "[keep]", "[[rule]]", "[rule.match]".
+    std::string bracketed() const;
+    /// Are its blocks examples, commented out with their heading?
+    bool example() const { return many || path.find('.') != std::string_view::npos; }
+};
+
+/// In the order of the file; the top comes first, sub-tables follow their parents.
+std::span<const Section> sections();
+const Section* find_section(std::string_view path);
+/// The sections directly below `parent`.
+std::vector<const Section*> children_of(const Section& parent);
+
+/// "observe|warn" → {"observe", "warn"}; also lines with '\n'.
+std::vector<std::string_view> split(std::string_view text, char separator);
+/// Line `block` of a sample, the last one when there are fewer.
+std::string_view sample_for(const Key& key, int block);
+
+}  // namespace curfew::config

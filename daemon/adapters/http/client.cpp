@@ -1,0 +1,752 @@
+#include "adapters/http/client.hpp"
+
+#include "adapters/http/transport.hpp"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/parser.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <deque>
+#include <map>
+#include <utility>
+
+namespace curfew::http {
+
+namespace asio = boost::asio;
+namespace bhttp = boost::beast::http;
+using asio::ip::tcp;
+using Parser = bhttp::response_parser<bhttp::buffer_body>;
+
+namespace {
+
+constexpr std::size_t header_bytes_max = 16 * 1024;
+constexpr std::size_t headers_max = 64;
+constexpr std::size_t read_bytes = 256 * 1024;
+constexpr std::size_t small_read_bytes = 16 * 1024;
+constexpr std::size_t error_body_max = 64 * 1024;
+constexpr Duration address_age_max = minutes{5};
+constexpr Duration address_stale_max = hours{1};
+
+bool is_clean(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) {
+        return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\t';
+    });
+}
+
+/// Header names and values, methods and targets: nothing that could end a line (I12, request splitting).
+Result<std::string> serialize(const Request& request, const std::string& user_agent) {
+    const Origin& origin = request.url.origin;
+    const bool default_port = origin.port == (origin.scheme == "https" ? 443 : 80);
+    const std::string host = (origin.host.find(':') != std::string::npos ? "[" + origin.host + "]" : origin.host) +
+                             (default_port ? "" : ":" + std::to_string(origin.port));
+    std::string out = request.method + " " + request.url.target + " HTTP/1.1\r\n";
+    bool clean = is_clean(request.method) && is_clean(request.url.target) &&
+                 request.url.target.find(' ') == std::string::npos;
+    const auto add = [&](std::string_view name, std::string_view value) {
+        clean = clean && is_clean(name) && is_clean(value);
+        out.append(name).append(": ").append(value).append("\r\n");
+    };
+    add("Host", host);
+    add("User-Agent", user_agent);
+    add("Accept-Encoding", "identity");
+    for (const auto& [name, value] : request.headers) {
+        add(name, value);
+    }
+    if (request.credential) {
+        add(request.credential->header, request.credential->prefix + std::string{request.credential->secret.reveal()});
+    }
+    if (!request.body.empty()) {
+        add("Content-Type", request.content_type);
+        add("Content-Length", std::to_string(request.body.size()));
+    } else if (request.method != "GET") {
+        add("Content-Length", "0");
+    }
+    if (!clean) {
+        return fail(Errc::unsafe, "a control character in a request", origin.host);
+    }
+    out += "\r\n";
+    out += request.body;
+    return out;
+}
+
+struct Connection {
+    std::unique_ptr<Transport> transport;
+    Instant made;
+    Instant used;
+    bool reused = false;
+};
+
+/// Ends a transfer by closing its connection: at the deadline, or when nothing moves for too long.
+class Guard {
+public:
+    Guard(Scheduler& scheduler, Deadline deadline, Duration stall) : scheduler_(scheduler), deadline_(deadline), stall_(stall) {}
+
+    void watch(Transport& transport) {
+        transport_ = &transport;
+        moved_ = scheduler_.mono();
+        arm();
+    }
+    void moved() { moved_ = scheduler_.mono(); }
+    void release() {
+        alarm_.cancel();
+        transport_ = nullptr;
+    }
+    bool fired() const { return fired_; }
+
+    /// A closed connection is a timeout if it was us who closed it.
+    Error explain(Error error) const {
+        if (fired_) {
+            const bool over = scheduler_.mono() >= deadline_.at;
+            return {Errc::timeout, Retry::later(), over ? "no whole answer in time" : "the answer stalled", error.where};
+        }
+        return error;
+    }
+
+private:
+    void arm() {
+        const Instant stalled = moved_ + stall_;
+        alarm_ = scheduler_.at(std::min(stalled, deadline_.at), [this] {
+            const Instant now = scheduler_.mono();
+            if (transport_ == nullptr) {
+                return;
+            }
+            if (now < deadline_.at && now < moved_ + stall_) {
+                arm();
+                return;
+            }
+            fired_ = true;
+            transport_->close();
+        });
+    }
+
+    Scheduler& scheduler_;
+    Deadline deadline_;
+    Duration stall_;
+    Transport* transport_ = nullptr;
+    Instant moved_;
+    Scheduler::Alarm alarm_;
+    bool fired_ = false;
+};
+
+}  // namespace
+
+struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
+    struct Endpoint {
+        std::deque<std::unique_ptr<Connection>> idle;
+        int open = 0;
+        std::deque<std::shared_ptr<asio::steady_timer>> waiting;
+    };
+    struct Addresses {
+        std::vector<tcp::endpoint> endpoints;
+        Instant at;
+    };
+    struct Lookup {
+        explicit Lookup(const asio::any_io_executor& loop) : done(loop, asio::steady_timer::time_point::max()) {}
+        asio::steady_timer done;
+        boost::system::error_code error;
+        std::vector<tcp::endpoint> endpoints;
+        bool finished = false;
+    };
+    /// Gives the connection back, or its place, when the exchange ends in whatever way.
+    class Lease {
+    public:
+        Lease(std::shared_ptr<Impl> pool, std::string key, std::unique_ptr<Connection> connection)
+            : pool_(std::move(pool)), key_(std::move(key)), connection_(std::move(connection)) {}
+        Lease(Lease&&) noexcept = default;
+        Lease(const Lease&) = delete;
+        Lease& operator=(const Lease&) = delete;
+        Lease& operator=(Lease&&) = delete;
+        ~Lease() {
+            if (pool_) {
+                pool_->give_back(key_, keep_ ? std::move(connection_) : nullptr);
+            }
+        }
+        Connection& operator*() const { return *connection_; }
+        Connection* operator->() const { return connection_.get(); }
+        void put(std::unique_ptr<Connection> connection) { connection_ = std::move(connection); }
+        bool connected() const { return connection_ != nullptr; }
+        void keep() { keep_ = true; }
+
+    private:
+        std::shared_ptr<Impl> pool_;
+        std::string key_;
+        std::unique_ptr<Connection> connection_;
+        bool keep_ = false;
+    };
+
+    Impl(asio::any_io_executor executor, Scheduler& s, ClientOptions o)
+        : loop(std::move(executor)), scheduler(s), options(std::move(o)), resolver(loop) {}
+
+    static std::string key_of(const Request& request) {
+        const Origin& o = request.url.origin;
+        return o.scheme + "|" + o.host + "|" + std::to_string(o.port) + "|" + request.route.connect_to + "|" +
+               request.route.ca_file + "|" + (request.route.check_addresses ? "c" : "-") +
+               (request.route.allow_private ? "p" : "-");
+    }
+
+    void give_back(const std::string& key, std::unique_ptr<Connection> connection) {
+        Endpoint& endpoint = endpoints[key];
+        if (connection && !closed) {
+            connection->used = scheduler.mono();
+            endpoint.idle.push_back(std::move(connection));
+        } else {
+            --endpoint.open;
+            --open;
+        }
+        if (!endpoint.waiting.empty()) {
+            endpoint.waiting.front()->cancel();
+            endpoint.waiting.pop_front();
+        } else if (endpoint.open == 0) {
+            endpoints.erase(key);
+        }
+        wake_starved();
+        arm_sweep();
+    }
+
+    /// Somebody of another endpoint may wait for a place in the whole pool.
+    void wake_starved() {
+        if (!starved.empty()) {
+            starved.front()->cancel();
+            starved.pop_front();
+        }
+    }
+
+    void sweep() {
+        const Instant now = scheduler.mono();
+        for (auto entry = endpoints.begin(); entry != endpoints.end();) {
+            Endpoint& endpoint = entry->second;
+            while (!endpoint.idle.empty() && now - endpoint.idle.front()->used >= options.idle_max) {
+                endpoint.idle.pop_front();
+                --endpoint.open;
+                --open;
+            }
+            entry = endpoint.open == 0 && endpoint.waiting.empty() ? endpoints.erase(entry) : std::next(entry);
+        }
+        sweeping = {};
+        armed = false;
+        arm_sweep();
+    }
+
+    void arm_sweep() {
+        if (!armed && open > 0 && !closed) {
+            armed = true;
+            sweeping = scheduler.at(scheduler.mono() + options.idle_max,
+                                    [weak = weak_from_this()] {
+                                        if (const auto self = weak.lock()) {
+                                            self->sweep();
+                                        }
+                                    });
+        }
+    }
+
+    bool evict_idle() {
+        auto oldest = endpoints.end();
+        for (auto entry = endpoints.begin(); entry != endpoints.end(); ++entry) {
+            if (!entry->second.idle.empty() &&
+                (oldest == endpoints.end() || entry->second.idle.front()->used < oldest->second.idle.front()->used)) {
+                oldest = entry;
+            }
+        }
+        if (oldest == endpoints.end()) {
+            return false;
+        }
+        oldest->second.idle.pop_front();
+        --oldest->second.open;
+        --open;
+        if (oldest->second.open == 0 && oldest->second.waiting.empty()) {
+            endpoints.erase(oldest);
+        }
+        return true;
+    }
+
+    /// A connection of the pool, or a place for a new one.
+    Task<Result<Lease>> acquire(std::string key, bool fresh, Deadline deadline);
+    Task<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::uint16_t port, Deadline deadline);
+    Task<Result<std::unique_ptr<Connection>>> connect(const Request& request, Deadline deadline);
+    Task<Result<std::shared_ptr<TrustStore>>> trust(const std::string& ca_file);
+    Task<Result<Response>> exchange(Request request, const HeadCheck* check, const BodySink* sink, Deadline deadline);
+    Task<Result<Response>> converse(Lease& lease, const Request& request, const std::string& bytes,
+                                    const HeadCheck* check, const BodySink* sink, Deadline deadline, bool& answered);
+    Task<Result<void>> read_head(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer, Guard& guard,
+                                 bool& answered);
+    Task<Result<void>> read_body(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer, Guard& guard,
+                                 const BodySink& take);
+
+    asio::any_io_executor loop;
+    Scheduler& scheduler;
+    ClientOptions options;
+    tcp::resolver resolver;
+    std::map<std::string, Endpoint> endpoints;
+    std::deque<std::shared_ptr<asio::steady_timer>> starved;
+    std::map<std::string, Addresses> addresses;
+    std::map<std::string, std::shared_ptr<Lookup>> lookups;
+    std::map<std::string, std::shared_ptr<TrustStore>> trusts;
+    int open = 0;
+    bool closed = false;
+    bool armed = false;
+    Scheduler::Alarm sweeping;
+};
+
+Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, bool fresh, Deadline deadline) {
+    for (;;) {
+        if (closed) {
+            co_return fail(Errc::cancelled, "shutting down", {}, Retry::later());
+        }
+        Endpoint& endpoint = endpoints[key];
+        const Instant now = scheduler.mono();
+        while (!endpoint.idle.empty()) {
+            std::unique_ptr<Connection> connection = std::move(endpoint.idle.back());
+            endpoint.idle.pop_back();
+            const bool stale = now - connection->used >= options.idle_max || now - connection->made >= options.age_max;
+            if (!fresh && !stale) {
+                connection->reused = true;
+                co_return Lease(shared_from_this(), key, std::move(connection));
+            }
+            --endpoint.open;
+            --open;
+        }
+        const bool room_here = endpoint.open < options.connections_per_endpoint_max;
+        if (room_here && (open < options.connections_total_max || evict_idle())) {
+            ++endpoints[key].open;  // evicting may have moved it
+            ++open;
+            co_return Lease(shared_from_this(), key, nullptr);
+        }
+        if (now >= deadline.at) {
+            co_return fail(Errc::timeout, "no free connection in time", {}, Retry::later());
+        }
+        auto waiting = std::make_shared<asio::steady_timer>(loop, asio::steady_timer::time_point::max());
+        auto& queue = room_here ? starved : endpoint.waiting;
+        queue.push_back(waiting);
+        const Scheduler::Alarm alarm = scheduler.at(deadline.at, [waiting] { waiting->cancel(); });
+        boost::system::error_code ended;
+        co_await waiting->async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        std::erase(starved, waiting);
+        if (const auto again = endpoints.find(key); again != endpoints.end()) {
+            std::erase(again->second.waiting, waiting);
+        }
+    }
+}
+
+Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host, std::uint16_t port, Deadline deadline) {
+    boost::system::error_code not_an_address;
+    const auto literal = asio::ip::make_address(host, not_an_address);
+    if (!not_an_address) {
+        co_return std::vector{tcp::endpoint{literal, port}};
+    }
+    const std::string key = host + ":" + std::to_string(port);
+    const auto known = addresses.find(key);
+    if (known != addresses.end() && scheduler.mono() - known->second.at < address_age_max) {
+        co_return known->second.endpoints;
+    }
+    // The system's resolver cannot be interrupted: a deadline leaves the waiter, not the lookup, whose
+    // late answer still serves the next one.
+    std::shared_ptr<Lookup>& slot = lookups[key];
+    if (!slot) {
+        slot = std::make_shared<Lookup>(loop);
+        resolver.async_resolve(host, std::to_string(port),
+                               [self = shared_from_this(), key, lookup = slot](const boost::system::error_code& error,
+                                                                               const tcp::resolver::results_type& found) {
+                                   lookup->error = error;
+                                   lookup->finished = true;
+                                   for (const auto& entry : found) {
+                                       lookup->endpoints.push_back(entry.endpoint());
+                                   }
+                                   if (!error) {
+                                       self->addresses[key] = {lookup->endpoints, self->scheduler.mono()};
+                                   }
+                                   self->lookups.erase(key);
+                                   lookup->done.cancel();
+                               });
+    }
+    const std::shared_ptr<Lookup> lookup = slot;
+    if (!lookup->finished) {
+        asio::steady_timer timer(loop, asio::steady_timer::time_point::max());
+        const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
+        const Scheduler::Alarm alarm = scheduler.at(until, [&lookup] { lookup->done.cancel(); });
+        boost::system::error_code ended;
+        co_await lookup->done.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+    }
+    if (lookup->finished && !lookup->error) {
+        co_return lookup->endpoints;
+    }
+    const auto stale = addresses.find(key);
+    if (stale != addresses.end() && scheduler.mono() - stale->second.at < address_stale_max) {
+        co_return stale->second.endpoints;
+    }
+    co_return fail(Errc::unavailable,
+                   lookup->finished ? "cannot find the host: " + lookup->error.message() : "finding the host took too long",
+                   host, Retry::later());
+}
+
+Task<Result<std::shared_ptr<TrustStore>>> Client::Impl::trust(const std::string& ca_file) {
+    std::shared_ptr<TrustStore>& known = trusts[ca_file];
+    if (!known) {
+        auto loaded = load_trust(ca_file);
+        if (!loaded) {
+            co_return std::unexpected(loaded.error());
+        }
+        known = std::move(*loaded);
+    }
+    co_return known;
+}
+
+Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& request, Deadline deadline) {
+    const Origin& origin = request.url.origin;
+    std::string host = origin.host;
+    std::uint16_t port = origin.port;
+    if (!request.route.connect_to.empty()) {
+        auto dial = parse_url("http://" + request.route.connect_to);
+        if (!dial) {
+            co_return fail(Errc::invalid, "connect_to is no host:port", request.route.connect_to);
+        }
+        host = dial->origin.host;
+        port = dial->origin.port;
+    }
+    auto found = co_await resolve(host, port, deadline);
+    if (!found) {
+        co_return std::unexpected(found.error());
+    }
+    if (request.route.check_addresses && !request.route.allow_private) {
+        for (const tcp::endpoint& endpoint : *found) {
+            if (!is_public(endpoint.address())) {
+                co_return fail(Errc::unsafe, "its address " + endpoint.address().to_string() +
+                                                 " is private or special; allow_private = true would allow it", host);
+            }
+        }
+    }
+    Error last{Errc::unavailable, Retry::later(), "it has no address", host};
+    for (const tcp::endpoint& endpoint : *found) {
+        tcp::socket socket(loop);
+        bool late = false;
+        boost::system::error_code error;
+        {
+            const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
+            const Scheduler::Alarm alarm = scheduler.at(until, [&] {
+                late = true;
+                boost::system::error_code ignored;
+                socket.close(ignored);
+            });
+            co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+        }
+        if (error) {
+            last = late ? Error{Errc::timeout, Retry::later(), "no connection in time", host} : network_error(error, host);
+            continue;
+        }
+        boost::system::error_code ignored;
+        socket.set_option(tcp::no_delay(true), ignored);
+        auto connection = std::make_unique<Connection>();
+        connection->made = scheduler.mono();
+        if (origin.scheme == "http") {
+            connection->transport = plain_transport(std::move(socket));
+            co_return connection;
+        }
+        auto anchors = co_await trust(request.route.ca_file);
+        if (!anchors) {
+            co_return std::unexpected(anchors.error());
+        }
+        auto tls = tls_transport(std::move(socket), std::move(*anchors), origin.host);
+        Guard guard(scheduler, deadline, options.connect_timeout);
+        guard.watch(*tls);
+        auto secured = co_await tls->handshake();
+        if (!secured) {
+            co_return std::unexpected(guard.explain(secured.error()));
+        }
+        guard.release();
+        connection->transport = std::move(tls);
+        co_return connection;
+    }
+    co_return std::unexpected(last);
+}
+
+namespace {
+
+/// What a message says of its own framing must be what we read. Beast accepts more than is safe.
+Result<void> check_head(const Parser& parser) {
+    const auto& head = parser.get();
+    const auto encoding = head.find(bhttp::field::content_encoding);
+    if (encoding != head.end() && encoding->value() != "identity" && !encoding->value().empty()) {
+        return fail(Errc::protocol, "a compressed answer that was not asked for");
+    }
+    const auto transfer = head.find(bhttp::field::transfer_encoding);
+    if (transfer != head.end() && !boost::beast::iequals(transfer->value(), "chunked")) {
+        return fail(Errc::protocol, "an unknown Transfer-Encoding");
+    }
+    if (static_cast<std::size_t>(std::distance(head.begin(), head.end())) > headers_max) {
+        return fail(Errc::too_large, "more than 64 header fields");
+    }
+    return {};
+}
+
+Response head_of(const Parser& parser) {
+    Response response;
+    response.status = static_cast<int>(parser.get().result_int());
+    for (const auto& field : parser.get()) {
+        response.headers.emplace_back(std::string{field.name_string()}, std::string{field.value()});
+    }
+    response.date = parse_http_date(response.header("Date"));
+    return response;
+}
+
+Error parse_trouble(const boost::system::error_code& error) {
+    const bool large = error == bhttp::error::header_limit || error == bhttp::error::body_limit;
+    return {large ? Errc::too_large : Errc::protocol, Retry::later(), "not HTTP as it should be: " + error.message(), {}};
+}
+
+}  // namespace
+
+Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
+                                           Guard& guard, bool& answered) {
+    while (!parser.is_header_done()) {
+        if (buffer.size() > 0) {
+            boost::system::error_code error;
+            const std::size_t used = parser.put(buffer.data(), error);
+            buffer.consume(used);
+            if (error && error != bhttp::error::need_more) {
+                co_return std::unexpected(parse_trouble(error));
+            }
+            if (parser.is_header_done()) {
+                break;
+            }
+        }
+        const auto space = buffer.prepare(small_read_bytes);
+        auto got = co_await connection.transport->read_some({static_cast<std::byte*>(space.data()), space.size()});
+        if (!got) {
+            co_return std::unexpected(guard.explain(got.error()));
+        }
+        if (*got == 0) {
+            co_return fail(Errc::unavailable, "the connection ended before an answer", {}, Retry::later());
+        }
+        answered = true;
+        guard.moved();
+        buffer.commit(*got);
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
+                                           Guard& guard, const BodySink& take) {
+    const auto bytes_of = [](const auto& b) {
+        return std::span<const std::byte>{static_cast<const std::byte*>(b.data()), b.size()};
+    };
+    if (!parser.chunked() && parser.content_length()) {
+        // Straight from the socket to the sink: a length says all there is to know.
+        std::uint64_t left = parser.content_length_remaining().value_or(0);
+        if (left > 0 && buffer.size() > 0) {
+            const std::size_t here = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
+            auto taken = co_await take(bytes_of(buffer.data()).first(here));
+            if (!taken) {
+                co_return taken;
+            }
+            buffer.consume(here);
+            left -= here;
+        }
+        std::vector<std::byte> chunk(std::min<std::uint64_t>(left, read_bytes));
+        while (left > 0) {
+            const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(left, chunk.size()));
+            auto got = co_await connection.transport->read_some(std::span{chunk}.first(want));
+            if (!got) {
+                co_return std::unexpected(guard.explain(got.error()));
+            }
+            if (*got == 0) {
+                co_return fail(Errc::unavailable, "the answer ended " + std::to_string(left) + " bytes early", {}, Retry::later());
+            }
+            guard.moved();
+            left -= *got;
+            auto taken = co_await take(std::span<const std::byte>{chunk}.first(*got));
+            if (!taken) {
+                co_return taken;
+            }
+        }
+        co_return Result<void>{};
+    }
+    if (!parser.chunked() && parser.need_eof() && !boost::beast::iequals(parser.get()[bhttp::field::connection], "close")) {
+        co_return fail(Errc::protocol, "an answer without a length that does not end its connection");
+    }
+    std::vector<std::byte> piece(small_read_bytes);
+    while (!parser.is_done()) {
+        parser.get().body().data = piece.data();
+        parser.get().body().size = piece.size();
+        parser.get().body().more = true;
+        boost::system::error_code error;
+        if (buffer.size() > 0) {
+            const std::size_t used = parser.put(buffer.data(), error);
+            buffer.consume(used);
+        } else {
+            error = bhttp::error::need_more;
+        }
+        const std::size_t filled = piece.size() - parser.get().body().size;
+        if (filled > 0) {
+            auto taken = co_await take(std::span<const std::byte>{piece}.first(filled));
+            if (!taken) {
+                co_return taken;
+            }
+        }
+        if (parser.is_done() || error == bhttp::error::need_buffer || !error) {
+            continue;
+        }
+        if (error != bhttp::error::need_more) {
+            co_return std::unexpected(parse_trouble(error));
+        }
+        const auto space = buffer.prepare(small_read_bytes);
+        auto got = co_await connection.transport->read_some({static_cast<std::byte*>(space.data()), space.size()});
+        if (!got) {
+            co_return std::unexpected(guard.explain(got.error()));
+        }
+        guard.moved();
+        if (*got == 0) {
+            boost::system::error_code ended;
+            parser.put_eof(ended);
+            if (ended || !parser.is_done()) {
+                co_return fail(Errc::unavailable, "the answer ended early", {}, Retry::later());
+            }
+            break;
+        }
+        buffer.commit(*got);
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& request, const std::string& bytes,
+                                              const HeadCheck* check, const BodySink* sink, Deadline deadline,
+                                              bool& answered) {
+    Connection& connection = *lease;
+    Guard guard(scheduler, deadline, options.stall_timeout);
+    guard.watch(*connection.transport);
+    auto sent = co_await connection.transport->write(bytes);
+    if (!sent) {
+        co_return std::unexpected(guard.explain(sent.error()));
+    }
+    guard.moved();
+    boost::beast::flat_buffer buffer;
+    std::optional<Parser> parser;
+    do {  // 100 Continue and the like are no answers
+        parser.emplace();
+        parser->header_limit(header_bytes_max);
+        parser->body_limit(boost::none);
+        parser->eager(false);
+        auto head = co_await read_head(connection, *parser, buffer, guard, answered);
+        if (!head) {
+            co_return std::unexpected(head.error());
+        }
+    } while (parser->get().result_int() >= 100 && parser->get().result_int() < 200);
+    if (auto sound = check_head(*parser); !sound) {
+        co_return std::unexpected(sound.error());
+    }
+    parser->eager(true);
+    Response response = head_of(*parser);
+    const bool good = response.status >= 200 && response.status < 300;
+    const bool streams = sink != nullptr && good;
+    if (streams && check != nullptr) {
+        if (auto accepted = (*check)(response); !accepted) {
+            co_return std::unexpected(accepted.error());
+        }
+    }
+    const std::size_t body_max = sink != nullptr ? error_body_max : good ? request.body_max : std::min(request.body_max, error_body_max);
+    const BodySink collect = [&](std::span<const std::byte> piece) -> Task<Result<void>> {
+        if (response.body.size() + piece.size() > body_max) {
+            co_return fail(Errc::too_large, "the answer is larger than " + std::to_string(body_max >> 10) + " KiB");
+        }
+        response.body.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+        co_return Result<void>{};
+    };
+    const bool no_body = response.status == 204 || response.status == 304;
+    const bool too_long = !streams && parser->content_length() && *parser->content_length() > body_max;
+    if (too_long && good) {
+        co_return fail(Errc::too_large, "the answer is larger than " + std::to_string(body_max >> 10) + " KiB");
+    }
+    if (!no_body && !too_long) {
+        auto body = co_await read_body(connection, *parser, buffer, guard, streams ? *sink : collect);
+        if (!body && (good || body.error().code != Errc::too_large)) {
+            co_return std::unexpected(body.error());
+        }
+        if (!body) {
+            guard.release();
+            co_return response;
+        }
+    }
+    guard.release();
+    if (parser->keep_alive() && !too_long && buffer.size() == 0) {
+        lease.keep();
+    }
+    co_return response;
+}
+
+Task<Result<Response>> Client::Impl::exchange(Request request, const HeadCheck* check, const BodySink* sink,
+                                              Deadline deadline) {
+    const std::string& host = request.url.origin.host;
+    auto bytes = serialize(request, options.user_agent);
+    if (!bytes) {
+        co_return std::unexpected(bytes.error());
+    }
+    const std::string key = key_of(request);
+    for (bool fresh = false;; fresh = true) {
+        auto lease = co_await acquire(key, fresh, deadline);
+        if (!lease) {
+            Error error = lease.error();
+            error.where = host;
+            co_return std::unexpected(std::move(error));
+        }
+        if (!lease->connected()) {
+            auto made = co_await connect(request, deadline);
+            if (!made) {
+                co_return std::unexpected(made.error());
+            }
+            lease->put(std::move(*made));
+        }
+        bool answered = false;
+        const bool reused = (*lease)->reused;
+        auto response = co_await converse(*lease, request, *bytes, check, sink, deadline, answered);
+        if (response) {
+            co_return response;
+        }
+        Error error = response.error();
+        error.where = error.where.empty() ? host : error.where;
+        // A kept connection may have died while it was idle. Only what may be repeated is repeated.
+        if (reused && !answered && request.idempotent && error.code == Errc::unavailable && !fresh) {
+            continue;
+        }
+        if (!request.idempotent) {
+            error.retry = Retry::ambiguous();
+        }
+        co_return std::unexpected(std::move(error));
+    }
+}
+
+Client::Client(asio::any_io_executor loop, Scheduler& scheduler, ClientOptions options)
+    : impl_(std::make_shared<Impl>(std::move(loop), scheduler, std::move(options))) {}
+
+Client::~Client() = default;
+
+Task<Result<Response>> Client::send(Request request, Deadline deadline) {
+    const std::shared_ptr<Impl> impl = impl_;
+    co_return co_await impl->exchange(std::move(request), nullptr, nullptr, deadline);
+}
+
+Task<Result<Response>> Client::stream(Request request, HeadCheck check, BodySink sink, Deadline deadline) {
+    const std::shared_ptr<Impl> impl = impl_;
+    co_return co_await impl->exchange(std::move(request), &check, &sink, deadline);
+}
+
+int Client::connections() const {
+    return impl_->open;
+}
+
+Task<void> Client::close() {
+    impl_->closed = true;
+    impl_->sweeping = {};
+    for (auto& [key, endpoint] : impl_->endpoints) {
+        impl_->open -= static_cast<int>(endpoint.idle.size());
+        endpoint.open -= static_cast<int>(endpoint.idle.size());
+        endpoint.idle.clear();
+    }
+    co_return;
+}
+
+}  // namespace curfew::http

@@ -1,0 +1,223 @@
+#include "adapters/http/transport.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+namespace curfew::http {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+bool in_network(std::uint32_t address, std::uint32_t network, int bits) {
+    return bits == 0 || (address ^ network) >> (32 - bits) == 0;
+}
+
+bool is_public_v4(std::uint32_t a) {
+    struct Network {
+        std::uint32_t address;
+        int bits;
+    };
+    static constexpr std::array<Network, 13> denied{{
+        {0x00000000, 8}, {0x0A000000, 8}, {0x64400000, 10}, {0x7F000000, 8}, {0xA9FE0000, 16},
+        {0xAC100000, 12}, {0xC0000000, 24}, {0xC0A80000, 16}, {0xC6120000, 15}, {0xE0000000, 4},
+        {0xF0000000, 4}, {0xA83F8110, 32},  // 168.63.129.16, a cloud's metadata
+        {0xC0000200, 24},
+    }};
+    for (const Network& n : denied) {
+        if (in_network(a, n.address, n.bits)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool is_public_v6(const asio::ip::address_v6& address) {
+    const auto b = address.to_bytes();
+    const bool zero12 = [&] {
+        for (std::size_t i = 0; i < 12; ++i) {
+            if (b[i] != 0) {
+                return false;
+            }
+        }
+        return true;
+    }();
+    if (zero12) {
+        return false;  // ::, ::1 and IPv4-compatible
+    }
+    const unsigned first = b[0];
+    const unsigned second = b[1];
+    const bool unique_local = (first & 0xFEU) == 0xFC;
+    const bool link_or_site_local = first == 0xFE && (second & 0x80U) != 0;
+    const bool multicast = first == 0xFF;
+    const bool six_to_four = first == 0x20 && second == 0x02;
+    const bool nat64 = first == 0x00 && second == 0x64 && b[2] == 0xFF && b[3] == 0x9B;
+    const bool documentation = first == 0x20 && second == 0x01 && b[2] == 0x0D && b[3] == 0xB8;
+    return !(unique_local || link_or_site_local || multicast || six_to_four || nat64 || documentation);
+}
+
+class Plain final : public Transport {
+public:
+    explicit Plain(tcp::socket socket) : socket_(std::move(socket)) {}
+
+    Task<Result<std::size_t>> read_some(std::span<std::byte> into) override {
+        boost::system::error_code error;
+        const std::size_t got = co_await socket_.async_read_some(
+            asio::buffer(into.data(), into.size()), asio::redirect_error(asio::use_awaitable, error));
+        if (error && error != asio::error::eof) {
+            co_return std::unexpected(network_error(error, {}));
+        }
+        co_return got;
+    }
+    Task<Result<void>> write(std::string_view bytes) override {
+        boost::system::error_code error;
+        co_await asio::async_write(socket_, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
+        if (error) {
+            co_return std::unexpected(network_error(error, {}));
+        }
+        co_return Result<void>{};
+    }
+    void close() override {
+        boost::system::error_code ignored;
+        socket_.close(ignored);
+    }
+
+private:
+    tcp::socket socket_;
+};
+
+}  // namespace
+
+bool is_public(const asio::ip::address& address) {
+    if (address.is_v4()) {
+        return is_public_v4(address.to_v4().to_uint());
+    }
+    const asio::ip::address_v6 v6 = address.to_v6();
+    if (v6.is_v4_mapped()) {
+        return is_public_v4(asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_uint());
+    }
+    return is_public_v6(v6);
+}
+
+Error network_error(const boost::system::error_code& error, const std::string& where) {
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
+        return {Errc::cancelled, Retry::later(), "given up", where};
+    }
+    const bool certificate = error.category() == asio::error::get_ssl_category() &&
+                             ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    if (certificate) {
+        return {Errc::unsafe, Retry::never(), "the certificate is not trusted or is for another name", where};
+    }
+    return {Errc::unavailable, Retry::later(), error.message(), where};
+}
+
+std::unique_ptr<Transport> plain_transport(tcp::socket socket) {
+    return std::make_unique<Plain>(std::move(socket));
+}
+
+class TrustStore {
+public:
+    TrustStore() : context(asio::ssl::context::tls_client) {}
+    asio::ssl::context context;
+};
+
+Result<std::shared_ptr<TrustStore>> load_trust(const std::string& extra_ca_file) {
+    auto trust = std::make_shared<TrustStore>();
+    boost::system::error_code error;
+    trust->context.set_default_verify_paths(error);
+    SSL_CTX_set_min_proto_version(trust->context.native_handle(), TLS1_2_VERSION);
+    trust->context.set_verify_mode(asio::ssl::verify_peer, error);
+    if (!extra_ca_file.empty()) {
+        trust->context.load_verify_file(extra_ca_file, error);
+        if (error) {
+            return fail(Errc::invalid, "cannot read CA certificates: " + error.message(), extra_ca_file);
+        }
+    }
+    return trust;
+}
+
+namespace {
+
+class Tls final : public TlsTransport {
+public:
+    Tls(tcp::socket socket, std::shared_ptr<TrustStore> trust, std::string host)
+        : trust_(std::move(trust)), host_(std::move(host)), stream_(std::move(socket), trust_->context) {}
+
+    Task<Result<void>> handshake() override {
+        if (!bind_name()) {
+            co_return fail(Errc::internal, "cannot set the name to check", host_);
+        }
+        boost::system::error_code error;
+        co_await stream_.async_handshake(asio::ssl::stream_base::client,
+                                         asio::redirect_error(asio::use_awaitable, error));
+        if (error) {
+            co_return std::unexpected(network_error(error, host_));
+        }
+        co_return Result<void>{};
+    }
+    Task<Result<std::size_t>> read_some(std::span<std::byte> into) override {
+        boost::system::error_code error;
+        const std::size_t got = co_await stream_.async_read_some(
+            asio::buffer(into.data(), into.size()), asio::redirect_error(asio::use_awaitable, error));
+        if (error && error != asio::error::eof) {
+            co_return std::unexpected(network_error(error, host_));  // truncation included
+        }
+        co_return got;
+    }
+    Task<Result<void>> write(std::string_view bytes) override {
+        boost::system::error_code error;
+        co_await asio::async_write(stream_, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
+        if (error) {
+            co_return std::unexpected(network_error(error, host_));
+        }
+        co_return Result<void>{};
+    }
+    void close() override {
+        boost::system::error_code ignored;
+        stream_.next_layer().close(ignored);  // no farewell: peers hang in it
+    }
+
+private:
+    bool bind_name() {
+        SSL* ssl = stream_.native_handle();
+        X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
+        static constexpr std::array<unsigned char, 9> http11{8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+        SSL_set_alpn_protos(ssl, http11.data(), http11.size());
+        boost::system::error_code not_an_address;
+        asio::ip::make_address(host_, not_an_address);
+        if (!not_an_address) {
+            return X509_VERIFY_PARAM_set1_ip_asc(param, host_.c_str()) == 1;
+        }
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        std::string sni = host_;
+        return X509_VERIFY_PARAM_set1_host(param, host_.data(), host_.size()) == 1 &&
+               SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, sni.data()) == 1;
+    }
+
+    std::shared_ptr<TrustStore> trust_;
+    std::string host_;
+    asio::ssl::stream<tcp::socket> stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<TlsTransport> tls_transport(tcp::socket socket, std::shared_ptr<TrustStore> trust,
+                                            const std::string& host) {
+    return std::make_unique<Tls>(std::move(socket), std::move(trust), host);
+}
+
+}  // namespace curfew::http

@@ -1,0 +1,17 @@
+// Messages and receipts as JSON text in their columns.
+#pragma once
+
+#include "curfew/core/alert.hpp"
+#include "curfew/core/receipt.hpp"
+
+#include <string>
+
+namespace curfew::sqlite {
+
+std::string to_document(const Message& message);
+/// Errc::corrupt when it is not one of ours.
+Result<Message> message_from(const std::string& document);
+std::string to_document(const Receipt& receipt);
+Result<Receipt> receipt_from(const std::string& document);
+
+}  // namespace curfew::sqlite

@@ -1,0 +1,552 @@
+#include "adapters/sqlite/rows.hpp"
+
+#include "adapters/sqlite/documents.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+namespace curfew::sqlite {
+
+namespace {
+
+constexpr std::string_view chain_start = "curfew audit";
+
+template <class Enum, std::size_t N>
+Enum word_to(const std::array<Enum, N>& all, const std::string& word) {
+    for (const Enum value : all) {
+        if (to_string(value) == word) {
+            return value;
+        }
+    }
+    return all[0];
+}
+
+MeterKind meter_kind(const std::string& word) {
+    return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
+}
+Signal signal_from(const std::string& word) {
+    return word_to(std::array{Signal::session, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
+                              Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths}, word);
+}
+
+std::optional<std::int64_t> ms(const std::optional<WallTime>& t) {
+    return t ? std::optional{t->ms} : std::nullopt;
+}
+std::optional<std::int64_t> ms(const std::optional<Instant>& t) {
+    return t ? std::optional{t->ms} : std::nullopt;
+}
+std::optional<WallTime> wall(const std::optional<std::int64_t>& v) {
+    return v ? std::optional{WallTime{*v}} : std::nullopt;
+}
+std::optional<Instant> instant(const std::optional<std::int64_t>& v) {
+    return v ? std::optional{Instant{*v}} : std::nullopt;
+}
+std::optional<std::int64_t> nanos(const std::optional<Rate>& rate) {
+    return rate ? std::optional{rate->per_hour.nanos} : std::nullopt;
+}
+Currency currency(const std::string& code) {
+    Currency out;
+    for (std::size_t i = 0; i < 3 && i < code.size(); ++i) {
+        out.code[i] = code[i];
+    }
+    return out;
+}
+std::string currency_of(const std::optional<Rate>& rate) {
+    return std::string{rate ? rate->per_hour.currency.view() : usd.view()};
+}
+std::optional<Rate> rate(const std::optional<std::int64_t>& nanos_per_hour, const std::string& code) {
+    return nanos_per_hour ? std::optional{Rate{Money{*nanos_per_hour, currency(code)}}} : std::nullopt;
+}
+
+// ---- the audit's chain: SHA-256 over the hash before and every column, each with its length ---------
+
+std::string chain_hash(const std::string& before, const AuditRow& r) {
+    Sha256 hash{};
+    EVP_MD_CTX* context = EVP_MD_CTX_new();
+    CURFEW_ASSERT(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "SHA-256 is there");
+    const auto add = [&](const std::string& text) {
+        const std::string length = std::to_string(text.size()) + ":";
+        EVP_DigestUpdate(context, length.data(), length.size());
+        EVP_DigestUpdate(context, text.data(), text.size());
+    };
+    add(before);
+    add(std::to_string(r.seq));
+    add(std::to_string(r.at.ms));
+    for (const std::string* text : {&r.kind, &r.account.value, &r.resource.value, &r.run.value, &r.actor, &r.text}) {
+        add(*text);
+    }
+    unsigned size = 0;
+    EVP_DigestFinal_ex(context, hash.data(), &size);
+    EVP_MD_CTX_free(context);
+    return to_hex(hash);
+}
+
+struct Writer {
+    Database& db;
+
+    void operator()(const ResourceRow& r) const {
+        Query(db,
+              "INSERT INTO resource VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET account=excluded.account,"
+              " name=excluded.name, project=excluded.project, owner=excluded.owner, last_seen=excluded.last_seen,"
+              " gone=excluded.gone",
+              r.id.value, r.account.value, std::string{to_string(r.kind)}, r.name, r.project, r.owner, r.first_seen.ms,
+              r.last_seen.ms, r.gone)
+            .run();
+    }
+    void operator()(const RunRow& r) const {
+        Query(db,
+              "INSERT INTO run VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET machine_type=excluded.machine_type,"
+              " state=excluded.state, state_text=excluded.state_text, started_at=excluded.started_at,"
+              " ended_at=excluded.ended_at, last_seen=excluded.last_seen",
+              r.id.value, r.resource.value, r.account.value, r.machine_type, std::string{to_string(r.state)},
+              r.state_text, ms(r.started_at), ms(r.ended_at), r.first_seen.ms, r.last_seen.ms)
+            .run();
+    }
+    void operator()(const Meter& m) const {
+        Query(db, "INSERT OR REPLACE INTO meter VALUES (?,?,?,?,?,?,?,?)", m.run.value, m.resource.value, m.machine_type,
+              nanos(m.rate), currency_of(m.rate), m.counted_to.ms, m.last_seen_billing.ms, m.open)
+            .run();
+    }
+    void operator()(const CostRow& c) const {
+        // A cycle whose commit failed is written again with the next; the key makes that harmless.
+        Query(db, "INSERT OR IGNORE INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", c.resource.value, c.run.value,
+              std::string{to_string(c.meter)}, c.from.ms, c.to.ms, c.machine_type, nanos(c.rate), c.gross.nanos,
+              std::string{c.gross.currency.view()}, std::string{to_string(c.source)}, c.estimated,
+              std::int64_t{c.error_bar.count()})
+            .run();
+    }
+    void operator()(const Observation& o) const {
+        Query(db, "INSERT OR REPLACE INTO observation VALUES (?,?,?,?,?,?,?,?,?)", o.run.value,
+              std::string{to_string(o.source)}, o.at.ms, o.wall.ms, std::string{to_string(o.verdict)},
+              ms(o.last_active_at), std::string{to_string(o.strength)}, o.evidence, std::int64_t{o.ttl.count()})
+            .run();
+    }
+    void operator()(const QuietRow& q) const {
+        Query(db, "INSERT OR REPLACE INTO quiet_clock VALUES (?,?,?)", q.run.value, std::int64_t{q.clock.quiet.count()},
+              ms(q.clock.last_quiet_at))
+            .run();
+    }
+    void operator()(const AccountPollRow& p) const {
+        Query(db,
+              "INSERT INTO poll VALUES (?,?,?,?,?) ON CONFLICT (account) DO UPDATE SET complete=excluded.complete,"
+              " error=excluded.error, mono=CASE excluded.error WHEN '' THEN excluded.mono ELSE mono END,"
+              " wall=CASE excluded.error WHEN '' THEN excluded.wall ELSE wall END",
+              p.account.value, p.mono.ms, p.wall.ms, p.complete, p.error)
+            .run();
+    }
+    void operator()(const Enforcement& e) const {
+        const auto by = e.override_ ? std::optional{e.override_->by} : std::nullopt;
+        const auto why = e.override_ ? std::optional{e.override_->reason} : std::nullopt;
+        const auto receipt = e.receipt ? std::optional{e.receipt->value} : std::nullopt;
+        Query(db,
+              "INSERT INTO enforcement VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+              " cause_kind=excluded.cause_kind, cause_name=excluded.cause_name, state=excluded.state,"
+              " warned_step=excluded.warned_step, warned_at=excluded.warned_at, notice_at=excluded.notice_at,"
+              " pack_attempts=excluded.pack_attempts, stop_attempts=excluded.stop_attempts, method=excluded.method,"
+              " next_at=excluded.next_at, stop_called_at=excluded.stop_called_at, receipt=excluded.receipt,"
+              " override_by=excluded.override_by, override_reason=excluded.override_reason,"
+              " off_sightings=excluded.off_sightings, relooks=excluded.relooks, reason=excluded.reason,"
+              " outcome=excluded.outcome",
+              e.id.value, e.account.value, e.resource.value, e.run.value, std::string{to_string(e.cause.kind)},
+              e.cause.name, std::string{to_string(e.state)}, e.warned_step, ms(e.warned_at), ms(e.notice_at),
+              e.pack_attempts, e.stop_attempts, std::string{to_string(e.method)}, ms(e.next_at), ms(e.stop_called_at),
+              receipt, by, why, e.off_sightings, e.relooks, e.reason, e.outcome)
+            .run();
+    }
+    void operator()(const AuditRow& given) const {
+        AuditRow r = given;
+        std::string before{chain_start};
+        {
+            Query last(db, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
+            r.seq = 1;
+            if (last.row()) {
+                r.seq = last.integer(0) + 1;
+                before = last.text(1);
+            }
+        }
+        Query(db, "INSERT INTO audit VALUES (?,?,?,?,?,?,?,?,?)", r.seq, r.at.ms, r.kind, r.account.value,
+              r.resource.value, r.run.value, r.actor, r.text, chain_hash(before, r))
+            .run();
+    }
+    void operator()(const IntentRow& i) const {
+        Query(db, "INSERT INTO intent VALUES (?,?,?,?,?)", i.id, i.enforcement.value, i.run.value, i.act, i.at.ms).run();
+    }
+    void operator()(const OutcomeRow& o) const {
+        Query(db, "INSERT OR IGNORE INTO outcome VALUES (?,?,?)", o.intent, o.outcome, o.at.ms).run();
+    }
+    void operator()(const Hold& h) const {
+        Query(db,
+              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET released_at=excluded.released_at",
+              h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms, h.until.ms, h.reason,
+              h.by, ms(h.released_at))
+            .run();
+    }
+    void operator()(const Alert& a) const {
+        Query(db,
+              "INSERT INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET severity=excluded.severity,"
+              " state=excluded.state, changed_at=excluded.changed_at, title=excluded.title",
+              a.id.value, a.key, static_cast<int>(a.kind), static_cast<int>(a.severity), std::string{to_string(a.state)},
+              a.since.ms, a.changed_at.ms, a.title, a.account.value, a.resource.value, a.run.value)
+            .run();
+    }
+    void operator()(const OutboxRow& o) const {
+        Query(db,
+              "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET state=excluded.state,"
+              " attempts=excluded.attempts, next_at=excluded.next_at, last_error=excluded.last_error",
+              o.id, o.channel.value, to_document(o.message), std::string{to_string(o.state)}, o.attempts, o.next_at.ms,
+              o.last_error, o.created_at.ms, o.enforcement.value, o.warn_step)
+            .run();
+    }
+    void operator()(const FiredThresholdRow& f) const {
+        Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.percent, f.at.ms).run();
+    }
+    void operator()(const Receipt& r) const {
+        CURFEW_ASSERT(r.verified, "I1: only proven receipts are stored");
+        Query(db, "INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?)", r.id.value, r.resource.value, r.run.value,
+              r.verified_at.ms, to_document(r))
+            .run();
+    }
+    void operator()(const IdempotencyRow& i) const {
+        Query(db, "INSERT OR IGNORE INTO idempotency VALUES (?,?,?,?)", i.key, i.status, i.body, i.at.ms).run();
+    }
+};
+
+// ---- reading ---------------------------------------------------------------------------------------
+
+constexpr const char* resource_columns =
+    "SELECT id, account, kind, name, project, owner, first_seen, last_seen, gone FROM resource";
+
+ResourceRow resource_row(const Query& q) {
+    return {.id = ResourceId{q.text(0)}, .account = AccountName{q.text(1)},
+            .kind = q.text(2) == "machine" ? ResourceKind::machine : ResourceKind::notebook, .name = q.text(3),
+            .project = q.text(4), .owner = q.text(5), .first_seen = {q.integer(6)}, .last_seen = {q.integer(7)},
+            .gone = q.integer(8) != 0};
+}
+
+RunRow run_row(const Query& q) {
+    return {.id = RunId{q.text(0)}, .resource = ResourceId{q.text(1)}, .account = AccountName{q.text(2)},
+            .machine_type = q.text(3), .state = run_state_from(q.text(4)), .state_text = q.text(5),
+            .started_at = wall(q.optional_integer(6)), .ended_at = wall(q.optional_integer(7)),
+            .first_seen = {q.integer(8)}, .last_seen = {q.integer(9)}};
+}
+
+Observation observation(const Query& q) {
+    return {.source = signal_from(q.text(1)), .run = RunId{q.text(0)}, .at = {q.integer(2)}, .wall = {q.integer(3)},
+            .verdict = verdict_from(q.text(4)), .last_active_at = wall(q.optional_integer(5)),
+            .strength = q.text(6) == "weak" ? Strength::weak : Strength::strong, .evidence = q.text(7),
+            .ttl = Duration{q.integer(8)}};
+}
+
+Enforcement enforcement(const Query& q) {
+    Enforcement e;
+    e.id = EnforcementId{q.text(0)};
+    e.account = AccountName{q.text(1)};
+    e.resource = ResourceId{q.text(2)};
+    e.run = RunId{q.text(3)};
+    e.cause.kind = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(4));
+    e.cause.name = q.text(5);
+    e.state = enforcement_state_from(q.text(6)).value_or(EnforcementState::held);
+    e.warned_step = static_cast<int>(q.integer(7));
+    e.warned_at = instant(q.optional_integer(8));
+    e.notice_at = instant(q.optional_integer(9));
+    e.pack_attempts = static_cast<int>(q.integer(10));
+    e.stop_attempts = static_cast<int>(q.integer(11));
+    e.method = word_to(std::array{StopMethod::provider, StopMethod::guest}, q.text(12));
+    e.next_at = instant(q.optional_integer(13));
+    e.stop_called_at = instant(q.optional_integer(14));
+    e.receipt = q.is_null(15) ? std::nullopt : std::optional{ReceiptId{q.text(15)}};
+    if (!q.is_null(16)) {
+        e.override_ = Override{.by = q.text(16), .reason = q.text(17)};
+    }
+    e.off_sightings = static_cast<int>(q.integer(18));
+    e.relooks = static_cast<int>(q.integer(19));
+    e.reason = q.text(20);
+    e.outcome = q.text(21);
+    return e;
+}
+
+Hold hold(const Query& q) {
+    return {.id = HoldId{q.text(0)},
+            .kind = word_to(std::array{HoldKind::keep, HoldKind::exemption, HoldKind::lease}, q.text(1)),
+            .resource = ResourceId{q.text(2)}, .run = RunId{q.text(3)}, .from = {q.integer(4)}, .until = {q.integer(5)},
+            .reason = q.text(6), .by = q.text(7), .released_at = wall(q.optional_integer(8))};
+}
+
+Alert alert(const Query& q) {
+    return {.id = AlertId{q.text(0)}, .key = q.text(1), .kind = static_cast<AlertKind>(q.integer(2)),
+            .severity = static_cast<Severity>(q.integer(3)),
+            .state = word_to(std::array{AlertState::firing, AlertState::acknowledged, AlertState::resolved}, q.text(4)),
+            .since = {q.integer(5)}, .changed_at = {q.integer(6)}, .title = q.text(7), .account = AccountName{q.text(8)},
+            .resource = ResourceId{q.text(9)}, .run = RunId{q.text(10)}};
+}
+
+AuditRow audit_row(const Query& q) {
+    return {.seq = q.integer(0), .at = {q.integer(1)}, .kind = q.text(2), .account = AccountName{q.text(3)},
+            .resource = ResourceId{q.text(4)}, .run = RunId{q.text(5)}, .actor = q.text(6), .text = q.text(7)};
+}
+
+template <class Row, class Read>
+std::vector<Row> all(Query& q, Read read) {
+    std::vector<Row> rows;
+    while (q.row()) {
+        rows.push_back(read(q));
+    }
+    return rows;
+}
+
+Meter meter(const Query& q) {
+    return {.resource = ResourceId{q.text(1)}, .run = RunId{q.text(0)}, .machine_type = q.text(2),
+            .rate = rate(q.optional_integer(3), q.text(4)), .counted_to = {q.integer(5)},
+            .last_seen_billing = {q.integer(6)}, .open = q.integer(7) != 0};
+}
+
+std::string day_text(WallTime t, const Zone& zone) {
+    const Date d = local_date(t, zone);
+    std::string text = std::to_string(d.year);
+    for (const unsigned part : {d.month, d.day}) {
+        text += part < 10 ? "-0" : "-";
+        text += std::to_string(part);
+    }
+    return text;
+}
+
+}  // namespace
+
+void write(Database& db, const Write& row) {
+    std::visit(Writer{db}, row);
+}
+
+StoredState read_state(Database& db) {
+    StoredState s;
+    {
+        Query q(db, "SELECT value FROM meta WHERE key = 'boot_id'");
+        s.boot_id = q.row() ? q.text(0) : std::string{};
+    }
+    {
+        Query q(db, "SELECT id, account, kind, name, project, owner, first_seen, last_seen, gone FROM resource WHERE gone = 0 ORDER BY id");
+        s.resources = all<ResourceRow>(q, resource_row);
+    }
+    {
+        Query q(db,
+                "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, first_seen, last_seen"
+                " FROM run r WHERE EXISTS (SELECT 1 FROM meter m WHERE m.run = r.id AND m.open = 1) OR id ="
+                " (SELECT id FROM run n WHERE n.resource = r.resource ORDER BY COALESCE(n.started_at, 0) DESC,"
+                " n.first_seen DESC, n.id LIMIT 1) ORDER BY id");
+        s.runs = all<RunRow>(q, run_row);
+    }
+    {
+        Query q(db, "SELECT run, resource, machine_type, rate_nanos, currency, counted_to, last_seen_billing, open FROM meter WHERE open = 1 ORDER BY run");
+        s.meters = all<Meter>(q, meter);
+    }
+    {
+        // While a clock only goes on adding nothing is written: it stands where the last poll left it.
+        Query q(db,
+                "SELECT q.run, q.quiet_ms, q.last_quiet_at, p.mono FROM quiet_clock q JOIN run r ON r.id = q.run"
+                " LEFT JOIN poll p ON p.account = r.account ORDER BY q.run");
+        while (q.row()) {
+            QuietRow row{.run = RunId{q.text(0)}, .clock = {.quiet = Duration{q.integer(1)}, .last_quiet_at = instant(q.optional_integer(2))}};
+            const auto polled = instant(q.optional_integer(3));
+            if (row.clock.last_quiet_at && polled && *polled > *row.clock.last_quiet_at) {
+                row.clock.quiet += *polled - *row.clock.last_quiet_at;
+                row.clock.last_quiet_at = polled;
+            }
+            s.quiet_clocks.push_back(std::move(row));
+        }
+    }
+    {
+        Query q(db, "SELECT account, mono, wall, complete, error FROM poll ORDER BY account");
+        while (q.row()) {
+            s.polls.push_back({.account = AccountName{q.text(0)}, .mono = {q.integer(1)}, .wall = {q.integer(2)},
+                               .complete = q.integer(3) != 0, .error = q.text(4)});
+        }
+    }
+    {
+        Query q(db, "SELECT * FROM enforcement WHERE state NOT IN ('over', 'watching') ORDER BY id");
+        s.enforcements = all<Enforcement>(q, enforcement);
+    }
+    {
+        Query q(db, "SELECT * FROM hold WHERE released_at IS NULL ORDER BY id");
+        s.holds = all<Hold>(q, hold);
+    }
+    s.alerts = read_alerts(db, false, 100'000);
+    {
+        Query q(db, "SELECT budget, period, percent, at FROM fired WHERE at > (SELECT COALESCE(MAX(at), 0) FROM fired) - 3456000000 ORDER BY budget, period, percent");
+        while (q.row()) {
+            s.fired.push_back({.budget = BudgetName{q.text(0)}, .period = q.text(1), .percent = q.integer(2), .at = {q.integer(3)}});
+        }
+    }
+    {
+        Query q(db, "SELECT i.id, i.enforcement, i.run, i.act, i.at FROM intent i LEFT JOIN outcome o ON o.intent = i.id WHERE o.intent IS NULL ORDER BY i.at, i.id");
+        while (q.row()) {
+            s.open_intents.push_back({.id = q.text(0), .enforcement = EnforcementId{q.text(1)}, .run = RunId{q.text(2)},
+                                      .act = q.text(3), .at = {q.integer(4)}});
+        }
+    }
+    return s;
+}
+
+std::vector<ResourceRow> read_resources(Database& db) {
+    Query q(db, resource_columns);
+    return all<ResourceRow>(q, resource_row);
+}
+
+std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit) {
+    Query q(db,
+            "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, first_seen, last_seen"
+            " FROM run WHERE resource = ? ORDER BY first_seen DESC, id LIMIT ?",
+            resource.value, limit);
+    return all<RunRow>(q, run_row);
+}
+
+std::vector<Observation> read_observations(Database& db, const RunId& run) {
+    Query q(db,
+            "SELECT run, source, at, wall, verdict, last_active_at, strength, evidence, ttl_ms FROM observation"
+            " WHERE run = ? ORDER BY source",
+            run.value);
+    return all<Observation>(q, observation);
+}
+
+std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit) {
+    Query q(db, "SELECT * FROM enforcement WHERE resource = ? ORDER BY (state = 'over'), id LIMIT ?", resource.value, limit);
+    return all<Enforcement>(q, enforcement);
+}
+
+std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit, const std::optional<ResourceId>& resource) {
+    Query q(db,
+            "SELECT seq, at, kind, account, resource, run, actor, text FROM audit WHERE seq > ?1 AND (?3 IS NULL OR resource = ?3)"
+            " ORDER BY seq LIMIT ?2",
+            after, limit, resource ? std::optional{resource->value} : std::nullopt);
+    return all<AuditRow>(q, audit_row);
+}
+
+Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource, int limit) {
+    Query q(db, "SELECT document FROM receipt WHERE (?1 IS NULL OR resource = ?1) ORDER BY verified_at DESC, id LIMIT ?2",
+            resource ? std::optional{resource->value} : std::nullopt, limit);
+    std::vector<Receipt> rows;
+    while (q.row()) {
+        auto receipt = receipt_from(q.text(0));
+        if (!receipt) {
+            return std::unexpected(receipt.error());
+        }
+        rows.push_back(std::move(*receipt));
+    }
+    return rows;
+}
+
+Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id) {
+    Query q(db, "SELECT document FROM receipt WHERE id = ?", id.value);
+    if (!q.row()) {
+        return std::optional<Receipt>{};
+    }
+    auto receipt = receipt_from(q.text(0));
+    if (!receipt) {
+        return std::unexpected(receipt.error());
+    }
+    return std::optional{std::move(*receipt)};
+}
+
+std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit) {
+    Query q(db, "SELECT * FROM alert WHERE ?1 OR state <> 'resolved' ORDER BY changed_at DESC, id LIMIT ?2", with_resolved, limit);
+    return all<Alert>(q, alert);
+}
+
+std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since) {
+    Query q(db, "SELECT * FROM hold WHERE (?1 IS NULL OR resource = ?1) AND COALESCE(released_at, until_ms) >= ?2 ORDER BY from_ms, id",
+            resource ? std::optional{resource->value} : std::nullopt, since.ms);
+    return all<Hold>(q, hold);
+}
+
+Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit) {
+    Query q(db,
+            "SELECT id, channel, message, state, attempts, next_at, last_error, created_at, enforcement, warn_step FROM outbox"
+            " WHERE state = 'waiting' AND next_at <= ? ORDER BY created_at, id LIMIT ?",
+            now.ms, limit);
+    std::vector<OutboxRow> rows;
+    while (q.row()) {
+        auto message = message_from(q.text(2));
+        if (!message) {
+            return std::unexpected(message.error());
+        }
+        rows.push_back({.id = q.text(0), .channel = ChannelName{q.text(1)}, .message = std::move(*message),
+                        .state = OutboxState::waiting, .attempts = static_cast<int>(q.integer(4)), .next_at = {q.integer(5)},
+                        .last_error = q.text(6), .created_at = {q.integer(7)}, .enforcement = EnforcementId{q.text(8)},
+                        .warn_step = static_cast<int>(q.integer(9))});
+    }
+    return rows;
+}
+
+std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db) {
+    std::map<OutboxState, std::int64_t> counts;
+    Query q(db, "SELECT state, COUNT(*) FROM outbox GROUP BY state ORDER BY state");
+    while (q.row()) {
+        counts[word_to(std::array{OutboxState::waiting, OutboxState::delivered, OutboxState::superseded, OutboxState::dead},
+                       q.text(0))] = q.integer(1);
+    }
+    return counts;
+}
+
+std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key) {
+    Query q(db, "SELECT key, status, body, at FROM idempotency WHERE key = ?", key);
+    if (!q.row()) {
+        return std::nullopt;
+    }
+    return IdempotencyRow{.key = q.text(0), .status = static_cast<int>(q.integer(1)), .body = q.text(2), .at = {q.integer(3)}};
+}
+
+std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, SpendBy by, const Zone& zone) {
+    Query q(db,
+            "SELECT c.resource, COALESCE(r.name, c.resource), COALESCE(r.account, ''), c.machine_type, c.meter, c.currency,"
+            " CASE ?3 WHEN 1 THEN c.from_ms ELSE 0 END AS cut, SUM(c.gross_nanos), SUM(c.to_ms - c.from_ms),"
+            " SUM(c.error_bar_ms), MAX(c.rate_nanos IS NULL AND c.source <> 'adjustment')"
+            " FROM cost c LEFT JOIN resource r ON r.id = c.resource WHERE c.from_ms >= ?1 AND c.from_ms < ?2"
+            " GROUP BY c.resource, c.machine_type, c.meter, c.currency, cut ORDER BY c.resource, cut",
+            from.ms, to.ms, by == SpendBy::day);
+    // Resource, group, type and meter keep rows apart; a day gathers many.
+    std::map<std::tuple<std::string, std::string, std::string, std::string>, SpendRow> sums;
+    while (q.row()) {
+        std::string group;
+        switch (by) {
+            case SpendBy::resource: break;
+            case SpendBy::day: group = day_text({q.integer(6)}, zone); break;
+            case SpendBy::type: group = q.text(3); break;
+            case SpendBy::account: group = q.text(2); break;
+        }
+        SpendRow& sum = sums[{q.text(0), group, q.text(3), q.text(4)}];
+        sum.key = {ResourceId{q.text(0)}, group};
+        sum.name = q.text(1);
+        sum.machine_type = q.text(3);
+        sum.meter = meter_kind(q.text(4));
+        sum.gross.currency = currency(q.text(5));
+        sum.gross.nanos += q.integer(7);
+        sum.quantity += Duration{q.integer(8)};
+        sum.error_bar += Duration{q.integer(9)};
+        sum.unpriced = sum.unpriced || q.integer(10) != 0;
+    }
+    std::vector<SpendRow> rows;
+    for (auto& [key, row] : sums) {
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+Result<std::int64_t> verify_chain(Database& db) {
+    Query q(db, "SELECT seq, at, kind, account, resource, run, actor, text, hash FROM audit ORDER BY seq");
+    std::string before{chain_start};
+    std::int64_t expected = 1;
+    while (q.row()) {
+        const AuditRow row = audit_row(q);
+        const std::string hash = q.text(8);
+        if (row.seq != expected || chain_hash(before, row) != hash) {
+            return fail(Errc::corrupt, "the audit was changed at row " + std::to_string(expected), "database");
+        }
+        before = hash;
+        ++expected;
+    }
+    return expected - 1;
+}
+
+}  // namespace curfew::sqlite

@@ -1,0 +1,32 @@
+// Rows to core types and back, one pair of functions per table.
+#pragma once
+
+#include "adapters/sqlite/database.hpp"
+
+#include "curfew/ports/store.hpp"
+
+#include <string>
+
+namespace curfew::sqlite {
+
+/// Writes one row. A message or a receipt that cannot be stored is an error of the database.
+void write(Database& db, const Write& row);
+
+StoredState read_state(Database& db);
+std::vector<ResourceRow> read_resources(Database& db);
+std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit);
+std::vector<Observation> read_observations(Database& db, const RunId& run);
+std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit);
+std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit, const std::optional<ResourceId>& resource);
+Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource, int limit);
+Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id);
+std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit);
+std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since);
+Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit);
+std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db);
+std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key);
+std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, SpendBy by, const Zone& zone);
+/// Rows walked, or Errc::corrupt naming the first that does not fit.
+Result<std::int64_t> verify_chain(Database& db);
+
+}  // namespace curfew::sqlite

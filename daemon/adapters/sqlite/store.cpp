@@ -1,0 +1,429 @@
+#include "adapters/sqlite/store.hpp"
+
+#include "adapters/sqlite/database.hpp"
+#include "adapters/sqlite/rows.hpp"
+#include "adapters/sqlite/schema.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace curfew::sqlite {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t queue_max = 1024;
+constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
+constexpr std::time_t backup_every_s = 24L * 3600;
+
+/// Held for life: two daemons on one database would stop things twice.
+class LockFile {
+public:
+    LockFile() = default;
+    LockFile(LockFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    LockFile& operator=(LockFile&&) = delete;
+    ~LockFile() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+    static Result<LockFile> take(const std::string& path) {
+        LockFile lock;
+        lock.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (lock.fd_ < 0) {
+            return fail(Errc::disk, std::strerror(errno), path);
+        }
+        if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+            char holder[32] = {};
+            const ssize_t got = ::pread(lock.fd_, holder, sizeof holder - 1, 0);
+            std::string who{holder, got > 0 ? static_cast<std::size_t>(got) : 0};
+            while (!who.empty() && who.back() == '\n') {
+                who.pop_back();
+            }
+            return fail(Errc::locked, "another curfewd" + (who.empty() ? std::string{} : " (process " + who + ")") +
+                                          " holds this database", path);
+        }
+        const std::string me = std::to_string(::getpid()) + "\n";
+        if (::ftruncate(lock.fd_, 0) != 0 || ::pwrite(lock.fd_, me.data(), me.size(), 0) < 0) {
+            return fail(Errc::disk, std::strerror(errno), path);
+        }
+        return lock;
+    }
+
+private:
+    int fd_ = -1;
+};
+
+Result<void> checked(Database& db) {
+    if (auto error = db.take_error()) {
+        return std::unexpected(std::move(*error));
+    }
+    return {};
+}
+
+Result<void> configure(Database& db) {
+    db.execute("PRAGMA locking_mode = EXCLUSIVE");
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL");
+    {
+        Query mode(db, "PRAGMA journal_mode = WAL");
+        if (mode.row() && mode.text(0) != "wal") {
+            return fail(Errc::disk, "this file system cannot hold a write-ahead log", "database");
+        }
+    }
+    db.execute("PRAGMA synchronous = FULL");
+    db.execute("PRAGMA foreign_keys = ON");
+    db.execute("PRAGMA trusted_schema = OFF");
+    db.execute("PRAGMA cell_size_check = ON");
+    db.execute("PRAGMA wal_autocheckpoint = 1000");
+    db.execute("PRAGMA journal_size_limit = 67108864");
+    return checked(db);
+}
+
+Result<void> check_whole(Database& db) {
+    Query q(db, "PRAGMA quick_check(1)");
+    if (q.row() && q.text(0) != "ok") {
+        return fail(Errc::corrupt, q.text(0), "database");
+    }
+    return checked(db);
+}
+
+Result<void> migrate(Database& db) {
+    std::int64_t id = 0;
+    std::int64_t version = 0;
+    std::int64_t tables = 0;
+    {
+        Query q(db, "PRAGMA application_id");
+        id = q.row() ? q.integer(0) : 0;
+    }
+    {
+        Query q(db, "PRAGMA user_version");
+        version = q.row() ? q.integer(0) : 0;
+    }
+    {
+        Query q(db, "SELECT COUNT(*) FROM sqlite_schema");
+        tables = q.row() ? q.integer(0) : 0;
+    }
+    if (auto read = checked(db); !read) {
+        return read;
+    }
+    if (tables > 0 && id != application_id) {
+        return fail(Errc::invalid, "this is a database of another program");
+    }
+    if (version > schema_version) {
+        return fail(Errc::invalid, "it was written by a newer Curfew (schema " + std::to_string(version) +
+                                       ", this one knows " + std::to_string(schema_version) + ")");
+    }
+    if (version == schema_version) {
+        return {};
+    }
+    static const std::string stamps = "PRAGMA application_id = " + std::to_string(application_id) +
+                                      "; PRAGMA user_version = " + std::to_string(schema_version);
+    db.execute("BEGIN IMMEDIATE");
+    db.execute(schema_1);
+    db.execute(stamps.c_str());
+    db.execute("COMMIT");
+    auto done = checked(db);
+    if (!done) {
+        sqlite3_exec(db.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+    return done;
+}
+
+Result<void> open_and_check(Database& db, const std::string& path) {
+    if (auto opened = db.open(path); !opened) {
+        return opened;
+    }
+    if (auto configured = configure(db); !configured) {
+        return configured;
+    }
+    if (auto whole = check_whole(db); !whole) {
+        return whole;
+    }
+    return migrate(db);
+}
+
+/// A whole copy, made beside the last one and renamed over it. Skipped while the last one is fresh.
+void back_up(Database& db, const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == 0 && std::time(nullptr) - info.st_mtime < backup_every_s) {
+        return;
+    }
+    const std::string fresh = path + ".new";
+    ::unlink(fresh.c_str());
+    sqlite3* copy = nullptr;
+    bool done = false;
+    if (sqlite3_open(fresh.c_str(), &copy) == SQLITE_OK) {
+        if (sqlite3_backup* backup = sqlite3_backup_init(copy, "main", db.raw(), "main")) {
+            done = sqlite3_backup_step(backup, -1) == SQLITE_DONE;
+            sqlite3_backup_finish(backup);
+        }
+        done = done && sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) == SQLITE_OK;
+    }
+    sqlite3_close(copy);
+    if (done) {
+        std::rename(fresh.c_str(), path.c_str());
+    } else {
+        ::unlink(fresh.c_str());
+    }
+}
+
+/// A damaged database is moved aside, never deleted; the last backup takes its place if it is whole.
+std::string set_aside(const std::string& path, const std::string& why) {
+    const std::string aside = path + ".corrupt-" + std::to_string(std::time(nullptr));
+    std::error_code ignored;
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+        std::filesystem::rename(path + suffix, aside + suffix, ignored);
+    }
+    std::string text = "the database was damaged (" + why + ") and was moved to " + aside;
+    if (std::filesystem::exists(path + ".backup", ignored)) {
+        std::filesystem::copy_file(path + ".backup", path, ignored);
+        if (!ignored) {
+            return text + "; the last backup took its place, and what the provider still knows is read again";
+        }
+    }
+    return text + "; there was no backup, so the ledger begins anew";
+}
+
+/// A store's only thread, and the only one that touches the connection.
+class SqliteStore final : public Store {
+public:
+    SqliteStore(std::unique_ptr<Database> db, LockFile lock, asio::any_io_executor loop,
+                std::function<void(const std::string&)> on_fatal)
+        : db_(std::move(db)), lock_(std::move(lock)), loop_(std::move(loop)), on_fatal_(std::move(on_fatal)),
+          thread_([this] { serve(); }) {}
+    SqliteStore(const SqliteStore&) = delete;
+    SqliteStore& operator=(const SqliteStore&) = delete;
+    ~SqliteStore() override { end_thread(); }
+
+    Task<Result<StoredState>> load(std::string boot_id) override {
+        return ask<StoredState>([boot_id = std::move(boot_id)](Database& db) -> Result<StoredState> {
+            StoredState state = read_state(db);
+            db.execute("BEGIN IMMEDIATE");
+            Query(db, "INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", boot_id).run();
+            Query(db, "DELETE FROM idempotency WHERE at < ?", std::int64_t{std::time(nullptr)} * 1000 - idempotency_kept_ms).run();
+            // Instants of another boot mean nothing: an old clock must not be stretched by new polls.
+            if (state.boot_id != boot_id) {
+                Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
+            }
+            db.execute("COMMIT");
+            return state;
+        });
+    }
+
+    Task<Result<void>> commit(Batch batch) override {
+        auto done = co_await ask<bool>([batch = std::move(batch)](Database& db) -> Result<bool> {
+            db.execute("BEGIN IMMEDIATE");
+            for (const Write& row : batch) {
+                write(db, row);
+            }
+            db.execute("COMMIT");
+            return true;
+        });
+        if (!done) {
+            co_return std::unexpected(done.error());
+        }
+        co_return Result<void>{};
+    }
+
+    Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by, Zone zone) override {
+        return ask<std::vector<SpendRow>>([=](Database& db) -> Result<std::vector<SpendRow>> { return read_spend(db, from, to, by, zone); });
+    }
+    Task<Result<std::vector<ResourceRow>>> resources() override {
+        return ask<std::vector<ResourceRow>>([](Database& db) -> Result<std::vector<ResourceRow>> { return read_resources(db); });
+    }
+    Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) override {
+        return ask<std::vector<RunRow>>([=](Database& db) -> Result<std::vector<RunRow>> { return read_runs_of(db, resource, limit); });
+    }
+    Task<Result<std::vector<Observation>>> observations_of(RunId run) override {
+        return ask<std::vector<Observation>>([=](Database& db) -> Result<std::vector<Observation>> { return read_observations(db, run); });
+    }
+    Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) override {
+        return ask<std::vector<Enforcement>>([=](Database& db) -> Result<std::vector<Enforcement>> { return read_enforcements_of(db, resource, limit); });
+    }
+    Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit, std::optional<ResourceId> resource) override {
+        return ask<std::vector<AuditRow>>([=](Database& db) -> Result<std::vector<AuditRow>> { return read_audit(db, after_seq, limit, resource); });
+    }
+    Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) override {
+        return ask<std::vector<Receipt>>([=](Database& db) { return read_receipts(db, resource, limit); });
+    }
+    Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) override {
+        return ask<std::optional<Receipt>>([=](Database& db) { return read_receipt(db, id); });
+    }
+    Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) override {
+        return ask<std::vector<Alert>>([=](Database& db) -> Result<std::vector<Alert>> { return read_alerts(db, with_resolved, limit); });
+    }
+    Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
+        return ask<std::vector<Hold>>([=](Database& db) -> Result<std::vector<Hold>> { return read_holds(db, resource, since); });
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
+        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_due(db, now, limit); });
+    }
+    Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
+        return ask<std::map<OutboxState, std::int64_t>>([](Database& db) -> Result<std::map<OutboxState, std::int64_t>> { return read_outbox_counts(db); });
+    }
+    Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) override {
+        return ask<std::optional<IdempotencyRow>>([=](Database& db) -> Result<std::optional<IdempotencyRow>> { return read_idempotent(db, key); });
+    }
+    Task<Result<std::int64_t>> verify_audit() override {
+        return ask<std::int64_t>([](Database& db) { return verify_chain(db); });
+    }
+    Task<Result<void>> close() override {
+        auto done = co_await ask<bool>([](Database& db) -> Result<bool> {
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+            return true;
+        });
+        end_thread();
+        if (!done) {
+            co_return std::unexpected(done.error());
+        }
+        co_return Result<void>{};
+    }
+
+private:
+    /// Runs `work` on the database thread and resumes the caller on the loop. Whatever went wrong in it
+    /// rolls the open transaction back.
+    template <class T>
+    Task<Result<T>> ask(std::function<Result<T>(Database&)> work) {
+        struct Answer {
+            explicit Answer(const asio::any_io_executor& loop) : ready(loop, asio::steady_timer::time_point::max()) {}
+            asio::steady_timer ready;
+            std::optional<Result<T>> result;
+        };
+        auto answer = std::make_shared<Answer>(loop_);
+        const bool queued = push([this, answer, work = std::move(work)] {
+            Result<T> result = poisoned_ ? Result<T>{std::unexpected(*poisoned_)} : work(*db_);
+            if (auto error = db_->take_error()) {
+                sqlite3_exec(db_->raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+                judge(*error);
+                result = std::unexpected(std::move(*error));
+            }
+            asio::post(loop_, [answer, result = std::move(result)]() mutable {
+                answer->result = std::move(result);
+                answer->ready.cancel();
+            });
+        });
+        if (!queued) {
+            co_return fail(Errc::overloaded, "the database has too much to do", "database", Retry::later());
+        }
+        while (!answer->result) {
+            boost::system::error_code ended;
+            co_await answer->ready.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        }
+        co_return std::move(*answer->result);
+    }
+
+    /// After a failed sync nothing that this connection says may be trusted (never try again).
+    void judge(const Error& error) {
+        if (error.code == Errc::disk || error.code == Errc::corrupt) {
+            poisoned_ = error;
+            asio::post(loop_, [report = on_fatal_, text = to_string(error)] { report(text); });
+        }
+    }
+
+    bool push(std::function<void()> job) {
+        const std::lock_guard guard(mutex_);
+        if (ending_ || jobs_.size() >= queue_max) {
+            return false;
+        }
+        jobs_.push_back(std::move(job));
+        wake_.notify_one();
+        return true;
+    }
+
+    void serve() {
+        for (;;) {
+            std::unique_lock guard(mutex_);
+            wake_.wait(guard, [this] { return ending_ || !jobs_.empty(); });
+            if (jobs_.empty()) {
+                return;
+            }
+            const auto job = std::move(jobs_.front());
+            jobs_.pop_front();
+            guard.unlock();
+            job();
+        }
+    }
+
+    void end_thread() {
+        {
+            const std::lock_guard guard(mutex_);
+            ending_ = true;
+            wake_.notify_one();
+        }
+        if (thread_.joinable()) {
+            thread_.join();
+            db_->close();
+        }
+    }
+
+    std::unique_ptr<Database> db_;
+    LockFile lock_;
+    asio::any_io_executor loop_;
+    std::function<void(const std::string&)> on_fatal_;
+    std::optional<Error> poisoned_;  // database thread only
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<std::function<void()>> jobs_;
+    bool ending_ = false;
+    std::thread thread_;
+};
+
+}  // namespace
+
+Result<Opened> open(const std::string& path, asio::any_io_executor loop, std::function<void(const std::string&)> on_fatal) {
+    const mode_t before = ::umask(0077);
+    auto lock = LockFile::take(path + ".lock");
+    if (!lock) {
+        ::umask(before);
+        return std::unexpected(lock.error());
+    }
+    Opened opened;
+    auto db = std::make_unique<Database>();
+    auto ready = open_and_check(*db, path);
+    if (!ready && ready.error().code == Errc::corrupt) {
+        db = std::make_unique<Database>();
+        opened.recovered = set_aside(path, ready.error().text);
+        ready = open_and_check(*db, path);
+        if (!ready && ready.error().code == Errc::corrupt) {
+            db = std::make_unique<Database>();
+            std::error_code ignored;
+            std::filesystem::rename(path, path + ".bad-backup", ignored);
+            ready = open_and_check(*db, path);
+        }
+    }
+    if (ready) {
+        back_up(*db, path + ".backup");
+    }
+    ::umask(before);
+    if (!ready) {
+        Error error = ready.error();
+        error.where = path;
+        return std::unexpected(std::move(error));
+    }
+    sqlite3_busy_timeout(db->raw(), 0);
+    opened.store = std::make_unique<SqliteStore>(std::move(db), std::move(*lock), std::move(loop), std::move(on_fatal));
+    return opened;
+}
+
+}  // namespace curfew::sqlite

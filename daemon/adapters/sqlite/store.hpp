@@ -1,0 +1,31 @@
+// The Store on SQLite: one connection, exclusive, on one thread of its own; WAL with synchronous=FULL, so
+// that a commit that succeeded is on disk. The file is created 0600; a lock file beside it keeps a second
+// daemon out for as long as this one lives.
+#pragma once
+
+#include "curfew/ports/scheduler.hpp"
+#include "curfew/ports/store.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace curfew::sqlite {
+
+struct Opened {
+    std::unique_ptr<Store> store;
+    /// Not empty: the database was damaged and was moved aside; says where to and what it went on from.
+    std::string recovered;
+};
+
+/// Opens or creates. Blocks; at start only. Errors:
+///   locked    another daemon holds it (the text names its process)
+///   invalid   not a database of Curfew, or written by a newer version
+///   disk_full, disk
+/// `on_fatal` is called on the loop when the disk failed in a way after which nothing may be trusted.
+Result<Opened> open(const std::string& path, boost::asio::any_io_executor loop,
+                    std::function<void(const std::string&)> on_fatal);
+
+}  // namespace curfew::sqlite

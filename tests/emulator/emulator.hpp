@@ -1,0 +1,90 @@
+// Everything the routes share.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "billing.hpp"
+#include "clock.hpp"
+#include "faults.hpp"
+#include "http.hpp"
+#include "world.hpp"
+
+namespace emulator {
+
+struct Call {
+    std::int64_t number;
+    Millis at;
+    std::string host;
+    std::string method;
+    std::string target;
+    std::string run;
+    std::string repo;
+    int status;  // 0: no answer was sent
+    std::string fault;
+};
+
+struct Emulator {
+    VirtualClock clock;
+    PriceBook prices;
+    Faults faults;
+    World* world = nullptr;
+    std::deque<Call> calls;
+    std::deque<Call> guest_calls;
+    std::int64_t calls_total = 0;
+    std::map<std::string, std::string> hosts;  // as printed at the start
+    bool stop_answers_true = false;
+    json utilization;
+    /// Ends the connections that are pinned to guests; by number.
+    std::map<std::int64_t, std::function<void()>> guest_connections;
+    std::int64_t next_connection = 1;
+
+    void record(const CallInfo& call, int status, const std::string& fault);
+};
+
+inline constexpr std::size_t kept_calls = 200'000;
+inline constexpr std::size_t kept_guest_calls = 20'000;
+
+/// Faults, routes, the record of calls.
+boost::asio::awaitable<Reply> dispatch(Emulator& emulator, Request& request);
+
+Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call);
+Reply route_legacy(Emulator& emulator, const Request& request, const CallInfo& call);
+Reply route_logs(Emulator& emulator, const Request& request);
+Reply route_metrics(Emulator& emulator, const Request& request);
+boost::asio::awaitable<Reply> route_control(Emulator& emulator, Request& request);
+/// The frames of the metrics stream for one subscription, now; throws on nonsense.
+std::vector<std::string> metrics_frames(Emulator& emulator, const json& subscription);
+
+// machines.cpp: both APIs' forms of machines; nothing when the path is not theirs.
+std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& request, std::size_t team,
+                                       const std::vector<std::string>& parts);
+std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& request, std::size_t team,
+                                           const std::vector<std::string>& parts);
+
+// Shared by the routes.
+json v1_notebook(const Emulator& emulator, const Notebook& notebook, const Run& run);
+json legacy_notebook(const Emulator& emulator, const Notebook& notebook, const Run& run);
+Reply v1_error(int status, const std::string& message, const std::vector<std::string>& issues = {});
+Reply legacy_error(int status, const std::string& message);       // {"error":{...}}
+Reply legacy_flat_error(int status, const std::string& message);  // {"status","message"}
+json nullable(const std::optional<Millis>& at);
+json invoice(const Emulator& emulator);
+/// `limit`, `after` and so on over the items of a v1 list that are already in order.
+Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json>& items);
+/// Hours as a number or as digits in a string; nothing for anything else.
+std::optional<double> hours_of(const json& value);
+struct Hardware {
+    int cpus;
+    std::int64_t ram_bytes;
+    int gpus;
+    std::string gpu;
+    std::int64_t vram_bytes;
+};
+Hardware hardware_of(const Emulator& emulator, const std::string& type);
+
+}  // namespace emulator

@@ -1,0 +1,527 @@
+// Core machines in the forms of both APIs.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include "emulator.hpp"
+
+namespace emulator {
+namespace {
+
+struct Region {
+    const char* code;
+    const char* name;
+};
+constexpr std::array regions{Region{"ny2", "East Coast (NY2)"}, Region{"ca1", "West Coast (CA1)"},
+                             Region{"ams1", "Europe (AMS1)"}};
+
+std::string region_name(const std::string& code) {
+    for (const Region& region : regions) {
+        if (code == region.code) {
+            return region.name;
+        }
+    }
+    return code;
+}
+
+/// The short code of either form; empty for nonsense.
+std::string region_code(const std::string& text) {
+    for (const Region& region : regions) {
+        if (same_text(text, region.code) || text == region.name) {
+            return region.code;
+        }
+    }
+    return {};
+}
+
+/// A rate as a JSON number; the shortest text that reads back the same is the printed one.
+json number_of(Nanos amount) {
+    return std::strtod(format_rate(amount).c_str(), nullptr);
+}
+
+json v1_machine(const Emulator& emulator, const Machine& machine) {
+    const Hardware hardware = hardware_of(emulator, machine.machine_type);
+    json accelerators = json::array();
+    if (hardware.gpus > 0) {
+        accelerators.push_back({{"name", hardware.gpu},
+                                {"memory", std::to_string(hardware.vram_bytes)},
+                                {"count", hardware.gpus}});
+    }
+    const bool on = machine.state != "off";
+    const bool has_ip = machine.public_ip_type == "static" || (machine.public_ip_type == "dynamic" && on);
+    const auto rate = emulator.prices.rate(machine.machine_type, emulator.clock.now());
+    json out{{"id", machine.id},
+             {"name", machine.name},
+             {"state", machine.state},
+             {"os", "Ubuntu 22.04"},
+             {"agentType", "LinuxHeadless"},
+             {"machineType", machine.machine_type},
+             {"cpus", hardware.cpus},
+             {"ram", std::to_string(hardware.ram_bytes)},
+             {"storageTotal", std::to_string(machine.disk_gb << 30)},
+             {"storageUsed", std::to_string((machine.disk_gb << 30) * 2 / 5)},
+             {"accelerators", std::move(accelerators)},
+             {"region", region_name(machine.region)},
+             {"privateIp", "10.1.2.3"},
+             {"networkId", "neabcde1"},
+             {"publicIp", has_ip ? json("203.0.113.9") : json(nullptr)},
+             {"publicIpType", machine.public_ip_type},
+             {"autoShutdownEnabled", machine.auto_shutdown},
+             {"autoShutdownTimeout", machine.auto_shutdown_timeout ? json(*machine.auto_shutdown_timeout) : json(nullptr)},
+             {"autoShutdownForce", machine.auto_shutdown_force},
+             {"autoSnapshotEnabled", false},
+             {"autoSnapshotFrequency", nullptr},
+             {"autoSnapshotSaveCount", nullptr},
+             {"updatesPending", false},
+             {"restorePointEnabled", false},
+             {"restorePointFrequency", nullptr},
+             {"restorePointSnapshotId", nullptr},
+             {"usageRate", rate ? number_of(*rate) : json(0)},
+             {"storageRate", number_of(block_storage(machine.disk_gb).printed_per_hour)},
+             {"dtCreated", iso(machine.created)},
+             {"dtModified", iso(machine.modified)},
+             {"dtDeleted", nullable(machine.deleted)},
+             {"reservation", nullptr}};
+    out.update(machine.extra);
+    return out;
+}
+
+json event_json(const Machine& machine, const MachineEvent& event) {
+    return {{"id", event.id},
+            {"name", event.name},
+            {"state", event.state},
+            {"machineId", machine.id},
+            {"dtCreated", iso(event.created)},
+            {"dtStarted", nullable(event.started)},
+            {"dtFinished", nullable(event.finished)},
+            {"error", nullptr}};
+}
+
+json legacy_machine(const Emulator& emulator, const Machine& machine) {
+    const Hardware hardware = hardware_of(emulator, machine.machine_type);
+    json events = json::array();
+    for (const MachineEvent& event : machine.events) {
+        events.push_back({{"name", event.name},
+                          {"state", event.state},
+                          {"errorMsg", ""},
+                          {"handle", event.id},
+                          {"dtModified", iso(event.finished.value_or(event.created))},
+                          {"dtFinished", nullable(event.finished)},
+                          {"dtCreated", iso(event.created)}});
+    }
+    return {{"id", machine.id},
+            {"name", machine.name},
+            {"os", "Ubuntu 22.04"},
+            {"ram", std::to_string(hardware.ram_bytes)},
+            {"cpus", hardware.cpus},
+            {"gpu", hardware.gpus > 0 ? json(hardware.gpu) : json("None")},
+            {"storageTotal", std::to_string(machine.disk_gb << 30)},
+            {"storageUsed", std::to_string((machine.disk_gb << 30) * 2 / 5)},
+            {"usageRate", machine.machine_type + " Hourly"},
+            {"machineType", machine.machine_type},
+            {"shutdownTimeoutInHours", machine.auto_shutdown_timeout ? json(*machine.auto_shutdown_timeout) : json(nullptr)},
+            {"shutdownTimeoutForces", machine.auto_shutdown_force},
+            {"performAutoSnapshot", false},
+            {"autoSnapshotFrequency", nullptr},
+            {"autoSnapshotSaveCount", nullptr},
+            {"agentType", "LinuxHeadless"},
+            {"dtCreated", iso(machine.created)},
+            {"dtLastRun", machine.power.empty() ? json(nullptr) : json(iso(machine.power.back().from))},
+            {"state", machine.state},
+            {"updatesPending", false},
+            {"networkId", "neabcde1"},
+            {"privateIpAddress", "10.1.2.3"},
+            {"publicIpAddress", machine.public_ip_type == "none" ? json(nullptr) : json("203.0.113.9")},
+            {"region", region_name(machine.region)},
+            {"userId", emulator.world->teams()[machine.team].user_id},
+            {"teamId", emulator.world->teams()[machine.team].id},
+            {"events", std::move(events)}};
+}
+
+std::string text_of(const json& body, const char* name) {
+    const auto found = body.find(name);
+    return found != body.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+Reply create_machine(Emulator& emulator, const Request& request, std::size_t team) {
+    const json body = request.parsed();
+    if (!body.is_object()) {
+        return v1_error(400, "Input validation failed", {"Expected object"});
+    }
+    std::vector<std::string> issues;
+    for (const char* field : {"name", "machineType", "templateId", "region"}) {
+        if (text_of(body, field).empty()) {
+            issues.push_back(std::string{field} + ": Required");
+        }
+    }
+    if (!body.contains("diskSize") || !body["diskSize"].is_number_integer()) {
+        issues.emplace_back("diskSize: Required");
+    }
+    const std::string region = region_code(text_of(body, "region"));
+    if (region.empty() && issues.empty()) {
+        issues.emplace_back("region: Invalid enum value");
+    }
+    if (!issues.empty()) {
+        return v1_error(400, "Input validation failed", issues);
+    }
+    const std::string type = text_of(body, "machineType");
+    if (!emulator.prices.rate(type, emulator.clock.now())) {
+        return v1_error(400, "Machine type not found.");
+    }
+    if (emulator.world->unavailable.contains(type)) {
+        return v1_error(429, "No capacity is available for this machine type.");
+    }
+    const bool start = !body.contains("startOnCreate") || body["startOnCreate"] != false;
+    Machine& machine = emulator.world->create_machine(team, text_of(body, "name"), type,
+                                                      body["diskSize"].get<std::int64_t>(), region, start);
+    if (const std::string ip = text_of(body, "publicIpType"); !ip.empty()) {
+        machine.public_ip_type = ip;
+    }
+    if (body.contains("autoShutdownEnabled")) {
+        machine.auto_shutdown = body["autoShutdownEnabled"] == true;
+    }
+    if (body.contains("autoShutdownTimeout") && body["autoShutdownTimeout"].is_number()) {
+        machine.auto_shutdown_timeout = body["autoShutdownTimeout"].get<std::int64_t>();
+    }
+    return Reply::of({{"event", event_json(machine, machine.events.back())}, {"data", v1_machine(emulator, machine)}});
+}
+
+std::vector<json> events_of(const Emulator& emulator, std::size_t team, const std::string& machine_id) {
+    std::vector<std::pair<std::pair<Millis, std::size_t>, json>> rows;
+    for (const auto& machine : emulator.world->machines()) {
+        if (machine->team == team && (machine_id.empty() || machine->id == machine_id)) {
+            for (const MachineEvent& event : machine->events) {
+                rows.emplace_back(std::make_pair(event.created, rows.size()), event_json(*machine, event));
+            }
+        }
+    }
+    std::ranges::sort(rows, {}, [](const auto& row) { return row.first; });
+    std::vector<json> out;
+    for (auto& [at, row] : rows) {
+        out.push_back(std::move(row));
+    }
+    return out;
+}
+
+json empty_page() {
+    return {{"hasMore", false}, {"items", json::array()}, {"nextPage", nullptr}};
+}
+
+json os_templates(const Emulator& emulator) {
+    json types = json::array();
+    for (const std::string& type : emulator.prices.types()) {
+        types.push_back({{"machineTypeLabel", type}, {"isAvailable", !emulator.world->unavailable.contains(type)}});
+    }
+    json items = json::array();
+    items.push_back({{"id", "tkni3aa4"},
+                     {"name", "Ubuntu 22.04"},
+                     {"agentType", "LinuxHeadless"},
+                     {"operatingSystemLabel", "Ubuntu 22.04"},
+                     {"availableMachineTypes", std::move(types)},
+                     {"dtCreated", "2022-06-01T00:00:00.000Z"}});
+    return {{"hasMore", false}, {"items", std::move(items)}, {"nextPage", nullptr}};
+}
+
+json utilization(const Emulator& emulator, const Machine& machine, const std::string& month) {
+    const auto at = parse_iso(month + "-01");
+    const Month range = at ? month_of(*at) : month_of(emulator.clock.now());
+    const Millis now = std::min(emulator.clock.now(), range.to);
+    Millis on = 0;
+    for (const Machine::Power& power : machine.power) {
+        const Millis from = std::max(power.from, range.from);
+        const Millis to = std::min(power.to.value_or(now), now);
+        on += std::max<Millis>(0, to - from);
+    }
+    const Millis kept =
+        std::max<Millis>(0, std::min(machine.deleted.value_or(now), now) - std::max(machine.created, range.from));
+    return {{"machineId", machine.id},
+            {"utilization",
+             {{"machineId", machine.id},
+              {"secondsUsed", static_cast<double>(on) / 1000},
+              {"hourlyRate", format_rate(emulator.prices.rate(machine.machine_type, now).value_or(0))},
+              {"billingMonth", range.name}}},
+            {"storageUtilization",
+             {{"machineId", machine.id},
+              {"secondsUsed", static_cast<double>(kept) / 1000},
+              {"monthlyRate", format_rate(block_storage(machine.disk_gb).monthly_cap)},
+              {"billingMonth", range.name}}}};
+}
+
+json vm_types(const Emulator& emulator) {
+    json out = json::object();
+    json rows = json::array();
+    int id = 100;
+    for (const std::string& type : emulator.prices.types()) {
+        const Hardware hardware = hardware_of(emulator, type);
+        const Nanos hourly = emulator.prices.rate(type, emulator.clock.now()).value_or(0);
+        rows.push_back(
+            {{"vmType",
+              {{"id", ++id},
+               {"label", type},
+               {"kind", hardware.gpus > 0 ? "gpu" : "cpu"},
+               {"cpus", hardware.cpus},
+               {"ram", std::to_string(hardware.ram_bytes)},
+               {"gpuCount", hardware.gpus},
+               {"gpuModel", hardware.gpus > 0 ? json{{"label", hardware.gpu},
+                                                     {"memInBytes", std::to_string(hardware.vram_bytes)}}
+                                              : json(nullptr)},
+               {"defaultUsageRates", json::array({{{"usageRate",
+                                                    {{"label", type + " Hourly"},
+                                                     {"rateHourly", format_rate(hourly)},
+                                                     {"rateMonthly", nullptr}}}}})}}}});
+    }
+    out[cluster_id] = std::move(rows);
+    return out;
+}
+
+}  // namespace
+
+Hardware hardware_of(const Emulator& emulator, const std::string& type) {
+    struct Size {
+        const char* type;
+        int cpus;
+        std::int64_t ram_mib;
+    };
+    static constexpr Size sizes[] = {
+        {"C1", 1, 512},      {"C2", 1, 1024},     {"C3", 2, 2048},    {"C4", 2, 4096},      {"C5", 4, 8192},
+        {"C6", 8, 16384},    {"C7", 12, 30720},   {"C8", 16, 61440},  {"C9", 24, 122880},   {"C10", 32, 249856},
+        {"A100", 12, 92160}, {"A4000", 8, 46080}, {"A5000", 8, 46080}, {"A6000", 8, 46080}, {"H100", 20, 256000},
+        {"A100-80G", 12, 92160}};
+    std::string base = type.starts_with("Free-") ? type.substr(5) : type;
+    int times = 1;
+    if (const std::size_t x = base.rfind('x'); x != std::string::npos && x + 1 < base.size()) {
+        const int count = std::atoi(base.c_str() + x + 1);
+        if (count > 0) {
+            times = count;
+            base.resize(x);
+        }
+    }
+    Hardware out{8, 30720LL << 20, 0, "", 0};
+    for (const Size& size : sizes) {
+        if (base == size.type) {
+            out.cpus = size.cpus;
+            out.ram_bytes = size.ram_mib << 20;
+        }
+    }
+    out.cpus *= times;
+    out.ram_bytes *= times;
+    if (const MachineType* row = emulator.prices.hardware(type)) {
+        out.gpus = row->gpus;
+        out.gpu = row->gpu;
+        out.vram_bytes = std::atoll(row->vram.c_str()) << 30;
+    }
+    return out;
+}
+
+std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& request, std::size_t team,
+                                       const std::vector<std::string>& parts) {
+    const std::string& method = request.method;
+    World& world = *emulator.world;
+    if (parts.size() == 1 && method == "GET") {
+        for (const char* list : {"snapshots", "shared-drives", "custom-templates", "private-networks"}) {
+            if (parts[0] == list) {
+                return Reply::of(empty_page());
+            }
+        }
+        if (parts[0] == "os-templates") {
+            return Reply::of(os_templates(emulator));
+        }
+        if (parts[0] == "public-ips") {
+            std::vector<json> ips;
+            for (const auto& machine : world.machines()) {
+                if (machine->team == team && machine->public_ip_type == "static" && !machine->deleted) {
+                    ips.push_back({{"ip", "203.0.113.9"},
+                                   {"region", region_name(machine->region)},
+                                   {"dtCreated", iso(machine->created)},
+                                   {"assignedMachineId", machine->id}});
+                }
+            }
+            return v1_page(emulator, request, ips);
+        }
+    }
+    if (parts.empty() || (parts[0] != "machines" && parts[0] != "machine-events")) {
+        return std::nullopt;
+    }
+    if (parts[0] == "machine-events" && method == "GET") {
+        if (parts.size() == 1) {
+            return v1_page(emulator, request, events_of(emulator, team, request.param("machineId").value_or("")));
+        }
+        for (const json& event : events_of(emulator, team, "")) {
+            if (parts.size() == 2 && event["id"] == parts[1]) {
+                return Reply::of(event);
+            }
+        }
+        return v1_error(404, "Machine event not found.");
+    }
+    if (parts.size() == 1 && method == "GET") {
+        std::vector<json> items;
+        for (const auto& machine : world.machines()) {
+            const auto differs = [&request](const char* name, const std::string& value) {
+                const auto wanted = request.param(name);
+                return wanted && *wanted != value;
+            };
+            const auto region = request.param("region");
+            if (machine->team == team && !machine->deleted && !differs("name", machine->name) &&
+                !differs("machineType", machine->machine_type) && !differs("agentType", "LinuxHeadless") &&
+                (!region || region_code(*region) == machine->region)) {
+                items.push_back(v1_machine(emulator, *machine));
+            }
+        }
+        return v1_page(emulator, request, items);
+    }
+    if (parts.size() == 1 && method == "POST") {
+        return create_machine(emulator, request, team);
+    }
+    if (parts.size() < 2) {
+        return std::nullopt;
+    }
+    Machine* machine = world.find_machine(parts[1]);
+    if (machine == nullptr || machine->team != team || machine->deleted) {
+        return v1_error(404, "Machine not found.");
+    }
+    if (parts.size() == 2 && method == "GET") {
+        return Reply::of(v1_machine(emulator, *machine));
+    }
+    if (parts.size() == 2 && method == "PUT") {
+        const json body = request.parsed();
+        if (!body.is_object()) {
+            return v1_error(400, "Input validation failed", {"Expected object"});
+        }
+        if (const std::string name = text_of(body, "name"); !name.empty()) {
+            machine->name = name;
+        }
+        if (const std::string type = text_of(body, "machineType"); !type.empty()) {
+            if (machine->state != "off") {
+                return v1_error(409, "Machine must be off.");
+            }
+            machine->machine_type = type;
+        }
+        machine->modified = emulator.clock.now();
+        return Reply::of(v1_machine(emulator, *machine));
+    }
+    if (parts.size() == 2 && method == "DELETE") {
+        world.machine_destroy(*machine);
+        return Reply::of(v1_machine(emulator, *machine));
+    }
+    if (parts.size() == 3 && method == "GET" && parts[2] == "accessors") {
+        return Reply::of(empty_page());
+    }
+    if (parts.size() == 3 && method == "PATCH") {
+        MachineEvent* event = nullptr;
+        if (parts[2] == "start") {
+            event = world.machine_start(*machine);
+        } else if (parts[2] == "stop") {
+            if (request.ignore_stop) {
+                const Millis now = emulator.clock.now();
+                const MachineEvent pretended{world.new_id('e', 14), "stop", "in progress", now, now, std::nullopt};
+                return Reply::of({{"event", event_json(*machine, pretended)}, {"data", v1_machine(emulator, *machine)}});
+            }
+            event = world.machine_stop(*machine);
+        } else if (parts[2] == "restart") {
+            event = world.machine_restart(*machine);
+        } else {
+            return std::nullopt;
+        }
+        if (event == nullptr) {
+            return v1_error(409, "Machine is " + machine->state + ".");
+        }
+        return Reply::of({{"event", event_json(*machine, *event)}, {"data", v1_machine(emulator, *machine)}});
+    }
+    return std::nullopt;
+}
+
+std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& request, std::size_t team,
+                                           const std::vector<std::string>& parts) {
+    World& world = *emulator.world;
+    const std::string& method = request.method;
+    if (request.path == "/vmTypes/getVmTypesByClusters" && method == "GET") {
+        return Reply::of(vm_types(emulator));
+    }
+    if (parts.size() < 2 || parts[0] != "machines") {
+        return std::nullopt;
+    }
+    const json body = request.body.empty() ? json::object() : request.parsed();
+    const auto integer = [&request](const char* name, std::size_t otherwise) {
+        std::size_t value = otherwise;
+        if (const auto text = request.param(name)) {
+            std::from_chars(text->data(), text->data() + text->size(), value);
+        }
+        return value;
+    };
+    if (method == "GET" && parts[1] == "getMachines") {
+        const std::size_t limit = integer("limit", 1000);
+        std::size_t skip = integer("skip", 0);
+        json out = json::array();
+        for (const auto& machine : world.machines()) {
+            if (machine->team != team || machine->deleted) {
+                continue;
+            }
+            if (skip > 0) {
+                --skip;
+            } else if (out.size() < limit) {
+                out.push_back(legacy_machine(emulator, *machine));
+            }
+        }
+        return Reply::of(out);
+    }
+    if (method == "GET" && parts[1] == "getAvailability") {
+        return Reply::of({{"available", !world.unavailable.contains(request.param("machineType").value_or(""))}});
+    }
+    std::string id = request.param("machineId").value_or("");
+    if (id.empty()) {
+        id = text_of(body, "machineId");
+    }
+    if (id.empty() && parts.size() == 3) {
+        id = parts[1];
+    }
+    Machine* machine = world.find_machine(id);
+    if (machine == nullptr || machine->team != team || machine->deleted) {
+        return legacy_error(404, "Machine not found");
+    }
+    if (method == "GET" && (parts[1] == "getMachinePublic" || parts[1] == "getMachinesPublic")) {
+        return Reply::of(legacy_machine(emulator, *machine));
+    }
+    if (method == "GET" && parts[1] == "getUtilization") {
+        return Reply::of(utilization(emulator, *machine, request.param("billingMonth").value_or("")));
+    }
+    if (method != "POST") {
+        return std::nullopt;
+    }
+    const std::string& verb = parts.back();
+    if (verb == "updateMachinePublic") {
+        for (const char* name : {"machineName", "name"}) {
+            if (const std::string text = text_of(body, name); !text.empty()) {
+                machine->name = text;
+            }
+        }
+        if (body.contains("shutdownTimeoutInHours")) {
+            const auto hours = hours_of(body["shutdownTimeoutInHours"]);
+            machine->auto_shutdown = hours.has_value();
+            machine->auto_shutdown_timeout =
+                hours ? std::optional{static_cast<std::int64_t>(*hours)} : std::nullopt;
+        }
+        machine->modified = emulator.clock.now();
+        return Reply::empty(204);
+    }
+    if (verb == "destroyMachine") {
+        world.machine_destroy(*machine);
+        return Reply::empty(204);
+    }
+    MachineEvent* event = nullptr;
+    if (verb == "start") {
+        event = world.machine_start(*machine);
+    } else if (verb == "stop") {
+        if (request.ignore_stop) {
+            return Reply::empty(204);
+        }
+        event = world.machine_stop(*machine);
+    } else if (verb == "restart") {
+        event = world.machine_restart(*machine);
+    } else {
+        return std::nullopt;
+    }
+    return event != nullptr ? Reply::empty(204) : legacy_error(409, "Machine is " + machine->state);
+}
+
+}  // namespace emulator
