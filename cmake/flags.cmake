@@ -9,7 +9,11 @@ target_compile_options(curfew_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Wextra-semi -Wnull-dereference
   -Wdouble-promotion -Wundef -Wvla -fno-omit-frame-pointer -fstack-protector-strong
-  -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+)
+if(NOT CURFEW_COVERAGE)  # coverage tools look for the files where they are
+  target_compile_options(curfew_flags INTERFACE
+    -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(curfew_flags INTERFACE -Wswitch-enum -Wsuggest-override
     -Wno-missing-designated-field-initializers)  # members that are not named have their defaults

@@ -244,6 +244,7 @@ json calls_of(const Emulator& emulator, const Request& request) {
 }
 
 struct Bill {
+    Millis now;
     json lines = json::array();
     Nanos total = 0;
     Nanos closed = 0;
@@ -253,10 +254,9 @@ struct Bill {
 
     void compute_line(const Emulator& emulator, const std::string& resource, const std::string& run,
                       const std::string& type, Millis from, std::optional<Millis> to) {
-        const Millis end = to.value_or(emulator.clock.now());
+        const Millis end = to.value_or(now);
         for (const PriceBook::Segment& segment : emulator.prices.segments(type, from, end)) {
             const Nanos amount = charge(segment.per_hour, segment.to - segment.from);
-            const bool open = !to && segment.to == end;
             lines.push_back({{"resource", resource},
                              {"run", run},
                              {"kind", "compute"},
@@ -266,7 +266,7 @@ struct Bill {
                              {"seconds", static_cast<double>(segment.to - segment.from) / 1000},
                              {"rate", segment.priced ? json(format_rate(segment.per_hour)) : json(nullptr)},
                              {"amount", format_nanos(amount)},
-                             {"open", open}});
+                             {"open", !to}});
             unpriced = unpriced || !segment.priced;
             total += amount;
             compute += amount;
@@ -274,8 +274,8 @@ struct Bill {
         }
     }
 
-    void add_on_lines(const Emulator& emulator, const Machine& machine, const AddOn& add_on) {
-        const Millis end = machine.deleted.value_or(emulator.clock.now());
+    void add_on_lines(const Machine& machine, const AddOn& add_on) {
+        const Millis end = machine.deleted.value_or(now);
         for (Millis from = machine.created; from < end;) {
             const Millis to = std::min(end, month_of(from).to);
             const Nanos amount = add_on_charge(add_on, to - from);
@@ -395,6 +395,9 @@ boost::asio::awaitable<Reply> notebook_verb(Emulator& emulator, const std::strin
                                             const json& body) {
     Notebook& notebook = notebook_of(emulator, id);
     World& world = *emulator.world;
+    if (notebook.deleted) {
+        throw Refused{404, "it is deleted"};
+    }
     if (verb == "start") {
         if (!terminal(notebook.run().state)) {
             throw Refused{409, "it runs already"};
@@ -575,7 +578,7 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
 }  // namespace
 
 json invoice(const Emulator& emulator) {
-    Bill bill;
+    Bill bill{.now = emulator.clock.now()};
     for (const auto& notebook : emulator.world->notebooks()) {
         for (const auto& run : notebook->runs) {
             if (run->started) {
@@ -587,12 +590,12 @@ json invoice(const Emulator& emulator) {
         for (const Machine::Power& power : machine->power) {
             bill.compute_line(emulator, machine->id, machine->id, power.machine_type, power.from, power.to);
         }
-        bill.add_on_lines(emulator, *machine, block_storage(machine->disk_gb));
+        bill.add_on_lines(*machine, block_storage(machine->disk_gb));
         if (machine->public_ip_type == "static") {
-            bill.add_on_lines(emulator, *machine, public_ip());
+            bill.add_on_lines(*machine, public_ip());
         }
     }
-    return {{"at", iso(emulator.clock.now())},
+    return {{"at", iso(bill.now)},
             {"total", format_nanos(bill.total)},
             {"total_closed", format_nanos(bill.closed)},
             {"total_compute", format_nanos(bill.compute)},

@@ -24,6 +24,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
+#include <random>
 #include <stdexcept>
 #include <system_error>
 
@@ -115,9 +116,23 @@ void kill_descendants(pid_t root) {
     }
 }
 
+/// Below the range of outgoing connections, so that none of those takes it before Jupyter does.
 std::uint16_t free_port(const asio::any_io_executor& executor) {
-    asio::ip::tcp::acceptor probe{executor, {asio::ip::address_v4::loopback(), 0}};
-    return probe.local_endpoint().port();
+    static std::minstd_rand random{std::random_device{}()};
+    std::uniform_int_distribution<int> pick{12000, 32000};
+    for (;;) {
+        asio::ip::tcp::acceptor probe{executor};
+        boost::system::error_code error;
+        const asio::ip::tcp::endpoint wanted{asio::ip::address_v4::loopback(), static_cast<std::uint16_t>(pick(random))};
+        probe.open(wanted.protocol());
+        probe.bind(wanted, error);
+        if (!error) {
+            probe.listen(1, error);
+        }
+        if (!error) {
+            return wanted.port();
+        }
+    }
 }
 
 }  // namespace
@@ -144,6 +159,7 @@ std::shared_ptr<Guest> Guest::launch(asio::any_io_executor executor, const Guest
     // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
     std::shared_ptr<Guest> guest{new Guest};
     guest->port_ = free_port(executor);
+    guest->token_ = spec.token;
     const std::string folder = spec.folder.string();
     const std::string root = spec.container_root ? folder : folder + "/notebooks";
     std::vector<std::string> words{
@@ -225,11 +241,12 @@ asio::awaitable<bool> Guest::answers() const {
     asio::steady_timer timer{executor, std::chrono::seconds{5}};
     std::string head;
     const std::uint16_t port = port_;
+    const std::string request =
+        "GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token " + token_ + "\r\nConnection: close\r\n\r\n";
     // A branch that throws would leave || waiting for the timer.
-    auto ask = [&socket, &head, port]() -> asio::awaitable<void> {
+    auto ask = [&socket, &head, &request, port]() -> asio::awaitable<void> {
         try {
             co_await socket.async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
-            static const std::string request = "GET /api HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
             co_await asio::async_write(socket, asio::buffer(request), asio::use_awaitable);
             std::array<char, 512> bytes{};
             const std::size_t size = co_await socket.async_read_some(asio::buffer(bytes), asio::use_awaitable);

@@ -39,7 +39,7 @@ public:
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] boost::asio::awaitable<void> wait_exit();
-    /// One GET /api; true when it is answered with 200.
+    /// One GET /api/status with the token (which moves none of Jupyter's clocks); true when it is answered with 200.
     [[nodiscard]] boost::asio::awaitable<bool> answers() const;
 
 private:
@@ -48,6 +48,7 @@ private:
 
     pid_t pid_ = -1;
     std::uint16_t port_ = 0;
+    std::string token_;
     bool exited_ = false;
 };
 

@@ -24,7 +24,8 @@ json point(Millis at, const std::string& value) {
 }
 
 std::string shortest(double value) {
-    return json(value).dump();
+    std::string text = json(value).dump();
+    return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
 }
 
 /// The value of a chart over (from, to]; nothing when nothing was measured there.

@@ -63,6 +63,8 @@ json session_of(const Team& team) {
              {{"id", team.id}, {"namespace", team.space}, {"isPrivate", true}, {"maxMachines", 10}, {"analyticsId", 77}}}};
 }
 
+constexpr std::size_t repo_id_size = 15;
+
 struct PageQuery {
     std::size_t limit = 20;
     std::string after;
@@ -152,13 +154,17 @@ Reply list_notebooks(Emulator& emulator, const Request& request, const CallInfo&
     std::size_t first = 0;
     if (!query.after.empty()) {
         const auto key = base64_decode(query.after);
-        const auto found =
-            std::ranges::find_if(rows, [&](const Row& row) { return key && row.notebook->repo_id + row.run->id == *key; });
-        const auto same_repo = std::ranges::find_if(
-            rows, [&](const Row& row) { return key && key->starts_with(row.notebook->repo_id); });
-        if (!key) {
+        if (!key || key->size() < repo_id_size) {
             return v1_error(400, "Input validation failed", {"after: Invalid cursor"});
         }
+        const std::string_view repo = std::string_view{*key}.substr(0, repo_id_size);
+        const std::string_view id = std::string_view{*key}.substr(repo_id_size);
+        const auto same_repo =
+            std::ranges::find_if(rows, [repo](const Row& row) { return row.notebook->repo_id == repo; });
+        const auto found = std::find_if(same_repo, rows.end(), [repo, id](const Row& row) {
+            return row.notebook->repo_id == repo && row.run->id == id;
+        });
+        // A run that was replaced meanwhile still marks its notebook's place.
         const auto at = found != rows.end() ? found : same_repo;
         first = at == rows.end() ? rows.size() : static_cast<std::size_t>(at - rows.begin()) + 1;
     }

@@ -181,11 +181,21 @@ void World::launch(Notebook& notebook, const std::shared_ptr<Run>& run) {
     spec.container_root = notebook.container_root;
     std::erase_if(guests_, [](const auto& guest) { return guest.expired(); });
     run->guest = Guest::launch(executor_, spec, [this, &notebook, run] {
-        // A container whose first process ends by itself is Stopped, one that never came up is Failed.
-        if (!run->stopping && run == notebook.runs.back()) {
-            begin_teardown(notebook, run->state == RunState::running ? RunState::stopped : RunState::failed);
+        if (run->stopping || run != notebook.runs.back()) {
+            return;
+        }
+        // A container whose first process ends by itself is Stopped. One that never came up may have lost its
+        // port to somebody else's process.
+        if (run->state == RunState::running) {
+            begin_teardown(notebook, RunState::stopped);
+        } else if (run->launches < 3) {
+            launch(notebook, run);
+        } else {
+            run->error = "Jupyter ended at once";
+            begin_teardown(notebook, RunState::failed);
         }
     });
+    ++run->launches;
     guests_.push_back(run->guest);
 }
 
@@ -225,7 +235,11 @@ asio::awaitable<void> World::boot(Notebook& notebook, std::shared_ptr<Run> run) 
     if (run->guest) {
         const Millis deadline = VirtualClock::real_now() + 120'000;
         asio::steady_timer pause{executor_};
-        while (!dead() && !run->guest->exited() && !co_await run->guest->answers()) {
+        while (!dead()) {
+            const std::shared_ptr<Guest> guest = run->guest;
+            if (co_await guest->answers()) {
+                break;
+            }
             if (VirtualClock::real_now() > deadline) {
                 run->error = "Jupyter did not answer";
                 begin_teardown(notebook, RunState::failed);
@@ -233,9 +247,6 @@ asio::awaitable<void> World::boot(Notebook& notebook, std::shared_ptr<Run> run) 
             }
             pause.expires_after(std::chrono::milliseconds{50});
             co_await pause.async_wait(asio::use_awaitable);
-        }
-        if (run->guest && run->guest->exited()) {
-            co_return;
         }
     }
     if (!dead()) {

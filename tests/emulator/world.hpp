@@ -77,6 +77,7 @@ struct Run {
     Millis verdict_since = 0;
     Millis last_activity = 0;   // for the inactivity limit of free machines
     std::shared_ptr<Guest> guest;
+    int launches = 0;
     std::deque<Sample> samples;
     double last_cpu_seconds = -1;
     Millis last_sample_real = 0;

@@ -26,6 +26,7 @@ void library_expects(bool holds, std::string_view what) {
 
 #include <algorithm>
 #include <cstddef>
+#include <expected>
 #include <utility>
 
 namespace curfew::config {
@@ -44,12 +45,30 @@ struct LineFault {
     std::string_view text;
 };
 
+/// The end of the string that begins at `at` of a line, after `before`; or what is wrong with it.
+std::expected<std::size_t, LineFault> end_of_string(std::string_view line, std::size_t at, char before) {
+    const char quote = line[at];
+    if (line.substr(at).starts_with(quote == '"' ? "\"\"\"" : "'''")) {
+        return std::unexpected(LineFault{at, "strings of several lines are not used here"});
+    }
+    if (std::string_view{"=,.[{"}.find(before) == std::string_view::npos) {
+        return std::unexpected(LineFault{at, "a string cannot begin here"});
+    }
+    std::size_t end = at + 1;
+    while (end < line.size() && line[end] != quote) {
+        end += quote == '"' && line[end] == '\\' ? 2 : 1;
+    }
+    return end < line.size() ? std::expected<std::size_t, LineFault>(end)
+                             : std::unexpected(LineFault{at, "this string does not end"});
+}
+
 /// Keeps from the library what it cannot bear outside quotes and comments: dotted names nest there
-/// without a bound, and a tree a million deep cannot even be destroyed; its tables of letters beyond
-/// ASCII have holes that are undefined behaviour. Strings of several lines would hide both, and no key
-/// takes one.
+/// without a bound, and a tree a million deep cannot even be destroyed; its tables of characters beyond
+/// ASCII have holes that are undefined behaviour. So strings must be told from the rest exactly, which
+/// is easy without those of several lines, and no key takes one.
 std::optional<LineFault> line_fault(std::string_view line) {
     std::size_t dots = 0;
+    char before = '=';  // the last that was no space; strings may begin a line
     for (std::size_t at = 0; at < line.size() && line[at] != '#'; ++at) {
         const char c = line[at];
         if (static_cast<unsigned char>(c) >= 0x80) {
@@ -58,15 +77,14 @@ std::optional<LineFault> line_fault(std::string_view line) {
         if (c == '.' && ++dots > dots_per_line_max) {
             return LineFault{at, "too many dots outside quotes in one line"};
         }
-        if (c != '"' && c != '\'') {
-            continue;
+        if (c == '"' || c == '\'') {
+            const auto end = end_of_string(line, at, before);
+            if (!end) {
+                return end.error();
+            }
+            at = *end;
         }
-        if (line.substr(at).starts_with(c == '"' ? "\"\"\"" : "'''")) {
-            return LineFault{at, "strings of several lines are not used here"};
-        }
-        for (++at; at < line.size() && line[at] != c; ++at) {
-            at += c == '"' && line[at] == '\\' ? 1 : 0;
-        }
+        before = c == ' ' || c == '\t' ? before : c;
     }
     return std::nullopt;
 }

@@ -266,7 +266,12 @@ min_notice = "0s"
 start_grace = "1s"
 mode = "enforce"
 accept_partial = true
-match = { names = ["n*"], machine_types = ["A?"], accounts = ["te*"], projects = ["p"], owners = ["o"], kinds = ["machine", "notebook"] }
+match.names = ["n*"]
+match.machine_types = ["A?"]
+match.accounts = ["te*"]
+match.projects = ["p"]
+match.owners = ["o"]
+match.kinds = ["machine", "notebook"]
 [rule.pack]
 include = ["**/*.ipynb"]
 exclude = ["x/**"]
@@ -391,7 +396,8 @@ guest_connections_max = 65
 name = "b"
 amount = 25.00
 )") == Lines{
-           R"(c.toml:2:8: `mode` must be one of observe, warn, enforce, not "enfroce" (did you mean `enforce`?))",
+           "c.toml:2:8: `mode` must be one of observe, warn, enforce, not \"enfroce\" "
+           "(did you mean `enforce`?)",
            "c.toml:3:1: unknown key `tiemzone` in [daemon] (did you mean `timezone`?)",
            "c.toml:4:25: `guest_connections_max` must be from 1 to 64, not 65",
            "c.toml:7:10: `name` must be 1 to 64 letters, digits, dots, dashes or underscores, not \"a b\"",
@@ -414,6 +420,9 @@ TEST_CASE("text that is not TOML") {
     CHECK(faults_of("a = \"é\\\"\", é") == Lines{"c.toml:1:12: only ASCII may stand outside quotes"});
     CHECK(faults_of("\na = \"\"\"x") == Lines{"c.toml:2:5: strings of several lines are not used here"});
     CHECK(faults_of("a = '''x'''") == Lines{"c.toml:1:5: strings of several lines are not used here"});
+    CHECK(faults_of("a = \"x") == Lines{"c.toml:1:5: this string does not end"});
+    CHECK(faults_of("a = \"x\\\"") == Lines{"c.toml:1:5: this string does not end"});
+    CHECK(faults_of("a = 1\"é\"") == Lines{"c.toml:1:6: a string cannot begin here"});
     CHECK(parsed("\xef\xbb\xbf" + account).has_value());
     CHECK(parsed("mode = 1\nmode = 2\n").error().at(0).line == 2);
     CHECK(faults_of(std::string((1U << 20) + 1, '\n')) == Lines{"c.toml: is larger than 1 MiB"});

@@ -1,0 +1,389 @@
+#include "adapters/jupyter/guest.hpp"
+
+#include "adapters/jupyter/wire.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <boost/asio/this_coro.hpp>
+
+namespace curfew::jupyter {
+
+namespace {
+
+constexpr std::size_t listing_bytes_max = std::size_t{64} << 20;
+constexpr std::size_t html_bytes_max = std::size_t{256} << 20;
+constexpr std::size_t html_bytes_min = 1024;
+constexpr json::Limits listing_limits{.depth_max = 16, .nodes_max = 4'000'000};
+constexpr int parallel_when_alone = 16;
+constexpr std::string_view no_track = "no_track_activity=1";
+
+std::string encoded(const std::string& path) {
+    std::string out;
+    for (std::size_t from = 0; from <= path.size();) {
+        const std::size_t slash = std::min(path.find('/', from), path.size());
+        out += (from == 0 ? "" : "/") + http::percent_encode(std::string_view{path}.substr(from, slash - from));
+        from = slash + 1;
+    }
+    return out;
+}
+
+std::string lower(std::string_view text) {
+    std::string out{text};
+    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return out;
+}
+
+std::optional<std::int64_t> length_of(const http::Response& head) {
+    return json::Value{std::string{head.header("Content-Length")}}.integer();
+}
+
+/// A server that sends us away or shows a login page has lost our token or is not Jupyter any more.
+Error judged(const http::Response& response, const std::string& where) {
+    Error error = http::error_of(response, where);
+    if (response.status == 401 || response.status == 403 || (response.status >= 300 && response.status < 400)) {
+        error.code = Errc::unauthorized;
+        error.retry = Retry::later();
+        error.text = "the notebook's server does not accept its token (HTTP " + std::to_string(response.status) + ")";
+    }
+    return error;
+}
+
+class JupyterGuest final : public Guest {
+public:
+    JupyterGuest(http::Client& client, Scheduler& scheduler, http::Url base, http::Route route, Secret token, RunId run,
+                 Duration ttl, int connections_max)
+        : client_(client), scheduler_(scheduler), base_(std::move(base)), route_(std::move(route)), token_(std::move(token)),
+          run_(std::move(run)), ttl_(ttl), connections_max_(connections_max) {
+        if (base_.target.ends_with('/')) {
+            base_.target.pop_back();
+        }
+    }
+
+    Task<Result<std::vector<Observation>>> observe(Deadline deadline) override;
+    Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) override;
+    Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink, Deadline deadline) override;
+    Task<Result<std::string>> to_html(std::string name, std::string notebook_json, Deadline deadline) override;
+    Task<StopReply> shut_down(Deadline deadline) override;
+    int parallel_reads() const override {
+        return connections_ && *connections_ == 0 ? parallel_when_alone : connections_max_;
+    }
+
+private:
+    struct Answer {
+        json::Value body;
+        std::optional<WallTime> date;
+    };
+    struct Dated {
+        Model model;
+        std::optional<WallTime> date;
+    };
+
+    http::Request request(std::string method, const std::string& target) const;
+    Task<Result<Answer>> ask(std::string target, json::Limits limits, Deadline deadline);
+    Task<Result<Dated>> model_of(std::string path, Deadline deadline);
+    Task<Result<http::Response>> fetch(const FileEntry& file, std::int64_t offset, bool any_length, ByteSink& sink, bool& length_differs,
+                                       Deadline deadline);
+    Observation observation(Signal source, const Reading& reading) const;
+
+    http::Client& client_;
+    Scheduler& scheduler_;
+    http::Url base_;
+    http::Route route_;
+    Secret token_;
+    RunId run_;
+    Duration ttl_;
+    int connections_max_;
+    std::optional<std::int64_t> connections_;
+    std::string identity_;
+};
+
+http::Request JupyterGuest::request(std::string method, const std::string& target) const {
+    http::Request r;
+    r.method = std::move(method);
+    r.url = {base_.origin, base_.target + target};
+    r.route = route_;
+    r.credential = {.header = "Authorization", .prefix = "token ", .secret = token_};
+    return r;
+}
+
+Task<Result<JupyterGuest::Answer>> JupyterGuest::ask(std::string target, json::Limits limits, Deadline deadline) {
+    http::Request r = request("GET", target);
+    r.body_max = listing_bytes_max;
+    auto response = co_await client_.send(std::move(r), deadline);
+    if (!response) {
+        co_return std::unexpected(response.error());
+    }
+    if (response->status != 200) {
+        co_return std::unexpected(judged(*response, base_.origin.host));
+    }
+    auto body = json::parse(response->body, limits);
+    if (!body) {
+        co_return fail(Errc::protocol, "the notebook's server does not answer as Jupyter does: " + body.error().text,
+                       base_.origin.host, Retry::later());
+    }
+    co_return Answer{std::move(*body), response->date};
+}
+
+Observation JupyterGuest::observation(Signal source, const Reading& reading) const {
+    const Now now = scheduler_.now();
+    return {.source = source, .run = run_, .at = now.mono, .wall = now.wall, .verdict = reading.verdict,
+            .last_active_at = reading.active_ago ? std::optional{now.wall - *reading.active_ago} : std::nullopt,
+            .strength = reading.strength, .evidence = reading.evidence, .ttl = ttl_};
+}
+
+Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) {
+    auto kernels = co_await ask("/api/kernels?" + std::string{no_track}, {}, deadline);
+    if (!kernels) {
+        co_return std::unexpected(kernels.error());
+    }
+    std::vector<Observation> seen;
+    seen.push_back(observation(Signal::kernels, read_kernels(kernels->body, kernels->date)));
+    auto terminals = co_await ask("/api/terminals?" + std::string{no_track}, {}, deadline);
+    if (terminals) {
+        seen.push_back(observation(Signal::terminals, read_terminals(terminals->body, terminals->date)));
+    } else if (terminals.error().code != Errc::not_found) {  // 404: terminals are switched off
+        seen.push_back(observation(Signal::terminals, {.verdict = Verdict::unknown, .strength = Strength::strong,
+                                                       .active_ago = std::nullopt, .evidence = terminals.error().text}));
+    }
+    auto status = co_await ask("/api/status", {}, deadline);
+    if (status) {
+        if (auto read = read_status(status->body, status->date)) {
+            connections_ = read->connections;
+            seen.push_back(observation(Signal::server, read->reading));
+        }
+    }
+    co_return seen;
+}
+
+Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
+    auto status = co_await ask("/api/status", {}, deadline);
+    if (!status) {
+        co_return std::unexpected(status.error());
+    }
+    const auto read = read_status(status->body, status->date);
+    if (!read || !status->date) {
+        co_return fail(Errc::protocol, "the notebook's server does not say its state and time", base_.origin.host, Retry::later());
+    }
+    connections_ = read->connections;
+    identity_ = read->started;
+    Walk walk;
+    walk.server_time = *status->date;
+    walk.server_identity = read->started;
+    struct Folder {
+        std::string path;
+        std::vector<std::string> ancestors;  // fingerprints
+    };
+    std::vector<Folder> open{{"", {}}};
+    std::int64_t entries = 0;
+    while (!open.empty()) {
+        Folder folder = std::move(open.back());
+        open.pop_back();
+        auto answer = co_await ask("/api/contents/" + encoded(folder.path) + "?type=directory&content=1&" + std::string{no_track},
+                                   listing_limits, deadline);
+        if (!answer && answer.error().code == Errc::not_found && !folder.path.empty()) {
+            walk.not_covered.push_back({folder.path, "the folder is listed but cannot be opened", true});
+            continue;
+        }
+        if (!answer) {
+            co_return std::unexpected(answer.error());
+        }
+        auto directory = read_directory(answer->body, folder.path);
+        if (!directory) {
+            co_return std::unexpected(directory.error());
+        }
+        entries += directory->entries;
+        if (entries > limits.entries_max) {
+            co_return fail(Errc::too_large, "more than " + std::to_string(limits.entries_max) + " entries", base_.origin.host);
+        }
+        if (!directory->fingerprint.empty() && std::ranges::find(folder.ancestors, directory->fingerprint) != folder.ancestors.end()) {
+            walk.not_covered.push_back({folder.path, "a link that leads back to a folder above it", false});
+            continue;
+        }
+        std::ranges::move(directory->files, std::back_inserter(walk.files));
+        std::ranges::move(directory->refused, std::back_inserter(walk.not_covered));
+        folder.ancestors.push_back(std::move(directory->fingerprint));
+        for (std::string& path : directory->folders) {
+            if (static_cast<int>(folder.ancestors.size()) >= limits.depth_max) {
+                walk.not_covered.push_back({path, "deeper than " + std::to_string(limits.depth_max) + " folders", true});
+            } else {
+                open.push_back({std::move(path), folder.ancestors});
+            }
+        }
+    }
+    std::ranges::sort(walk.files, {}, &FileEntry::path);
+    const auto twice = std::ranges::unique(walk.files, {}, &FileEntry::path);
+    walk.files.erase(twice.begin(), twice.end());
+    std::ranges::sort(walk.not_covered, {}, &NotCovered::what);
+    co_return walk;
+}
+
+Task<Result<JupyterGuest::Dated>> JupyterGuest::model_of(std::string path, Deadline deadline) {
+    auto answer = co_await ask("/api/contents/" + encoded(path) + "?content=0&type=file&" + std::string{no_track}, {}, deadline);
+    if (!answer) {
+        co_return std::unexpected(answer.error());
+    }
+    const auto model = read_model(answer->body);
+    if (!model) {
+        co_return fail(Errc::protocol, "no model of a file", path, Retry::later());
+    }
+    co_return Dated{*model, answer->date};
+}
+
+/// Streams the raw bytes. `any_length` when the listing's size is known to be that of a link.
+Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int64_t offset, bool any_length, ByteSink& sink,
+                                                 bool& length_differs, Deadline deadline) {
+    http::Request r = request("GET", "/files/" + encoded(file.path));
+    if (offset > 0) {
+        r.headers.emplace_back("Range", "bytes=" + std::to_string(offset) + "-");
+    }
+    const auto check = [&](const http::Response& head) -> Result<void> {
+        const auto length = length_of(head);
+        if (!length) {
+            return fail(Errc::protocol, "an answer without a length", file.path, Retry::later());
+        }
+        const std::string name = lower(file.path);
+        const bool page = lower(head.header("Content-Type")).starts_with("text/html") && !name.ends_with(".html") && !name.ends_with(".htm");
+        if (page) {
+            return fail(Errc::unsafe, "a web page instead of the file", file.path);
+        }
+        if (offset > 0) {
+            const std::string range = "bytes " + std::to_string(offset) + "-" + std::to_string(file.size - 1) + "/" + std::to_string(file.size);
+            if (head.status != 206 || head.header("Content-Range") != range) {
+                return fail(Errc::changing, "the server does not go on where the transfer broke", file.path, Retry::later());
+            }
+            return {};
+        }
+        if (head.status != 200) {
+            return fail(Errc::protocol, "HTTP " + std::to_string(head.status) + " instead of the file", file.path, Retry::later());
+        }
+        length_differs = *length != file.size;
+        if (length_differs && !any_length) {
+            return fail(Errc::changing, "its size is not the listed one", file.path, Retry::later());
+        }
+        return {};
+    };
+    const auto take = [&](std::span<const std::byte> bytes) -> Task<Result<void>> { return sink.write(bytes); };
+    co_return co_await client_.stream(std::move(r), check, take, deadline);
+}
+
+Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink, Deadline deadline) {
+    ReadReport report{.before = file, .after = file, .server_time = {}, .bytes = 0};
+    bool length_differs = false;
+    auto response = co_await fetch(file, offset, false, sink, length_differs, deadline);
+    bool confirmed = false;
+    if (!response && length_differs) {
+        // A link is listed with the length of its text: if a second look says the same, so be it.
+        auto model = co_await model_of(file.path, deadline);
+        if (!model) {
+            co_return std::unexpected(model.error());
+        }
+        if (model->model.size != file.size || model->model.mtime_us != file.mtime_us) {
+            co_return fail(Errc::changing, "it changed since it was listed", file.path, Retry::later());
+        }
+        confirmed = true;
+        response = co_await fetch(file, offset, true, sink, length_differs, deadline);
+    }
+    if (!response) {
+        co_return std::unexpected(response.error());
+    }
+    if (response->status == 403) {
+        auto model = co_await model_of(file.path, deadline);
+        co_return std::unexpected(model ? http::error_of(*response, file.path) : model.error());
+    }
+    if (response->status < 200 || response->status > 299) {
+        co_return std::unexpected(judged(*response, file.path));
+    }
+    if (!response->date) {
+        co_return fail(Errc::protocol, "the server does not say its time", file.path, Retry::later());
+    }
+    report.server_time = *response->date;
+    // At rest by the server's own clock, before and after. The second walk compares size and time of every
+    // file once more, so the listing is the model before and it is the model after.
+    const auto modified = http::parse_http_date(response->header("Last-Modified"));
+    const bool same_second = modified && modified->ms / 1000 == file.mtime_us / 1'000'000;
+    if (!same_second && !confirmed) {
+        auto model = co_await model_of(file.path, deadline);
+        if (!model) {
+            co_return std::unexpected(model.error());
+        }
+        if (model->model.size != file.size || model->model.mtime_us != file.mtime_us) {
+            co_return fail(Errc::changing, "it changed since it was listed", file.path, Retry::later());
+        }
+    }
+    if (report.server_time - WallTime{file.mtime_us / 1000} < settle) {
+        co_return fail(Errc::changing, "it was changed less than " + to_string(settle) + " ago", file.path, Retry::later());
+    }
+    co_return report;
+}
+
+Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string notebook_json, Deadline deadline) {
+    http::Request r = request("POST", "/nbconvert/html");
+    r.content_type = "application/json";
+    r.body = "{\"name\":" + nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
+             ",\"content\":" + notebook_json + "}";
+    r.body_max = html_bytes_max;
+    auto response = co_await client_.send(std::move(r), deadline);
+    if (!response) {
+        co_return std::unexpected(response.error());
+    }
+    if (response->status != 200) {
+        co_return std::unexpected(judged(*response, "nbconvert"));
+    }
+    std::string_view end = response->body;
+    while (!end.empty() && static_cast<unsigned char>(end.back()) <= 0x20) {
+        end.remove_suffix(1);
+    }
+    if (!lower(response->header("Content-Type")).starts_with("text/html") || end.size() < html_bytes_min || !end.ends_with("</html>")) {
+        co_return fail(Errc::protocol, "nbconvert gave no whole page", name);
+    }
+    co_return std::move(response->body);
+}
+
+Task<StopReply> JupyterGuest::shut_down(Deadline deadline) {
+    http::Request r = request("POST", "/api/shutdown");
+    r.idempotent = false;
+    auto response = co_await client_.send(std::move(r), deadline);
+    if (!response) {
+        co_return StopReply{event::Answer::ambiguous, response.error().text};
+    }
+    if (response->status >= 200 && response->status < 300) {
+        co_return StopReply{event::Answer::accepted, {}};
+    }
+    const Error error = judged(*response, base_.origin.host);
+    co_return StopReply{response->status >= 500 ? event::Answer::ambiguous : event::Answer::refused, error.text};
+}
+
+}  // namespace
+
+JupyterDoor::JupyterDoor(http::Client& client, Scheduler& scheduler,
+                         std::function<const AccountConfig*(const AccountName&)> account, std::function<int()> connections_max)
+    : client_(client), scheduler_(scheduler), account_(std::move(account)), connections_max_(std::move(connections_max)) {}
+
+std::unique_ptr<Guest> JupyterDoor::open(const AccountName& account, const Resource& resource, const Run& run) {
+    const AccountConfig* config = account_(account);
+    if (config == nullptr || resource.kind != ResourceKind::notebook || run.address.empty() || run.token.empty()) {
+        return nullptr;
+    }
+    const bool host_only = std::ranges::all_of(run.address, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    });
+    std::string text = config->guest_url;
+    const std::size_t place = text.find("{fqdn}");
+    if (!host_only || place == std::string::npos) {
+        return nullptr;
+    }
+    text.replace(place, 6, run.address);
+    auto url = http::parse_url(text);
+    if (!url) {
+        return nullptr;
+    }
+    const http::Route route{.connect_to = config->guest_connect, .ca_file = config->ca_file};
+    return std::make_unique<JupyterGuest>(client_, scheduler_, std::move(*url), route, run.token, run.id,
+                                          observation_ttl(config->poll_interval), connections_max_());
+}
+
+}  // namespace curfew::jupyter

@@ -1,0 +1,190 @@
+#include "adapters/jupyter/wire.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace curfew::jupyter {
+
+namespace {
+
+constexpr Duration fresh_terminal = minutes{1};
+constexpr Duration fresh_start = minutes{1};
+constexpr Duration recent_request = minutes{5};
+constexpr std::size_t evidence_max = 180;
+
+std::string clean(std::string_view text, std::size_t bytes_max) {
+    std::string out;
+    for (const char c : text.substr(0, bytes_max)) {
+        out += c >= 0x20 && c < 0x7F ? c : '?';
+    }
+    return out;
+}
+
+std::optional<Duration> age_of(const json::Value& stamp, std::optional<WallTime> server_now) {
+    const auto at = stamp.time();
+    if (!at || !server_now) {
+        return std::nullopt;
+    }
+    return std::max(Duration{0}, *server_now - *at);
+}
+
+void take_younger(std::optional<Duration>& youngest, const std::optional<Duration>& age) {
+    if (age && (!youngest || *age < *youngest)) {
+        youngest = age;
+    }
+}
+
+}  // namespace
+
+std::optional<std::int64_t> microseconds_of(std::string_view stamp) {
+    const auto t = parse_wall_time(stamp);
+    if (!t) {
+        return std::nullopt;
+    }
+    std::int64_t micros = 0;
+    const std::size_t dot = stamp.find('.');
+    if (dot != std::string_view::npos) {
+        std::int64_t scale = 100'000;
+        for (std::size_t i = dot + 1; i < stamp.size() && scale > 0 && stamp[i] >= '0' && stamp[i] <= '9'; ++i) {
+            micros += (stamp[i] - '0') * scale;
+            scale /= 10;
+        }
+    }
+    const std::int64_t whole_ms = t->ms >= 0 ? t->ms / 1000 * 1000 : t->ms;
+    return whole_ms * 1000 + micros;
+}
+
+Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now) {
+    Reading reading;
+    if (!body.is_array()) {
+        reading.evidence = "the list of kernels is no list";
+        return reading;
+    }
+    bool unknown = false;
+    std::string busy;
+    for (const json::Value& kernel : body.items()) {
+        const std::string state = kernel["execution_state"].text();
+        const auto age = age_of(kernel["last_activity"], server_now);
+        take_younger(reading.active_ago, age);
+        const bool works = state == "busy" || state == "restarting" || state == "autorestarting" ||
+                           (state == "starting" && (!age || *age < fresh_start));
+        const bool rests = state == "idle" || state == "dead" || state == "starting";
+        if (works && busy.empty()) {
+            busy = "kernel " + clean(kernel["id"].text(), 8) + " " + state;
+        }
+        unknown = unknown || (!works && !rests);
+    }
+    if (!busy.empty()) {
+        reading.verdict = Verdict::active;
+        reading.active_ago = Duration{0};
+        reading.evidence = busy;
+    } else if (unknown) {
+        reading.evidence = "a kernel is in a state that Curfew does not know";
+    } else {
+        reading.verdict = Verdict::quiet;
+        reading.evidence = body.items().empty() ? "no kernel" : std::to_string(body.items().size()) + " kernels, all idle";
+    }
+    return reading;
+}
+
+Reading read_terminals(const json::Value& body, std::optional<WallTime> server_now) {
+    Reading reading;
+    if (!body.is_array()) {
+        reading.evidence = "the list of terminals is no list";
+        return reading;
+    }
+    reading.verdict = Verdict::quiet;
+    reading.evidence = body.items().empty() ? "no terminal" : std::to_string(body.items().size()) + " terminals, silent";
+    for (const json::Value& terminal : body.items()) {
+        const auto age = age_of(terminal["last_activity"], server_now);
+        take_younger(reading.active_ago, age);
+        if (!age) {
+            reading.verdict = Verdict::unknown;
+            reading.evidence = "a terminal without a time";
+            return reading;
+        }
+        if (*age < fresh_terminal) {
+            reading.verdict = Verdict::active;
+            reading.evidence = "terminal " + clean(terminal["name"].text(), 20) + " in use " + to_string(*age) + " ago";
+        }
+    }
+    return reading;
+}
+
+std::optional<Status> read_status(const json::Value& body, std::optional<WallTime> server_now) {
+    const auto connections = body["connections"].integer();
+    if (!connections || body["started"].text().empty()) {
+        return std::nullopt;
+    }
+    Status status;
+    status.connections = std::max<std::int64_t>(0, *connections);
+    status.started = clean(body["started"].text(), 40);
+    Reading& reading = status.reading;
+    reading.strength = Strength::weak;
+    reading.active_ago = age_of(body["last_activity"], server_now);
+    const bool recent = reading.active_ago && *reading.active_ago < recent_request;
+    if (status.connections > 0 || recent) {
+        reading.verdict = Verdict::active;
+        reading.evidence = status.connections > 0 ? std::to_string(status.connections) + " open connections to kernels"
+                                                  : "a request " + to_string(*reading.active_ago) + " ago";
+    } else {
+        reading.verdict = Verdict::quiet;
+        reading.evidence = "no open connection";
+    }
+    return status;
+}
+
+Result<Directory> read_directory(const json::Value& body, const std::string& path) {
+    if (body["type"].text() != "directory" || !body["content"].is_array()) {
+        return fail(Errc::protocol, "no directory listing", path, Retry::later());
+    }
+    Directory directory;
+    std::vector<std::string> marks;
+    for (const json::Value& item : body["content"].items()) {
+        ++directory.entries;
+        const std::string name = item["name"].text();
+        const std::string type = item["type"].text();
+        const bool is_folder = type == "directory";
+        const std::string full = path.empty() ? name : path + "/" + name;
+        const auto refuse = [&](std::string why) {
+            directory.refused.push_back({clean(full, evidence_max), std::move(why), true});
+        };
+        if (name.find(json::lone_surrogate) != std::string::npos) {
+            refuse("its name is not UTF-8, so the server cannot be asked for it");
+            continue;
+        }
+        if (!check_name(name)) {
+            refuse("the server gives it a name that is no file name");
+            continue;
+        }
+        marks.push_back(type + "|" + name + "|" + item["last_modified"].text() + "|" +
+                        std::to_string(item["size"].integer().value_or(0)));
+        if (is_folder) {
+            directory.folders.push_back(full);
+            continue;
+        }
+        const auto mtime = microseconds_of(item["last_modified"].text());
+        if (type != "file" && type != "notebook") {
+            refuse("an entry of the unknown type \"" + clean(type, 20) + "\"");
+        } else if (!mtime) {
+            refuse("it has no time of its last change");
+        } else {
+            directory.files.push_back({full, std::max<std::int64_t>(0, item["size"].integer().value_or(0)), *mtime});
+        }
+    }
+    std::ranges::sort(marks);
+    for (const std::string& mark : marks) {
+        directory.fingerprint += mark + "\n";
+    }
+    return directory;
+}
+
+std::optional<Model> read_model(const json::Value& body) {
+    const auto mtime = microseconds_of(body["last_modified"].text());
+    if (!mtime || body["type"].text() == "directory") {
+        return std::nullopt;
+    }
+    return Model{std::max<std::int64_t>(0, body["size"].integer().value_or(0)), *mtime};
+}
+
+}  // namespace curfew::jupyter

@@ -1,0 +1,61 @@
+// What Jupyter servers send (classic notebook 6.4, jupyter_server 1.23 and 2.x), read into core types.
+#pragma once
+
+#include "adapters/http/json.hpp"
+
+#include "curfew/core/activity.hpp"
+#include "curfew/core/receipt.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace curfew::jupyter {
+
+/// What one look at one list says, without the run and the times of the asker.
+struct Reading {
+    Verdict verdict = Verdict::unknown;
+    Strength strength = Strength::strong;
+    std::optional<Duration> active_ago;  // by the server's own clock
+    std::string evidence;
+};
+
+/// GET /api/kernels. `server_now` is the server's Date. Busy and restarting are activity; `starting` with
+/// a stale clock is a kernel that nobody ever connected to; an unknown word is unknown.
+Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now);
+/// GET /api/terminals. One that printed within a minute is at work; silence proves nothing and is quiet,
+/// since the processes' CPU is another signal's.
+Reading read_terminals(const json::Value& body, std::optional<WallTime> server_now);
+
+struct Status {
+    Reading reading;  // weak: open tabs, recent requests
+    std::int64_t connections = 0;
+    std::string started;  // changes when the server restarts
+};
+/// GET /api/status.
+std::optional<Status> read_status(const json::Value& body, std::optional<WallTime> server_now);
+
+/// One directory of GET /api/contents.
+struct Directory {
+    std::vector<FileEntry> files;
+    std::vector<std::string> folders;  // paths
+    std::vector<NotCovered> refused;   // names that cannot or must not be followed
+    std::string fingerprint;           // equal for equal listings: a loop of links shows itself
+    std::int64_t entries = 0;
+};
+/// `path` is the directory that was asked for, "" for the root. Paths are built here from checked names,
+/// never taken from the answer. Errc::protocol when it is no directory listing.
+Result<Directory> read_directory(const json::Value& body, const std::string& path);
+
+/// GET /api/contents/<file>?content=0.
+struct Model {
+    std::int64_t size = 0;
+    std::int64_t mtime_us = 0;
+};
+std::optional<Model> read_model(const json::Value& body);
+
+/// "2026-11-23T03:12:18.315765Z" in microseconds.
+std::optional<std::int64_t> microseconds_of(std::string_view stamp);
+
+}  // namespace curfew::jupyter

@@ -1,0 +1,215 @@
+#include "adapters/paperspace/wire.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace curfew::paperspace {
+
+namespace {
+
+constexpr std::int64_t active_cpu = 200;   // thousandths of a core
+constexpr std::int64_t active_gpu = 5000;  // thousandths of a percent
+
+std::string lower(std::string_view text) {
+    std::string out{text};
+    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return out;
+}
+
+/// Values of every series of one chart since `from`; nullopt when nothing was measured.
+std::optional<std::vector<std::int64_t>> values_of(const json::Value& chart, WallTime from) {
+    std::vector<std::int64_t> values;
+    for (const auto& [pod, series] : chart.members()) {
+        for (const json::Value& point : series.items()) {
+            const auto at = point["time_stamp"].integer();
+            const auto value = point["value"].thousandths();
+            if (at && value && *at >= from.ms / 1000) {
+                values.push_back(*value);
+            }
+        }
+    }
+    return values.empty() ? std::nullopt : std::optional{std::move(values)};
+}
+
+std::string decimal(std::int64_t thousandths) {
+    const std::string digits = std::to_string(1000 + thousandths % 1000).substr(1);
+    return std::to_string(thousandths / 1000) + "." + digits.substr(0, 2);
+}
+
+bool newer(const NotebookItem& a, const NotebookItem& b) {
+    const WallTime none{};
+    if (a.run.started_at != b.run.started_at) {
+        return a.run.started_at.value_or(none) > b.run.started_at.value_or(none);
+    }
+    if (a.created_at != b.created_at) {
+        return a.created_at.value_or(none) > b.created_at.value_or(none);
+    }
+    return a.run.id > b.run.id;
+}
+
+}  // namespace
+
+RunState notebook_state(std::string_view word) {
+    static const std::map<std::string, RunState, std::less<>> states{
+        {"pending", RunState::pending},   {"provisioned", RunState::provisioned}, {"running", RunState::running},
+        {"stopped", RunState::stopped},   {"cancelled", RunState::stopped},       {"cancel", RunState::stopped},
+        {"error", RunState::failed},      {"failed", RunState::failed},           {"preempted", RunState::failed}};
+    const auto found = states.find(lower(word));
+    return found == states.end() ? RunState::unknown : found->second;
+}
+
+RunState machine_state(std::string_view word) {
+    static const std::map<std::string, RunState, std::less<>> states{
+        {"off", RunState::stopped},          {"starting", RunState::provisioned}, {"provisioning", RunState::provisioned},
+        {"restarting", RunState::running},   {"serviceready", RunState::running}, {"ready", RunState::running},
+        {"upgrading", RunState::running},    {"stopping", RunState::stopping}};
+    const auto found = states.find(lower(word));
+    return found == states.end() ? RunState::unknown : found->second;
+}
+
+std::optional<std::string> hidden_error(const json::Value& body) {
+    if (!body.is_object() || body.members().size() > 3 || body["code"].is_null() || !body["message"].string()) {
+        return std::nullopt;
+    }
+    return body["code"].text() + ": " + body["message"].text();
+}
+
+std::optional<NotebookItem> notebook_item(const json::Value& item) {
+    NotebookItem n;
+    n.run.id = RunId{item["id"].text()};
+    n.resource = ResourceId{item["notebookRepoId"].text()};
+    if (n.run.id.empty()) {
+        return std::nullopt;
+    }
+    if (n.resource.empty()) {
+        n.resource = ResourceId{n.run.id.value};  // null for very old ones: then a run is all there is
+    }
+    n.name = item["name"].text();
+    n.project = item["projectId"].text();
+    n.owner = item["startedByUser"]["email"].text();
+    n.created_at = item["dtCreated"].time();
+    n.run.state_text = item["state"].text();
+    n.run.state = notebook_state(n.run.state_text);
+    n.run.machine_type = item["machineType"].text();
+    n.run.started_at = item["dtStarted"].time();
+    n.run.address = item["fqdn"].text();
+    n.run.token = Secret{item["token"].text()};
+    return n;
+}
+
+std::vector<Resource> notebooks_from(std::vector<NotebookItem> items, const AccountName& account) {
+    std::map<ResourceId, std::vector<NotebookItem>> by_resource;
+    for (NotebookItem& item : items) {
+        auto& runs = by_resource[item.resource];
+        const bool twice = std::ranges::any_of(runs, [&](const NotebookItem& r) { return r.run.id == item.run.id; });
+        if (!twice) {
+            runs.push_back(std::move(item));
+        }
+    }
+    std::vector<Resource> resources;
+    for (auto& [id, runs] : by_resource) {
+        std::ranges::sort(runs, newer);
+        Resource r;
+        r.id = id;
+        r.account = account;
+        r.kind = ResourceKind::notebook;
+        r.name = runs.front().name;
+        r.project = runs.front().project;
+        r.owner = runs.front().owner;
+        r.run = std::move(runs.front().run);
+        for (std::size_t i = 1; i < runs.size(); ++i) {
+            if (bills(runs[i].run.state)) {
+                r.other_runs.push_back(std::move(runs[i].run));
+            }
+        }
+        resources.push_back(std::move(r));
+    }
+    return resources;
+}
+
+std::optional<MachineItem> machine_item(const json::Value& item) {
+    MachineItem m;
+    m.resource = ResourceId{item["id"].text()};
+    if (m.resource.empty()) {
+        return std::nullopt;
+    }
+    m.name = item["name"].text();
+    m.machine_type = item["machineType"].text();
+    m.state_text = item["state"].text();
+    m.state = machine_state(m.state_text);
+    m.region = item["region"].text();
+    m.modified = item["dtModified"].text();
+    return m;
+}
+
+std::optional<MachineRun> newest_run(const json::Value& events) {
+    struct Event {
+        std::string id;
+        bool starts = false;
+        WallTime at;
+    };
+    std::vector<Event> ordered;
+    for (const json::Value& e : events["items"].items()) {
+        const std::string name = e["name"].text();
+        const std::string state = lower(e["state"].text());
+        const auto finished = e["dtFinished"].time();
+        // A finished event in state "error" without an error did happen.
+        const bool happened = state == "done" || (state == "error" && e["error"].is_null() && finished);
+        const bool starts = name == "start" || name == "create";
+        if (happened && finished && (starts || name == "stop" || name == "vm-shutdown-force")) {
+            ordered.push_back({e["id"].text(), starts, *finished});
+        }
+    }
+    std::ranges::sort(ordered, [](const Event& a, const Event& b) {
+        return a.at != b.at ? a.at < b.at : a.id < b.id;
+    });
+    std::optional<MachineRun> run;
+    for (const Event& e : ordered) {
+        if (e.starts) {
+            run = MachineRun{e.id, e.at, std::nullopt};
+        } else if (run && !run->stopped_at) {
+            run->stopped_at = e.at;
+        }
+    }
+    return run;
+}
+
+bool is_cpu_type(std::string_view type) {
+    if (type.starts_with("Free-")) {
+        type.remove_prefix(5);
+    }
+    return type == "CPU" || (type.size() >= 2 && type[0] == 'C' && type[1] >= '0' && type[1] <= '9');
+}
+
+MetricsReading read_metrics(const json::Value& body, WallTime from, bool percent_units, bool needs_gpu) {
+    const auto cpu = values_of(body["charts"]["cpuPercentage"], from);
+    auto gpu = values_of(body["charts"]["gpuUtilization"], from);
+    MetricsReading reading;
+    std::int64_t cores = 0;
+    if (cpu) {
+        for (const std::int64_t value : *cpu) {
+            cores += value;
+        }
+        cores /= static_cast<std::int64_t>(cpu->size());
+        cores = percent_units ? cores / 100 : cores;
+        reading.evidence = decimal(cores) + " cores";
+    }
+    std::int64_t p95 = 0;
+    if (gpu) {
+        std::ranges::sort(*gpu);
+        p95 = (*gpu)[(gpu->size() - 1) * 95 / 100];
+        reading.evidence += (reading.evidence.empty() ? "" : ", ") + std::string{"GPU "} + decimal(p95) + " %";
+    }
+    const bool active = (cpu && cores >= active_cpu) || (gpu && p95 >= active_gpu);
+    if (active) {
+        reading.verdict = Verdict::active;
+    } else if (cpu && (gpu || !needs_gpu)) {
+        reading.verdict = Verdict::quiet;
+    } else {
+        reading.evidence += reading.evidence.empty() ? "nothing was measured" : ", the GPU was not measured";
+    }
+    return reading;
+}
+
+}  // namespace curfew::paperspace
