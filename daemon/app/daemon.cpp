@@ -72,9 +72,6 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         account.name = poll.account;
         account.error = poll.error;
         account.last_success = poll.wall;
-        if (!world_.picture.as_of || poll.wall < *world_.picture.as_of) {
-            world_.picture.as_of = poll.wall;
-        }
     }
     for (const ResourceRow& row : stored.resources) {
         LiveResource& live = world_.picture.resources[row.id];
@@ -124,6 +121,20 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),
                              [&](const Hold& hold) { return hold.resource == id; });
         looker_.assess_now(live);
+    }
+}
+
+Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
+    Message m;
+    m.kind = kind;
+    m.severity = Severity::critical;
+    m.title = std::move(title);
+    m.do_next = "curfew doctor";
+    Batch batch;
+    alarms_.raise(key, std::move(m), batch);
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
     }
 }
 

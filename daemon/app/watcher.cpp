@@ -135,7 +135,6 @@ Task<Duration> Watcher::cycle() {
     account.key_rejected = false;
     account.complete = listing->complete;
     account.failures_in_a_row = 0;
-    world_.picture.as_of = now.wall;
     alarms_.resolve("key/" + account_.value,
                     message(AlertKind::key_rejected, Severity::info,
                             "Account " + account_.value + ": the key works again"), batch);

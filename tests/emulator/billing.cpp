@@ -186,9 +186,9 @@ AddOn block_storage(std::int64_t gigabytes) {
         Nanos printed;
     };
     static constexpr Step steps[] = {
-        {50, 5 * per_dollar, 7'400'000},      {100, 7 * per_dollar, 10'400'000},
-        {250, 10 * per_dollar, 14'900'000},   {500, 25 * per_dollar, 37'200'000},
-        {1000, 55 * per_dollar, 81'800'000},  {2000, 120 * per_dollar, 178'600'000},
+        {50, 5 * per_dollar, 7'400'000},     {100, 7 * per_dollar, 10'400'000},
+        {250, 10 * per_dollar, 14'900'000},  {500, 25 * per_dollar, 37'200'000},
+        {1000, 55 * per_dollar, 81'800'000}, {2000, 120 * per_dollar, 178'600'000},
     };
     for (const Step& step : steps) {
         if (gigabytes <= step.gigabytes) {
@@ -203,7 +203,8 @@ AddOn public_ip() {
 }
 
 Nanos add_on_charge(const AddOn& add_on, Millis span) {
-    return std::min(add_on.monthly_cap, divide_half_even(Wide{add_on.monthly_cap} * span, Wide{672} * per_hour_ms));
+    return std::min(add_on.monthly_cap,
+                    divide_half_even(Wide{add_on.monthly_cap} * span, Wide{672} * per_hour_ms));
 }
 
 }  // namespace emulator

@@ -1,14 +1,14 @@
 // What the provider really charges: computed here a second time, on purpose by other code than Curfew's.
 #pragma once
 
+#include "clock.hpp"
+
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "clock.hpp"
 
 namespace emulator {
 

@@ -59,9 +59,10 @@ Certificate make_certificate(EVP_PKEY* key, const std::string& name) {
     ASN1_TIME_set_string_X509(X509_getm_notBefore(raw), "20000101000000Z");
     ASN1_TIME_set_string_X509(X509_getm_notAfter(raw), "20991231235959Z");
     X509_set_pubkey(raw, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(raw), "CN", MBSTRING_ASC,
-                               // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): OpenSSL's text type
-                               reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(
+        X509_get_subject_name(raw), "CN", MBSTRING_ASC,
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): OpenSSL's text type
+        reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
     return certificate;
 }
 

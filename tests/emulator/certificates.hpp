@@ -1,7 +1,8 @@
-// A certificate authority of its own and one leaf for the names under the cluster's domain, made at every start.
+// A certificate authority of its own and one leaf for the cluster's names, made at every start.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
+
 #include <string>
 
 namespace emulator {

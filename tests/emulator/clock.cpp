@@ -1,9 +1,10 @@
 #include "clock.hpp"
 
-#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>

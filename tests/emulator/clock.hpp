@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,7 +34,7 @@ private:
 std::string iso(Millis at);
 /// Jupyter's form: 2026-11-23T02:09:41.000000Z
 std::string iso_micros(Millis at);
-/// Lenient: date, 'T' or space, time, optional fraction, optional Z or +hh:mm. Digits alone are epoch seconds.
+/// Lenient: date, 'T' or space, time, optional fraction, optional Z or +hh:mm; digits alone: epoch seconds.
 std::optional<Millis> parse_iso(std::string_view text);
 /// "30s", "5m", "1h", "250ms", "30" (seconds).
 std::optional<Millis> parse_interval(std::string_view text);

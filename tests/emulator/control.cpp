@@ -1,13 +1,14 @@
 // What tests and the demo use to set the scene, to misbehave, and to ask for the truth.
-#include <algorithm>
+#include "emulator.hpp"
+
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
 #include <fstream>
 #include <random>
 #include <stdexcept>
-
-#include "emulator.hpp"
 
 namespace emulator {
 namespace {
@@ -195,14 +196,12 @@ json state_of(const Emulator& emulator) {
     }
     json teams = json::array();
     for (const Team& team : emulator.world->teams()) {
-        teams.push_back({{"id", team.id}, {"namespace", team.space}, {"key", team.key}, {"projectId", team.project_id}});
+        teams.push_back(
+            {{"id", team.id}, {"namespace", team.space}, {"key", team.key}, {"projectId", team.project_id}});
     }
-    return {{"now", iso(emulator.clock.now())},
-            {"now_ms", emulator.clock.now()},
-            {"speed", emulator.clock.speed()},
-            {"teams", std::move(teams)},
-            {"notebooks", std::move(notebooks)},
-            {"machines", std::move(machines)}};
+    return {{"now", iso(emulator.clock.now())},  {"now_ms", emulator.clock.now()},
+            {"speed", emulator.clock.speed()},   {"teams", std::move(teams)},
+            {"notebooks", std::move(notebooks)}, {"machines", std::move(machines)}};
 }
 
 json calls_of(const Emulator& emulator, const Request& request) {
@@ -327,8 +326,8 @@ json set_metrics(Emulator& emulator, const json& body) {
         }
     };
     if (flag_of(body, "null", false)) {
-        for (const char* chart : {"cpuPercentage", "memoryUsage", "gpuMemoryFree", "gpuMemoryUsed", "gpuPowerDraw",
-                                  "gpuTemp", "gpuUtilization", "gpuMemoryUtilization"}) {
+        for (const char* chart : {"cpuPercentage", "memoryUsage", "gpuMemoryFree", "gpuMemoryUsed",
+                                  "gpuPowerDraw", "gpuTemp", "gpuUtilization", "gpuMemoryUtilization"}) {
             set(chart, nullptr);
         }
     }
@@ -391,8 +390,8 @@ json make_machine(Emulator& emulator, const json& body) {
     return {{"id", machine.id}, {"state", machine.state}};
 }
 
-boost::asio::awaitable<Reply> notebook_verb(Emulator& emulator, const std::string& id, const std::string& verb,
-                                            const json& body) {
+boost::asio::awaitable<Reply> notebook_verb(Emulator& emulator, const std::string& id,
+                                            const std::string& verb, const json& body) {
     Notebook& notebook = notebook_of(emulator, id);
     World& world = *emulator.world;
     if (notebook.deleted) {
@@ -582,7 +581,8 @@ json invoice(const Emulator& emulator) {
     for (const auto& notebook : emulator.world->notebooks()) {
         for (const auto& run : notebook->runs) {
             if (run->started) {
-                bill.compute_line(emulator, notebook->repo_id, run->id, run->machine_type, *run->started, run->finished);
+                bill.compute_line(emulator, notebook->repo_id, run->id, run->machine_type, *run->started,
+                                  run->finished);
             }
         }
     }

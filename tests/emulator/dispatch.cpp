@@ -1,7 +1,7 @@
+#include "emulator.hpp"
+
 #include <algorithm>
 #include <cctype>
-
-#include "emulator.hpp"
 
 namespace emulator {
 namespace {
@@ -18,7 +18,8 @@ int hex(char c) {
 
 bool is_stop(const Request& request) {
     return request.path.ends_with("/stopNotebook") ||
-           (request.path.ends_with("/stop") && request.path.starts_with(request.host == "v1" ? "/v1/machines" : "/machines"));
+           (request.path.ends_with("/stop") &&
+            request.path.starts_with(request.host == "v1" ? "/v1/machines" : "/machines"));
 }
 
 /// Which run or machine a call is about, wherever its id stands.
@@ -202,7 +203,8 @@ void parse_target(Request& request) {
 }
 
 std::string base64_encode(std::string_view bytes) {
-    static constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static constexpr std::string_view alphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;
     std::uint32_t bits = 0;
     int held = 0;
@@ -259,7 +261,8 @@ void Emulator::record(const CallInfo& call, int status, const std::string& fault
     // Probes of guests come in millions and must not push the calls of the APIs out.
     const bool guest = call.host == "guest";
     std::deque<Call>& list = guest ? guest_calls : calls;
-    list.push_back({++calls_total, clock.now(), call.host, call.method, call.target, call.run, call.repo, status, fault});
+    list.push_back({++calls_total, clock.now(), call.host, call.method, call.target, call.run, call.repo,
+                    status, fault});
     if (list.size() > (guest ? kept_guest_calls : kept_calls)) {
         list.pop_front();
     }

@@ -1,18 +1,19 @@
 // Everything the routes share.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <deque>
-#include <functional>
-#include <map>
-#include <string>
-#include <vector>
-
 #include "billing.hpp"
 #include "clock.hpp"
 #include "faults.hpp"
 #include "http.hpp"
 #include "world.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
 
 namespace emulator {
 

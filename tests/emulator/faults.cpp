@@ -6,11 +6,12 @@
 namespace emulator {
 namespace {
 
-constexpr std::array kinds{
-    "stop_ignored", "stop_hangs",  "status",     "drop",         "drop_after",  "slow_drip",  "cut_body",
-    "delay",        "hang",        "partial_list", "stale_list", "cursor_loop", "several_items", "unknown_state",
-    "unknown_type", "empty_2xx_error", "null_session", "guest_503", "guest_hang", "garbage_json", "deep_json",
-    "huge_body"};
+constexpr std::array kinds{"stop_ignored",  "stop_hangs",    "status",       "drop",
+                           "drop_after",    "slow_drip",     "cut_body",     "delay",
+                           "hang",          "partial_list",  "stale_list",   "cursor_loop",
+                           "several_items", "unknown_state", "unknown_type", "empty_2xx_error",
+                           "null_session",  "guest_503",     "guest_hang",   "garbage_json",
+                           "deep_json",     "huge_body"};
 
 std::string member(const json& object, const char* name) {
     const auto found = object.find(name);
@@ -102,7 +103,8 @@ std::shared_ptr<Fault> Faults::take_list(std::string_view kind, const CallInfo& 
 
 bool Faults::touch_guests() const {
     return std::ranges::any_of(faults_, [](const auto& fault) {
-        return fault->count != 0 && (fault->kind.starts_with("guest_") || member(fault->match, "host") == "guest");
+        return fault->count != 0 &&
+               (fault->kind.starts_with("guest_") || member(fault->match, "host") == "guest");
     });
 }
 

@@ -1,12 +1,12 @@
 // Switchable misbehaviour: which calls it meets, how often, and with which parameters.
 #pragma once
 
+#include "http.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "http.hpp"
 
 namespace emulator {
 
@@ -14,7 +14,7 @@ struct CallInfo {
     std::string host;
     std::string method;
     std::string target;
-    std::string run;   // "" when the call names none
+    std::string run;  // "" when the call names none
     std::string repo;
 };
 

@@ -1,14 +1,14 @@
-// The edge in front of the notebooks: picks the guest by the Host of a connection's first request and then moves
-// bytes; stand-ins are answered here.
-#include <algorithm>
-#include <array>
+// The edge in front of the notebooks: picks the guest by the Host of a connection's first request and then
+// moves bytes; stand-ins are answered here.
+#include "server.hpp"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/completion_condition.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/completion_condition.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -17,12 +17,13 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <chrono>
 #include <memory>
-
-#include "server.hpp"
 
 namespace emulator {
 namespace {
@@ -61,7 +62,8 @@ struct Pipe {
 struct Registration {
     Emulator& emulator;
     std::int64_t number;
-    Registration(Emulator& owner, std::function<void()> close) : emulator{owner}, number{owner.next_connection++} {
+    Registration(Emulator& owner, std::function<void()> close)
+        : emulator{owner}, number{owner.next_connection++} {
         emulator.guest_connections[number] = std::move(close);
     }
     ~Registration() { emulator.guest_connections.erase(number); }
@@ -75,8 +77,8 @@ asio::awaitable<void> copy(From& from, To& to, std::size_t size) {
     const auto bytes = std::make_unique<char[]>(size);
     for (;;) {
         boost::system::error_code error;
-        const std::size_t got = co_await from.async_read_some(asio::buffer(bytes.get(), size),
-                                                              asio::redirect_error(asio::use_awaitable, error));
+        const std::size_t got = co_await from.async_read_some(
+            asio::buffer(bytes.get(), size), asio::redirect_error(asio::use_awaitable, error));
         if (got > 0) {
             co_await asio::async_write(to, asio::buffer(bytes.get(), got), asio::use_awaitable);
         }
@@ -117,7 +119,8 @@ Head parse_head(std::string_view text) {
         head.version = std::string{line.substr(last + 1)};
         parse_target(head.request);
     }
-    std::string_view rest = line_end == std::string_view::npos ? std::string_view{} : text.substr(line_end + 2);
+    std::string_view rest = line_end == std::string_view::npos ? std::string_view{}
+                                                               : text.substr(line_end + 2);
     while (!rest.empty()) {
         const std::size_t end = rest.find("\r\n");
         const std::string_view field = rest.substr(0, end);
@@ -153,18 +156,26 @@ std::string run_of_host(std::string host) {
 }
 
 Reply unavailable() {
-    return Reply::raw(503,
-                      "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
-                      "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n<hr><center>nginx</center>\r\n"
-                      "</body>\r\n</html>\r\n",
-                      "text/html");
+    return Reply::raw(
+        503,
+        "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
+        "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n<hr><center>nginx</center>\r\n"
+        "</body>\r\n</html>\r\n",
+        "text/html");
 }
 
 json contents_root(const Run& run) {
     const std::string at = iso_micros(run.created);
-    return {{"name", ""},        {"path", ""},          {"last_modified", at},   {"created", at},
-            {"content", json::array()}, {"format", "json"}, {"mimetype", nullptr}, {"size", nullptr},
-            {"writable", true},  {"type", "directory"}};
+    return {{"name", ""},
+            {"path", ""},
+            {"last_modified", at},
+            {"created", at},
+            {"content", json::array()},
+            {"format", "json"},
+            {"mimetype", nullptr},
+            {"size", nullptr},
+            {"writable", true},
+            {"type", "directory"}};
 }
 
 Reply standin(Emulator& emulator, Notebook& notebook, const Request& request) {
@@ -176,7 +187,8 @@ Reply standin(Emulator& emulator, Notebook& notebook, const Request& request) {
     };
     const std::string credential = request.header("authorization");
     const bool allowed = request.param("token").value_or("") == run.token ||
-                         (credential.size() > 6 && same_text(std::string_view{credential}.substr(0, 6), "token ") &&
+                         (credential.size() > 6 &&
+                          same_text(std::string_view{credential}.substr(0, 6), "token ") &&
                           credential.substr(6) == run.token);
     if (request.path == "/api") {
         return with_server(Reply::of({{"version", "1.23.3"}}));
@@ -252,8 +264,8 @@ asio::awaitable<void> answer(Stream& stream, const Reply& reply, bool keep_alive
 }
 
 template <class Stream>
-asio::awaitable<void> relay(std::shared_ptr<Pipe<Stream>> pipe, Emulator& emulator, std::uint16_t port, Head head,
-                            std::string rest) {
+asio::awaitable<void> relay(std::shared_ptr<Pipe<Stream>> pipe, Emulator& emulator, std::uint16_t port,
+                            Head head, std::string rest) {
     boost::system::error_code error;
     co_await pipe->backend.async_connect({asio::ip::address_v4::loopback(), port},
                                          asio::redirect_error(asio::use_awaitable, error));
@@ -267,7 +279,8 @@ asio::awaitable<void> relay(std::shared_ptr<Pipe<Stream>> pipe, Emulator& emulat
         // While faults are meant for guests every request needs a connection of its own, or a fault would
         // only ever meet the first one.
         std::string lower = start;
-        std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        std::ranges::transform(lower, lower.begin(),
+                               [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
         if (const std::size_t at = lower.find("\r\nconnection:"); at != std::string::npos) {
             const std::size_t end = lower.find("\r\n", at + 2);
             start.erase(at, end == std::string::npos ? std::string::npos : end - at);
@@ -299,7 +312,8 @@ asio::awaitable<void> serve_guest(std::shared_ptr<Pipe<Stream>> pipe, Emulator& 
                       found ? found.notebook->repo_id : std::string{}};
         Faults& faults = emulator.faults;
         if (!faults.empty()) {
-            if (faults.take("guest_hang", call) || (!head.request.path.empty() && faults.take("hang", call))) {
+            if (faults.take("guest_hang", call) ||
+                (!head.request.path.empty() && faults.take("hang", call))) {
                 emulator.record(call, 0, "guest_hang");
                 co_await wait_for_end(bottom(pipe->client));
                 co_return;
@@ -351,8 +365,8 @@ asio::awaitable<void> serve_guest(std::shared_ptr<Pipe<Stream>> pipe, Emulator& 
                                       asio::transfer_exactly(body - buffer.size()), asio::use_awaitable);
         }
         buffer.erase(0, body);
-        const bool keep_alive =
-            head.version == "HTTP/1.1" && !same_text(head.request.header("connection"), "close");
+        const bool keep_alive = head.version == "HTTP/1.1" &&
+                                !same_text(head.request.header("connection"), "close");
         const Reply reply = standin(emulator, *found.notebook, head.request);
         emulator.record(call, reply.status, "");
         co_await answer(pipe->client, reply, keep_alive);
@@ -394,7 +408,8 @@ asio::awaitable<void> listen(tcp::acceptor acceptor, Emulator& emulator, asio::s
 
 }  // namespace
 
-std::uint16_t serve_guests(const asio::any_io_executor& executor, Emulator& emulator, asio::ssl::context* tls) {
+std::uint16_t serve_guests(const asio::any_io_executor& executor, Emulator& emulator,
+                           asio::ssl::context* tls) {
     tcp::acceptor acceptor{executor, {asio::ip::address_v4::loopback(), 0}};
     const std::uint16_t port = acceptor.local_endpoint().port();
     asio::co_spawn(executor, listen(std::move(acceptor), emulator, tls), asio::detached);

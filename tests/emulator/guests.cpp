@@ -1,14 +1,5 @@
 #include "guests.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -19,11 +10,21 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <random>
 #include <stdexcept>
 #include <system_error>
@@ -77,12 +78,14 @@ std::unordered_map<pid_t, ProcessRow> processes() {
         long child_user = 0;
         long child_system = 0;
         long resident = 0;
-        if (std::sscanf(text.c_str() + close + 1,
-                        " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %*u %*u %ld",
-                        &state, &parent, &user, &system, &child_user, &child_system, &resident) == 7) {
+        if (std::sscanf(
+                text.c_str() + close + 1,
+                " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %*u %*u %ld",
+                &state, &parent, &user, &system, &child_user, &child_system, &resident) == 7) {
             ProcessRow row;
             row.parent = parent;
-            row.cpu_seconds = (static_cast<double>(user + system) + static_cast<double>(child_user + child_system)) / ticks;
+            row.cpu_seconds =
+                (static_cast<double>(user + system) + static_cast<double>(child_user + child_system)) / ticks;
             row.resident_bytes = resident * page;
             out.emplace(std::atoi(entry->d_name), row);
         }
@@ -123,7 +126,8 @@ std::uint16_t free_port(const asio::any_io_executor& executor) {
     for (;;) {
         asio::ip::tcp::acceptor probe{executor};
         boost::system::error_code error;
-        const asio::ip::tcp::endpoint wanted{asio::ip::address_v4::loopback(), static_cast<std::uint16_t>(pick(random))};
+        const asio::ip::tcp::endpoint wanted{asio::ip::address_v4::loopback(),
+                                             static_cast<std::uint16_t>(pick(random))};
         probe.open(wanted.protocol());
         probe.bind(wanted, error);
         if (!error) {
@@ -162,19 +166,38 @@ std::shared_ptr<Guest> Guest::launch(asio::any_io_executor executor, const Guest
     guest->token_ = spec.token;
     const std::string folder = spec.folder.string();
     const std::string root = spec.container_root ? folder : folder + "/notebooks";
-    std::vector<std::string> words{
-        "curfew-emulator", keeper_mode, std::to_string(::getpid()), spec.log.string(), root,
-        "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "SHELL=/bin/bash", "TERM=xterm",
-        "HOME=" + folder + "/home", "TMPDIR=" + folder + "/tmp",
-        "JUPYTER_CONFIG_DIR=" + folder + "/home/.jupyter",
-        "JUPYTER_DATA_DIR=" + folder + "/home/.local/share/jupyter",
-        "JUPYTER_RUNTIME_DIR=" + folder + "/tmp/runtime", "IPYTHONDIR=" + folder + "/home/.ipython",
-        "PAPERSPACE_NOTEBOOK_REPO_ID=" + spec.repo_id, "PAPERSPACE_NOTEBOOK_ID=" + spec.run_id, "--",
-        "/usr/bin/python3", "-m", "jupyter_server", "--ip=127.0.0.1",
-        "--port=" + std::to_string(guest->port_), "--ServerApp.port_retries=0",
-        "--ServerApp.token=" + spec.token, "--ServerApp.root_dir=" + root, "--no-browser", "--allow-root",
-        "--ServerApp.allow_remote_access=True", "--ServerApp.trust_xheaders=True",
-        "--ServerApp.allow_origin=*", "--ServerApp.disable_check_xsrf=False"};
+    std::vector<std::string> words{"curfew-emulator",
+                                   keeper_mode,
+                                   std::to_string(::getpid()),
+                                   spec.log.string(),
+                                   root,
+                                   "PATH=/usr/bin:/bin",
+                                   "LANG=C.UTF-8",
+                                   "SHELL=/bin/bash",
+                                   "TERM=xterm",
+                                   "HOME=" + folder + "/home",
+                                   "TMPDIR=" + folder + "/tmp",
+                                   "JUPYTER_CONFIG_DIR=" + folder + "/home/.jupyter",
+                                   "JUPYTER_DATA_DIR=" + folder + "/home/.local/share/jupyter",
+                                   "JUPYTER_RUNTIME_DIR=" + folder + "/tmp/runtime",
+                                   "IPYTHONDIR=" + folder + "/home/.ipython",
+                                   "PAPERSPACE_NOTEBOOK_REPO_ID=" + spec.repo_id,
+                                   "PAPERSPACE_NOTEBOOK_ID=" + spec.run_id,
+                                   "--",
+                                   "/usr/bin/python3",
+                                   "-m",
+                                   "jupyter_server",
+                                   "--ip=127.0.0.1",
+                                   "--port=" + std::to_string(guest->port_),
+                                   "--ServerApp.port_retries=0",
+                                   "--ServerApp.token=" + spec.token,
+                                   "--ServerApp.root_dir=" + root,
+                                   "--no-browser",
+                                   "--allow-root",
+                                   "--ServerApp.allow_remote_access=True",
+                                   "--ServerApp.trust_xheaders=True",
+                                   "--ServerApp.allow_origin=*",
+                                   "--ServerApp.disable_check_xsrf=False"};
     std::vector<char*> argv;
     for (std::string& word : words) {
         argv.push_back(word.data());
@@ -241,15 +264,16 @@ asio::awaitable<bool> Guest::answers() const {
     asio::steady_timer timer{executor, std::chrono::seconds{5}};
     std::string head;
     const std::uint16_t port = port_;
-    const std::string request =
-        "GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token " + token_ + "\r\nConnection: close\r\n\r\n";
+    const std::string request = "GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token " +
+                                token_ + "\r\nConnection: close\r\n\r\n";
     // A branch that throws would leave || waiting for the timer.
     auto ask = [&socket, &head, &request, port]() -> asio::awaitable<void> {
         try {
             co_await socket.async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
             co_await asio::async_write(socket, asio::buffer(request), asio::use_awaitable);
             std::array<char, 512> bytes{};
-            const std::size_t size = co_await socket.async_read_some(asio::buffer(bytes), asio::use_awaitable);
+            const std::size_t size = co_await socket.async_read_some(asio::buffer(bytes),
+                                                                     asio::use_awaitable);
             head.assign(bytes.data(), size);
         } catch (const std::exception&) {
             head.clear();

@@ -1,15 +1,17 @@
-// The processes behind real notebooks: one Jupyter Server each, under a keeper that plays the container's first
-// process: whatever the notebook starts (kernels live in sessions of their own) ends with it.
+// The processes behind real notebooks: one Jupyter Server each, under a keeper that plays the container's
+// first process: whatever the notebook starts (kernels live in sessions of their own) ends with it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
-#include <sys/types.h>
 #include <unordered_map>
 #include <vector>
 
@@ -39,7 +41,7 @@ public:
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] boost::asio::awaitable<void> wait_exit();
-    /// One GET /api/status with the token (which moves none of Jupyter's clocks); true when it is answered with 200.
+    /// One GET /api/status with the token, which moves none of Jupyter's clocks; true when that gives a 200.
     [[nodiscard]] boost::asio::awaitable<bool> answers() const;
 
 private:

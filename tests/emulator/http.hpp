@@ -1,8 +1,9 @@
 // Requests and replies as the routes see them.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json.hpp>
+
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,13 +37,13 @@ struct Reply {
     std::vector<std::pair<std::string, std::string>> headers;
 
     // How it is delivered; all of these are faults.
-    bool drop = false;                // close without an answer
-    bool hang = false;                // never answer
-    std::int64_t delay_ms = 0;        // real time
-    std::int64_t drip_bytes = 0;      // so many bytes ...
-    std::int64_t drip_ms = 0;         // ... each so many real milliseconds
-    std::int64_t cut_after = -1;      // close after so many body bytes
-    std::uint64_t filler_bytes = 0;   // the body goes on with so many spaces
+    bool drop = false;               // close without an answer
+    bool hang = false;               // never answer
+    std::int64_t delay_ms = 0;       // real time
+    std::int64_t drip_bytes = 0;     // so many bytes ...
+    std::int64_t drip_ms = 0;        // ... each so many real milliseconds
+    std::int64_t cut_after = -1;     // close after so many body bytes
+    std::uint64_t filler_bytes = 0;  // the body goes on with so many spaces
 
     static Reply of(const json& value, int status = 200);
     static Reply raw(int status, std::string body, std::string content_type);

@@ -1,9 +1,9 @@
 // The older API: https://api.paperspace.io, logs.paperspace.io and services.paperspace.io with an X-API-Key.
+#include "emulator.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-
-#include "emulator.hpp"
 
 namespace emulator {
 namespace {
@@ -81,10 +81,12 @@ Reply get_notebooks(Emulator& emulator, const Request& request, const CallInfo& 
             tags.push_back(value);
         }
     }
-    const json where = filter.contains("where") && filter["where"].is_object() ? json(filter["where"]) : json::object();
+    const json where = filter.contains("where") && filter["where"].is_object() ? json(filter["where"])
+                                                                               : json::object();
     const auto number = [&filter](const char* name, std::size_t otherwise) {
         const auto found = filter.find(name);
-        return found != filter.end() && found->is_number_integer() && *found >= 0 ? found->get<std::size_t>() : otherwise;
+        return found != filter.end() && found->is_number_integer() && *found >= 0 ? found->get<std::size_t>()
+                                                                                  : otherwise;
     };
     const std::size_t limit = number("limit", 20);
     const std::size_t offset = number("offset", 0);
@@ -131,7 +133,8 @@ Reply get_notebooks(Emulator& emulator, const Request& request, const CallInfo& 
             for (json& item : list) {
                 const Found found = emulator.world->find_run(item["handle"].get<std::string>());
                 if (found && odd->meets_item(found.run->id, found.notebook->repo_id)) {
-                    item[member] = odd->text(member == std::string_view{"vmType"} ? "machineType" : "state", otherwise);
+                    item[member] = odd->text(member == std::string_view{"vmType"} ? "machineType" : "state",
+                                             otherwise);
                 }
             }
         }
@@ -223,7 +226,9 @@ Reply create_notebook(Emulator& emulator, const json& body, std::size_t team) {
         return legacy_error(400, "Invalid machine type");
     }
     if (emulator.world->unavailable.contains(spec.machine_type)) {
-        return legacy_error(429, "We are currently out of capacity for the selected VM type. Try again in a few minutes, or select a different instance.");
+        return legacy_error(429,
+                            "We are currently out of capacity for the selected VM type. Try again in a few "
+                            "minutes, or select a different instance.");
     }
     Notebook& notebook = emulator.world->create(spec);
     emulator.world->start(notebook);
@@ -246,7 +251,9 @@ Reply start_notebook(Emulator& emulator, Notebook& notebook, const json& body) {
         return legacy_error(400, "Invalid machine type");
     }
     if (emulator.world->unavailable.contains(type)) {
-        return legacy_error(429, "We are currently out of capacity for the selected VM type. Try again in a few minutes, or select a different instance.");
+        return legacy_error(429,
+                            "We are currently out of capacity for the selected VM type. Try again in a few "
+                            "minutes, or select a different instance.");
     }
     notebook.machine_type = type;
     notebook.timeout_hours = input.timeout;
@@ -277,7 +284,8 @@ json artifacts(const Notebook& notebook, const Request& request) {
             row["size"] = entry.file_size(ignored);
         }
         if (flag("links")) {
-            row["url"] = "https://artifacts.invalid/" + notebook.repo_id + "/" + row["file"].get<std::string>();
+            row["url"] = "https://artifacts.invalid/" + notebook.repo_id + "/" +
+                         row["file"].get<std::string>();
         }
         out.push_back(std::move(row));
     }
@@ -295,7 +303,8 @@ std::size_t count_of(const Request& request, const char* name, std::size_t other
 }  // namespace
 
 Reply legacy_error(int status, const std::string& message) {
-    return Reply::of({{"error", {{"name", "ApplicationError"}, {"status", status}, {"message", message}}}}, status);
+    return Reply::of({{"error", {{"name", "ApplicationError"}, {"status", status}, {"message", message}}}},
+                     status);
 }
 
 Reply legacy_flat_error(int status, const std::string& message) {
@@ -467,7 +476,8 @@ Reply route_legacy(Emulator& emulator, const Request& request, const CallInfo& c
                     id.push_back(c);
                     continue;
                 }
-                if (const Found found = emulator.world->find_run(id); found && found.notebook->team == *team) {
+                if (const Found found = emulator.world->find_run(id);
+                    found && found.notebook->team == *team) {
                     json tags = json::array();
                     for (const std::string& tag : found.notebook->tags) {
                         tags.push_back({{"tag", {{"name", tag}}}});

@@ -1,10 +1,10 @@
 // Core machines in the forms of both APIs.
+#include "emulator.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
-
-#include "emulator.hpp"
 
 namespace emulator {
 namespace {
@@ -68,7 +68,8 @@ json v1_machine(const Emulator& emulator, const Machine& machine) {
              {"publicIp", has_ip ? json("203.0.113.9") : json(nullptr)},
              {"publicIpType", machine.public_ip_type},
              {"autoShutdownEnabled", machine.auto_shutdown},
-             {"autoShutdownTimeout", machine.auto_shutdown_timeout ? json(*machine.auto_shutdown_timeout) : json(nullptr)},
+             {"autoShutdownTimeout",
+              machine.auto_shutdown_timeout ? json(*machine.auto_shutdown_timeout) : json(nullptr)},
              {"autoShutdownForce", machine.auto_shutdown_force},
              {"autoSnapshotEnabled", false},
              {"autoSnapshotFrequency", nullptr},
@@ -120,7 +121,8 @@ json legacy_machine(const Emulator& emulator, const Machine& machine) {
             {"storageUsed", std::to_string((machine.disk_gb << 30) * 2 / 5)},
             {"usageRate", machine.machine_type + " Hourly"},
             {"machineType", machine.machine_type},
-            {"shutdownTimeoutInHours", machine.auto_shutdown_timeout ? json(*machine.auto_shutdown_timeout) : json(nullptr)},
+            {"shutdownTimeoutInHours",
+             machine.auto_shutdown_timeout ? json(*machine.auto_shutdown_timeout) : json(nullptr)},
             {"shutdownTimeoutForces", machine.auto_shutdown_force},
             {"performAutoSnapshot", false},
             {"autoSnapshotFrequency", nullptr},
@@ -184,7 +186,8 @@ Reply create_machine(Emulator& emulator, const Request& request, std::size_t tea
     if (body.contains("autoShutdownTimeout") && body["autoShutdownTimeout"].is_number()) {
         machine.auto_shutdown_timeout = body["autoShutdownTimeout"].get<std::int64_t>();
     }
-    return Reply::of({{"event", event_json(machine, machine.events.back())}, {"data", v1_machine(emulator, machine)}});
+    return Reply::of(
+        {{"event", event_json(machine, machine.events.back())}, {"data", v1_machine(emulator, machine)}});
 }
 
 std::vector<json> events_of(const Emulator& emulator, std::size_t team, const std::string& machine_id) {
@@ -211,7 +214,8 @@ json empty_page() {
 json os_templates(const Emulator& emulator) {
     json types = json::array();
     for (const std::string& type : emulator.prices.types()) {
-        types.push_back({{"machineTypeLabel", type}, {"isAvailable", !emulator.world->unavailable.contains(type)}});
+        types.push_back(
+            {{"machineTypeLabel", type}, {"isAvailable", !emulator.world->unavailable.contains(type)}});
     }
     json items = json::array();
     items.push_back({{"id", "tkni3aa4"},
@@ -233,8 +237,8 @@ json utilization(const Emulator& emulator, const Machine& machine, const std::st
         const Millis to = std::min(power.to.value_or(now), now);
         on += std::max<Millis>(0, to - from);
     }
-    const Millis kept =
-        std::max<Millis>(0, std::min(machine.deleted.value_or(now), now) - std::max(machine.created, range.from));
+    const Millis kept = std::max<Millis>(
+        0, std::min(machine.deleted.value_or(now), now) - std::max(machine.created, range.from));
     return {{"machineId", machine.id},
             {"utilization",
              {{"machineId", machine.id},
@@ -284,10 +288,10 @@ Hardware hardware_of(const Emulator& emulator, const std::string& type) {
         std::int64_t ram_mib;
     };
     static constexpr Size sizes[] = {
-        {"C1", 1, 512},      {"C2", 1, 1024},     {"C3", 2, 2048},    {"C4", 2, 4096},      {"C5", 4, 8192},
-        {"C6", 8, 16384},    {"C7", 12, 30720},   {"C8", 16, 61440},  {"C9", 24, 122880},   {"C10", 32, 249856},
-        {"A100", 12, 92160}, {"A4000", 8, 46080}, {"A5000", 8, 46080}, {"A6000", 8, 46080}, {"H100", 20, 256000},
-        {"A100-80G", 12, 92160}};
+        {"C1", 1, 512},      {"C2", 1, 1024},     {"C3", 2, 2048},      {"C4", 2, 4096},
+        {"C5", 4, 8192},     {"C6", 8, 16384},    {"C7", 12, 30720},    {"C8", 16, 61440},
+        {"C9", 24, 122880},  {"C10", 32, 249856}, {"A100", 12, 92160},  {"A4000", 8, 46080},
+        {"A5000", 8, 46080}, {"A6000", 8, 46080}, {"H100", 20, 256000}, {"A100-80G", 12, 92160}};
     std::string base = type.starts_with("Free-") ? type.substr(5) : type;
     int times = 1;
     if (const std::size_t x = base.rfind('x'); x != std::string::npos && x + 1 < base.size()) {
@@ -345,7 +349,8 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
     }
     if (parts[0] == "machine-events" && method == "GET") {
         if (parts.size() == 1) {
-            return v1_page(emulator, request, events_of(emulator, team, request.param("machineId").value_or("")));
+            return v1_page(emulator, request,
+                           events_of(emulator, team, request.param("machineId").value_or("")));
         }
         for (const json& event : events_of(emulator, team, "")) {
             if (parts.size() == 2 && event["id"] == parts[1]) {
@@ -414,8 +419,10 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
         } else if (parts[2] == "stop") {
             if (request.ignore_stop) {
                 const Millis now = emulator.clock.now();
-                const MachineEvent pretended{world.new_id('e', 14), "stop", "in progress", now, now, std::nullopt};
-                return Reply::of({{"event", event_json(*machine, pretended)}, {"data", v1_machine(emulator, *machine)}});
+                const MachineEvent pretended{world.new_id('e', 14), "stop", "in progress", now, now,
+                                             std::nullopt};
+                return Reply::of(
+                    {{"event", event_json(*machine, pretended)}, {"data", v1_machine(emulator, *machine)}});
             }
             event = world.machine_stop(*machine);
         } else if (parts[2] == "restart") {
@@ -466,7 +473,8 @@ std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& re
         return Reply::of(out);
     }
     if (method == "GET" && parts[1] == "getAvailability") {
-        return Reply::of({{"available", !world.unavailable.contains(request.param("machineType").value_or(""))}});
+        return Reply::of(
+            {{"available", !world.unavailable.contains(request.param("machineType").value_or(""))}});
     }
     std::string id = request.param("machineId").value_or("");
     if (id.empty()) {
@@ -498,8 +506,8 @@ std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& re
         if (body.contains("shutdownTimeoutInHours")) {
             const auto hours = hours_of(body["shutdownTimeoutInHours"]);
             machine->auto_shutdown = hours.has_value();
-            machine->auto_shutdown_timeout =
-                hours ? std::optional{static_cast<std::int64_t>(*hours)} : std::nullopt;
+            machine->auto_shutdown_timeout = hours ? std::optional{static_cast<std::int64_t>(*hours)}
+                                                   : std::nullopt;
         }
         machine->modified = emulator.clock.now();
         return Reply::empty(204);

@@ -1,5 +1,7 @@
 // curfew-emulator: Paperspace on loopback, with real notebooks behind it and its own idea of what they cost.
-#include <unistd.h>
+#include "certificates.hpp"
+#include "emulator.hpp"
+#include "server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -7,6 +9,9 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include <unistd.h>
+
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -14,10 +19,6 @@
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
-
-#include "certificates.hpp"
-#include "emulator.hpp"
-#include "server.hpp"
 
 namespace {
 
@@ -128,9 +129,12 @@ int run(const Options& options) {
     if (!options.prices.empty()) {
         emulator.prices.load(options.prices);
     }
-    emulator.utilization = {{"totalFreeStorage", "16106127360"},    {"remainingFreeStorage", "0"},
-                            {"totalUsage", "32212254720"},          {"modelUsage", "0"},
-                            {"datasetUsage", "4294967296"},         {"sharedStorageUsage", "10737418240"},
+    emulator.utilization = {{"totalFreeStorage", "16106127360"},
+                            {"remainingFreeStorage", "0"},
+                            {"totalUsage", "32212254720"},
+                            {"modelUsage", "0"},
+                            {"datasetUsage", "4294967296"},
+                            {"sharedStorageUsage", "10737418240"},
                             {"notebookWorkspaceUsage", "17179869184"}};
     World world{executor, emulator.clock, emulator.prices, options.world};
     emulator.world = &world;

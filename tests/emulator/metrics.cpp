@@ -1,16 +1,16 @@
 // The metrics host of the cluster: range, list, stream.
+#include "emulator.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <stdexcept>
 
-#include "emulator.hpp"
-
 namespace emulator {
 namespace {
 
-constexpr std::array chart_names{"cpuPercentage", "memoryUsage",    "gpuMemoryFree",        "gpuMemoryUsed",
-                                 "gpuPowerDraw",  "gpuTemp",        "gpuUtilization",       "gpuMemoryUtilization"};
+constexpr std::array chart_names{"cpuPercentage", "memoryUsage", "gpuMemoryFree",  "gpuMemoryUsed",
+                                 "gpuPowerDraw",  "gpuTemp",     "gpuUtilization", "gpuMemoryUtilization"};
 constexpr std::int64_t most_points = 11'000;
 
 std::string number_text(double value, int decimals) {
@@ -29,8 +29,8 @@ std::string shortest(double value) {
 }
 
 /// The value of a chart over (from, to]; nothing when nothing was measured there.
-std::optional<std::string> value_of(const Notebook& notebook, const Run& run, const std::string& chart, Millis from,
-                                    Millis to) {
+std::optional<std::string> value_of(const Notebook& notebook, const Run& run, const std::string& chart,
+                                    Millis from, Millis to) {
     if (!run.started || to < *run.started || (run.finished && from >= *run.finished)) {
         return std::nullopt;
     }
@@ -137,12 +137,14 @@ Reply route_metrics(Emulator& emulator, const Request& request) {
 }
 
 std::vector<std::string> metrics_frames(Emulator& emulator, const json& subscription) {
-    if (!subscription.is_object() || !subscription.contains("chart_names") || !subscription.contains("handles")) {
+    if (!subscription.is_object() || !subscription.contains("chart_names") ||
+        !subscription.contains("handles")) {
         throw std::runtime_error{"no subscription"};
     }
     std::vector<std::string> frames;
     const Millis now = emulator.clock.now();
-    const Millis interval = parse_interval(subscription.value("poll_interval", std::string{"30s"})).value_or(30'000);
+    const Millis interval =
+        parse_interval(subscription.value("poll_interval", std::string{"30s"})).value_or(30'000);
     for (const json& handle : subscription["handles"]) {
         const Found found = emulator.world->find_run(handle.is_string() ? handle.get<std::string>() : "");
         if (!found) {
@@ -153,7 +155,8 @@ std::vector<std::string> metrics_frames(Emulator& emulator, const json& subscrip
                 continue;
             }
             json pods = nullptr;
-            if (auto value = value_of(*found.notebook, *found.run, chart.get<std::string>(), now - interval, now)) {
+            if (auto value = value_of(*found.notebook, *found.run, chart.get<std::string>(), now - interval,
+                                      now)) {
                 pods = json{{found.run->id, point(now, *value)}};
             }
             frames.push_back(json{{"handle", found.run->id},

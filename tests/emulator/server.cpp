@@ -1,15 +1,13 @@
 #include "server.hpp"
 
-#include <algorithm>
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -21,6 +19,9 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 #include <boost/beast/websocket/stream.hpp>
+
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 
@@ -73,14 +74,17 @@ asio::awaitable<void> send(Stream& stream, const Reply& reply, bool keep_alive, 
         co_await asio::async_write(stream, asio::buffer(head), asio::use_awaitable);
         const auto step = static_cast<std::size_t>(reply.drip_bytes);
         for (std::size_t at = 0; at < reply.body.size(); at += step) {
-            co_await asio::async_write(stream, asio::buffer(reply.body.data() + at, std::min(step, reply.body.size() - at)),
-                                       asio::use_awaitable);
+            co_await asio::async_write(
+                stream, asio::buffer(reply.body.data() + at, std::min(step, reply.body.size() - at)),
+                asio::use_awaitable);
             co_await pause(reply.drip_ms);
         }
     } else {
-        const std::size_t size =
-            reply.cut_after >= 0 ? std::min(reply.body.size(), static_cast<std::size_t>(reply.cut_after)) : reply.body.size();
-        const std::array<asio::const_buffer, 2> both{asio::buffer(head), asio::buffer(reply.body.data(), size)};
+        const std::size_t size = reply.cut_after >= 0
+                                     ? std::min(reply.body.size(), static_cast<std::size_t>(reply.cut_after))
+                                     : reply.body.size();
+        const std::array<asio::const_buffer, 2> both{asio::buffer(head),
+                                                     asio::buffer(reply.body.data(), size)};
         co_await asio::async_write(stream, both, asio::use_awaitable);
     }
     if (reply.filler_bytes > 0) {
@@ -113,9 +117,10 @@ asio::awaitable<void> metrics_stream(Stream& stream, Emulator& emulator, const P
     beast::flat_buffer buffer;
     co_await socket.async_read(buffer, asio::use_awaitable);
     const json subscription = json::parse(beast::buffers_to_string(buffer.data()), nullptr, false);
-    const auto interval =
-        parse_interval(subscription.is_object() ? subscription.value("poll_interval", std::string{"30s"}) : "30s")
-            .value_or(30'000);
+    const auto interval = parse_interval(subscription.is_object()
+                                             ? subscription.value("poll_interval", std::string{"30s"})
+                                             : "30s")
+                              .value_or(30'000);
     auto push = [&]() -> asio::awaitable<void> {
         for (;;) {
             const auto frames = metrics_frames(emulator, subscription);
@@ -169,7 +174,8 @@ asio::awaitable<void> serve(Stream& stream, Emulator& emulator, const std::strin
     }
 }
 
-asio::awaitable<void> session(tcp::socket socket, Emulator& emulator, std::string host, asio::ssl::context* tls) {
+asio::awaitable<void> session(tcp::socket socket, Emulator& emulator, std::string host,
+                              asio::ssl::context* tls) {
     try {
         socket.set_option(tcp::no_delay{true});
         if (tls == nullptr) {
@@ -187,7 +193,8 @@ asio::awaitable<void> session(tcp::socket socket, Emulator& emulator, std::strin
     }
 }
 
-asio::awaitable<void> listen(tcp::acceptor acceptor, Emulator& emulator, std::string host, asio::ssl::context* tls) {
+asio::awaitable<void> listen(tcp::acceptor acceptor, Emulator& emulator, std::string host,
+                             asio::ssl::context* tls) {
     for (;;) {
         boost::system::error_code error;
         tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
@@ -195,30 +202,49 @@ asio::awaitable<void> listen(tcp::acceptor acceptor, Emulator& emulator, std::st
             co_await pause(20);  // out of file descriptors, most likely: some will close
             continue;
         }
-        asio::co_spawn(acceptor.get_executor(), session(std::move(socket), emulator, host, tls), asio::detached);
+        asio::co_spawn(acceptor.get_executor(), session(std::move(socket), emulator, host, tls),
+                       asio::detached);
     }
 }
 
 const char* reason(int status) {
     switch (status) {
-        case 200: return "OK";
-        case 201: return "Created";
-        case 204: return "No Content";
-        case 302: return "Found";
-        case 400: return "Bad Request";
-        case 401: return "Unauthorized";
-        case 403: return "Forbidden";
-        case 404: return "Not Found";
-        case 405: return "Method Not Allowed";
-        case 408: return "Request Timeout";
-        case 409: return "Conflict";
-        case 412: return "Precondition Failed";
-        case 413: return "Payload Too Large";
-        case 429: return "Too Many Requests";
-        case 500: return "Internal Server Error";
-        case 502: return "Bad Gateway";
-        case 503: return "Service Unavailable";
-        default: return "Status";
+        case 200:
+            return "OK";
+        case 201:
+            return "Created";
+        case 204:
+            return "No Content";
+        case 302:
+            return "Found";
+        case 400:
+            return "Bad Request";
+        case 401:
+            return "Unauthorized";
+        case 403:
+            return "Forbidden";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 408:
+            return "Request Timeout";
+        case 409:
+            return "Conflict";
+        case 412:
+            return "Precondition Failed";
+        case 413:
+            return "Payload Too Large";
+        case 429:
+            return "Too Many Requests";
+        case 500:
+            return "Internal Server Error";
+        case 502:
+            return "Bad Gateway";
+        case 503:
+            return "Service Unavailable";
+        default:
+            return "Status";
     }
 }
 

@@ -1,26 +1,37 @@
 // The current API: https://api.paperspace.com/v1 with a Bearer key.
+#include "emulator.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <tuple>
-
-#include "emulator.hpp"
 
 namespace emulator {
 namespace {
 
 const char* code_of(int status) {
     switch (status) {
-        case 400: return "BAD_REQUEST";
-        case 401: return "UNAUTHORIZED";
-        case 403: return "FORBIDDEN";
-        case 404: return "NOT_FOUND";
-        case 405: return "METHOD_NOT_SUPPORTED";
-        case 408: return "TIMEOUT";
-        case 409: return "CONFLICT";
-        case 412: return "PRECONDITION_FAILED";
-        case 413: return "PAYLOAD_TOO_LARGE";
-        case 429: return "TOO_MANY_REQUESTS";
-        default: return "INTERNAL_SERVER_ERROR";
+        case 400:
+            return "BAD_REQUEST";
+        case 401:
+            return "UNAUTHORIZED";
+        case 403:
+            return "FORBIDDEN";
+        case 404:
+            return "NOT_FOUND";
+        case 405:
+            return "METHOD_NOT_SUPPORTED";
+        case 408:
+            return "TIMEOUT";
+        case 409:
+            return "CONFLICT";
+        case 412:
+            return "PRECONDITION_FAILED";
+        case 413:
+            return "PAYLOAD_TOO_LARGE";
+        case 429:
+            return "TOO_MANY_REQUESTS";
+        default:
+            return "INTERNAL_SERVER_ERROR";
     }
 }
 
@@ -48,19 +59,25 @@ json session_of(const Team& team) {
               {"analyticsId", 42},
               {"preferences", nullptr},
               {"metadata",
-               {{"tags", nullptr}, {"coreSurvey", nullptr}, {"gradientSurvey", nullptr}, {"graphcoreTermsAccepted", false}}},
-              {"teamMemberships",
-               json::array({{{"isAdmin", true},
-                             {"isOwner", true},
-                             {"team",
-                              {{"id", team.id},
-                               {"name", team.name},
-                               {"namespace", team.space},
-                               {"isUserTeam", true},
-                               {"dtCreated", since},
-                               {"publicProfileImageUrl", nullptr}}}}})}}},
+               {{"tags", nullptr},
+                {"coreSurvey", nullptr},
+                {"gradientSurvey", nullptr},
+                {"graphcoreTermsAccepted", false}}},
+              {"teamMemberships", json::array({{{"isAdmin", true},
+                                                {"isOwner", true},
+                                                {"team",
+                                                 {{"id", team.id},
+                                                  {"name", team.name},
+                                                  {"namespace", team.space},
+                                                  {"isUserTeam", true},
+                                                  {"dtCreated", since},
+                                                  {"publicProfileImageUrl", nullptr}}}}})}}},
             {"team",
-             {{"id", team.id}, {"namespace", team.space}, {"isPrivate", true}, {"maxMachines", 10}, {"analyticsId", 77}}}};
+             {{"id", team.id},
+              {"namespace", team.space},
+              {"isPrivate", true},
+              {"maxMachines", 10},
+              {"analyticsId", 77}}}};
 }
 
 constexpr std::size_t repo_id_size = 15;
@@ -117,7 +134,9 @@ Reply list_notebooks(Emulator& emulator, const Request& request, const CallInfo&
     }
     const auto name = request.param("name");
     Faults& faults = emulator.faults;
-    const auto take = [&](const char* kind) { return faults.empty() ? nullptr : faults.take_list(kind, call); };
+    const auto take = [&](const char* kind) {
+        return faults.empty() ? nullptr : faults.take_list(kind, call);
+    };
     const bool every_run = take("several_items") != nullptr;
     const auto stale = take("stale_list");
     const auto odd_state = take("unknown_state");
@@ -144,7 +163,8 @@ Reply list_notebooks(Emulator& emulator, const Request& request, const CallInfo&
     }
     if (query.order_by == "name") {
         std::ranges::sort(rows, {}, [](const Row& row) {
-            return std::make_tuple(std::string_view{row.notebook->name}, row.notebook->row_id, row.run->job_id);
+            return std::make_tuple(std::string_view{row.notebook->name}, row.notebook->row_id,
+                                   row.run->job_id);
         });
     }
     if (query.descending) {
@@ -159,8 +179,8 @@ Reply list_notebooks(Emulator& emulator, const Request& request, const CallInfo&
         }
         const std::string_view repo = std::string_view{*key}.substr(0, repo_id_size);
         const std::string_view id = std::string_view{*key}.substr(repo_id_size);
-        const auto same_repo =
-            std::ranges::find_if(rows, [repo](const Row& row) { return row.notebook->repo_id == repo; });
+        const auto same_repo = std::ranges::find_if(
+            rows, [repo](const Row& row) { return row.notebook->repo_id == repo; });
         const auto found = std::find_if(same_repo, rows.end(), [repo, id](const Row& row) {
             return row.notebook->repo_id == repo && row.run->id == id;
         });
@@ -273,7 +293,10 @@ Reply availability(Emulator& emulator, const Request& request) {
 }
 
 json project_of(const Team& team) {
-    return {{"id", team.project_id}, {"name", "vision"}, {"dtCreated", "2024-02-01T09:10:00.000Z"}, {"dtDeleted", nullptr},
+    return {{"id", team.project_id},
+            {"name", "vision"},
+            {"dtCreated", "2024-02-01T09:10:00.000Z"},
+            {"dtDeleted", nullptr},
             {"teamId", team.id}};
 }
 
@@ -357,7 +380,8 @@ Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json
         if (!key) {
             return v1_error(400, "Input validation failed", {"after: Invalid cursor"});
         }
-        const auto at = std::ranges::find_if(rows, [&key](const json* row) { return row->value("id", std::string{}) == *key; });
+        const auto at = std::ranges::find_if(
+            rows, [&key](const json* row) { return row->value("id", std::string{}) == *key; });
         first = at == rows.end() ? rows.size() : static_cast<std::size_t>(at - rows.begin()) + 1;
     }
     const std::size_t last = std::min(rows.size(), first + query.limit);
@@ -368,7 +392,8 @@ Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json
     const bool more = last < rows.size();
     return Reply::of({{"hasMore", more},
                       {"items", std::move(page)},
-                      {"nextPage", more ? json(base64_encode(rows[last - 1]->value("id", std::string{}))) : json(nullptr)}});
+                      {"nextPage", more ? json(base64_encode(rows[last - 1]->value("id", std::string{})))
+                                        : json(nullptr)}});
 }
 
 Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call) {
@@ -391,7 +416,8 @@ Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call)
         return v1_error(400, "Failed to parse the request body.");
     }
     const auto is = [&](const char* verb, std::initializer_list<const char*> path) {
-        return method == verb && std::ranges::equal(parts, path, [](const std::string& part, const char* wanted) {
+        return method == verb &&
+               std::ranges::equal(parts, path, [](const std::string& part, const char* wanted) {
                    return wanted[0] == '*' || part == wanted;
                });
     };
@@ -433,7 +459,8 @@ Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call)
         return v1_page(emulator, request, {project_of(owner)});
     }
     if (is("GET", {"projects", "*"})) {
-        return parts[1] == owner.project_id ? Reply::of(project_of(owner)) : v1_error(404, "Project not found.");
+        return parts[1] == owner.project_id ? Reply::of(project_of(owner))
+                                            : v1_error(404, "Project not found.");
     }
     if (is("GET", {"projects", "*", "notebooks"})) {
         return list_notebooks(emulator, request, call, *team, parts[1]);

@@ -1,12 +1,13 @@
 #include "world.hpp"
 
-#include <algorithm>
-#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <array>
 #include <cstdio>
 
 namespace emulator {
@@ -67,7 +68,8 @@ bool terminal(RunState state) {
     return state != RunState::pending && state != RunState::provisioned && state != RunState::running;
 }
 
-World::World(asio::any_io_executor executor, const VirtualClock& clock, PriceBook& prices, WorldOptions options)
+World::World(asio::any_io_executor executor, const VirtualClock& clock, PriceBook& prices,
+             WorldOptions options)
     : executor_{std::move(executor)}, clock_{clock}, prices_{prices}, options_{std::move(options)} {}
 
 std::string World::random_text(std::size_t length, std::string_view alphabet) {
@@ -330,9 +332,9 @@ Notebook& World::fork(const Notebook& source, const std::string& project_id, std
     Notebook& copy = create(spec);
     if (!copy.folder.empty() && !source.folder.empty()) {
         std::error_code ignored;
-        std::filesystem::copy(source.folder / "notebooks", copy.folder / "notebooks",
-                              std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks,
-                              ignored);
+        std::filesystem::copy(
+            source.folder / "notebooks", copy.folder / "notebooks",
+            std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks, ignored);
     }
     return copy;
 }

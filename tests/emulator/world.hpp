@@ -1,8 +1,14 @@
 // Teams, notebooks with their runs, machines with their events: what exists and how it lives.
 #pragma once
 
+#include "billing.hpp"
+#include "clock.hpp"
+#include "guests.hpp"
+#include "http.hpp"
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -15,11 +21,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "billing.hpp"
-#include "clock.hpp"
-#include "guests.hpp"
-#include "http.hpp"
 
 namespace emulator {
 
@@ -73,9 +74,9 @@ struct Run {
     std::string error;
 
     bool standin = false;
-    bool busy = false;          // of a stand-in, as the tests say
+    bool busy = false;  // of a stand-in, as the tests say
     Millis verdict_since = 0;
-    Millis last_activity = 0;   // for the inactivity limit of free machines
+    Millis last_activity = 0;  // for the inactivity limit of free machines
     std::shared_ptr<Guest> guest;
     int launches = 0;
     std::deque<Sample> samples;
@@ -174,7 +175,8 @@ struct Found {
 
 class World {
 public:
-    World(boost::asio::any_io_executor executor, const VirtualClock& clock, PriceBook& prices, WorldOptions options);
+    World(boost::asio::any_io_executor executor, const VirtualClock& clock, PriceBook& prices,
+          WorldOptions options);
 
     void add_team(const std::string& key);
     [[nodiscard]] const std::vector<Team>& teams() const { return teams_; }
@@ -197,8 +199,8 @@ public:
     [[nodiscard]] const std::vector<std::unique_ptr<Notebook>>& notebooks() const { return notebooks_; }
     [[nodiscard]] std::filesystem::path log_of(const Run& run) const;
 
-    Machine& create_machine(std::size_t team, const std::string& name, const std::string& type, std::int64_t disk_gb,
-                            const std::string& region, bool start);
+    Machine& create_machine(std::size_t team, const std::string& name, const std::string& type,
+                            std::int64_t disk_gb, const std::string& region, bool start);
     /// Each begins an event and gives it back; nothing when the machine's state forbids it.
     MachineEvent* machine_start(Machine& machine);
     MachineEvent* machine_stop(Machine& machine);

@@ -20,7 +20,7 @@ std::expected<Url, std::string> split_url(std::string_view text);
 
 /// A DNS name, an IPv4 or an IPv6 address (without brackets). "0x7f.1" and "2130706433" are not.
 bool is_host(std::string_view text);
-/// "name:443", "[::1]:443"; the host, or nullopt-like "" when it is none.
+/// The host of "name:443" or "[::1]:443"; "" when the text is neither.
 std::string host_of_endpoint(std::string_view text);
 /// localhost, *.localhost, 127.0.0.0/8, ::1.
 bool is_loopback(std::string_view host);

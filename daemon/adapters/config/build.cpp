@@ -160,9 +160,7 @@ private:
     Zone zone(const Block& block, std::string_view key) {
         auto loaded = zones_(block.text(key));
         if (!loaded) {
-            faults_.add(block.place_of(key),
-                        fmt::format("`{}`: {}; write an IANA name such as \"Europe/Rome\"", key,
-                                    shown(loaded.error().text)));
+            faults_.add(block.place_of(key), fmt::format("`{}`: {}", key, shown(loaded.error().text, 200)));
             return {};
         }
         return std::move(*loaded);

@@ -13,7 +13,6 @@ namespace curfew::config {
 namespace {
 
 constexpr std::size_t faults_max = 1000;
-constexpr std::size_t shown_bytes_max = 80;
 constexpr std::size_t word_bytes_max = 64;
 
 std::string lower(std::string_view text) {
@@ -117,12 +116,12 @@ std::string nearest(std::string_view word, std::span<const std::string_view> can
     return std::string(found);
 }
 
-std::string shown(std::string_view text) {
+std::string shown(std::string_view text, std::size_t bytes_max) {
     std::string out;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         // Whole UTF-8 sequences only: the cut never falls before a continuation byte.
-        if (out.size() >= shown_bytes_max && (byte & 0xc0) != 0x80) {
+        if (out.size() >= bytes_max && (byte & 0xc0) != 0x80) {
             return out + "…";
         }
         out += byte < 0x20 || byte == 0x7f ? '?' : c;

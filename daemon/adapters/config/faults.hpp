@@ -52,6 +52,6 @@ private:
 std::string nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 /// Text of the file for a message: control characters replaced, cut to a readable length.
-std::string shown(std::string_view text);
+std::string shown(std::string_view text, std::size_t bytes_max = 80);
 
 }  // namespace curfew::config

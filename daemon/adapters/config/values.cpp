@@ -276,7 +276,7 @@ Checked<Duration> checked_duration(const Key& key, const Node& node) {
     }
     const auto duration = parse_duration(node.string);
     if (!duration) {
-        return wrong(fmt::format("`{}`: {}", key.name, shown(duration.error().text)));
+        return wrong(fmt::format("`{}`: {}", key.name, shown(duration.error().text, 200)));
     }
     if (*duration < *parse_duration(key.low) || *duration > *parse_duration(key.high)) {
         return wrong(
@@ -291,7 +291,8 @@ Checked<Money> checked_money(const Key& key, const Node& node) {
     }
     const auto money = parse_money(node.kind == Kind::string ? node.string : std::to_string(node.integer));
     if (!money) {
-        return wrong(fmt::format("`{}`: {}; write it like \"25.00\"", key.name, shown(money.error().text)));
+        return wrong(
+            fmt::format("`{}`: {}; write it like \"25.00\"", key.name, shown(money.error().text, 200)));
     }
     if (!money->positive()) {
         return wrong(fmt::format("`{}` must be more than 0", key.name));

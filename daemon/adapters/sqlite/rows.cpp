@@ -389,6 +389,21 @@ StoredState read_state(Database& db) {
     return s;
 }
 
+std::vector<StoppedRun> read_stopped(Database& db) {
+    Query q(db,
+            "SELECT r.resource, r.id, r.machine_type, e.cause_kind, e.cause_name, r.ended_at,"
+            " (SELECT MIN(n.started_at) FROM run n WHERE n.resource = r.resource AND n.started_at >= r.ended_at)"
+            " FROM enforcement e JOIN run r ON r.id = e.run WHERE (e.state = 'stopped' OR e.outcome = 'stopped')"
+            " AND r.ended_at IS NOT NULL ORDER BY r.ended_at, r.id");
+    std::vector<StoppedRun> rows;
+    while (q.row()) {
+        rows.push_back({.resource = ResourceId{q.text(0)}, .run = RunId{q.text(1)}, .machine_type = q.text(2),
+                        .cause = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(3)),
+                        .cause_name = q.text(4), .ended_at = {q.integer(5)}, .next_started_at = wall(q.optional_integer(6))});
+    }
+    return rows;
+}
+
 std::vector<ResourceRow> read_resources(Database& db) {
     Query q(db, resource_columns);
     return all<ResourceRow>(q, resource_row);

@@ -13,6 +13,7 @@ namespace curfew::sqlite {
 void write(Database& db, const Write& row);
 
 StoredState read_state(Database& db);
+std::vector<StoppedRun> read_stopped(Database& db);
 std::vector<ResourceRow> read_resources(Database& db);
 std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit);
 std::vector<Observation> read_observations(Database& db, const RunId& run);

@@ -249,6 +249,9 @@ public:
     Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by, Zone zone) override {
         return ask<std::vector<SpendRow>>([=](Database& db) -> Result<std::vector<SpendRow>> { return read_spend(db, from, to, by, zone); });
     }
+    Task<Result<std::vector<StoppedRun>>> stopped_by_us() override {
+        return ask<std::vector<StoppedRun>>([](Database& db) -> Result<std::vector<StoppedRun>> { return read_stopped(db); });
+    }
     Task<Result<std::vector<ResourceRow>>> resources() override {
         return ask<std::vector<ResourceRow>>([](Database& db) -> Result<std::vector<ResourceRow>> { return read_resources(db); });
     }

@@ -37,6 +37,8 @@ public:
 
     /// Loads and recovers; nothing acts before it succeeded.
     Task<Result<void>> start();
+    /// A condition that was found while starting: critical, once.
+    Task<void> raise(std::string key, AlertKind kind, std::string title);
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
@@ -51,8 +53,6 @@ public:
     Task<Result<void>> reload(std::string actor) override;
     void poll_now() override;
 
-    Notifier& notifier() { return notifier_; }
-    std::size_t live_enforcements() const { return enforcer_.live(); }
 
 private:
     void fill_picture(const StoredState& stored, bool same_boot);

@@ -20,13 +20,6 @@
 
 namespace curfew {
 
-/// Something that cannot be seen or done, since when, in words.
-struct Degraded {
-    std::string what;  // "account me", "run n8k…", "channel mail"
-    std::string why;
-    WallTime since;
-};
-
 /// One run that bills, or the last run of a resource that is off.
 struct LiveRun {
     Run run;
@@ -80,9 +73,6 @@ struct Picture {
     std::map<AccountName, LiveAccount> accounts;
     std::map<ResourceId, LiveResource> resources;
     std::map<BudgetName, LiveBudget> budgets;
-    std::vector<Degraded> degraded;
-    std::optional<WallTime> as_of;  // oldest of the accounts' last successes
-    Money saved_total;              // by confirmed stops since the ledger began (estimate)
 };
 
 }  // namespace curfew

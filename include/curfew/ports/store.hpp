@@ -166,6 +166,17 @@ struct SpendRow {
 };
 enum class SpendBy : std::uint8_t { resource, day, type, account };
 
+/// A run that Curfew stopped, for what that saved.
+struct StoppedRun {
+    ResourceId resource;
+    RunId run;
+    std::string machine_type;
+    CauseKind cause = CauseKind::idle;
+    std::string cause_name;
+    WallTime ended_at;
+    std::optional<WallTime> next_started_at;  // of the resource, by whomever
+};
+
 class Store {
 public:
     virtual ~Store() = default;
@@ -176,6 +187,7 @@ public:
     /// Sums of closed rows with from >= `from` and from < `to`; days are cut in UTC offset `zone`.
     virtual Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by,
                                                       Zone zone) = 0;
+    virtual Task<Result<std::vector<StoppedRun>>> stopped_by_us() = 0;
     virtual Task<Result<std::vector<ResourceRow>>> resources() = 0;  // with those that are gone
     virtual Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<Observation>>> observations_of(RunId run) = 0;  // newest each

@@ -1,0 +1,261 @@
+#include "codec.hpp"
+
+#include "curfew/api/wire.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace curfew::api {
+
+namespace {
+
+std::string word(Duration d) {
+    return to_string(std::chrono::floor<seconds>(d));
+}
+
+Json empty_is_null(const std::string& text) {
+    return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json holds_json(const std::vector<Hold>& holds) {
+    Json list = Json::array();
+    for (const Hold& hold : holds) {
+        list.push_back(to_json(hold));
+    }
+    return list;
+}
+
+Json price_json(const LiveResource& live) {
+    if (live.price == nullptr) {
+        return {{"amount", nullptr}, {"currency", "USD"}, {"per", "hour"}, {"as_of", nullptr}, {"status", "unpriced"}};
+    }
+    Json json = to_json(live.price->rate.per_hour);
+    json["per"] = "hour";
+    json["as_of"] = live.price->as_of;
+    json["status"] = live.price->override_of_user ? "override" : "priced";
+    return json;
+}
+
+Json resource_json(const LiveResource& live, WallTime now) {
+    const Run& run = live.current.run;
+    const bool on = bills(run.state);
+    Json up = nullptr;
+    if (on && run.started_at && now > *run.started_at) {
+        up = word(now - *run.started_at);
+    }
+    return {{"resource", live.resource.id.value},
+            {"name", live.resource.name},
+            {"provider", "paperspace"},
+            {"account", live.resource.account.value},
+            {"project", empty_is_null(live.resource.project)},
+            {"owner", empty_is_null(live.resource.owner)},
+            {"kind", std::string{to_string(live.resource.kind)}},
+            {"machine_type", run.machine_type},
+            {"state", std::string{to_string(run.state)}},
+            {"state_text", run.state_text},
+            {"billing", on},
+            {"run", {{"id", run.id.value}, {"started", to_json(run.started_at)}, {"ended", to_json(run.ended_at)}, {"up", up}}},
+            {"older_runs_billing", live.older.size()},
+            {"verdict", std::string{to_string(live.current.judgement.verdict)}},
+            {"quiet", word(live.current.clock.quiet)},
+            {"coverage", std::string{to_string(live.current.judgement.coverage)}},
+            {"price", price_json(live)}};
+}
+
+Json enforcement_or_null(const std::optional<Enforcement>& e) {
+    return e ? to_json(*e) : Json(nullptr);
+}
+
+Json budget_json(const BudgetItem& item) {
+    Json fired = Json::array();
+    for (const std::int64_t percent : item.live.fired) {
+        fired.push_back(percent);
+    }
+    return {{"name", item.budget.name.value}, {"period", item.live.period.id}, {"amount", to_json(item.budget.amount)},
+            {"spent", to_json(item.live.spend.spent)}, {"left", to_json(item.left)}, {"hard", item.budget.hard()},
+            {"mode", std::string{to_string(item.budget.mode)}}, {"burn_per_hour", to_json(item.live.spend.burn_per_hour)},
+            {"complete", item.live.spend.complete}, {"fired", fired}};
+}
+
+Json saved_json(const Saved& saved) {
+    return {{"amount", to_decimal(saved.total)}, {"currency", std::string{saved.total.currency.view()}}, {"stops", saved.stops},
+            {"how", "rate x time off after a stop by Curfew until the next start or now, at most 12 h a stop"}};
+}
+
+}  // namespace
+
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json to_json(Money money) {
+    return {{"amount", to_decimal(money)}, {"currency", std::string{money.currency.view()}}};
+}
+
+Json to_json(const std::optional<Money>& money) {
+    return money ? to_json(*money) : Json(nullptr);
+}
+
+Json to_json(const std::optional<WallTime>& time) {
+    return time ? Json(to_string(*time)) : Json(nullptr);
+}
+
+Json envelope(std::string_view schema, const Freshness& freshness) {
+    Json degraded = Json::array();
+    for (const Degraded& d : freshness.degraded) {
+        degraded.push_back({{"what", d.what}, {"why", d.why}, {"since", to_json(d.since)}});
+    }
+    Json stale = nullptr;
+    if (freshness.as_of) {
+        stale = std::max<std::int64_t>(0, (freshness.now - *freshness.as_of).count() / 1000);
+    }
+    return {{"schema", std::string{schema}}, {"as_of", to_json(freshness.as_of)}, {"stale_for", stale},
+            {"now", to_string(freshness.now)}, {"degraded", degraded}};
+}
+
+Json to_json(const StatusReport& report) {
+    Json json = envelope(schema::status, report.freshness);
+    json["totals"] = {{"per_hour", to_json(report.per_hour)}, {"today", to_json(report.today)}, {"month", to_json(report.month)},
+                      {"unpriced", report.unpriced}, {"saved", saved_json(report.saved)}};
+    Json budgets = Json::array();
+    for (const BudgetItem& item : report.budgets) {
+        budgets.push_back(budget_json(item));
+    }
+    json["budgets"] = std::move(budgets);
+    Json items = Json::array();
+    for (const StatusItem& item : report.items) {
+        Json row = resource_json(*item.live, report.freshness.now);
+        row["today"] = to_json(item.today);
+        row["month"] = to_json(item.month);
+        row["run_cost"] = to_json(item.run_cost);
+        row["exact"] = item.exact;
+        row["stops_at"] = to_json(item.live->stops_at);
+        row["mode"] = std::string{to_string(item.live->mode)};
+        row["rule"] = empty_is_null(item.live->rule);
+        row["holds"] = holds_json(item.live->holds);
+        row["enforcement"] = enforcement_or_null(item.live->enforcement);
+        row["why"] = item.live->why;
+        items.push_back(std::move(row));
+    }
+    json["items"] = std::move(items);
+    return json;
+}
+
+Json to_json(const ExplainReport& report) {
+    const LiveResource& live = *report.live;
+    Json json = envelope(schema::explain, report.freshness);
+    json["subject"] = resource_json(live, report.freshness.now);
+    Json signals = Json::array();
+    for (const Observation& o : report.observations) {
+        const Duration age = std::max(Duration{0}, report.mono - o.at);
+        const bool expired = age > o.ttl;
+        signals.push_back({{"source", std::string{to_string(o.source)}},
+                           {"verdict", std::string{to_string(expired ? Verdict::unknown : o.verdict)}},
+                           {"strength", std::string{to_string(o.strength)}}, {"at", to_string(o.wall)}, {"age", word(age)},
+                           {"ttl", word(o.ttl)}, {"expired", expired}, {"last_active_at", to_json(o.last_active_at)},
+                           {"evidence", o.evidence}});
+    }
+    json["signals"] = std::move(signals);
+    json["decided_by"] = live.current.judgement.step;
+    json["quiet"] = word(live.current.clock.quiet);
+    json["limit"] = live.idle_limit.count() > 0 ? Json(to_string(live.idle_limit)) : Json(nullptr);
+    json["rule"] = empty_is_null(live.rule);
+    json["mode"] = std::string{to_string(live.mode)};
+    json["protected"] = live.protected_;
+    json["why"] = live.why;
+    json["next"] = report.next;
+    json["stops_at"] = to_json(live.stops_at);
+    json["would_stop"] = report.would_stop;
+    json["would_keep"] = report.would_keep;
+    json["run_cost"] = to_json(report.run_cost);
+    json["holds"] = holds_json(live.holds);
+    Json budgets = Json::array();
+    for (const BudgetItem& item : report.budgets) {
+        budgets.push_back(budget_json(item));
+    }
+    json["budgets"] = std::move(budgets);
+    Json history = Json::array();
+    for (const Enforcement& e : report.history) {
+        history.push_back(to_json(e));
+    }
+    json["enforcements"] = std::move(history);
+    return json;
+}
+
+Json to_json(const SpendReport& report) {
+    Json json = envelope(schema::spend, report.freshness);
+    json["from"] = to_string(report.from);
+    json["to"] = to_string(report.to);
+    json["total"] = to_json(report.total);
+    json["error_bar"] = word(report.error_bar);
+    json["unpriced"] = report.unpriced;
+    json["figure"] = "accrued";
+    json["saved"] = saved_json(report.saved);
+    Json rows = Json::array();
+    for (const SpendRow& row : report.rows) {
+        rows.push_back({{"group", empty_is_null(row.key.group)}, {"resource", row.key.resource.value}, {"name", row.name},
+                        {"machine_type", row.machine_type}, {"meter", std::string{to_string(row.meter)}}, {"gross", to_json(row.gross)},
+                        {"hours", word(row.quantity)}, {"error_bar", word(row.error_bar)}, {"unpriced", row.unpriced}});
+    }
+    json["items"] = std::move(rows);
+    return json;
+}
+
+Json to_json(const Receipt& r) {
+    Json html = Json::array();
+    for (const HtmlCopy& copy : r.html) {
+        html.push_back({{"notebook", copy.notebook_path}, {"html", empty_is_null(copy.local_path)}, {"failure", empty_is_null(copy.failure)}});
+    }
+    Json missing = Json::array();
+    for (const NotCovered& item : r.not_covered) {
+        missing.push_back({{"what", item.what}, {"why", item.why}, {"listed", item.listed}});
+    }
+    Json proofs = Json::array();
+    for (const VaultProof& proof : r.proofs) {
+        proofs.push_back({{"vault", proof.vault.value}, {"locator", proof.locator}, {"method", proof.method}});
+    }
+    return {{"id", r.id.value}, {"resource", r.resource.value}, {"name", r.resource_name}, {"run", r.run.value},
+            {"account", r.account.value}, {"enforcement", empty_is_null(r.enforcement.value)}, {"begun_at", to_string(r.begun_at)},
+            {"verified_at", to_string(r.verified_at)}, {"files", r.files}, {"bytes", r.bytes}, {"reused", r.reused},
+            {"partial", r.partial()}, {"manifest_sha256", r.manifest_sha256}, {"sums_sha256", r.sums_sha256}, {"html", html},
+            {"not_covered", missing}, {"proofs", proofs}};
+}
+
+Json to_json(const AuditRow& row) {
+    return {{"id", row.seq}, {"at", to_string(row.at)}, {"kind", row.kind}, {"account", empty_is_null(row.account.value)},
+            {"resource", empty_is_null(row.resource.value)}, {"run", empty_is_null(row.run.value)}, {"actor", row.actor}, {"text", row.text}};
+}
+
+Json to_json(const Alert& a) {
+    return {{"id", a.id.value}, {"kind", std::string{to_string(a.kind)}}, {"severity", std::string{to_string(a.severity)}},
+            {"state", std::string{to_string(a.state)}}, {"since", to_string(a.since)}, {"changed_at", to_string(a.changed_at)},
+            {"title", a.title}, {"account", empty_is_null(a.account.value)}, {"resource", empty_is_null(a.resource.value)},
+            {"run", empty_is_null(a.run.value)}};
+}
+
+Json to_json(const Hold& hold) {
+    return {{"id", hold.id.value}, {"kind", std::string{to_string(hold.kind)}}, {"resource", hold.resource.value},
+            {"run", empty_is_null(hold.run.value)}, {"from", to_string(hold.from)}, {"until", to_string(hold.until)},
+            {"reason", empty_is_null(hold.reason)}, {"by", hold.by}, {"released_at", to_json(hold.released_at)}};
+}
+
+Json to_json(const Enforcement& e) {
+    return {{"id", e.id.value}, {"run", e.run.value}, {"cause", std::string{to_string(e.cause.kind)}}, {"cause_name", e.cause.name},
+            {"state", std::string{to_string(e.state)}}, {"warned_step", e.warned_step}, {"pack_attempts", e.pack_attempts},
+            {"stop_attempts", e.stop_attempts}, {"method", std::string{to_string(e.method)}},
+            {"receipt", e.receipt ? Json(e.receipt->value) : Json(nullptr)}, {"reason", e.reason}, {"outcome", empty_is_null(e.outcome)}};
+}
+
+Json to_json(const KeepAnswer& answer) {
+    Json json{{"schema", std::string{schema::hold}}};
+    json.update(to_json(answer.hold));
+    json["price"] = answer.offer.priced ? to_json(answer.offer.price) : Json(nullptr);
+    return json;
+}
+
+Json to_json(const StopAnswer& answer) {
+    return {{"schema", std::string{schema::enforcement}}, {"enforcement", empty_is_null(answer.enforcement.value)},
+            {"steps", answer.steps}, {"per_hour", to_json(answer.per_hour)}};
+}
+
+}  // namespace curfew::api

@@ -1,0 +1,30 @@
+// Answers as JSON. A field that is unknown is null, never left out and never 0; money is a decimal string.
+#pragma once
+
+#include "curfew/app/control.hpp"
+#include "curfew/app/reporter.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace curfew::api {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(Money money);
+Json to_json(const std::optional<Money>& money);
+Json to_json(const std::optional<WallTime>& time);
+Json to_json(const StatusReport& report);
+Json to_json(const ExplainReport& report);
+Json to_json(const SpendReport& report);
+Json to_json(const Receipt& receipt);
+Json to_json(const AuditRow& row);
+Json to_json(const Alert& alert);
+Json to_json(const Hold& hold);
+Json to_json(const Enforcement& e);
+Json to_json(const KeepAnswer& answer);
+Json to_json(const StopAnswer& answer);
+/// schema, as_of, stale_for, degraded.
+Json envelope(std::string_view schema, const Freshness& freshness);
+std::string dump(const Json& json);
+
+}  // namespace curfew::api

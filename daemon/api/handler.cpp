@@ -1,0 +1,360 @@
+#include "curfew/api/api.hpp"
+
+#include "codec.hpp"
+#include "curfew/api/wire.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace curfew::api {
+
+namespace {
+
+constexpr int page_max = 1000;
+
+struct Trouble {
+    int status;
+    Exit exit;
+};
+
+Trouble trouble_of(Errc code) {
+    switch (code) {
+        case Errc::invalid:
+        case Errc::unsafe:
+        case Errc::too_large: return {400, Exit::usage};
+        case Errc::not_found: return {404, Exit::not_found};
+        case Errc::conflict: return {409, Exit::refused};
+        case Errc::unauthorized:
+        case Errc::forbidden: return {403, Exit::not_allowed};
+        case Errc::rate_limited:
+        case Errc::overloaded:
+        case Errc::locked:
+        case Errc::unavailable:
+        case Errc::timeout:
+        case Errc::cancelled: return {503, Exit::temporary};
+        case Errc::protocol:
+        case Errc::changing:
+        case Errc::disk_full:
+        case Errc::disk:
+        case Errc::corrupt:
+        case Errc::internal: break;
+    }
+    return {500, Exit::failed};
+}
+
+Reply problem(int status, Exit exit, std::string_view code, const std::string& detail, const std::string& hint = {}) {
+    const Json json{{"schema", std::string{schema::problem}}, {"type", "about:blank"}, {"title", std::string{code}},
+                    {"status", status}, {"detail", detail}, {"code", std::string{code}}, {"exit", static_cast<int>(exit)},
+                    {"hint", hint.empty() ? Json(nullptr) : Json(hint)}};
+    return {status, "application/problem+json", dump(json)};
+}
+
+Reply problem(const Error& error) {
+    const Trouble trouble = trouble_of(error.code);
+    return problem(trouble.status, trouble.exit, to_string(error.code), to_string(error));
+}
+
+Reply good(const Json& json) {
+    return {200, "application/json", dump(json)};
+}
+
+std::string value_of(const Request& request, const std::string& key) {
+    const auto found = request.query.find(key);
+    return found == request.query.end() ? std::string{} : found->second;
+}
+
+std::int64_t number_of(const Request& request, const std::string& key, std::int64_t otherwise) {
+    const std::string text = value_of(request, key);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return !text.empty() && error == std::errc{} && end == text.data() + text.size() && value >= 0 ? value : otherwise;
+}
+
+/// The body of a change: a flat JSON object of bounded depth.
+Result<Json> body_of(const Request& request) {
+    if (request.body.empty()) {
+        return Json::object();
+    }
+    int depth = 0;
+    const auto bounded = [&](int, Json::parse_event_t event, Json&) {
+        depth += event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start ? 1 : 0;
+        return depth <= 8;
+    };
+    Json json = Json::parse(request.body, bounded, false);
+    if (!json.is_object()) {
+        return fail(Errc::invalid, "the body must be a JSON object");
+    }
+    return json;
+}
+
+std::string text_of(const Json& body, const char* key) {
+    const auto found = body.find(key);
+    return found != body.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+bool flag_of(const Json& body, const char* key, bool otherwise) {
+    const auto found = body.find(key);
+    return found != body.end() && found->is_boolean() ? found->get<bool>() : otherwise;
+}
+
+Result<SpendBy> spend_by(const std::string& word) {
+    if (word.empty() || word == "resource") {
+        return SpendBy::resource;
+    }
+    if (word == "day") {
+        return SpendBy::day;
+    }
+    if (word == "type") {
+        return SpendBy::type;
+    }
+    if (word == "account") {
+        return SpendBy::account;
+    }
+    return fail(Errc::invalid, "by is one of resource, day, type, account", word);
+}
+
+}  // namespace
+
+Handler::Handler(World& world, Control& control, Reporter& reporter) : world_(world), control_(control), reporter_(reporter) {}
+
+Task<Reply> Handler::handle(Request request, Peer peer) {
+    if (request.method == "GET") {
+        co_return co_await read(request);
+    }
+    if (!peer.admin) {
+        co_return problem(405, Exit::not_allowed, "read_only", "this socket answers GET only", "changes go to the admin socket");
+    }
+    if (request.method != "POST") {
+        co_return problem(405, Exit::usage, "method", "GET and POST are all there is");
+    }
+    co_return co_await change(request, peer);
+}
+
+Task<Reply> Handler::read(const Request& request) {
+    const std::string& path = request.path;
+    if (path == "/v1/status") {
+        co_return co_await status();
+    }
+    if (path.starts_with("/v1/explain/")) {
+        co_return co_await explain(path.substr(12));
+    }
+    if (path == "/v1/spend") {
+        co_return co_await spend(request);
+    }
+    if (path == "/v1/receipts") {
+        co_return co_await receipts(request);
+    }
+    if (path.starts_with("/v1/receipts/")) {
+        co_return co_await receipt(path.substr(13));
+    }
+    if (path == "/v1/events") {
+        co_return co_await events(request);
+    }
+    if (path == "/v1/alerts") {
+        co_return co_await alerts(request);
+    }
+    if (path == "/v1/doctor") {
+        co_return co_await doctor();
+    }
+    if (path == "/v1/version") {
+        co_return good(Json{{"schema", std::string{schema::version}}, {"version", std::string{version_text}}, {"program", "curfewd"}});
+    }
+    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
+                      "/v1/status /v1/explain/NAME /v1/spend /v1/receipts /v1/events /v1/alerts /v1/doctor /v1/version");
+}
+
+Task<Reply> Handler::status() {
+    auto report = co_await reporter_.status();
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
+Task<Reply> Handler::explain(std::string noun) {
+    const auto resource = reporter_.resolve(noun);
+    if (!resource) {
+        co_return problem(resource.error());
+    }
+    auto report = co_await reporter_.explain(*resource);
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
+Task<Reply> Handler::spend(Request request) {
+    const WallTime now = world_.scheduler.wall();
+    WallTime from = month_of(now, world_.config->zone).from;
+    const std::string since = value_of(request, "since");
+    if (!since.empty()) {
+        const auto stamp = parse_wall_time(since);
+        const auto ago = parse_duration(since);
+        if (!stamp && !ago) {
+            co_return problem(400, Exit::usage, "invalid", "since is a duration as 30d or a time as 2026-11-01T00:00:00Z: " + since);
+        }
+        from = stamp ? *stamp : now - *ago;
+    }
+    const auto by = spend_by(value_of(request, "by"));
+    if (!by) {
+        co_return problem(by.error());
+    }
+    auto report = co_await reporter_.spend(from, now, *by);
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
+Task<Reply> Handler::receipts(Request request) {
+    std::optional<ResourceId> resource;
+    if (const std::string noun = value_of(request, "resource"); !noun.empty()) {
+        const auto found = reporter_.resolve(noun);
+        if (!found) {
+            co_return problem(found.error());
+        }
+        resource = *found;
+    }
+    auto rows = co_await world_.store.receipts(resource, static_cast<int>(std::min<std::int64_t>(number_of(request, "limit", 50), page_max)));
+    if (!rows) {
+        co_return problem(rows.error());
+    }
+    Json json = envelope(schema::receipts, reporter_.freshness());
+    json["items"] = Json::array();
+    for (const Receipt& receipt : *rows) {
+        json["items"].push_back(to_json(receipt));
+    }
+    co_return good(json);
+}
+
+Task<Reply> Handler::receipt(std::string id) {
+    auto found = co_await world_.store.receipt(ReceiptId{id});
+    if (!found) {
+        co_return problem(found.error());
+    }
+    if (!*found) {
+        co_return problem(404, Exit::not_found, "not_found", "no receipt " + id, "curfew receipts lists them");
+    }
+    Json json = envelope(schema::receipt, reporter_.freshness());
+    json.update(to_json(**found));
+    co_return good(json);
+}
+
+Task<Reply> Handler::events(Request request) {
+    std::optional<ResourceId> resource;
+    if (const std::string noun = value_of(request, "resource"); !noun.empty()) {
+        const auto found = reporter_.resolve(noun);
+        if (!found) {
+            co_return problem(found.error());
+        }
+        resource = *found;
+    }
+    const int limit = static_cast<int>(std::clamp<std::int64_t>(number_of(request, "limit", 200), 1, page_max));
+    auto rows = co_await world_.store.audit(number_of(request, "after", 0), limit, resource);
+    if (!rows) {
+        co_return problem(rows.error());
+    }
+    Json json = envelope(schema::events, reporter_.freshness());
+    json["items"] = Json::array();
+    for (const AuditRow& row : *rows) {
+        json["items"].push_back(to_json(row));
+    }
+    const bool more = static_cast<int>(rows->size()) == limit;
+    json["next"] = more ? Json(rows->back().seq) : Json(nullptr);
+    co_return good(json);
+}
+
+Task<Reply> Handler::alerts(Request request) {
+    auto rows = co_await world_.store.alerts(value_of(request, "all") == "1", page_max);
+    if (!rows) {
+        co_return problem(rows.error());
+    }
+    Json json = envelope(schema::alerts, reporter_.freshness());
+    json["items"] = Json::array();
+    for (const Alert& alert : *rows) {
+        json["items"].push_back(to_json(alert));
+    }
+    co_return good(json);
+}
+
+Task<Reply> Handler::doctor() {
+    auto findings = co_await reporter_.doctor();
+    if (!findings) {
+        co_return problem(findings.error());
+    }
+    Json json = envelope(schema::doctor, reporter_.freshness());
+    json["items"] = Json::array();
+    for (const DoctorFinding& finding : *findings) {
+        json["items"].push_back({{"good", finding.good}, {"what", finding.what}, {"text", finding.text}});
+    }
+    co_return good(json);
+}
+
+/// The same key gives the first answer again, so that a client that lost an answer may simply ask again.
+Task<Reply> Handler::change(const Request& request, const Peer& peer) {
+    if (request.idempotency_key.empty()) {
+        co_return co_await perform(request, peer);
+    }
+    const std::string key = peer.actor + " " + request.path + " " + request.idempotency_key;
+    auto first = co_await world_.store.idempotent(key);
+    if (first && *first) {
+        co_return Reply{(*first)->status, "application/json", (*first)->body};
+    }
+    Reply reply = co_await perform(request, peer);
+    if (reply.status == 200) {
+        Batch batch{IdempotencyRow{.key = key, .status = reply.status, .body = reply.body, .at = world_.scheduler.wall()}};
+        (void)co_await world_.store.commit(std::move(batch));
+    }
+    co_return reply;
+}
+
+Task<Reply> Handler::perform(Request request, Peer peer) {
+    auto body = body_of(request);
+    if (!body) {
+        co_return problem(body.error());
+    }
+    if (request.path == "/v1/reload") {
+        auto done = co_await control_.reload(peer.actor);
+        if (!done) {
+            co_return problem(422, Exit::findings, "config", done.error().text, "the old configuration stays in force");
+        }
+        co_return good(Json{{"reloaded", true}});
+    }
+    if (request.path == "/v1/poll") {
+        control_.poll_now();
+        co_return good(Json{{"polling", true}});
+    }
+    if (request.path.starts_with("/v1/alerts/") && request.path.ends_with("/ack")) {
+        const std::string id = request.path.substr(11, request.path.size() - 15);
+        auto done = co_await control_.acknowledge(AlertId{id}, peer.actor);
+        co_return done ? good(Json{{"acknowledged", id}}) : problem(done.error());
+    }
+    const bool known = request.path == "/v1/keep" || request.path == "/v1/release" || request.path == "/v1/stop" || request.path == "/v1/pack";
+    if (!known) {
+        co_return problem(404, Exit::usage, "no_route", "there is no " + request.path);
+    }
+    const auto resource = reporter_.resolve(text_of(*body, "resource"));
+    if (!resource) {
+        co_return problem(resource.error());
+    }
+    if (request.path == "/v1/keep") {
+        const auto how_long = parse_duration(text_of(*body, "for"));
+        if (!how_long) {
+            co_return problem(how_long.error());
+        }
+        auto answer = co_await control_.keep(*resource, *how_long, text_of(*body, "reason"), peer.actor);
+        co_return answer ? good(to_json(*answer)) : problem(answer.error());
+    }
+    if (request.path == "/v1/release") {
+        auto ended = co_await control_.release(*resource, peer.actor);
+        co_return ended ? good(Json{{"released", *ended}, {"resource", resource->value}}) : problem(ended.error());
+    }
+    if (request.path == "/v1/pack") {
+        auto receipt = co_await control_.pack(*resource, peer.actor);
+        co_return receipt ? good(Json{{"receipt", receipt->value}, {"resource", resource->value}}) : problem(receipt.error());
+    }
+    StopOptions options{.pack = flag_of(*body, "pack", true), .dry_run = flag_of(*body, "dry_run", false), .accepted_risks = {}};
+    if (const auto risks = body->find("accept_risks"); risks != body->end() && risks->is_array()) {
+        for (const Json& risk : *risks) {
+            if (risk.is_string()) {
+                options.accepted_risks.push_back(risk.get<std::string>());
+            }
+        }
+    }
+    auto answer = co_await control_.stop(*resource, options, peer.actor);
+    co_return answer ? good(to_json(*answer)) : problem(answer.error());
+}
+
+}  // namespace curfew::api

@@ -1,0 +1,363 @@
+#include "curfew/app/reporter.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace curfew {
+
+namespace {
+
+constexpr Duration saved_per_stop_max = hours{12};
+
+/// What the open part of a meter cost since `from`.
+Money open_since(const Meter& meter, WallTime from, WallTime now) {
+    if (!meter.rate) {
+        return {};
+    }
+    const WallTime begin = std::max(meter.counted_to, from);
+    const auto cost = now > begin ? cost_of(*meter.rate, now - begin) : Result<Money>{Money{0, meter.rate->per_hour.currency}};
+    return cost ? *cost : Money{0, meter.rate->per_hour.currency};
+}
+
+template <class Do>
+void each_run(const LiveResource& live, Do&& visit) {
+    visit(live.current);
+    for (const LiveRun& run : live.older) {
+        visit(run);
+    }
+}
+
+std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
+    const Run& run = live.current.run;
+    if (live.price == nullptr || !run.started_at) {
+        return std::nullopt;
+    }
+    const WallTime end = bills(run.state) ? now : run.ended_at.value_or(now);
+    const auto cost = cost_of(live.price->rate, std::max(Duration{0}, end - *run.started_at));
+    return cost ? std::optional{*cost} : std::nullopt;
+}
+
+std::string name_of(const LiveResource& live) {
+    return std::string{to_string(live.resource.kind)} + " " + live.resource.name;
+}
+
+}  // namespace
+
+Freshness Reporter::freshness() const {
+    Freshness f;
+    f.now = world_.scheduler.wall();
+    for (const AccountConfig& account : world_.config->accounts) {
+        const auto live = world_.picture.accounts.find(account.name);
+        const std::string what = "account " + account.name.value;
+        if (live == world_.picture.accounts.end() || !live->second.last_success) {
+            const std::string why = live == world_.picture.accounts.end() || live->second.error.empty() ? "not seen yet" : live->second.error;
+            f.degraded.push_back({what, why, std::nullopt});
+            continue;
+        }
+        f.as_of = f.as_of ? std::min(*f.as_of, *live->second.last_success) : live->second.last_success;
+        if (!live->second.error.empty()) {
+            f.degraded.push_back({what, live->second.error, live->second.last_success});
+        } else if (!live->second.complete && live->second.last_success_mono) {
+            f.degraded.push_back({what, "the newest list was incomplete", live->second.last_success});
+        }
+    }
+    const Instant mono = world_.scheduler.mono();
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (!bills(live.current.run.state)) {
+            continue;
+        }
+        if (live.price == nullptr) {
+            f.degraded.push_back({name_of(live), "unpriced: machine type " + live.current.run.machine_type + " is in no price table", std::nullopt});
+        }
+        if (live.current.unseen_since && live.current.run.state == RunState::running) {
+            f.degraded.push_back({name_of(live), "unknown: " + live.current.judgement.step, f.now - (mono - *live.current.unseen_since)});
+        }
+        if (live.current.run.state == RunState::unknown) {
+            f.degraded.push_back({name_of(live), "the provider calls its state \"" + live.current.run.state_text + "\", which Curfew does not know", std::nullopt});
+        }
+    }
+    return f;
+}
+
+Result<ResourceId> Reporter::resolve(std::string_view noun) const {
+    std::vector<const LiveResource*> by_name;
+    std::vector<const LiveResource*> by_prefix;
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (id.value == noun || live.current.run.id.value == noun) {
+            return id;
+        }
+        if (live.resource.name == noun) {
+            by_name.push_back(&live);
+        }
+        if (live.resource.name.starts_with(noun) || id.value.starts_with(noun)) {
+            by_prefix.push_back(&live);
+        }
+    }
+    const auto& found = by_name.empty() ? by_prefix : by_name;
+    if (found.size() == 1 && !noun.empty()) {
+        return found.front()->resource.id;
+    }
+    if (found.empty() || noun.empty()) {
+        std::string known;
+        for (const auto& [id, live] : world_.picture.resources) {
+            known += (known.empty() ? "" : ", ") + live.resource.name;
+            if (known.size() > 200) {
+                known += ", …";
+                break;
+            }
+        }
+        return fail(Errc::not_found, "no resource is called so" + (known.empty() ? std::string{"; none is known yet"} : "; known: " + known),
+                    std::string{noun});
+    }
+    std::string candidates;
+    for (const LiveResource* live : found) {
+        candidates += (candidates.empty() ? "" : ", ") + live->resource.name + " (" + live->resource.id.value + ")";
+    }
+    return fail(Errc::invalid, "more than one resource fits: " + candidates, std::string{noun});
+}
+
+std::vector<BudgetItem> Reporter::budgets_of(const Resource* resource) const {
+    std::vector<BudgetItem> items;
+    for (const Budget& budget : world_.config->budgets) {
+        const auto live = world_.picture.budgets.find(budget.name);
+        if (live != world_.picture.budgets.end() && (resource == nullptr || matches(budget.scope, *resource))) {
+            items.push_back({budget, live->second, left_of(budget, live->second.spend)});
+        }
+    }
+    return items;
+}
+
+Task<Result<Saved>> Reporter::saved() {
+    auto stopped = co_await world_.store.stopped_by_us();
+    if (!stopped) {
+        co_return std::unexpected(stopped.error());
+    }
+    const WallTime now = world_.scheduler.wall();
+    Saved saved;
+    for (const StoppedRun& run : *stopped) {
+        ++saved.stops;
+        const auto live = world_.picture.resources.find(run.resource);
+        const Price* price = live == world_.picture.resources.end() ? nullptr : live->second.price;
+        const WallTime until = std::min(run.next_started_at.value_or(now), now);
+        const Duration off = std::clamp<Duration>(until - run.ended_at, Duration{0}, saved_per_stop_max);
+        if (price != nullptr) {
+            if (const auto cost = cost_of(price->rate, off)) {
+                saved.total += *cost;
+            }
+        }
+    }
+    co_return saved;
+}
+
+Task<Result<StatusReport>> Reporter::status() {
+    const WallTime now = world_.scheduler.wall();
+    const Zone zone = world_.config->zone;
+    const Period day = day_of(now, zone);
+    const Period month = month_of(now, zone);
+    auto today = co_await world_.store.spend(day.from, day.to, SpendBy::resource, zone);
+    auto this_month = co_await world_.store.spend(month.from, month.to, SpendBy::resource, zone);
+    auto saving = co_await saved();
+    if (!today || !this_month || !saving) {
+        co_return std::unexpected(!today ? today.error() : !this_month ? this_month.error() : saving.error());
+    }
+    StatusReport report;
+    report.freshness = freshness();
+    report.saved = *saving;
+    std::map<ResourceId, StatusItem> items;
+    for (const auto& [id, live] : world_.picture.resources) {
+        StatusItem& item = items[id];
+        item.live = &live;
+        item.run_cost = run_cost(live, now);
+        each_run(live, [&](const LiveRun& run) {
+            if (run.meter) {
+                item.today += open_since(*run.meter, day.from, now);
+                item.month += open_since(*run.meter, month.from, now);
+                report.per_hour += run.meter->rate ? run.meter->rate->per_hour : Money{};
+                report.unpriced += run.meter->rate ? 0 : 1;
+            }
+        });
+    }
+    for (const SpendRow& row : *today) {
+        report.today += row.gross;
+        if (const auto item = items.find(row.key.resource); item != items.end()) {
+            item->second.today += row.gross;
+        }
+    }
+    for (const SpendRow& row : *this_month) {
+        report.month += row.gross;
+        if (const auto item = items.find(row.key.resource); item != items.end()) {
+            item->second.month += row.gross;
+            item->second.exact = item->second.exact && row.error_bar == Duration{0};
+        }
+    }
+    for (auto& [id, item] : items) {
+        each_run(*item.live, [&](const LiveRun& run) {
+            if (run.meter) {
+                report.today += open_since(*run.meter, day.from, now);
+                report.month += open_since(*run.meter, month.from, now);
+            }
+        });
+        report.items.push_back(item);
+    }
+    std::ranges::sort(report.items, [](const StatusItem& a, const StatusItem& b) {
+        const bool a_bills = bills(a.live->current.run.state);
+        const bool b_bills = bills(b.live->current.run.state);
+        return a_bills != b_bills ? a_bills
+                                  : std::pair{a.live->resource.name, a.live->resource.id} < std::pair{b.live->resource.name, b.live->resource.id};
+    });
+    report.budgets = budgets_of(nullptr);
+    co_return report;
+}
+
+void Reporter::tell_what_next(ExplainReport& report) const {
+    const LiveResource& live = *report.live;
+    const WallTime now = report.freshness.now;
+    const auto in_words = [&](WallTime t) { return to_string(std::max<Duration>(Duration{0}, std::chrono::floor<seconds>(t - now))); };
+    if (!bills(live.current.run.state)) {
+        report.next = "nothing: it does not bill";
+        report.would_stop = "it is off";
+        report.would_keep = "it is off";
+        return;
+    }
+    if (live.enforcement) {
+        report.next = "enforcement " + live.enforcement->id.value + " is " + std::string{to_string(live.enforcement->state)} + ": " +
+                      live.enforcement->reason;
+    } else if (live.stops_at) {
+        report.next = "packed and stopped in " + in_words(*live.stops_at) + " if it stays quiet; warned before";
+    } else {
+        report.next = "nothing: " + live.why;
+    }
+    if (report.rule == nullptr) {
+        report.would_stop = "only a hard budget or `curfew stop`, since no rule matches";
+    } else if (live.mode != Mode::enforce) {
+        report.would_stop = "only a hard budget or `curfew stop`: the mode is " + std::string{to_string(live.mode)};
+    } else {
+        report.would_stop = "being quiet for " + to_string(live.idle_limit) + " in all (quiet so far: " +
+                            to_string(std::chrono::floor<seconds>(live.current.clock.quiet)) + ")";
+    }
+    report.would_keep = "work in a kernel or on the CPU or GPU; or `curfew keep " + live.resource.id.value + " --for 2h`" +
+                        (live.price != nullptr ? " (" + to_string(percent_of(live.price->rate.per_hour, 200)) + ")" : "");
+}
+
+Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
+    auto history = co_await world_.store.enforcements_of(resource, 5);
+    if (!history) {
+        co_return std::unexpected(history.error());
+    }
+    const auto found = world_.picture.resources.find(resource);
+    if (found == world_.picture.resources.end()) {
+        co_return fail(Errc::not_found, "it is gone", resource.value);
+    }
+    const RunId run = found->second.current.run.id;
+    auto stored = co_await world_.store.observations_of(run);
+    const auto again = world_.picture.resources.find(resource);
+    if (!stored || again == world_.picture.resources.end()) {
+        co_return stored ? fail(Errc::not_found, "it is gone", resource.value) : std::unexpected(stored.error());
+    }
+    const LiveResource& live = again->second;
+    ExplainReport report;
+    report.freshness = freshness();
+    report.live = &live;
+    report.mono = world_.scheduler.mono();
+    // The picture is newer than the store, which holds changes only; after a restart it is empty at first.
+    report.observations = live.current.observations.empty() ? std::move(*stored) : live.current.observations;
+    report.history = std::move(*history);
+    report.run_cost = run_cost(live, report.freshness.now);
+    report.budgets = budgets_of(&live.resource);
+    report.rule = rule_for(world_.config->rules, live.resource);
+    tell_what_next(report);
+    co_return report;
+}
+
+Task<Result<SpendReport>> Reporter::spend(WallTime from, WallTime to, SpendBy by) {
+    const Zone zone = world_.config->zone;
+    auto rows = co_await world_.store.spend(from, to, by, zone);
+    auto saving = co_await saved();
+    if (!rows || !saving) {
+        co_return std::unexpected(!rows ? rows.error() : saving.error());
+    }
+    SpendReport report;
+    report.freshness = freshness();
+    report.from = from;
+    report.to = to;
+    report.rows = std::move(*rows);
+    report.saved = *saving;
+    const WallTime now = std::min(report.freshness.now, to);
+    for (const auto& [id, live] : world_.picture.resources) {
+        each_run(live, [&](const LiveRun& run) {
+            if (!run.meter || run.meter->counted_to >= to) {
+                return;
+            }
+            SpendRow row{.key = {id, {}}, .name = live.resource.name, .machine_type = run.meter->machine_type,
+                         .meter = MeterKind::compute, .gross = open_since(*run.meter, from, now),
+                         .quantity = std::max(Duration{0}, now - std::max(run.meter->counted_to, from)),
+                         .error_bar = Duration{0}, .unpriced = !run.meter->rate.has_value()};
+            switch (by) {
+                case SpendBy::resource: break;
+                case SpendBy::day: {
+                    const Date d = local_date(std::max(run.meter->counted_to, from), zone);
+                    const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
+                    row.key.group = std::to_string(d.year) + two(d.month) + two(d.day);
+                    break;
+                }
+                case SpendBy::type: row.key.group = run.meter->machine_type; break;
+                case SpendBy::account: row.key.group = live.resource.account.value; break;
+            }
+            const auto same = std::ranges::find_if(report.rows, [&](const SpendRow& r) {
+                return r.key == row.key && r.machine_type == row.machine_type && r.meter == row.meter;
+            });
+            if (same == report.rows.end()) {
+                report.rows.push_back(std::move(row));
+            } else {
+                same->gross += row.gross;
+                same->quantity += row.quantity;
+                same->unpriced = same->unpriced || row.unpriced;
+            }
+        });
+    }
+    for (const SpendRow& row : report.rows) {
+        report.total += row.gross;
+        report.error_bar += row.error_bar;
+        report.unpriced = report.unpriced || row.unpriced;
+    }
+    co_return report;
+}
+
+Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
+    std::vector<DoctorFinding> findings;
+    const auto add = [&](bool good, std::string what, std::string text) {
+        findings.push_back({good, std::move(what), std::move(text)});
+    };
+    auto chain = co_await world_.store.verify_audit();
+    auto outbox = co_await world_.store.outbox_counts();
+    if (!outbox) {
+        co_return std::unexpected(outbox.error());
+    }
+    for (const AccountConfig& account : world_.config->accounts) {
+        const auto live = world_.picture.accounts.find(account.name);
+        const bool seen = live != world_.picture.accounts.end() && live->second.last_success_mono && live->second.error.empty();
+        const std::string why = live == world_.picture.accounts.end() || live->second.error.empty() ? "not polled yet" : live->second.error;
+        add(seen, "account " + account.name.value, seen ? "the key works: " + live->second.identity : why);
+    }
+    add(chain.has_value(), "audit", chain ? std::to_string(*chain) + " rows, chain whole" : chain.error().text);
+    const std::int64_t dead = (*outbox)[OutboxState::dead];
+    const std::int64_t waiting = (*outbox)[OutboxState::waiting];
+    add(dead == 0 && waiting < 100, "outbox", std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered");
+    add(!world_.config->channels.empty(), "channels", world_.config->channels.empty()
+                                                           ? "no channel is configured, so nobody is warned before a stop"
+                                                           : std::to_string(world_.config->channels.size()) + " configured");
+    add(!world_.config->vaults.empty(), "vaults", world_.config->vaults.empty()
+                                                       ? "no vault is configured, so nothing can be packed and nothing is stopped"
+                                                       : std::to_string(world_.config->vaults.size()) + " configured");
+    add(world_.config->mode == Mode::enforce, "mode",
+        "daemon.mode is " + std::string{to_string(world_.config->mode)} + (world_.config->mode == Mode::enforce ? "" : ": nothing is stopped by rules"));
+    for (const Degraded& d : freshness().degraded) {
+        if (!d.what.starts_with("account ")) {
+            add(false, d.what, d.why);
+        }
+    }
+    co_return findings;
+}
+
+}  // namespace curfew

@@ -1,0 +1,405 @@
+// curfew: asks the daemon, and tells it what a person wants. Reads go to the read socket, changes to the
+// admin socket; the answer of the API is what --json prints.
+#include "connection.hpp"
+#include "render.hpp"
+#include "table.hpp"
+
+#include "curfew/api/wire.hpp"
+#include "curfew/core/time.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <clocale>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+namespace {
+
+using namespace curfew;
+using namespace curfew::cli;
+using api::Exit;
+namespace fs = std::filesystem;
+
+struct Options {
+    std::string socket;
+    std::string admin_socket;
+    bool json = false;
+    Style style;
+    // verbs
+    std::string noun;
+    std::string since;
+    std::string by;
+    std::string how_long;
+    std::string until;
+    std::string reason;
+    bool no_pack = false;
+    bool dry_run = false;
+    bool yes = false;
+    bool follow = false;
+    bool wait = false;
+    std::vector<std::string> risks;
+    int limit = 50;
+};
+
+std::string default_socket(const char* variable, std::string_view system, std::string_view name) {
+    const char* given = std::getenv(variable);
+    if (given != nullptr && *given != '\0') {
+        return given;
+    }
+    std::error_code error;
+    if (!fs::exists(system, error)) {
+        const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+        if (runtime != nullptr && *runtime == '/') {
+            const std::string own = std::string{runtime} + "/curfew/" + std::string{name};
+            if (fs::exists(own, error)) {
+                return own;
+            }
+        }
+    }
+    return std::string{system};
+}
+
+int say(const Answer& answer) {
+    std::cerr << "curfew: " << answer.trouble << "\n";
+    return answer.exit == 0 ? static_cast<int>(Exit::failed) : answer.exit;
+}
+
+template <class Render>
+int read(const Options& o, const std::string& target, Render render) {
+    const Answer answer = ask(o.socket, target, {}, {});
+    if (answer.exit != 0) {
+        return say(answer);
+    }
+    std::cout << (o.json ? answer.raw : render(answer.body));
+    return 0;
+}
+
+std::string random_key() {
+    unsigned char bytes[16];
+    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
+        return "once";
+    }
+    std::string key;
+    for (const unsigned char byte : bytes) {
+        key += "0123456789abcdef"[byte >> 4U];
+        key += "0123456789abcdef"[byte & 15U];
+    }
+    return key;
+}
+
+Answer change(const Options& o, const std::string& target, const Json& body) {
+    return ask(o.admin_socket, target, body.dump(-1, ' ', false, Json::error_handler_t::replace), random_key());
+}
+
+template <class Render>
+int changed(const Options& o, const Answer& answer, Render render) {
+    if (answer.exit != 0) {
+        return say(answer);
+    }
+    std::cout << (o.json ? answer.raw : render(answer.body));
+    return 0;
+}
+
+int status(const Options& o) {
+    return read(o, "/v1/status", [&](const Json& j) { return status_text(j, o.style); });
+}
+
+int explain(const Options& o) {
+    return read(o, "/v1/explain/" + encoded(o.noun), [&](const Json& j) { return explain_text(j, o.style); });
+}
+
+int spend(const Options& o) {
+    const std::string query = "?by=" + encoded(o.by) + (o.since.empty() ? "" : "&since=" + encoded(o.since));
+    return read(o, "/v1/spend" + query, [&](const Json& j) { return spend_text(j, o.by, o.style); });
+}
+
+int receipts(const Options& o) {
+    if (o.noun.starts_with("rcp_")) {
+        return read(o, "/v1/receipts/" + encoded(o.noun), [&](const Json& j) { return receipt_text(j, o.style); });
+    }
+    const std::string query = o.noun.empty() ? "" : "?resource=" + encoded(o.noun);
+    return read(o, "/v1/receipts" + query, [&](const Json& j) { return receipts_text(j, o.style); });
+}
+
+int alerts(const Options& o) {
+    return read(o, std::string{"/v1/alerts"} + (o.style.all ? "?all=1" : ""), [&](const Json& j) { return alerts_text(j, o.style); });
+}
+
+int acknowledge(const Options& o) {
+    const Answer answer = change(o, "/v1/alerts/" + encoded(o.noun) + "/ack", Json::object());
+    return changed(o, answer, [&](const Json&) { return "acknowledged " + o.noun + "\n"; });
+}
+
+int events(const Options& o) {
+    std::int64_t after = 0;
+    for (;;) {
+        std::string query = "?limit=1000&after=" + std::to_string(after);
+        query += o.noun.empty() ? "" : "&resource=" + encoded(o.noun);
+        const Answer answer = ask(o.socket, "/v1/events" + query, {}, {});
+        if (answer.exit != 0) {
+            return say(answer);
+        }
+        if (o.json && !o.follow && after == 0 && answer.body["next"].is_null()) {
+            std::cout << answer.raw;
+            return 0;
+        }
+        for (const Json& event : answer.body["items"]) {
+            after = event["id"].get<std::int64_t>();
+            std::cout << (o.json ? event.dump() + "\n" : event_line(event, o.style));
+        }
+        std::cout.flush();
+        if (!answer.body["next"].is_null()) {
+            continue;
+        }
+        if (!o.follow) {
+            return 0;
+        }
+        std::this_thread::sleep_for(std::chrono::seconds{1});
+    }
+}
+
+int keep(const Options& o) {
+    std::string how_long = o.how_long;
+    if (!o.until.empty()) {
+        const auto when = parse_wall_time(o.until);
+        if (!when) {
+            std::cerr << "curfew: --until is a time as 2026-11-23T18:00:00Z; for a length use --for 2h\n";
+            return static_cast<int>(Exit::usage);
+        }
+        const Answer now = ask(o.socket, "/v1/status", {}, {});
+        if (now.exit != 0) {
+            return say(now);
+        }
+        const auto clock = parse_wall_time(now.body.value("now", std::string{}));
+        if (!clock || *when <= *clock) {
+            std::cerr << "curfew: --until lies in the past\n";
+            return static_cast<int>(Exit::usage);
+        }
+        how_long = to_string(std::chrono::ceil<seconds>(*when - *clock));
+    }
+    if (how_long.empty()) {
+        std::cerr << "curfew: say for how long: curfew keep " << o.noun << " --for 2h\n";
+        return static_cast<int>(Exit::usage);
+    }
+    const Answer answer = change(o, "/v1/keep", {{"resource", o.noun}, {"for", how_long}, {"reason", o.reason}});
+    return changed(o, answer, [&](const Json& j) { return keep_text(j, o.style); });
+}
+
+int release(const Options& o) {
+    const Answer answer = change(o, "/v1/release", {{"resource", o.noun}});
+    return changed(o, answer, [](const Json& j) {
+        return j["released"] == 0 ? std::string{"nothing held it\n"} : j["released"].dump() + " ended; the rules apply again\n";
+    });
+}
+
+int pack(const Options& o) {
+    const Answer answer = change(o, "/v1/pack", {{"resource", o.noun}});
+    if (answer.exit != 0 || !o.wait) {
+        return changed(o, answer, [](const Json& j) {
+            return "packing; when it is proven, `curfew receipts " + j["receipt"].get<std::string>() + "` shows it\n";
+        });
+    }
+    const std::string receipt = answer.body["receipt"].get<std::string>();
+    for (int i = 0; i < 6 * 3600; ++i) {
+        const Answer done = ask(o.socket, "/v1/receipts/" + encoded(receipt), {}, {});
+        if (done.exit == 0) {
+            std::cout << (o.json ? done.raw : receipt_text(done.body, o.style));
+            return 0;
+        }
+        if (done.exit != static_cast<int>(Exit::not_found)) {
+            return say(done);
+        }
+        const Answer log = ask(o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun), {}, {});
+        for (const Json& event : log.exit == 0 ? log.body["items"] : Json::array()) {
+            const std::string text = event.value("text", std::string{});
+            if (event.value("kind", std::string{}) == "pack.failed" && text.find(receipt) != std::string::npos) {
+                std::cerr << "curfew: " << safe(text) << "\n";
+                return static_cast<int>(Exit::failed);
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::seconds{1});
+    }
+    return static_cast<int>(Exit::timed_out);
+}
+
+bool confirmed(const Options& o) {
+    const Json body{{"resource", o.noun}, {"pack", !o.no_pack}, {"dry_run", true}, {"accept_risks", {"unpacked-outputs"}}};
+    const Answer plan = change(o, "/v1/stop", body);
+    if (plan.exit == 0) {
+        std::cout << stop_text(plan.body, true);
+    }
+    std::cout << "Stop " << safe(o.noun) << "? [y/N] " << std::flush;
+    std::string line;
+    return std::getline(std::cin, line) && (line == "y" || line == "Y" || line == "yes");
+}
+
+int stop(const Options& o) {
+    if (!o.yes && !o.dry_run && !o.json) {
+        if (::isatty(STDIN_FILENO) == 0) {
+            std::cerr << "curfew: a stop is asked about; without a terminal say --yes\n";
+            return static_cast<int>(Exit::refused);
+        }
+        if (!confirmed(o)) {
+            std::cout << "nothing was done\n";
+            return static_cast<int>(Exit::refused);
+        }
+    } else if (!o.yes && !o.dry_run) {
+        std::cerr << "curfew: with --json say --yes\n";
+        return static_cast<int>(Exit::refused);
+    }
+    const Answer answer = change(o, "/v1/stop", {{"resource", o.noun}, {"pack", !o.no_pack}, {"dry_run", o.dry_run}, {"accept_risks", o.risks}});
+    if (answer.exit != 0 && answer.trouble.find("needs accepted risk: ") != std::string::npos) {
+        say(answer);
+        const std::size_t at = answer.trouble.find("needs accepted risk: ") + 21;
+        const std::string risk = answer.trouble.substr(at, answer.trouble.find_first_of(" (\n", at) - at);
+        std::cerr << "If that is what you want: curfew stop " << safe(o.noun) << " --accept-risk=" << risk << "\n";
+        return answer.exit;
+    }
+    return changed(o, answer, [&](const Json& j) { return stop_text(j, o.dry_run); });
+}
+
+int doctor(const Options& o) {
+    const Answer answer = ask(o.socket, "/v1/doctor", {}, {});
+    if (answer.exit != 0) {
+        return say(answer);
+    }
+    std::cout << (o.json ? answer.raw : doctor_text(answer.body));
+    for (const Json& item : answer.body["items"]) {
+        if (!item["good"].get<bool>()) {
+            return static_cast<int>(Exit::findings);
+        }
+    }
+    return 0;
+}
+
+int reload(const Options& o) {
+    return changed(o, change(o, "/v1/reload", Json::object()), [](const Json&) { return std::string{"reloaded\n"}; });
+}
+
+/// The daemon knows how to read its configuration; there is no second way.
+int check_config(const Options& o) {
+    std::error_code error;
+    const fs::path own = fs::read_symlink("/proc/self/exe", error).parent_path();
+    fs::path daemon = own / "curfewd";
+    if (!fs::exists(daemon, error)) {
+        daemon = own.parent_path() / "sbin/curfewd";
+    }
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::vector<std::string> words{daemon.string(), "--check-config"};
+        if (!o.noun.empty()) {
+            words.insert(words.end(), {"--config", o.noun});
+        }
+        std::vector<char*> arguments;
+        for (std::string& word : words) {
+            arguments.push_back(word.data());
+        }
+        arguments.push_back(nullptr);
+        ::execv(daemon.c_str(), arguments.data());
+        std::_Exit(127);
+    }
+    int state = 0;
+    if (child < 0 || ::waitpid(child, &state, 0) != child || !WIFEXITED(state) || WEXITSTATUS(state) == 127) {
+        std::cerr << "curfew: cannot run " << daemon.string() << "\n";
+        return static_cast<int>(Exit::failed);
+    }
+    return WEXITSTATUS(state) == 0 ? 0 : static_cast<int>(WEXITSTATUS(state) == 78 ? Exit::findings : Exit::failed);
+}
+
+int version(const Options& o) {
+    if (o.json) {
+        std::cout << Json{{"schema", std::string{api::schema::version}}, {"version", std::string{api::version_text}}, {"program", "curfew"}}.dump() << "\n";
+    } else {
+        std::cout << "curfew " << api::version_text << "\n";
+    }
+    return 0;
+}
+
+constexpr const char* exit_codes =
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 no such thing, 4 not allowed, 5 daemon not reachable, 6 temporary,\n"
+    "8 refused (needs --yes or --accept-risk), 10 findings, 124 timed out. Treat any unknown code as failure.";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::setlocale(LC_ALL, "");
+    if (width_of("…") != 1) {
+        std::setlocale(LC_CTYPE, "C.UTF-8");
+    }
+    Options o;
+    o.socket = default_socket("CURFEW_SOCKET", api::system_api_socket, api::api_socket_name);
+    o.admin_socket = default_socket("CURFEW_ADMIN_SOCKET", api::system_admin_socket, api::admin_socket_name);
+    CLI::App app{"Asks curfewd what runs, what it costs and why, and tells it what to keep.", "curfew"};
+    app.footer(exit_codes);
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_option("--socket", o.socket, "the daemon's read socket (CURFEW_SOCKET)");
+    app.add_option("--admin-socket", o.admin_socket, "the daemon's admin socket (CURFEW_ADMIN_SOCKET)");
+    app.add_flag("--json", o.json, "print the daemon's answer as JSON");
+    app.add_flag("--utc", o.style.utc, "times in UTC");
+    app.set_version_flag("--version", "curfew " + std::string{api::version_text});
+    int exit = 0;
+    const auto verb = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        CLI::App* sub = app.add_subcommand(name, help);
+        sub->callback([&exit, &o, run] { exit = run(o); });
+        return sub;
+    };
+    const auto named = [&](CLI::App* sub, bool required) {
+        auto* option = sub->add_option("NAME", o.noun, "a name, an id or a unique prefix");
+        if (required) {
+            option->required();
+        }
+    };
+    CLI::App* sub = verb("status", "what runs, since when, what it costs, when it stops by itself", status);
+    sub->alias("ps");
+    sub->add_flag("-a,--all", o.style.all, "also what is off");
+    named(verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain), true);
+    sub = verb("spend", "what was spent, by resource, day, type or account", spend);
+    sub->add_option("--since", o.since, "30d, or a time; default: this month");
+    sub->add_option("--by", o.by, "resource, day, type or account")->check(CLI::IsMember({"resource", "day", "type", "account"}));
+    sub = verb("keep", "do not stop it for a while; states the price", keep);
+    named(sub, true);
+    sub->add_option("--for", o.how_long, "how long: 45m, 2h, 1h30m");
+    sub->add_option("--until", o.until, "until when: 2026-11-23T18:00:00Z");
+    sub->add_option("--reason", o.reason, "for the record");
+    named(verb("release", "end its keeps, or call off a stop that was asked for", release), true);
+    sub = verb("stop", "pack it, prove the copy, stop it, confirm", stop);
+    named(sub, true);
+    sub->add_flag("--no-pack", o.no_pack, "copy nothing (needs --accept-risk=unpacked-outputs)");
+    sub->add_flag("--dry-run", o.dry_run, "say what would be done");
+    sub->add_flag("-y,--yes", o.yes, "do not ask");
+    sub->add_option("--accept-risk", o.risks, "kills-busy-kernel, unpacked-outputs")->check(CLI::IsMember({"kills-busy-kernel", "unpacked-outputs"}));
+    sub = verb("pack", "copy its files to the vaults and prove the copy; does not stop it", pack);
+    named(sub, true);
+    sub->add_flag("--wait", o.wait, "until the receipt is there");
+    named(verb("receipts", "proven copies; with an id, one of them in full", receipts), false);
+    sub = verb("events", "the audit: every decision and every act", events);
+    named(sub, false);
+    sub->add_flag("-f,--follow", o.follow, "go on as they happen");
+    sub = verb("alerts", "what is firing", alerts);
+    sub->add_flag("-a,--all", o.style.all, "also what is over");
+    CLI::App* ack = sub->add_subcommand("ack", "acknowledge an alert");
+    ack->add_option("ID", o.noun, "of the alert")->required();
+    bool acknowledging = false;
+    ack->callback([&] { acknowledging = true; });
+    sub->callback([&] { exit = acknowledging ? acknowledge(o) : alerts(o); });
+    sub = verb("check-config", "every fault of a configuration file, with file:line:column", check_config);
+    sub->add_option("FILE", o.noun, "default: the system's");
+    verb("doctor", "is everything well? keys, channels, vaults, audit", doctor);
+    verb("reload", "read the configuration anew", reload);
+    verb("version", "of this program", version);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage);
+    }
+    return exit;
+}

@@ -1,0 +1,29 @@
+// The daemon's answers as text for people.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+namespace curfew::cli {
+
+using Json = nlohmann::ordered_json;
+
+struct Style {
+    bool utc = false;
+    bool all = false;      // also what is off
+    bool verbose = false;
+};
+
+std::string status_text(const Json& answer, const Style& style);
+std::string explain_text(const Json& answer, const Style& style);
+std::string spend_text(const Json& answer, const std::string& by, const Style& style);
+std::string receipts_text(const Json& answer, const Style& style);
+std::string receipt_text(const Json& answer, const Style& style);
+std::string event_line(const Json& event, const Style& style);
+std::string alerts_text(const Json& answer, const Style& style);
+std::string doctor_text(const Json& answer);
+std::string keep_text(const Json& answer, const Style& style);
+std::string stop_text(const Json& answer, bool dry_run);
+
+}  // namespace curfew::cli

@@ -1,0 +1,494 @@
+// curfewd: the one place where the real clock meets the real network. Reads the configuration, makes every
+// part, starts them in order and ends them in reverse.
+#include "adapters/clock/real_scheduler.hpp"
+#include "adapters/config/config.hpp"
+#include "adapters/http/client.hpp"
+#include "adapters/http/json.hpp"
+#include "adapters/jupyter/guest.hpp"
+#include "adapters/mail/mail_channel.hpp"
+#include "adapters/paperspace/cloud.hpp"
+#include "adapters/sqlite/store.hpp"
+#include "adapters/systemd/supervisor.hpp"
+#include "adapters/vault/folder_vault.hpp"
+#include "adapters/vault/workers.hpp"
+#include "adapters/webhook/webhook_channel.hpp"
+
+#include "curfew/api/api.hpp"
+#include "curfew/api/wire.hpp"
+#include "curfew/app/daemon.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+namespace {
+
+using namespace curfew;
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+
+constexpr int exit_locked = 75;   // EX_TEMPFAIL: another daemon, may go away
+constexpr int exit_config = 78;   // EX_CONFIG: the same again would fail again
+constexpr int exit_bug = 70;      // EX_SOFTWARE
+constexpr int api_read_patience = 1;
+
+struct Options {
+    std::string config;
+    bool check_only = false;
+    std::string log_level = "info";
+    clock::ClockOptions clock;
+};
+
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr ? value : "";
+}
+
+std::string host_name() {
+    std::array<char, HOST_NAME_MAX + 1> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "localhost";
+}
+
+std::string shipped_prices() {
+    std::error_code error;
+    const fs::path own = fs::read_symlink("/proc/self/exe", error);
+    const fs::path beside = own.parent_path().parent_path() / "share/curfew/prices/paperspace.csv";
+    return fs::exists(beside, error) ? beside.string() : "/usr/share/curfew/prices/paperspace.csv";
+}
+
+std::string home_or(const char* variable, const char* below_home) {
+    const std::string given = environment(variable);
+    return given.starts_with('/') ? given : environment("HOME") + below_home;
+}
+
+std::string default_config() {
+    return ::geteuid() == 0 ? "/etc/curfew/curfew.toml" : home_or("XDG_CONFIG_HOME", "/.config") + "/curfew/curfew.toml";
+}
+
+/// The system's places for root and for the unit, XDG places for a plain user.
+config::Defaults defaults_for(const std::string& config_file) {
+    const bool system = ::geteuid() == 0 || config_file.starts_with("/etc/");
+    config::Defaults d;
+    d.state_dir = environment("STATE_DIRECTORY");
+    if (d.state_dir.empty()) {
+        d.state_dir = system ? "/var/lib/curfew" : home_or("XDG_STATE_HOME", "/.local/state") + "/curfew";
+    }
+    const std::string runtime = environment("XDG_RUNTIME_DIR");
+    const std::string sockets = system ? "/run/curfew" : runtime.starts_with('/') ? runtime + "/curfew" : d.state_dir;
+    d.api_socket = sockets + "/" + std::string{api::api_socket_name};
+    d.admin_socket = sockets + "/" + std::string{api::admin_socket_name};
+    d.config_dir = fs::path(config_file).parent_path().string();
+    d.price_file = shipped_prices();
+    d.host_name = host_name();
+    return d;
+}
+
+void print_faults(const std::vector<config::Fault>& faults) {
+    for (const config::Fault& fault : faults) {
+        std::fprintf(stderr, "%s\n", config::to_string(fault).c_str());
+    }
+    std::fprintf(stderr, "%zu fault%s; nothing was started\n", faults.size(), faults.size() == 1 ? "" : "s");
+}
+
+std::string joined(const std::vector<config::Fault>& faults) {
+    std::string text;
+    for (const config::Fault& fault : faults) {
+        text += (text.empty() ? "" : "\n") + config::to_string(fault);
+    }
+    return text;
+}
+
+Result<std::string> read_text(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        return fail(Errc::not_found, "cannot read the price table", path);
+    }
+    std::ostringstream text;
+    text << file.rdbuf();
+    return std::move(text).str();
+}
+
+Result<PriceBook> read_prices(const Config& config) {
+    auto text = read_text(config.price_file);
+    auto book = text ? PriceBook::parse_csv(*text, config.price_file) : Result<PriceBook>{std::unexpected(text.error())};
+    if (!book || config.price_overrides.empty()) {
+        return book;
+    }
+    auto more = read_text(config.price_overrides);
+    auto overrides = more ? PriceBook::parse_csv(*more, config.price_overrides) : Result<PriceBook>{std::unexpected(more.error())};
+    if (!overrides) {
+        return overrides;
+    }
+    book->merge(*overrides);
+    return book;
+}
+
+/// Makes every part that comes out of a configuration, at start and at each reload.
+class Assembly {
+public:
+    Assembly(Options options, asio::any_io_executor loop, Scheduler& scheduler, http::Client& client)
+        : options_(std::move(options)), loop_(std::move(loop)), scheduler_(scheduler), client_(client),
+          workers_(std::make_shared<vault::Workers>(loop_, 2)) {}
+    Assembly(const Assembly&) = delete;
+    Assembly& operator=(const Assembly&) = delete;
+    ~Assembly() { workers_->join(); }
+
+    Result<Parts> from_file() {
+        auto loaded = config::load(options_.config, defaults_for(options_.config), clock::load_zone);
+        if (!loaded) {
+            return fail(Errc::invalid, joined(loaded.error()));
+        }
+        return from(std::move(loaded->config));
+    }
+
+    Result<Parts> from(Config config) {
+        Parts parts;
+        parts.config = std::make_shared<const Config>(std::move(config));
+        auto prices = read_prices(*parts.config);
+        if (!prices) {
+            return std::unexpected(prices.error());
+        }
+        parts.prices = std::move(*prices);
+        for (const AccountConfig& account : parts.config->accounts) {
+            auto key = systemd::read_secret(account.key_file);
+            if (!key) {
+                return fail(key.error().code, "account " + account.name.value + ": " + to_string(key.error()));
+            }
+            parts.clouds[account.name] = paperspace::make_cloud(account, std::move(*key), client_, scheduler_);
+        }
+        for (const VaultConfig& vault : parts.config->vaults) {
+            parts.vaults.push_back(std::make_shared<vault::FolderVault>(vault.name, vault.path, vault.required, scheduler_, workers_));
+        }
+        for (const ChannelConfig& channel : parts.config->channels) {
+            auto made = make_channel(channel, *parts.config);
+            if (!made) {
+                return fail(made.error().code, "channel " + channel.name.value + ": " + to_string(made.error()));
+            }
+            parts.channels.push_back(std::move(*made));
+        }
+        return parts;
+    }
+
+private:
+    Result<std::shared_ptr<Channel>> make_channel(const ChannelConfig& channel, const Config& config) {
+        const std::string& file = channel.kind == "mail" ? channel.password_file : channel.secret_file;
+        std::optional<Secret> secret;
+        if (!file.empty()) {
+            auto read = systemd::read_secret(file);
+            if (!read) {
+                return std::unexpected(read.error());
+            }
+            secret = std::move(*read);
+        }
+        if (channel.kind == "mail") {
+            return std::make_shared<mail::MailChannel>(channel, std::move(secret), config.public_name, loop_, scheduler_);
+        }
+        if (secret) {
+            if (auto good = webhook::check_secret(*secret); !good) {
+                return std::unexpected(good.error());
+            }
+        }
+        return std::make_shared<webhook::WebhookChannel>(channel, std::move(secret), client_, scheduler_);
+    }
+
+    Options options_;
+    asio::any_io_executor loop_;
+    Scheduler& scheduler_;
+    http::Client& client_;
+    std::shared_ptr<vault::Workers> workers_;
+};
+
+/// Everybody who waits on an inherited socket gets an answer before we leave for good: otherwise the manager
+/// would start us again at once, for ever.
+void answer_waiting(const std::map<std::string, int>& sockets) {
+    static constexpr char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+                                     "Content-Length: 40\r\n\r\ncurfewd cannot start: see its own log.  \n";
+    for (const auto& [name, fd] : sockets) {
+        for (int i = 0; i < 64; ++i) {
+            const int client = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
+            if (client < 0) {
+                break;
+            }
+            (void)::send(client, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+            ::close(client);
+        }
+    }
+}
+
+int fatal(int code, const std::string& text) {
+    std::fprintf(stderr, "<2>curfewd: %s\n", text.c_str());
+    return code;
+}
+
+http::ClientOptions client_options(const clock::ClockOptions& clock) {
+    // The network does not run faster because our clock does.
+    http::ClientOptions options;
+    options.connect_timeout *= clock.speed;
+    options.stall_timeout *= clock.speed;
+    options.idle_max *= clock.speed;
+    options.age_max *= clock.speed;
+    return options;
+}
+
+class Service {
+public:
+    Service(Options options, std::map<std::string, int> inherited)
+        : options_(std::move(options)), inherited_(std::move(inherited)), scheduler_(io_.get_executor(), options_.clock),
+          client_(io_.get_executor(), scheduler_, client_options(options_.clock)),
+          assembly_(options_, io_.get_executor(), scheduler_, client_), signals_(io_, SIGTERM, SIGINT, SIGHUP),
+          tasks_(io_.get_executor(), [this](const std::string& what) {
+              spdlog::critical("event=bug text=\"{}\"", what);
+              exit_code_ = exit_bug;
+              begin_shutdown();
+          }) {}
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    int run(Config config) {
+        auto parts = assembly_.from(std::move(config));
+        if (!parts) {
+            answer_waiting(inherited_);
+            return fatal(exit_config, to_string(parts.error()));
+        }
+        std::error_code ignored;
+        fs::create_directories(parts->config->state_dir, ignored);
+        ::chmod(parts->config->state_dir.c_str(), 0700);
+        auto opened = sqlite::open(parts->config->state_dir + "/curfew.db", io_.get_executor(), [](const std::string& text) {
+            spdlog::critical("event=disk_failed text=\"{}\"", text);
+            spdlog::shutdown();
+            std::_Exit(1);  // nothing that this process says can be trusted; the next start reads the world anew
+        });
+        if (!opened) {
+            const bool locked = opened.error().code == Errc::locked;
+            const bool wrong = opened.error().code == Errc::invalid;
+            if (wrong) {
+                answer_waiting(inherited_);
+            }
+            return fatal(locked ? exit_locked : wrong ? exit_config : 1, to_string(opened.error()));
+        }
+        store_ = std::move(opened->store);
+        recovered_ = std::move(opened->recovered);
+        compose(std::move(*parts));
+        asio::co_spawn(io_, start(), [this](const std::exception_ptr& bug) { ended(bug); });
+        io_.run();
+        return exit_code_;
+    }
+
+private:
+    void compose(Parts parts) {
+        door_ = std::make_unique<jupyter::JupyterDoor>(
+            client_, scheduler_, [this](const AccountName& name) { return world_->account(name); },
+            [this] { return static_cast<int>(world_->config->guest_connections_max); });
+        sockets_ = {.api_path = parts.config->api_socket, .admin_path = parts.config->admin_socket, .api_fd = {}, .admin_fd = {}};
+        if (const auto fd = inherited_.find("api"); fd != inherited_.end()) {
+            sockets_.api_fd = fd->second;
+        }
+        if (const auto fd = inherited_.find("admin"); fd != inherited_.end()) {
+            sockets_.admin_fd = fd->second;
+        }
+        world_ = std::make_unique<World>(World{.loop = io_.get_executor(), .scheduler = scheduler_, .entropy = entropy_,
+                                               .store = *store_, .guests = *door_, .clouds = {}, .config = {}, .picture = {}});
+        daemon_ = std::make_unique<Daemon>(*world_, std::move(parts), supervisor_, tasks_,
+                                           [this] { return assembly_.from_file(); },
+                                           [](std::string_view text) { return json::is_whole_notebook(text); });
+        reporter_ = std::make_unique<Reporter>(*world_);
+        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_);
+        server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
+                                                api_read_patience * options_.clock.speed);
+    }
+
+    void ended(const std::exception_ptr& bug) {
+        if (!bug) {
+            return;
+        }
+        try {
+            std::rethrow_exception(bug);
+        } catch (const std::exception& e) {
+            spdlog::critical("event=bug text=\"{}\"", e.what());
+        }
+        spdlog::shutdown();
+        std::_Exit(exit_bug);
+    }
+
+    Task<void> start() {
+        auto started = co_await daemon_->start();
+        if (!started) {
+            exit_code_ = fatal(1, to_string(started.error()));
+            begin_shutdown();
+            co_return;
+        }
+        if (!recovered_.empty()) {
+            spdlog::critical("event=database_recovered text=\"{}\"", recovered_);
+            co_await daemon_->raise("database", AlertKind::disk, recovered_);
+        }
+        for (const std::string* path : {&sockets_.api_path, &sockets_.admin_path}) {
+            std::error_code ignored;
+            fs::create_directories(fs::path(*path).parent_path(), ignored);
+        }
+        auto listening = server_->start(sockets_);
+        if (!listening) {
+            exit_code_ = fatal(listening.error().code == Errc::locked ? exit_locked : 1, to_string(listening.error()));
+            begin_shutdown();
+            co_return;
+        }
+        wait_for_signal();
+        daemon_->run();
+        supervisor_.ready();
+        supervisor_.status("watching " + std::to_string(world_->config->accounts.size()) + " accounts");
+        spdlog::info("event=ready api={} admin={} mode={}", sockets_.api_path, sockets_.admin_path, to_string(world_->config->mode));
+    }
+
+    void wait_for_signal() {
+        signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+            if (error) {
+                return;
+            }
+            if (signal == SIGHUP) {
+                tasks_.spawn("reload", reload());
+            } else if (stopping_) {
+                std::_Exit(1);  // asked twice
+            } else {
+                begin_shutdown();
+            }
+            wait_for_signal();
+        });
+    }
+
+    Task<void> reload() {
+        auto done = co_await daemon_->reload("curfewd (SIGHUP)");
+        if (!done) {
+            supervisor_.status("the configuration has faults; the old one is in force");
+        }
+    }
+
+    void begin_shutdown() {
+        if (!std::exchange(stopping_, true)) {
+            asio::co_spawn(io_, shut_down(), [this](const std::exception_ptr& bug) { ended(bug); });
+        }
+    }
+
+    Task<void> shut_down() {
+        server_->stop();
+        co_await daemon_->shut_down();
+        co_await client_.close();
+        signals_.cancel();
+        io_.stop();
+    }
+
+    Options options_;
+    std::map<std::string, int> inherited_;
+    asio::io_context io_{1};
+    clock::RealScheduler scheduler_;
+    clock::SystemEntropy entropy_;
+    http::Client client_;
+    Assembly assembly_;
+    systemd::SystemdSupervisor supervisor_;
+    asio::signal_set signals_;
+    TaskGroup tasks_;
+    api::Sockets sockets_;
+    std::string recovered_;
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<jupyter::JupyterDoor> door_;
+    std::unique_ptr<World> world_;
+    std::unique_ptr<Daemon> daemon_;
+    std::unique_ptr<Reporter> reporter_;
+    std::unique_ptr<api::Handler> handler_;
+    std::unique_ptr<api::Server> server_;
+    int exit_code_ = 0;
+    bool stopping_ = false;
+};
+
+void set_up_log(const std::string& level) {
+    auto logger = spdlog::stderr_logger_st("curfewd");
+    // The journal reads priorities from "<N>".
+    logger->set_pattern("%v");
+    if (::isatty(STDERR_FILENO) != 0) {
+        logger->set_pattern("%Y-%m-%dT%H:%M:%SZ %l %v", spdlog::pattern_time_type::utc);
+    } else if (environment("JOURNAL_STREAM").empty()) {
+        logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc);
+    }
+    logger->set_level(spdlog::level::from_str(level));
+    logger->flush_on(spdlog::level::info);
+    spdlog::set_default_logger(std::move(logger));
+}
+
+int serve(const Options& options) {
+    auto inherited = systemd::inherited_sockets();
+    if (!inherited) {
+        return fatal(1, to_string(inherited.error()));
+    }
+    auto loaded = config::load(options.config, defaults_for(options.config), clock::load_zone);
+    if (!loaded) {
+        print_faults(loaded.error());
+        answer_waiting(*inherited);
+        return exit_config;
+    }
+    for (const config::Fault& warning : loaded->warnings) {
+        spdlog::warn("event=config_warning text=\"{}\"", config::to_string(warning));
+    }
+    Service service(options, std::move(*inherited));
+    return service.run(std::move(loaded->config));
+}
+
+int check(const Options& options) {
+    const auto loaded = config::load(options.config, defaults_for(options.config), clock::load_zone);
+    if (!loaded) {
+        print_faults(loaded.error());
+        return exit_config;
+    }
+    for (const config::Fault& warning : loaded->warnings) {
+        std::fprintf(stderr, "warning: %s\n", config::to_string(warning).c_str());
+    }
+    std::printf("%s: no faults\n", options.config.c_str());
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    ::prctl(PR_SET_DUMPABLE, 0);  // keys and tokens are in memory
+    std::signal(SIGPIPE, SIG_IGN);
+    Options options{.config = default_config(), .check_only = false, .log_level = "info", .clock = {}};
+    bool print_config = false;
+    bool print_man = false;
+    CLI::App app{"curfewd: packs and stops idle rented GPUs", "curfewd"};
+    app.set_version_flag("--version", "curfewd " + std::string{api::version_text});
+    app.add_option("--config", options.config, "configuration file")->capture_default_str();
+    app.add_flag("--check-config", options.check_only, "read the configuration, print every fault, exit 78 if there is one");
+    app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")->capture_default_str();
+    app.add_flag("--print-default-config", print_config, "print the commented configuration file");
+    app.add_flag("--print-man", print_man, "print the manual page of the configuration file");
+    app.add_option("--clock-speed", options.clock.speed, "accelerated clock, for demonstrations and tests")->check(CLI::Range(1, 100'000));
+    app.add_option("--clock-origin", options.clock.origin.ms, "accelerated: wall time in ms at --clock-start");
+    app.add_option("--clock-start", options.clock.start_real.ms, "accelerated: real wall time in ms of the origin");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? 0 : static_cast<int>(api::Exit::usage);
+    }
+    if (print_config || print_man) {
+        std::fputs((print_config ? config::default_file() : config::manual_page()).c_str(), stdout);
+        return 0;
+    }
+    set_up_log(options.log_level);
+    return options.check_only ? check(options) : serve(options);
+}

@@ -1,0 +1,86 @@
+// The local API: HTTP/1.1 with JSON under /v1 on two Unix sockets. The read socket answers GET only; on the
+// admin socket changes are made, each audited with the peer's user. Requests that come from a browser
+// (Origin, Referer) are refused.
+#pragma once
+
+#include "curfew/app/control.hpp"
+#include "curfew/app/reporter.hpp"
+#include "curfew/app/task_group.hpp"
+#include "curfew/app/world.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace curfew::api {
+
+/// Who is at the other end of a connection.
+struct Peer {
+    std::string actor;   // "ana (uid 1000)"
+    bool admin = false;  // came by the admin socket
+};
+
+struct Request {
+    std::string method;
+    std::string path;                          // decoded, without the query
+    std::map<std::string, std::string> query;  // decoded
+    std::string body;
+    std::string idempotency_key;
+};
+
+struct Reply {
+    int status = 200;
+    std::string content_type = "application/json";
+    std::string body;
+};
+
+/// Routes and codecs without sockets.
+class Handler {
+public:
+    Handler(World& world, Control& control, Reporter& reporter);
+    Task<Reply> handle(Request request, Peer peer);
+
+private:
+    Task<Reply> read(const Request& request);
+    Task<Reply> change(const Request& request, const Peer& peer);
+    Task<Reply> status();
+    Task<Reply> explain(std::string noun);
+    Task<Reply> spend(Request request);
+    Task<Reply> receipts(Request request);
+    Task<Reply> receipt(std::string id);
+    Task<Reply> events(Request request);
+    Task<Reply> alerts(Request request);
+    Task<Reply> doctor();
+    Task<Reply> perform(Request request, Peer peer);
+
+    World& world_;
+    Control& control_;
+    Reporter& reporter_;
+};
+
+struct Sockets {
+    std::string api_path;
+    std::string admin_path;
+    std::optional<int> api_fd;    // inherited from the manager, then the path is not touched
+    std::optional<int> admin_fd;
+};
+
+/// Listens and serves until `stop`. A stale socket file is replaced, one that answers is not.
+class Server {
+public:
+    /// `patience` stretches the time limits of requests; more than 1 only under an accelerated clock.
+    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks, int patience);
+    ~Server();
+    Result<void> start(const Sockets& sockets);
+    /// No new connections; those that are open end with their request.
+    void stop();
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace curfew::api

@@ -1,0 +1,44 @@
+// What the daemon and its clients must agree on: schema names, exit codes, places of the sockets.
+#pragma once
+
+#include <string_view>
+
+namespace curfew::api {
+
+namespace schema {
+constexpr std::string_view status = "curfew.status/1";
+constexpr std::string_view explain = "curfew.explain/1";
+constexpr std::string_view spend = "curfew.spend/1";
+constexpr std::string_view receipts = "curfew.receipts/1";
+constexpr std::string_view receipt = "curfew.receipt/1";
+constexpr std::string_view events = "curfew.events/1";
+constexpr std::string_view alerts = "curfew.alerts/1";
+constexpr std::string_view hold = "curfew.hold/1";
+constexpr std::string_view enforcement = "curfew.enforcement/1";
+constexpr std::string_view doctor = "curfew.doctor/1";
+constexpr std::string_view version = "curfew.version/1";
+constexpr std::string_view problem = "curfew.problem/1";
+}  // namespace schema
+
+/// Treat any unknown non-zero code as failure.
+enum class Exit : int {
+    done = 0,
+    failed = 1,
+    usage = 2,
+    not_found = 3,
+    not_allowed = 4,
+    unreachable = 5,
+    temporary = 6,
+    partly = 7,
+    refused = 8,
+    findings = 10,
+    timed_out = 124,
+};
+
+constexpr std::string_view version_text = "0.1.0";
+constexpr std::string_view system_api_socket = "/run/curfew/api.sock";
+constexpr std::string_view system_admin_socket = "/run/curfew/admin.sock";
+constexpr std::string_view api_socket_name = "api.sock";
+constexpr std::string_view admin_socket_name = "admin.sock";
+
+}  // namespace curfew::api

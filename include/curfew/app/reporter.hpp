@@ -1,0 +1,111 @@
+// Answers questions from the picture and the store; never waits for a cloud. Every answer says how fresh
+// it is and what could not be seen.
+#pragma once
+
+#include "curfew/app/world.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace curfew {
+
+/// Something that cannot be seen or done, since when, in words.
+struct Degraded {
+    std::string what;  // "account me", "notebook demo", "outbox"
+    std::string why;
+    std::optional<WallTime> since;
+};
+
+struct Freshness {
+    std::optional<WallTime> as_of;  // the oldest account's last good poll; absent before the first
+    WallTime now;
+    std::vector<Degraded> degraded;
+};
+
+/// Money that Curfew's stops saved: rate × time from the stop to the next start or now, at most 12 h a
+/// stop (when the provider's own timer would have ended it). An estimate.
+struct Saved {
+    Money total;
+    std::int64_t stops = 0;
+};
+
+struct StatusItem {
+    const LiveResource* live = nullptr;  // valid until the loop runs on
+    Money today;
+    Money month;
+    std::optional<Money> run_cost;       // of the current run so far; absent when unpriced
+    bool exact = true;                   // false: some rows are estimates
+};
+struct BudgetItem {
+    Budget budget;
+    LiveBudget live;
+    Money left;
+};
+struct StatusReport {
+    Freshness freshness;
+    std::vector<StatusItem> items;  // billing ones first, then by name
+    std::vector<BudgetItem> budgets;
+    Money per_hour;
+    Money today;
+    Money month;
+    Saved saved;
+    std::int64_t unpriced = 0;
+};
+
+struct ExplainReport {
+    Freshness freshness;
+    const LiveResource* live = nullptr;
+    std::vector<Observation> observations;  // newest of each source
+    Instant mono;                           // to tell their ages
+    std::vector<Enforcement> history;       // live one first
+    std::optional<Money> run_cost;
+    std::vector<BudgetItem> budgets;        // that match
+    const Rule* rule = nullptr;
+    std::string next;        // what happens next, and when
+    std::string would_stop;  // what would make Curfew stop it
+    std::string would_keep;  // what would keep it
+};
+
+struct SpendReport {
+    Freshness freshness;
+    WallTime from;
+    WallTime to;
+    std::vector<SpendRow> rows;  // with what runs now
+    Money total;
+    Duration error_bar{0};
+    bool unpriced = false;
+    Saved saved;
+};
+
+struct DoctorFinding {
+    bool good = false;
+    std::string what;
+    std::string text;
+};
+
+class Reporter {
+public:
+    explicit Reporter(World& world) : world_(world) {}
+
+    Freshness freshness() const;
+    /// A name, an id or a unique prefix of one. Errors: not_found; conflict with the candidates.
+    Result<ResourceId> resolve(std::string_view noun) const;
+
+    Task<Result<StatusReport>> status();
+    Task<Result<ExplainReport>> explain(ResourceId resource);
+    Task<Result<SpendReport>> spend(WallTime from, WallTime to, SpendBy by);
+    /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,
+    /// audit chain.
+    Task<Result<std::vector<DoctorFinding>>> doctor();
+
+private:
+    Task<Result<Saved>> saved();
+    std::vector<BudgetItem> budgets_of(const Resource* resource) const;
+    void tell_what_next(ExplainReport& report) const;
+
+    World& world_;
+};
+
+}  // namespace curfew

@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""A receiver of webhooks for one test: http_server.py FOLDER http|https CERTIFICATE SECRET
+
+Checks the signature of every request with hmac and writes what came as FOLDER/NNNN.json. The path
+chooses the answer: /ok /gone /forbidden /many /down /moved /long /lost /echo. Prints "port N", ends
+with standard input.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import ssl
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+folder, scheme, certificate, secret = sys.argv[1:5]
+key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+lock = threading.Lock()
+taken = 0
+
+
+def verified(headers, body):
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    right = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return any(hmac.compare_digest(right, given) for given in (headers["webhook-signature"] or "").split())
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def record(self, body):
+        global taken
+        with lock:
+            taken += 1
+            name = os.path.join(folder, f"{taken:04}.json")
+        with open(name + ".new", "w", encoding="utf-8") as out:
+            json.dump(
+                {
+                    "path": self.path,
+                    "headers": {k.lower(): v for k, v in self.headers.items()},
+                    "verified": verified(self.headers, body),
+                    "body": json.loads(body),
+                    "bytes": len(body),
+                },
+                out,
+            )
+        os.rename(name + ".new", name)
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.record(self.rfile.read(int(self.headers["Content-Length"])))
+        where = self.path.partition("?")[0]
+        if where == "/lost":
+            self.close_connection = True
+            return
+        if where == "/moved":
+            return self.answer(302, Location="/ok")
+        if where == "/many":
+            return self.answer(429, b"slow down", Retry_After="120")
+        if where == "/long":
+            return self.answer(200, b"x" * 3_000_000)
+        if where == "/echo":
+            return self.answer(404, f"no {self.path}".encode())
+        self.answer({"/ok": 204, "/gone": 410, "/forbidden": 403, "/down": 503}[where])
+
+    def log_message(self, *_):
+        pass
+
+
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(0)
+
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+if scheme == "https":
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=end_with_parent, daemon=True).start()
+print("port", server.server_address[1], flush=True)
+server.serve_forever()
