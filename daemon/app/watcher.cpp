@@ -252,7 +252,12 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     }
     live.resource = seen;
     live.seen_at = now.wall;
+    // The end comes from elsewhere than the list, which goes on saying nothing of it.
+    const std::optional<WallTime> ended = other_run ? std::nullopt : live.current.run.ended_at;
     live.current.run = seen.run;
+    if (!live.current.run.ended_at && is_off(seen.run.state)) {
+        live.current.run.ended_at = ended;
+    }
     live.current.absent_in_complete_lists = 0;
     live.price = books_.prices().find(seen.run.machine_type);
 

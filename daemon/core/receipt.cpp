@@ -52,16 +52,29 @@ void append_escaped(std::string& out, unsigned char c) {
     out += digits[c & 15U];
 }
 
+/// Does it read like a name that was escaped or cut here? Then its own '%' must be escaped.
+bool looks_escaped_at(std::string_view name, std::size_t i) {
+    const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
+    if (name[i] != '%') {
+        return false;
+    }
+    const std::string_view after = name.substr(i + 1);
+    return after.starts_with('~') || (after.size() >= 2 && is_digit(after[0]) && is_digit(after[1]));
+}
+
 /// One component of a path as it is stored. Plain names stay as they are; '%' is escaped too, but only
 /// in names that need an escape, so that `100%.txt` keeps its name and no two names meet.
 std::string local_name(std::string_view name) {
-    bool plain = !name.empty() && name.front() != '-';
+    if (name.empty() || name == "." || name == "..") {  // no names of files: they must lead nowhere
+        return name.empty() ? "%00" : name == "." ? "%2E" : "%2E%2E";
+    }
+    bool plain = name.front() != '-';
     bool looks_escaped = false;
     for (std::size_t i = 0; i < name.size() && plain;) {
         const std::size_t length = utf8_length(name.substr(i));
         const auto c = static_cast<unsigned char>(name[i]);
         plain = length > 0 && c >= 0x20 && c != 0x7F && c != '\\';
-        looks_escaped = looks_escaped || (c == '%' && i + 2 < name.size());
+        looks_escaped = looks_escaped || looks_escaped_at(name, i);
         i += std::max<std::size_t>(length, 1);
     }
     if (plain && !looks_escaped) {

@@ -366,9 +366,8 @@ Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host,
                                });
     }
     const std::shared_ptr<Lookup> lookup = slot;
-    if (!lookup->finished) {
-        asio::steady_timer timer(loop, asio::steady_timer::time_point::max());
-        const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
+    const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
+    while (!lookup->finished && scheduler.mono() < until) {  // another waiter's deadline wakes all
         const Scheduler::Alarm alarm = scheduler.at(until, [&lookup] { lookup->done.cancel(); });
         boost::system::error_code ended;
         co_await lookup->done.async_wait(asio::redirect_error(asio::use_awaitable, ended));
@@ -470,12 +469,15 @@ namespace {
 /// What a message says of its own framing must be what we read. Beast accepts more than is safe.
 Result<void> check_head(const Parser& parser) {
     const auto& head = parser.get();
-    const auto encoding = head.find(bhttp::field::content_encoding);
-    if (encoding != head.end() && encoding->value() != "identity" && !encoding->value().empty()) {
-        return fail(Errc::protocol, "a compressed answer that was not asked for");
+    const auto [encoding, encodings_end] = head.equal_range(bhttp::field::content_encoding);
+    for (auto field = encoding; field != encodings_end; ++field) {
+        if (!boost::beast::iequals(field->value(), "identity") && !field->value().empty()) {
+            return fail(Errc::protocol, "a compressed answer that was not asked for");
+        }
     }
-    const auto transfer = head.find(bhttp::field::transfer_encoding);
-    if (transfer != head.end() && !boost::beast::iequals(transfer->value(), "chunked")) {
+    const auto [transfer, transfers_end] = head.equal_range(bhttp::field::transfer_encoding);
+    if (transfer != transfers_end &&
+        (std::next(transfer) != transfers_end || !boost::beast::iequals(transfer->value(), "chunked"))) {
         return fail(Errc::protocol, "an unknown Transfer-Encoding");
     }
     if (static_cast<std::size_t>(std::distance(head.begin(), head.end())) > headers_max) {
@@ -555,7 +557,7 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
                 co_return std::unexpected(guard.explain(got.error()));
             }
             if (*got == 0) {
-                co_return fail(Errc::unavailable, "the answer ended " + std::to_string(left) + " bytes early", {}, Retry::later());
+                co_return fail(Errc::protocol, "the answer ended " + std::to_string(left) + " bytes early", {}, Retry::later());
             }
             guard.moved();
             left -= *got;
@@ -604,7 +606,7 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
             boost::system::error_code ended;
             parser.put_eof(ended);
             if (ended || !parser.is_done()) {
-                co_return fail(Errc::unavailable, "the answer ended early", {}, Retry::later());
+                co_return fail(Errc::protocol, "the answer ended early", {}, Retry::later());
             }
             break;
         }
@@ -672,7 +674,9 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
         }
     }
     guard.release();
-    if (parser->keep_alive() && !too_long && buffer.size() == 0) {
+    // A body that should not be there would be read as the next answer.
+    const bool stray_body = no_body && (parser->chunked() || parser->content_length().value_or(0) > 0);
+    if (parser->keep_alive() && !too_long && !stray_body && buffer.size() == 0) {
         lease.keep();
     }
     co_return response;
@@ -741,7 +745,13 @@ int Client::connections() const {
 Task<void> Client::close() {
     impl_->closed = true;
     impl_->sweeping = {};
+    for (const auto& waiting : impl_->starved) {
+        waiting->cancel();
+    }
     for (auto& [key, endpoint] : impl_->endpoints) {
+        for (const auto& waiting : endpoint.waiting) {
+            waiting->cancel();
+        }
         impl_->open -= static_cast<int>(endpoint.idle.size());
         endpoint.open -= static_cast<int>(endpoint.idle.size());
         endpoint.idle.clear();

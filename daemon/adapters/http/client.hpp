@@ -112,7 +112,7 @@ public:
 
     /// Open connections, for /v1/status and leak tests (I13).
     int connections() const;
-    /// Closes idle connections and refuses new requests.
+    /// Closes idle connections, refuses new requests and those that wait for a connection.
     Task<void> close();
 
 private:

@@ -95,6 +95,9 @@ Result<Url> parse_url(std::string_view text) {
             return refuse("the address has no closing bracket");
         }
         host = authority.substr(1, bracket - 1);
+        if (host.find(':') == std::string_view::npos) {
+            return refuse("brackets hold an IPv6 address");
+        }
         port = authority.substr(bracket + 1);
         if (!port.empty() && !port.starts_with(':')) {
             return refuse("after the bracket comes a port");
@@ -102,6 +105,9 @@ Result<Url> parse_url(std::string_view text) {
     } else if (const std::size_t colon = authority.rfind(':'); colon != std::string_view::npos) {
         host = authority.substr(0, colon);
         port = authority.substr(colon);
+        if (host.find(':') != std::string_view::npos) {
+            return refuse("an IPv6 address stands in brackets");
+        }
     }
     for (const char c : host) {
         url.origin.host += lower(c);
@@ -137,6 +143,11 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
     const auto minute = number(text.substr(20, 2));
     const auto second = number(text.substr(23, 2));
     if (!day || month == std::string_view::npos || month % 3 != 0 || !year || !hour || !minute || !second) {
+        return std::nullopt;
+    }
+    const auto within = [](int value, int least, int most) { return value >= least && value <= most; };
+    if (!within(*day, 1, 31) || !within(*year, 1, 9999) || !within(*hour, 0, 23) || !within(*minute, 0, 59) ||
+        !within(*second, 0, 60)) {
         return std::nullopt;
     }
     const std::int64_t days = days_from_civil({*year, static_cast<unsigned>(month / 3 + 1), static_cast<unsigned>(*day)});

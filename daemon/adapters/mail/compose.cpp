@@ -25,14 +25,27 @@ struct Character {
     std::size_t bytes = 1;
 };
 
+/// How many bytes a character with this first byte has; 0 when none begins with it.
+std::size_t bytes_led_by(unsigned lead) {
+    if (lead >= 0xF0 && lead <= 0xF4) {
+        return 4;
+    }
+    if (lead >= 0xE0 && lead < 0xF0) {
+        return 3;
+    }
+    return lead >= 0xC2 && lead < 0xE0 ? 2 : 0;
+}
+
 /// The first character of a text that is not empty; one byte and U+FFFD where it is not UTF-8.
 Character first_of(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(text[i])); };
+    const auto byte = [&](std::size_t i) {
+        return static_cast<unsigned>(static_cast<unsigned char>(text[i]));
+    };
     const unsigned lead = byte(0);
     if (lead < 0x80) {
         return {lead, 1};
     }
-    const std::size_t length = lead >= 0xF0 && lead <= 0xF4 ? 4 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xC2 && lead < 0xE0 ? 2 : 0;
+    const std::size_t length = bytes_led_by(lead);
     if (length == 0 || text.size() < length) {
         return {};
     }
@@ -75,7 +88,8 @@ std::string encoded_words(std::string_view text) {
 }
 
 bool is_address(std::string_view text) {
-    const bool plain = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7F; });
+    const bool plain = std::ranges::all_of(
+        text, [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7F; });
     const std::size_t at = text.find('@');
     return plain && at != 0 && at != std::string_view::npos && at + 1 < text.size() && text.size() <= 254 &&
            text.find_first_of("<>()[],;:\\\"") == std::string_view::npos;
@@ -127,7 +141,8 @@ Content content_of(const Message& m, const std::string& host) {
     }
     c.do_next = one_line(m.do_next, title_characters_max);
     c.facts = facts_of(m);
-    c.footer = "Curfew on " + host + ", " + std::string{to_string(m.severity)} + ", " + std::string{to_string(m.state)} +
+    c.footer = "Curfew on " + host + ", " + std::string{to_string(m.severity)} + ", " +
+               std::string{to_string(m.state)} +
                (m.alert.empty() ? "" : ", alert " + one_line(m.alert.value, fact_characters_max));
     return c;
 }
@@ -148,9 +163,12 @@ std::string text_of(const Content& c) {
 
 std::string_view colour_of(Severity severity) {
     switch (severity) {
-        case Severity::info: return "#2b6cb0";
-        case Severity::warning: return "#b7791f";
-        case Severity::critical: return "#c53030";
+        case Severity::info:
+            return "#2b6cb0";
+        case Severity::warning:
+            return "#b7791f";
+        case Severity::critical:
+            return "#c53030";
     }
     return "#2b6cb0";
 }
@@ -158,24 +176,29 @@ std::string_view colour_of(Severity severity) {
 std::string html_of(const Content& c, Severity severity) {
     std::string out =
         "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escape_html(c.title) +
-        "</title></head>\r\n<body style=\"margin:0;padding:16px;font-family:sans-serif;font-size:15px;color:#1a202c\">\r\n"
-        "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" style=\"max-width:640px;width:100%\">\r\n"
-        "<tr><td style=\"height:4px;background:" + std::string{colour_of(severity)} + "\"></td></tr>\r\n"
-        "<tr><td style=\"padding:16px 0;font-size:18px;font-weight:bold\">" + escape_html(c.title) + "</td></tr>\r\n";
+        "</title></head>\r\n<body "
+        "style=\"margin:0;padding:16px;font-family:sans-serif;font-size:15px;color:#1a202c\">\r\n"
+        "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" "
+        "style=\"max-width:640px;width:100%\">\r\n"
+        "<tr><td style=\"height:4px;background:" +
+        std::string{colour_of(severity)} +
+        "\"></td></tr>\r\n"
+        "<tr><td style=\"padding:16px 0;font-size:18px;font-weight:bold\">" +
+        escape_html(c.title) + "</td></tr>\r\n";
     for (const std::string& paragraph : c.body) {
         out += "<tr><td style=\"padding:0 0 12px\">" + escape_html(paragraph) + "</td></tr>\r\n";
     }
     if (!c.do_next.empty()) {
-        out += "<tr><td style=\"padding:10px 12px;background:#edf2f7;font-family:monospace\">" + escape_html(c.do_next) +
-               "</td></tr>\r\n";
+        out += "<tr><td style=\"padding:10px 12px;background:#edf2f7;font-family:monospace\">" +
+               escape_html(c.do_next) + "</td></tr>\r\n";
     }
     out += "<tr><td style=\"padding:16px 0\"><table cellpadding=\"0\" cellspacing=\"0\">\r\n";
     for (const auto& [label, value] : c.facts) {
         out += "<tr><td style=\"padding:2px 16px 2px 0;color:#4a5568\">" + escape_html(label) + "</td><td>" +
                escape_html(value) + "</td></tr>\r\n";
     }
-    return out + "</table></td></tr>\r\n<tr><td style=\"color:#718096;font-size:12px\">" + escape_html(c.footer) +
-           "</td></tr>\r\n</table></body></html>\r\n";
+    return out + "</table></td></tr>\r\n<tr><td style=\"color:#718096;font-size:12px\">" +
+           escape_html(c.footer) + "</td></tr>\r\n</table></body></html>\r\n";
 }
 
 std::vector<std::string> headers_of(const Message& m, const ChannelConfig& config, const std::string& host) {
@@ -230,7 +253,8 @@ std::string header(std::string_view name, std::string_view raw) {
 }
 
 std::string base64(std::string_view raw) {
-    static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static constexpr std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;
     for (std::size_t i = 0; i < raw.size(); i += 3) {
         const std::size_t here = std::min<std::size_t>(3, raw.size() - i);
@@ -249,12 +273,23 @@ std::string escape_html(std::string_view text) {
     std::string out;
     for (const char c : text) {
         switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            case '\'': out += "&#39;"; break;
-            default: out += c;
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            default:
+                out += c;
         }
     }
     return out;
@@ -270,16 +305,16 @@ std::string mail_date(WallTime t) {
     const auto clock = static_cast<int>(s % day_s);
     std::array<char, 64> out{};
     std::snprintf(out.data(), out.size(), "%s, %02u %s %04d %02d:%02d:%02d +0000",
-                  weekdays.at(static_cast<std::size_t>(s / day_s % 7)), date.day, months.at(date.month - 1), date.year,
-                  clock / 3600, clock / 60 % 60, clock % 60);
+                  weekdays.at(static_cast<std::size_t>(s / day_s % 7)), date.day, months.at(date.month - 1),
+                  date.year, clock / 3600, clock / 60 % 60, clock % 60);
     return out.data();
 }
 
 std::string token(std::string_view raw) {
     std::string out;
     for (const char c : raw.substr(0, token_bytes_max)) {
-        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                          c == '_' || c == '.';
+        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                          c == '-' || c == '_' || c == '.';
         out += good ? c : '-';
     }
     return out.empty() ? "localhost" : out;

@@ -30,7 +30,8 @@ constexpr std::size_t remembered_max = 64;
 
 struct Job {
     Job(const asio::any_io_executor& loop, std::string message_id, Mail m, Duration l)
-        : id(std::move(message_id)), mail(std::move(m)), limit(l), ready(loop, asio::steady_timer::time_point::max()) {}
+        : id(std::move(message_id)), mail(std::move(m)), limit(l),
+          ready(loop, asio::steady_timer::time_point::max()) {}
     std::string id;
     Mail mail;
     Duration limit;
@@ -74,9 +75,10 @@ bool asks_for_more(const Error& a, const Error& b) {
 }  // namespace
 
 struct MailChannel::Impl {
-    Impl(const ChannelConfig& config, std::optional<Secret> password, std::string host, asio::any_io_executor l, Scheduler& s)
-        : account{config, std::move(password), token(host)}, host_name(std::move(host)), loop(std::move(l)), scheduler(s),
-          thread([this] { serve(); }) {}
+    Impl(const ChannelConfig& config, std::optional<Secret> password, std::string host,
+         asio::any_io_executor l, Scheduler& s)
+        : account{config, std::move(password), token(host)}, host_name(std::move(host)), loop(std::move(l)),
+          scheduler(s), thread([this] { serve(); }) {}
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
@@ -142,7 +144,8 @@ struct MailChannel::Impl {
 
     Result<void> tell(const Job& job, std::set<std::string>& told) const {
         std::vector<std::string> left;
-        std::ranges::copy_if(account.config.to, std::back_inserter(left), [&](const auto& to) { return !told.contains(to); });
+        std::ranges::copy_if(account.config.to, std::back_inserter(left),
+                             [&](const auto& to) { return !told.contains(to); });
         Conversation conversation(account, job.mail, job.given_up);
         Duration limit = job.limit;
         std::optional<Error> decisive;
@@ -182,7 +185,8 @@ struct MailChannel::Impl {
 
 MailChannel::MailChannel(const ChannelConfig& config, std::optional<Secret> password, std::string host_name,
                          asio::any_io_executor loop, Scheduler& scheduler)
-    : impl_(std::make_unique<Impl>(config, std::move(password), std::move(host_name), std::move(loop), scheduler)) {}
+    : impl_(std::make_unique<Impl>(config, std::move(password), std::move(host_name), std::move(loop),
+                                   scheduler)) {}
 
 MailChannel::~MailChannel() = default;
 

@@ -14,20 +14,22 @@ constexpr std::size_t shown_bytes_max = 200;
 constexpr int data_wanted = 354;
 
 bool is_loopback(std::string_view host) {
-    return host == "localhost" || host == "::1" || (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
+    return host == "localhost" || host == "::1" ||
+           (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
 bool is_host(std::string_view host) {
     return !host.empty() && std::ranges::all_of(host, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-               c == '_' || c == ':';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '.' || c == '_' || c == ':';
     });
 }
 
 std::string url_of(const ChannelConfig& config, const std::string& hello) {
     const bool literal = config.host.find(':') != std::string::npos;
-    return (config.security == "tls" ? "smtps://" : "smtp://") + (literal ? "[" + config.host + "]" : config.host) + ":" +
-           std::to_string(config.port) + "/" + hello;
+    return (config.security == "tls" ? "smtps://" : "smtp://") +
+           (literal ? "[" + config.host + "]" : config.host) + ":" + std::to_string(config.port) + "/" +
+           hello;
 }
 
 curl_slist* list_of(const std::vector<std::string>& lines) {
@@ -45,7 +47,8 @@ curl_slist* list_of(const std::vector<std::string>& lines) {
 
 bool is_certificate_trouble(CURLcode code) {
     return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-           code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_INVALIDCERTSTATUS || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
+           code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_INVALIDCERTSTATUS ||
+           code == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
 }
 
 }  // namespace
@@ -123,7 +126,8 @@ bool Conversation::build(const Mail& mail) {
     const auto add = [&](const std::string& content, const char* type) {
         curl_mimepart* part = curl_mime_addpart(both);
         good = good && part != nullptr && curl_mime_data(part, content.data(), content.size()) == CURLE_OK &&
-               curl_mime_type(part, type) == CURLE_OK && curl_mime_encoder(part, "quoted-printable") == CURLE_OK;
+               curl_mime_type(part, type) == CURLE_OK &&
+               curl_mime_encoder(part, "quoted-printable") == CURLE_OK;
     };
     add(mail.text, "text/plain; charset=utf-8");
     add(mail.html, "text/html; charset=utf-8");
@@ -158,7 +162,8 @@ int Conversation::overhear(CURL*, curl_infotype type, char* data, std::size_t si
 /// "250-…" is followed by more, "250 …" is the last.
 void Conversation::hear(std::string_view line) {
     int code = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + std::min<std::size_t>(3, line.size()), code);
+    const auto [end, error] = std::from_chars(line.data(),
+                                              line.data() + std::min<std::size_t>(3, line.size()), code);
     const bool last = line.size() < 4 || line[3] != '-';
     if (error == std::errc{} && end == line.data() + 3 && last) {
         reply_ = code;
@@ -232,7 +237,8 @@ Error Conversation::refused(CURLcode code) const {
     const bool for_good = reply_ >= 500;
     if (code == CURLE_LOGIN_DENIED) {
         // Its text is left out: a server may repeat what it was just given.
-        const std::string text = "the mail server refused the user or the password (" + std::to_string(reply_) + ")";
+        const std::string text = "the mail server refused the user or the password (" +
+                                 std::to_string(reply_) + ")";
         return for_good ? Error{Errc::unauthorized, Retry::never(), text, where}
                         : Error{Errc::unavailable, Retry::later(), text, where};
     }

@@ -155,14 +155,22 @@ std::optional<MachineRun> newest_run(const json::Value& events) {
         const std::string state = lower(e["state"].text());
         const auto finished = e["dtFinished"].time();
         // A finished event in state "error" without an error did happen.
-        const bool happened = state == "done" || (state == "error" && e["error"].is_null() && finished);
-        const bool starts = name == "start" || name == "create";
-        if (happened && finished && (starts || name == "stop" || name == "vm-shutdown-force")) {
-            ordered.push_back({e["id"].text(), starts, *finished});
+        const bool succeeded = state == "done" || (state == "error" && e["error"].is_null());
+        if (name == "start" || name == "create") {
+            // A run begins, and costs, with its start, not when that is done: a stop meant for the run
+            // before must not reach it meanwhile (I4). Cancelled while it booted, it was a run as well.
+            const auto begun = e["dtStarted"].time();
+            const auto at = begun ? begun : e["dtCreated"].time() ? e["dtCreated"].time() : finished;
+            const bool failed = (state == "error" && !(succeeded && finished)) || (state == "cancelled" && !begun);
+            if (at && !failed) {
+                ordered.push_back({e["id"].text(), true, *at});
+            }
+        } else if ((name == "stop" || name == "vm-shutdown-force") && succeeded && finished) {
+            ordered.push_back({e["id"].text(), false, *finished});
         }
     }
     std::ranges::sort(ordered, [](const Event& a, const Event& b) {
-        return a.at != b.at ? a.at < b.at : a.id < b.id;
+        return a.at != b.at ? a.at < b.at : a.starts != b.starts ? b.starts : a.id < b.id;
     });
     std::optional<MachineRun> run;
     for (const Event& e : ordered) {

@@ -23,7 +23,7 @@ RunState machine_state(std::string_view word);
 /// A 2xx object that is an error all the same: at most three members, `code` and `message` among them.
 std::optional<std::string> hidden_error(const json::Value& body);
 
-/// One item of GET /v1/notebooks as one run; nullopt without id and name.
+/// One item of GET /v1/notebooks as one run; nullopt without an id.
 struct NotebookItem {
     ResourceId resource;
     std::string name;
@@ -49,7 +49,7 @@ struct MachineItem {
 };
 std::optional<MachineItem> machine_item(const json::Value& item);
 
-/// The newest finished start (or create) and the stop after it, of GET /v1/machine-events.
+/// The newest start (or create), done or under way, and the stop after it, of GET /v1/machine-events.
 struct MachineRun {
     std::string start_event;
     std::optional<WallTime> started_at;

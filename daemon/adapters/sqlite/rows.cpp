@@ -112,8 +112,11 @@ struct Writer {
             .run();
     }
     void operator()(const CostRow& c) const {
-        // A cycle whose commit failed is written again with the next; the key makes that harmless.
-        Query(db, "INSERT OR IGNORE INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", c.resource.value, c.run.value,
+        // A cycle whose commit failed is written again with the next; the key makes that harmless. Only the
+        // key: OR IGNORE would also drop a row that breaks a CHECK, and its money with it.
+        Query(db,
+              "INSERT INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (resource, run, meter, from_ms, source) DO NOTHING",
+              c.resource.value, c.run.value,
               std::string{to_string(c.meter)}, c.from.ms, c.to.ms, c.machine_type, nanos(c.rate), c.gross.nanos,
               std::string{c.gross.currency.view()}, std::string{to_string(c.source)}, c.estimated,
               std::int64_t{c.error_bar.count()})
@@ -515,7 +518,9 @@ std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& k
 std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, SpendBy by, const Zone& zone) {
     Query q(db,
             "SELECT c.resource, COALESCE(r.name, c.resource), COALESCE(r.account, ''), c.machine_type, c.meter, c.currency,"
-            " CASE ?3 WHEN 1 THEN c.from_ms ELSE 0 END AS cut, SUM(c.gross_nanos), SUM(c.to_ms - c.from_ms),"
+            " CASE ?3 WHEN 1 THEN c.from_ms ELSE 0 END AS cut, SUM(c.gross_nanos),"
+            // An adjustment takes back what was counted too much.
+            " SUM(CASE c.source WHEN 'adjustment' THEN c.from_ms - c.to_ms ELSE c.to_ms - c.from_ms END),"
             " SUM(c.error_bar_ms), MAX(c.rate_nanos IS NULL AND c.source <> 'adjustment')"
             " FROM cost c LEFT JOIN resource r ON r.id = c.resource WHERE c.from_ms >= ?1 AND c.from_ms < ?2"
             " GROUP BY c.resource, c.machine_type, c.meter, c.currency, cut ORDER BY c.resource, cut",

@@ -82,8 +82,38 @@ Result<void> checked(Database& db) {
     return {};
 }
 
+/// Is it ours, and not from the future? Before anything is written: another program's database stays as it is.
+Result<std::int64_t> identify(Database& db) {
+    db.execute("PRAGMA locking_mode = EXCLUSIVE");  // before the first look into a write-ahead log
+    std::int64_t id = 0;
+    std::int64_t version = 0;
+    std::int64_t tables = 0;
+    {
+        Query q(db, "PRAGMA application_id");
+        id = q.row() ? q.integer(0) : 0;
+    }
+    {
+        Query q(db, "PRAGMA user_version");
+        version = q.row() ? q.integer(0) : 0;
+    }
+    {
+        Query q(db, "SELECT COUNT(*) FROM sqlite_schema");
+        tables = q.row() ? q.integer(0) : 0;
+    }
+    if (auto read = checked(db); !read) {
+        return std::unexpected(read.error());
+    }
+    if (tables > 0 && id != application_id) {
+        return fail(Errc::invalid, "this is a database of another program");
+    }
+    if (version > schema_version) {
+        return fail(Errc::invalid, "it was written by a newer Curfew (schema " + std::to_string(version) +
+                                       ", this one knows " + std::to_string(schema_version) + ")");
+    }
+    return version;
+}
+
 Result<void> configure(Database& db) {
-    db.execute("PRAGMA locking_mode = EXCLUSIVE");
     db.execute("PRAGMA auto_vacuum = INCREMENTAL");
     {
         Query mode(db, "PRAGMA journal_mode = WAL");
@@ -108,32 +138,7 @@ Result<void> check_whole(Database& db) {
     return checked(db);
 }
 
-Result<void> migrate(Database& db) {
-    std::int64_t id = 0;
-    std::int64_t version = 0;
-    std::int64_t tables = 0;
-    {
-        Query q(db, "PRAGMA application_id");
-        id = q.row() ? q.integer(0) : 0;
-    }
-    {
-        Query q(db, "PRAGMA user_version");
-        version = q.row() ? q.integer(0) : 0;
-    }
-    {
-        Query q(db, "SELECT COUNT(*) FROM sqlite_schema");
-        tables = q.row() ? q.integer(0) : 0;
-    }
-    if (auto read = checked(db); !read) {
-        return read;
-    }
-    if (tables > 0 && id != application_id) {
-        return fail(Errc::invalid, "this is a database of another program");
-    }
-    if (version > schema_version) {
-        return fail(Errc::invalid, "it was written by a newer Curfew (schema " + std::to_string(version) +
-                                       ", this one knows " + std::to_string(schema_version) + ")");
-    }
+Result<void> migrate(Database& db, std::int64_t version) {
     if (version == schema_version) {
         return {};
     }
@@ -154,13 +159,35 @@ Result<void> open_and_check(Database& db, const std::string& path) {
     if (auto opened = db.open(path); !opened) {
         return opened;
     }
+    const auto version = identify(db);
+    if (!version) {
+        return std::unexpected(version.error());
+    }
     if (auto configured = configure(db); !configured) {
         return configured;
     }
     if (auto whole = check_whole(db); !whole) {
         return whole;
     }
-    return migrate(db);
+    return migrate(db, *version);
+}
+
+/// Who keeps a lock on it, e.g. somebody's sqlite3 shell; empty when nobody can be named.
+std::string holder_of(const std::string& path) {
+    for (const char* suffix : {"", "-shm", "-wal"}) {
+        const int fd = ::open((path + suffix).c_str(), O_RDWR | O_CLOEXEC);
+        struct flock wanted {};
+        wanted.l_type = F_WRLCK;
+        wanted.l_whence = SEEK_SET;
+        const bool held = fd >= 0 && ::fcntl(fd, F_GETLK, &wanted) == 0 && wanted.l_type != F_UNLCK;
+        if (fd >= 0) {
+            ::close(fd);
+        }
+        if (held) {
+            return std::to_string(wanted.l_pid);
+        }
+    }
+    return {};
 }
 
 /// A whole copy, made beside the last one and renamed over it. Skipped while the last one is fresh.
@@ -422,6 +449,10 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop, std::fu
     if (!ready) {
         Error error = ready.error();
         error.where = path;
+        db.reset();  // closing any descriptor of the file drops this process's locks on it
+        if (const std::string who = error.code == Errc::locked ? holder_of(path) : std::string{}; !who.empty()) {
+            error.text += " (process " + who + ")";
+        }
         return std::unexpected(std::move(error));
     }
     sqlite3_busy_timeout(db->raw(), 0);

@@ -85,6 +85,17 @@ Result<void> make_parents(const Descriptor& folder, const std::string& path) {
     return {};
 }
 
+Result<void> remove_below(const Descriptor& folder, const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    const Descriptor at{beneath(folder.get(), parent.c_str(), O_RDONLY | O_DIRECTORY, 0)};
+    if ((!at || ::unlinkat(at.get(), name.c_str(), 0) != 0) && errno != ENOENT && errno != ENOTDIR) {
+        return std::unexpected(disk_error("cannot remove", path));
+    }
+    return {};
+}
+
 Result<Descriptor> open_below(const Descriptor& folder, const std::string& path, int flags, bool create) {
     if (create) {
         if (auto made = make_parents(folder, path); !made) {

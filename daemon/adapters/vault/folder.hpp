@@ -39,6 +39,8 @@ Error disk_error(const std::string& what, const std::string& path);
 Result<Descriptor> open_folder(const std::string& path, bool create);
 /// Opens `path` below `folder`; with `create` parents are made as well.
 Result<Descriptor> open_below(const Descriptor& folder, const std::string& path, int flags, bool create);
+/// Removes one file or link below `folder`; what is not there is removed already.
+Result<void> remove_below(const Descriptor& folder, const std::string& path);
 Result<void> make_parents(const Descriptor& folder, const std::string& path);
 Result<void> write_all(const Descriptor& file, std::span<const std::byte> bytes, const std::string& path);
 /// Whole content, at most `bytes_max` (Errc::too_large).

@@ -161,7 +161,9 @@ public:
     Task<Result<std::unique_ptr<VaultFile>>> create(std::string local_path) override {
         const std::string path = "files/" + local_path;
         // A reused file is a link to an older snapshot: it must not be written through.
-        ::unlinkat(folder_->get(), path.c_str(), 0);
+        if (auto removed = remove_below(*folder_, path); !removed) {
+            co_return std::unexpected(removed.error());
+        }
         std::unique_ptr<VaultFile> file = std::make_unique<BufferedFile>(workers_, folder_, path);
         co_return file;
     }
@@ -183,11 +185,7 @@ public:
     }
 
     Task<Result<void>> drop(std::string local_path) override {
-        const std::string path = "files/" + local_path;
-        if (::unlinkat(folder_->get(), path.c_str(), 0) != 0 && errno != ENOENT && errno != ENOTDIR) {
-            co_return std::unexpected(disk_error("cannot drop", path));
-        }
-        co_return Result<void>{};
+        co_return remove_below(*folder_, "files/" + local_path);
     }
 
     Task<Result<Receipt>> publish(Receipt receipt, std::vector<ManifestEntry> manifest) override;
@@ -256,7 +254,8 @@ Result<void> remove_strangers(const std::string& temporary, const std::vector<Ma
     std::vector<fs::path> strangers;
     for (auto entry = fs::recursive_directory_iterator(root, error); !error && entry != fs::recursive_directory_iterator();
          entry.increment(error)) {
-        if (!entry->is_directory() && !known.contains(entry->path().lexically_relative(root).string())) {
+        const bool folder = entry->is_directory() && !entry->is_symlink();
+        if (!folder && !known.contains(entry->path().lexically_relative(root).string())) {
             strangers.push_back(entry->path());
         }
     }

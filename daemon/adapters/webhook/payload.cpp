@@ -34,7 +34,8 @@ std::string cut(std::string_view text, std::size_t bytes_max) {
         --end;
     }
     std::string out{text.substr(0, end)};
-    std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
+    std::ranges::replace_if(
+        out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
     return end < text.size() ? out + "…" : out;
 }
 
@@ -83,15 +84,18 @@ std::string dump(const Message& m, const std::vector<std::string>& body) {
 
 std::optional<std::string> decode_base64(std::string_view text) {
     const auto digit = [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+               c == '/';
     };
     const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-    if (text.empty() || text.size() % 4 != 0 || !std::ranges::all_of(text.substr(0, text.size() - padding), digit)) {
+    if (text.empty() || text.size() % 4 != 0 ||
+        !std::ranges::all_of(text.substr(0, text.size() - padding), digit)) {
         return std::nullopt;
     }
     std::string out(text.size() / 4 * 3, '\0');
     const int got = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                    reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+                                    reinterpret_cast<const unsigned char*>(text.data()),
+                                    static_cast<int>(text.size()));
     if (got < 0) {
         return std::nullopt;
     }
@@ -139,15 +143,16 @@ Result<Secret> key_of(const Secret& signing_secret) {
     return decoded;
 }
 
-std::string signature_of(const Secret& key, std::string_view id, std::string_view timestamp, std::string_view body) {
+std::string signature_of(const Secret& key, std::string_view id, std::string_view timestamp,
+                         std::string_view body) {
     std::string content{id};
     content.append(".").append(timestamp).append(".").append(body);
     std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
     unsigned mac_size = 0;
     const std::string_view bytes = key.reveal();
     const unsigned char* made = HMAC(EVP_sha256(), bytes.data(), static_cast<int>(bytes.size()),
-                                     reinterpret_cast<const unsigned char*>(content.data()), content.size(), mac.data(),
-                                     &mac_size);
+                                     reinterpret_cast<const unsigned char*>(content.data()), content.size(),
+                                     mac.data(), &mac_size);
     CURFEW_ASSERT(made != nullptr, "SHA-256 is part of every OpenSSL");
     std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> text{};
     const int length = EVP_EncodeBlock(text.data(), mac.data(), static_cast<int>(mac_size));

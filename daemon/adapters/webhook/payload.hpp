@@ -21,6 +21,7 @@ std::string payload_of(const Message& message);
 Result<Secret> key_of(const Secret& signing_secret);
 
 /// "v1,…" over id.timestamp.body.
-std::string signature_of(const Secret& key, std::string_view id, std::string_view timestamp, std::string_view body);
+std::string signature_of(const Secret& key, std::string_view id, std::string_view timestamp,
+                         std::string_view body);
 
 }  // namespace curfew::webhook

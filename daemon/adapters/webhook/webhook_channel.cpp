@@ -20,8 +20,8 @@ Result<void> check_secret(const Secret& signing_secret) {
     return {};
 }
 
-WebhookChannel::WebhookChannel(const ChannelConfig& config, std::optional<Secret> signing_secret, http::Client& client,
-                               Scheduler& scheduler)
+WebhookChannel::WebhookChannel(const ChannelConfig& config, std::optional<Secret> signing_secret,
+                               http::Client& client, Scheduler& scheduler)
     : config_(config), url_(http::parse_url(config.url)), client_(client), scheduler_(scheduler) {
     if (signing_secret) {
         key_ = key_of(*signing_secret);
@@ -41,7 +41,9 @@ Result<http::Request> WebhookChannel::request_for(const Message& message) const 
     http::Request request;
     request.method = "POST";
     request.url = *url_;
-    request.route = {.connect_to = {}, .ca_file = config_.ca_file, .check_addresses = true,
+    request.route = {.connect_to = {},
+                     .ca_file = config_.ca_file,
+                     .check_addresses = true,
                      .allow_private = config_.allow_private};
     request.body = payload_of(message);
     request.content_type = "application/json";
@@ -49,7 +51,8 @@ Result<http::Request> WebhookChannel::request_for(const Message& message) const 
     const std::string timestamp = std::to_string(scheduler_.wall().ms / 1000);
     request.headers = {{"webhook-id", message.id}, {"webhook-timestamp", timestamp}};
     if (key_) {
-        request.headers.emplace_back("webhook-signature", signature_of(**key_, message.id, timestamp, request.body));
+        request.headers.emplace_back("webhook-signature",
+                                     signature_of(**key_, message.id, timestamp, request.body));
     }
     return request;
 }

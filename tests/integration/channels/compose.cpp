@@ -1,5 +1,6 @@
 // Mail as text, without a server.
 #include "adapters/mail/compose.hpp"
+
 #include "peers.hpp"
 
 #include <catch2/catch.hpp>
@@ -95,11 +96,13 @@ TEST_CASE("hostile text stays text", "[mail]") {
     REQUIRE(mail);
     for (const std::string& line : mail->headers) {
         INFO(line);
-        for (std::size_t at = line.find_first_of("\r\n"); at != std::string::npos; at = line.find_first_of("\r\n", at + 3)) {
+        for (std::size_t at = line.find_first_of("\r\n"); at != std::string::npos;
+             at = line.find_first_of("\r\n", at + 3)) {
             CHECK(line.substr(at, 3) == "\r\n ");
         }
     }
-    CHECK(header_of(*mail, "Subject") == "evil  Bcc: victim@example.com    <script>alert(1)</script> & \"co\"");
+    CHECK(header_of(*mail, "Subject") ==
+          "evil  Bcc: victim@example.com    <script>alert(1)</script> & \"co\"");
     CHECK(header_of(*mail, "Message-ID") == "<x---Bcc--a-b@h--X--y>");
     CHECK(header_of(*mail, "In-Reply-To") == "<-y-@h--X--y>");
     CHECK_THAT(mail->html, !Contains("<script") && !Contains("<b>"));

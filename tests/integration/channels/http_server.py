@@ -82,7 +82,14 @@ def end_with_parent():
     os._exit(0)
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass  # clients hang up, as they are meant to
+
+
+server = Server(("127.0.0.1", 0), Handler)
 if scheme == "https":
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

@@ -32,8 +32,10 @@ struct Fixture {
         c.timeout = seconds{10};
         return c;
     }
-    Result<void> send(const ChannelConfig& config, std::optional<Secret> secret = {}, Message message = peers::warning()) {
-        mail::MailChannel channel(config, std::move(secret), "host.example", loop.context.get_executor(), loop.scheduler);
+    Result<void> send(const ChannelConfig& config, std::optional<Secret> secret = {},
+                      Message message = peers::warning()) {
+        mail::MailChannel channel(config, std::move(secret), "host.example", loop.context.get_executor(),
+                                  loop.scheduler);
         return loop.deliver(channel, std::move(message), seconds{30});
     }
     Result<void> send_to(ChannelConfig config, const std::string& recipient) {
@@ -110,7 +112,8 @@ TEST_CASE_METHOD(Fixture, "a certificate of a stranger or of another name is ref
 }
 
 TEST_CASE_METHOD(Fixture, "a server without encryption gets nothing", "[mail]") {
-    const peers::Server server("smtp_server.py", {folder.path(), "plain", certificates.server, "ana", password});
+    const peers::Server server("smtp_server.py",
+                               {folder.path(), "plain", certificates.server, "ana", password});
     ChannelConfig c = config(server, "starttls");
     c.user = "ana";
     const auto sent = send(c, Secret{password});
@@ -133,11 +136,12 @@ TEST_CASE_METHOD(Fixture, "refusals say how to go on", "[mail]") {
         Errc code;
         const char* text;
     };
-    for (const Case& one : {Case{"gray@x.test", Retry::later(), Errc::unavailable, "451 4.7.1"},
-                            Case{"full@x.test", Retry::later(), Errc::unavailable, "452 4.2.2"},
-                            Case{"nobody@x.test", Retry::never(), Errc::protocol, "550 5.1.1 no such user"},
-                            Case{"refused@x.test", Retry::never(), Errc::protocol, "554 5.7.1"},
-                            Case{"drop@x.test", Retry::ambiguous(), Errc::unavailable, "after the message was sent"}}) {
+    for (const Case& one :
+         {Case{"gray@x.test", Retry::later(), Errc::unavailable, "451 4.7.1"},
+          Case{"full@x.test", Retry::later(), Errc::unavailable, "452 4.2.2"},
+          Case{"nobody@x.test", Retry::never(), Errc::protocol, "550 5.1.1 no such user"},
+          Case{"refused@x.test", Retry::never(), Errc::protocol, "554 5.7.1"},
+          Case{"drop@x.test", Retry::ambiguous(), Errc::unavailable, "after the message was sent"}}) {
         INFO(one.recipient);
         const auto sent = send_to(c, one.recipient);
         REQUIRE(!sent);
@@ -193,7 +197,8 @@ TEST_CASE_METHOD(Fixture, "a server that never says good-bye delays nothing for 
 TEST_CASE_METHOD(Fixture, "a password opens the door and is never seen in an error", "[mail]") {
     for (const std::string security : {"tls", "starttls"}) {
         const peers::Folder box;
-        const peers::Server server("smtp_server.py", {box.path(), security, certificates.server, "ana", password});
+        const peers::Server server("smtp_server.py",
+                                   {box.path(), security, certificates.server, "ana", password});
         ChannelConfig c = config(server, security);
         c.user = "ana";
         const auto sent = send(c, Secret{password});
@@ -216,7 +221,8 @@ TEST_CASE_METHOD(Fixture, "a password opens the door and is never seen in an err
     }
 }
 
-TEST_CASE_METHOD(Fixture, "one bad mailbox keeps the mail from nobody else, and nobody gets it twice", "[mail]") {
+TEST_CASE_METHOD(Fixture, "one bad mailbox keeps the mail from nobody else, and nobody gets it twice",
+                 "[mail]") {
     const peers::Server server("smtp_server.py", {folder.path(), "tls", certificates.server});
     ChannelConfig c = config(server, "tls");
     c.to = {"gray@x.test", "ana@example.com", "nobody@x.test", "bo@example.com"};
@@ -260,7 +266,8 @@ TEST_CASE_METHOD(Fixture, "hostile names arrive as harmless text", "[mail]") {
           "nb  Bcc: victim@example.com    böse <script>alert(1)</script> =?utf-8?q?x?=");
     const auto text = got["parts"][0]["text"].get<std::string>();
     const auto html = got["parts"][1]["text"].get<std::string>();
-    CHECK_THAT(text, Contains("one  .  MAIL FROM:<x@y>") && Contains("\n.\n") && Contains("\xEF\xBF\xBD\xEF\xBF\xBD"));
+    CHECK_THAT(text, Contains("one  .  MAIL FROM:<x@y>") && Contains("\n.\n") &&
+                         Contains("\xEF\xBF\xBD\xEF\xBF\xBD"));
     CHECK_THAT(html, !Contains("<script") && !Contains("<img"));
     CHECK_THAT(html, Contains("&quot;&gt;&lt;img src="));
 }

@@ -1,5 +1,6 @@
 // A webhook's body and signature, without a server.
 #include "adapters/webhook/payload.hpp"
+
 #include "adapters/webhook/webhook_channel.hpp"
 #include "peers.hpp"
 
@@ -31,7 +32,8 @@ TEST_CASE("a payload holds the whole message", "[webhook]") {
     CHECK(data["cost_so_far"] == nlohmann::json{{"amount", "12.340000000"}, {"currency", "USD"}});
     CHECK(data["per_hour"]["amount"] == "0.760000000");
     CHECK(data["saved"].is_null());
-    CHECK_THAT(data["text"].get<std::string>(), Contains("will be packed") && EndsWith("\n\ncurfew keep demo --for 2h"));
+    CHECK_THAT(data["text"].get<std::string>(),
+               Contains("will be packed") && EndsWith("\n\ncurfew keep demo --for 2h"));
 }
 
 TEST_CASE("a payload stays below its bound and says what it leaves out", "[webhook]") {
@@ -75,11 +77,11 @@ TEST_CASE("a signature is the one of the specification", "[webhook]") {
 TEST_CASE("signing keys are checked at start-up", "[webhook]") {
     CHECK(check_secret(Secret{"whsec_" + std::string(32, 'A')}));
     CHECK(check_secret(Secret{"whsec_" + std::string(84, 'A') + "AA=="}));
-    for (const std::string& bad : {std::string{}, std::string{"whsec_"}, std::string(32, 'A'),
-                                   "whsec_" + std::string(28, 'A'), "whsec_" + std::string(88, 'A'),
-                                   "whsec_" + std::string(31, 'A'), "whsec_" + std::string(31, 'A') + "!",
-                                   "whsec_" + std::string(30, 'A') + "=A", "whsec_" + std::string(32, 'A') + "\n",
-                                   "whsec_" + std::string(32, 'A') + "===="}) {
+    for (const std::string& bad :
+         {std::string{}, std::string{"whsec_"}, std::string(32, 'A'), "whsec_" + std::string(28, 'A'),
+          "whsec_" + std::string(88, 'A'), "whsec_" + std::string(31, 'A'),
+          "whsec_" + std::string(31, 'A') + "!", "whsec_" + std::string(30, 'A') + "=A",
+          "whsec_" + std::string(32, 'A') + "\n", "whsec_" + std::string(32, 'A') + "===="}) {
         INFO(bad);
         const auto checked = check_secret(Secret{bad});
         REQUIRE(!checked);

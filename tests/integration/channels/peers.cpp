@@ -30,7 +30,8 @@ constexpr const char* python = "/usr/bin/python3";
 }
 
 void require_tools() {
-    static const bool there = std::system((std::string{python} + " -c 'import aiosmtpd' 2>/dev/null").c_str()) == 0 &&
+    static const bool there = std::system(
+                                  (std::string{python} + " -c 'import aiosmtpd' 2>/dev/null").c_str()) == 0 &&
                               std::system("openssl version >/dev/null 2>&1") == 0;
     if (!there) {
         skip("python3-aiosmtpd or openssl is missing");
@@ -80,12 +81,13 @@ Folder::~Folder() {
 Certificates::Certificates(const Folder& folder)
     : ca(folder / "ca.pem"), server(folder / "server.pem"), other(folder / "other.pem") {
     require_tools();
-    const std::string make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 ";
+    const std::string make =
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 ";
     const std::string ca_key = folder / "ca.key";
     shell(make + "-subj /CN=Curfew-test-CA -keyout " + ca_key + " -out " + ca);
     const auto leaf = [&](const std::string& file, const std::string& names) {
-        shell(make + "-subj /CN=leaf -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=" + names + " -CA " +
-              ca + " -CAkey " + ca_key + " -keyout " + file + ".key -out " + file);
+        shell(make + "-subj /CN=leaf -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=" +
+              names + " -CA " + ca + " -CAkey " + ca_key + " -keyout " + file + ".key -out " + file);
         shell("cat " + file + ".key >>" + file);
     };
     leaf(server, "DNS:localhost,IP:127.0.0.1");
@@ -147,7 +149,8 @@ int closed_port() {
     return acceptor.local_endpoint().port();
 }
 
-curfew::Result<void> Loop::deliver(curfew::Channel& channel, curfew::Message message, curfew::Duration within) {
+curfew::Result<void> Loop::deliver(curfew::Channel& channel, curfew::Message message,
+                                   curfew::Duration within) {
     std::optional<curfew::Result<void>> result;
     boost::asio::co_spawn(context, channel.deliver(std::move(message), scheduler.in(within)),
                           [&](const std::exception_ptr& thrown, curfew::Result<void> r) {
@@ -169,7 +172,8 @@ curfew::Message warning() {
     m.severity = curfew::Severity::warning;
     m.at = *curfew::parse_wall_time("2026-11-23T10:15:00Z");
     m.title = "demo (A4000, $0.76/h, $12.34 so far) will be packed and stopped at 10:45 UTC (in 30m)";
-    m.body = {"Why: quiet for 1h. No kernel, no GPU.", "Use it again and nothing happens. To keep it running:"};
+    m.body = {"Why: quiet for 1h. No kernel, no GPU.",
+              "Use it again and nothing happens. To keep it running:"};
     m.do_next = "curfew keep demo --for 2h";
     m.account = curfew::AccountName{"team"};
     m.resource = curfew::ResourceId{"n8k2"};

@@ -111,7 +111,8 @@ TEST_CASE_METHOD(Fixture, "a long answer of success is success", "[webhook]") {
     CHECK(requests().size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "private addresses, plain HTTP and strangers' certificates are refused", "[webhook]") {
+TEST_CASE_METHOD(Fixture, "private addresses, plain HTTP and strangers' certificates are refused",
+                 "[webhook]") {
     ChannelConfig c = config("/ok");
     c.allow_private = false;
     const auto closed = send(c);
@@ -133,7 +134,8 @@ TEST_CASE_METHOD(Fixture, "private addresses, plain HTTP and strangers' certific
     CHECK(requests().empty());
 }
 
-TEST_CASE_METHOD(Fixture, "plain HTTP to this host is allowed on demand, and nobody there is tried later", "[webhook]") {
+TEST_CASE_METHOD(Fixture, "plain HTTP to this host is allowed on demand, and nobody there is tried later",
+                 "[webhook]") {
     const peers::Folder box;
     const peers::Server plain("http_server.py", {box.path(), "http", certificates.server, secret});
     ChannelConfig c = config("/ok");
