@@ -56,6 +56,7 @@ struct Options {
     bool check_only = false;
     std::string log_level = "info";
     clock::ClockOptions clock;
+    int crash_at = 0;  // for the crash tests: SIGKILL at the n-th point of an enforcement
 };
 
 std::string environment(const char* name) {
@@ -306,7 +307,13 @@ private:
             sockets_.admin_fd = fd->second;
         }
         world_ = std::make_unique<World>(World{.loop = io_.get_executor(), .scheduler = scheduler_, .entropy = entropy_,
-                                               .store = *store_, .guests = *door_, .clouds = {}, .config = {}, .picture = {}});
+                                               .store = *store_, .guests = *door_, .clouds = {}, .config = {}, .picture = {}, .at_point = [](std::string_view) {}});
+        world_->at_point = [this](std::string_view name) {
+            spdlog::debug("event=point number={} name=\"{}\"", ++points_, name);
+            if (points_ == options_.crash_at) {
+                ::kill(::getpid(), SIGKILL);
+            }
+        };
         daemon_ = std::make_unique<Daemon>(*world_, std::move(parts), supervisor_, tasks_,
                                            [this] { return assembly_.from_file(); },
                                            [](std::string_view text) { return json::is_whole_notebook(text); });
@@ -413,6 +420,7 @@ private:
     std::unique_ptr<Reporter> reporter_;
     std::unique_ptr<api::Handler> handler_;
     std::unique_ptr<api::Server> server_;
+    int points_ = 0;
     int exit_code_ = 0;
     bool stopping_ = false;
 };
@@ -467,7 +475,7 @@ int check(const Options& options) {
 int main(int argc, char** argv) {
     ::prctl(PR_SET_DUMPABLE, 0);  // keys and tokens are in memory
     std::signal(SIGPIPE, SIG_IGN);
-    Options options{.config = default_config(), .check_only = false, .log_level = "info", .clock = {}};
+    Options options{.config = default_config(), .check_only = false, .log_level = "info", .clock = {}, .crash_at = 0};
     bool print_config = false;
     bool print_man = false;
     CLI::App app{"curfewd: packs and stops idle rented GPUs", "curfewd"};
@@ -480,6 +488,7 @@ int main(int argc, char** argv) {
     app.add_option("--clock-speed", options.clock.speed, "accelerated clock, for demonstrations and tests")->check(CLI::Range(1, 100'000));
     app.add_option("--clock-origin", options.clock.origin.ms, "accelerated: wall time in ms at --clock-start");
     app.add_option("--clock-start", options.clock.start_real.ms, "accelerated: real wall time in ms of the origin");
+    app.add_option("--crash-at", options.crash_at, "for tests: kill this process at the n-th point of an enforcement")->check(CLI::PositiveNumber);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

@@ -208,6 +208,7 @@ Task<void> Enforcer::pump(RunId run) {
             continue;
         }
         Batch batch = record(active, event, t);
+        world_.at_point("decided " + std::string{to_string(t.next.state)});
         auto durable = co_await world_.store.commit(std::move(batch));
         if (!durable) {
             // Nothing happens that is not on disk first (I5). The event stays and is tried again.
@@ -229,9 +230,11 @@ Task<void> Enforcer::pump(RunId run) {
         }
         active.inbox.pop_front();
         active.e = std::move(t.next);
+        world_.at_point("durable " + std::string{to_string(active.e.state)});
         notifier_.wake();
         show(active);
         act(active, t.effects);
+        world_.at_point("acting " + std::string{to_string(active.e.state)});
         if (active.e.state == EnforcementState::over) {
             break;
         }
@@ -597,6 +600,7 @@ Task<void> Enforcer::do_pack(RunId run) {
     }
     auto packed = co_await packer_.pack(guest, order_for(*live, id, enforcement, std::move(previous)),
                                         world_.scheduler.in(pack_limit));
+    world_.at_point("pack ended");
     const auto still = active_.find(run);
     if (still == active_.end()) {
         co_return;
@@ -618,6 +622,7 @@ Task<void> Enforcer::do_stop(RunId run) {
     const std::shared_ptr<Cloud> cloud = world_.cloud(e.account);
     if (live != nullptr && cloud != nullptr && live->current.run.id == run) {
         const Deadline deadline = world_.scheduler.in(stop_call_limit);
+        world_.at_point("calling stop");
         if (e.method == StopMethod::provider) {
             reply = co_await cloud->stop({live->resource.kind, e.resource, run}, deadline);
         } else if (auto guest = world_.guests.open(e.account, live->resource, live->current.run)) {
@@ -626,6 +631,7 @@ Task<void> Enforcer::do_stop(RunId run) {
             reply.text = "it has no guest to ask";
         }
     }
+    world_.at_point("stop answered");
     if (const auto found = active_.find(run); found != active_.end()) {
         found->second.calling = false;
         post(run, event::StopAnswered{reply.answer, reply.text});

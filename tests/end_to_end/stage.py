@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import sqlite3
 import ssl
 import subprocess
 import tempfile
@@ -362,6 +363,22 @@ allow_private = true
 
     def answer(self, *arguments):
         return json.loads(self.curfew(*arguments, "--json").stdout)
+
+    def answer_of(self, what):
+        """Like `answer`, straight from the socket: also for commands whose exit code tells of findings."""
+        return ask_unix(self.folder / "api.sock", f"/v1/{what}")
+
+    def open_intents(self):
+        """Read from a copy of the database, since the daemon holds its own alone."""
+        with tempfile.TemporaryDirectory() as folder:
+            for suffix in ("", "-wal"):
+                if (self.folder / f"state/curfew.db{suffix}").exists():
+                    shutil.copy(self.folder / f"state/curfew.db{suffix}", f"{folder}/copy.db{suffix}")
+            database = sqlite3.connect(f"{folder}/copy.db")
+            rows = database.execute("SELECT i.act, i.run FROM intent i LEFT JOIN outcome o ON o.intent = i.id"
+                                    " WHERE o.intent IS NULL").fetchall()
+            database.close()
+        return rows
 
     def item(self, name):
         for item in self.answer("status")["items"]:

@@ -28,6 +28,18 @@ constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::int64_t text_bytes_max = 1LL << 30;  // of a manifest
 constexpr std::int64_t spare_bytes_max = 1LL << 30;
 
+/// Below the folder that it is meant for: every component is a name.
+Result<void> check_local(std::string_view path) {
+    for (std::size_t from = 0; from <= path.size();) {
+        const std::size_t slash = std::min(path.find('/', from), path.size());
+        if (auto sound = check_name(path.substr(from, slash - from)); !sound) {
+            return fail(Errc::unsafe, "the path leads elsewhere", std::string{path});
+        }
+        from = slash + 1;
+    }
+    return {};
+}
+
 /// Collects up to a buffer, then a worker hashes and writes it while the next one fills.
 class BufferedFile final : public VaultFile {
 public:
@@ -159,6 +171,9 @@ public:
     }
 
     Task<Result<std::unique_ptr<VaultFile>>> create(std::string local_path) override {
+        if (auto sound = check_local(local_path); !sound) {
+            co_return std::unexpected(sound.error());
+        }
         const std::string path = "files/" + local_path;
         // A reused file is a link to an older snapshot: it must not be written through.
         if (auto removed = remove_below(*folder_, path); !removed) {
@@ -169,7 +184,11 @@ public:
     }
 
     Task<Result<std::string>> read_back(std::string local_path, std::int64_t bytes_max) override {
-        return workers_->run<Result<std::string>>([folder = folder_, path = "files/" + local_path, bytes_max]() -> Result<std::string> {
+        return workers_->run<Result<std::string>>([folder = folder_, local_path, bytes_max]() -> Result<std::string> {
+            if (auto sound = check_local(local_path); !sound) {
+                return std::unexpected(sound.error());
+            }
+            const std::string path = "files/" + local_path;
             auto file = open_below(*folder, path, O_RDONLY, false);
             if (!file) {
                 return std::unexpected(file.error());
@@ -179,12 +198,16 @@ public:
     }
 
     Task<Result<void>> add_html(std::string local_path, std::string html) override {
-        return workers_->run<Result<void>>([folder = folder_, path = "html/" + local_path, html = std::move(html)] {
-            return put(*folder, path, html);
+        return workers_->run<Result<void>>([folder = folder_, local_path, html = std::move(html)] {
+            auto sound = check_local(local_path);
+            return sound ? put(*folder, "html/" + local_path, html) : sound;
         });
     }
 
     Task<Result<void>> drop(std::string local_path) override {
+        if (auto sound = check_local(local_path); !sound) {
+            co_return sound;
+        }
         co_return remove_below(*folder_, "files/" + local_path);
     }
 
@@ -322,6 +345,12 @@ Task<Result<Receipt>> FolderSnapshot::publish(Receipt receipt, std::vector<Manif
     }
     auto proven = co_await prove(manifest);
     if (!proven) {
+        // A copy taken over from the last snapshot has rotted there: every later attempt would take it over
+        // again, so nothing is taken from that snapshot any more.
+        const auto bad = std::ranges::find(manifest, proven.error().where, &ManifestEntry::local_path);
+        if (bad != manifest.end() && bad->how == "reused") {
+            ::unlink((resource_folder_ + "/latest").c_str());
+        }
         co_return std::unexpected(proven.error());
     }
     receipt.sums_sha256 = to_hex(sha256_of(sums));

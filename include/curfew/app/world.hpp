@@ -13,8 +13,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace curfew {
@@ -28,6 +30,9 @@ struct World {
     std::map<AccountName, std::shared_ptr<Cloud>> clouds;
     std::shared_ptr<const Config> config;  // swapped whole on reload
     Picture picture;
+    /// Told at every numbered point of an enforcement: before and after each transaction, around each
+    /// outside act. The crash tests kill the daemon there.
+    std::function<void(std::string_view)> at_point = [](std::string_view) {};
 
     const AccountConfig* account(const AccountName& name) const {
         for (const AccountConfig& account : config->accounts) {
