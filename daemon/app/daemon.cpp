@@ -12,6 +12,12 @@ namespace {
 constexpr Duration stop_calls_grace = seconds{10};
 constexpr Duration attempt_age_min = minutes{11};  // failing polls back off to 10 min
 
+constexpr std::string_view config_alert = "config";
+
+std::string first_line(const std::string& text) {
+    return text.substr(0, text.find('\n'));
+}
+
 bool accepted(const StopOptions& options, std::string_view risk) {
     return std::ranges::find(options.accepted_risks, risk) != options.accepted_risks.end();
 }
@@ -90,7 +96,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         }
         LiveResource& live = found->second;
         LiveRun run;
-        run.first_seen = now.mono;
+        run.first_seen = now.mono - std::max(Duration{0}, now.wall - row.first_seen);  // for the start grace
         run.run = Run{.id = row.id, .state = row.state, .state_text = row.state_text,
                       .machine_type = row.machine_type, .started_at = row.started_at,
                       .ended_at = row.ended_at, .address = {}, .token = {}};
@@ -381,6 +387,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     if (!parts) {
         supervisor_.ready();
         spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
+        co_await raise(std::string{config_alert}, AlertKind::config,
+                       "The configuration was not reloaded, the old one stays in force: " + first_line(to_string(parts.error())));
         co_return std::unexpected(parts.error());
     }
     // A limit that became shorter never stops anything sooner than one full ladder from now.
@@ -419,6 +427,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     poll_now();
     Batch batch{AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "config.reloaded", .account = {},
                          .resource = {}, .run = {}, .actor = std::move(actor), .text = "configuration reloaded"}};
+    alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
     supervisor_.ready();
     spdlog::info("event=reloaded");

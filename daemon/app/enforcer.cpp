@@ -200,7 +200,11 @@ void Enforcer::post(const RunId& run, EnforcementEvent event) {
 Task<void> Enforcer::pump(RunId run) {
     Active& active = active_.at(run);  // stays until `finish` below, which only this pump calls
     while (!active.inbox.empty()) {
-        const EnforcementEvent event = active.inbox.front();
+        EnforcementEvent event = active.inbox.front();
+        if (auto* looked = std::get_if<event::Looked>(&event)) {
+            // Others of the same rule may have been stopped since the look began.
+            looked->look.breaker_open = active.e.cause.kind == CauseKind::idle && breaker_open(active.e.cause.name);
+        }
         Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
             active.e = std::move(t.next);
@@ -368,11 +372,11 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
     }
     const Instant now = world_.scheduler.mono();
     auto& stops = stops_by_rule_[e.cause.name];
-    std::erase_if(stops, [&](Instant at) { return now - at > hours{1}; });
-    stops.push_back(now);
+    std::erase_if(stops, [&](const auto& entry) { return now - entry.second > hours{1}; });
+    stops.emplace(e.run, now);
     int running = static_cast<int>(stops.size());
     for (const auto& [id, live] : world_.picture.resources) {
-        running += bills(live.current.run.state) ? 1 : 0;
+        running += bills(live.current.run.state) && !stops.contains(live.current.run.id) ? 1 : 0;
     }
     if (breaker_trips(static_cast<int>(stops.size()) + 1, running) && !breaker_open(e.cause.name)) {
         const std::string why = std::to_string(stops.size()) + " stops within an hour";
@@ -492,11 +496,17 @@ void Enforcer::act(Active& active, const std::vector<Effect>& effects) {
 
 Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     FreshLook look;
+    look.answered = false;
     look.why = "the run is not in the picture any more";
     const auto found = active_.find(run);
     LiveResource* live = found == active_.end() ? nullptr : resource_of(found->second.e);
     if (live == nullptr || live->current.run.id != run) {
+        look.answered = live != nullptr;  // another run has begun
         look.newest = live == nullptr;
+        co_return look;
+    }
+    if (live->resource.kind == ResourceKind::notebook && live->current.run.token.empty()) {
+        look.why = "not listed since the daemon started";
         co_return look;
     }
     const Enforcement e = found->second.e;
@@ -534,6 +544,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     look.same_run_on = seen->listed && bills(seen->run.state) && seen->run.state != RunState::unknown;
     auto observations = co_await looker_.observe(resource, seen->listed ? seen->run : resource.run,
                                                  world_.scheduler.in(look_limit));
+    look.answered = true;
     live = resource_of(e);
     if (live == nullptr || live->current.run.id != run) {
         look.newest = false;

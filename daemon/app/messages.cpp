@@ -8,6 +8,8 @@ namespace curfew::messages {
 namespace {
 
 constexpr std::size_t name_bytes_max = 80;
+constexpr Duration default_notice = minutes{10};
+constexpr Duration worth_sending_after = hours{1};
 
 std::string per_hour_text(const Subject& s) {
     return s.per_hour ? to_string(*s.per_hour) + "/h" : std::string{"unpriced"};
@@ -106,8 +108,14 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
     s.reason = e.reason;
     s.evidence = live.current.judgement.step;
     s.now = now.wall;
-    s.stops_at = live.stops_at;
     s.may_keep = e.cause.kind == CauseKind::idle;
+    s.stops_at = live.stops_at;
+    if (live.mode == Mode::enforce && e.cause.kind != CauseKind::manual && !e.notice_at) {
+        // Whatever the clock says, nothing happens before a warning was delivered for this long.
+        const Rule* rule = rule_for(config.rules, live.resource);
+        const WallTime earliest = now.wall + (rule != nullptr ? rule->min_notice : default_notice);
+        s.stops_at = std::max(s.stops_at.value_or(earliest), earliest);
+    }
     if (live.price != nullptr) {
         s.per_hour = live.price->rate.per_hour;
         if (live.current.run.started_at && now.wall > *live.current.run.started_at) {
@@ -145,7 +153,8 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
         m.do_next = "curfew explain " + s.resource.value;
     }
     if (s.stops_at) {
-        m.expires_at = *s.stops_at;
+        // Undelivered, it holds the stop up, and is worth sending as long as it does.
+        m.expires_at = *s.stops_at + worth_sending_after;
     }
     return m;
 }

@@ -64,8 +64,9 @@ Task<void> Notifier::run() {
         if (woken_ || stopping_) {
             continue;
         }
-        alarm_ = scheduler_.at(scheduler_.mono() + std::min(pause, next_due_), [this] { wakeup_.notify(); });
-        next_due_ = look_again;
+        const Instant now = scheduler_.mono();
+        next_due_ = next_due_ <= now ? instant_never : next_due_;
+        alarm_ = scheduler_.at(std::min(now + pause, next_due_), [this] { wakeup_.notify(); });
         co_await wakeup_.wait();
     }
     alarm_.cancel();
@@ -109,7 +110,7 @@ void Notifier::settle(OutboxRow& row, const Result<void>& sent) {
         wait = std::clamp(sent.error().retry.delay, wait, std::max(wait, retry_after_max));
     }
     row.next_at = scheduler_.wall() + wait;
-    next_due_ = std::min(next_due_, std::max<Duration>(wait, Duration{10}));
+    next_due_ = std::min(next_due_, scheduler_.mono() + wait);
 }
 
 Task<void> Notifier::deliver(OutboxRow row) {

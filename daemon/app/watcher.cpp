@@ -470,8 +470,12 @@ Task<bool> Watcher::commit(Batch batch) {
     Batch copy;
     std::ranges::copy_if(batch, std::back_inserter(copy),
                          [](const Write& w) { return !std::holds_alternative<Observation>(w); });
+    const bool tells = std::ranges::any_of(batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
     auto done = co_await world_.store.commit(std::move(batch));
     if (done) {
+        if (tells) {
+            alarms_.committed();
+        }
         co_return true;
     }
     spdlog::error("event=commit_failed account={} error=\"{}\"", account_.value, to_string(done.error()));

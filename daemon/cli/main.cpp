@@ -323,6 +323,14 @@ int version(const Options& o) {
     return 0;
 }
 
+std::string verbs_of(CLI::App& app) {
+    std::string words = "verbs:";
+    for (const CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+        words += " " + sub->get_name();
+    }
+    return words + " (curfew VERB --help)\n";
+}
+
 constexpr const char* exit_codes =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 no such thing, 4 not allowed, 5 daemon not reachable, 6 temporary,\n"
     "8 refused (needs --yes or --accept-risk), 10 findings, 124 timed out. Treat any unknown code as failure.";
@@ -339,7 +347,7 @@ int main(int argc, char** argv) {
     o.admin_socket = default_socket("CURFEW_ADMIN_SOCKET", api::system_admin_socket, api::admin_socket_name);
     CLI::App app{"Asks curfewd what runs, what it costs and why, and tells it what to keep.", "curfew"};
     app.footer(exit_codes);
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);  // none is said to be missing below, so that a wrong one is named
     app.fallthrough();
     app.add_option("--socket", o.socket, "the daemon's read socket (CURFEW_SOCKET)");
     app.add_option("--admin-socket", o.admin_socket, "the daemon's admin socket (CURFEW_ADMIN_SOCKET)");
@@ -399,7 +407,15 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage);
+        const int wrong = app.exit(e);
+        if (wrong != 0 && app.get_subcommands().empty()) {
+            std::cerr << verbs_of(app);
+        }
+        return wrong == 0 ? 0 : static_cast<int>(Exit::usage);
+    }
+    if (app.get_subcommands().empty()) {
+        std::cerr << "curfew: a verb is missing\n" << verbs_of(app);
+        return static_cast<int>(Exit::usage);
     }
     return exit;
 }

@@ -36,6 +36,7 @@ std::string_view to_string(AlertKind kind) {
         case AlertKind::undelivered: return "undelivered";
         case AlertKind::breaker: return "breaker";
         case AlertKind::disk: return "disk";
+        case AlertKind::config: return "config";
         case AlertKind::would_stop: break;
     }
     return "would_stop";

@@ -397,7 +397,16 @@ private:
         return std::nullopt;
     }
 
+    /// Not seen is neither quiet nor a reason to call it off: nothing happens until it can be seen.
+    void wait_for_answer(const FreshLook& look) {
+        wake_after(policy_.look_again);
+        go(t_.next.state, "waiting for a look: " + look.why, {});
+    }
+
     void look_before_pack(const FreshLook& look) {
+        if (!look.answered) {
+            return wait_for_answer(look);
+        }
         if (const auto why = objection(look)) {
             return cancel(*why);
         }
@@ -413,6 +422,9 @@ private:
     }
 
     void fence(const FreshLook& look) {
+        if (!look.answered) {
+            return wait_for_answer(look);
+        }
         if (const auto why = objection(look)) {
             return cancel(*why);
         }

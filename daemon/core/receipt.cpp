@@ -253,7 +253,7 @@ bool is_packed(const PackPolicy& policy, std::string_view path) {
 
 bool shrank_suspiciously(std::int64_t files_before, std::int64_t bytes_before, std::int64_t files_now,
                          std::int64_t bytes_now) {
-    return files_before > few_files && (files_now < files_before / 2 || bytes_now < bytes_before / 2);
+    return files_before > few_files && (files_now < files_before - files_now || bytes_now < bytes_before - bytes_now);
 }
 
 }  // namespace curfew

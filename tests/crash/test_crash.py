@@ -33,7 +33,7 @@ def final_state(stage, notebook):
     stage.wait_event("enforcement.stopped", notebook.id, 120)
     wait_for("the end in the ledger", lambda: stage.item("quiet") and not stage.item("quiet")["billing"], 30)
     state = {n["notebookRepoId"]: n["state"] for n in stage.state()["notebooks"]}
-    if state[notebook.repo] != "Cancelled":
+    if state[notebook.repo] not in ("Cancelled", "Stopped"):  # the provider's stop, or through the guest
         raise Failure(f"the notebook is {state[notebook.repo]}")
     calls = stage.stop_calls()
     if any(call["run"] != notebook.id for call in calls):

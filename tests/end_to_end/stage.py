@@ -16,9 +16,11 @@ import socketserver
 import sqlite3
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import unittest
 import urllib.parse
 import urllib.request
 from email import message_from_bytes, policy
@@ -137,7 +139,7 @@ class Notebook:
         self.id = made["id"]
         self.token = made["token"]
         self.fqdn = made["fqdn"]
-        self.folder = pathlib.Path(made["folder"])
+        self.folder = pathlib.Path(made["folder"]) if made["folder"] else None  # a stand-in has none
 
     def refresh(self):
         for n in self.stage.state()["notebooks"]:
@@ -195,7 +197,8 @@ class Stage:
         arguments = [str(self.binaries / "curfew-emulator"), "--state-dir", str(self.folder / "emulator"),
                      "--prices", str(SOURCE / "config/prices/paperspace.csv"), "--guests", guests,
                      "--boot-ms", str(boot_ms), "--teardown-ms", str(teardown_ms), *self.clock("--speed", "--origin", "--start-real")]
-        self.emulator = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=open(self.folder / "emulator.log", "ab"))
+        with open(self.folder / "emulator.log", "ab") as log:
+            self.emulator = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log)
         self.processes.append(self.emulator)
         line = self.emulator.stdout.readline()
         if not line:
@@ -225,8 +228,10 @@ class Stage:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.emulator.stdout.close()
         self.mail.close()
         self.hook.close()
+        self.last_words = self.log_text()[-6000:]
         self.log.close()
         if not self.keep_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -445,3 +450,34 @@ def money(value):
 
 def tls_context(ca_file):
     return ssl.create_default_context(cafile=ca_file)
+
+
+class StageTest(unittest.TestCase):
+    """A test that may open stages; when it fails, the end of each daemon's log is shown."""
+
+    def open_stage(self, **options):
+        stage = Stage(os.environ["CURFEW_BIN"], **options)
+        self.addCleanup(stage.close)
+        self.stages.append(stage)
+        return stage
+
+    def run(self, result=None):
+        self.stages = []
+        bad = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > bad:
+            for stage in self.stages:
+                print(f"the end of curfewd's log in {self.id()}:\n{stage.last_words}", file=sys.stderr)
+        return result
+
+
+def run_tests():
+    """The main program of a test file: --bin DIR or CURFEW_BIN, then what unittest takes."""
+    if "--bin" in sys.argv:
+        at = sys.argv.index("--bin")
+        os.environ["CURFEW_BIN"] = sys.argv[at + 1]
+        del sys.argv[at:at + 2]
+    if not os.environ.get("CURFEW_BIN"):
+        sys.exit("say where the programs are: --bin DIR, or CURFEW_BIN")
+    os.environ["CURFEW_BIN"] = os.path.abspath(os.environ["CURFEW_BIN"])
+    unittest.main(verbosity=2)

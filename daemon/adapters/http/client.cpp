@@ -305,7 +305,7 @@ Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, bool fr
             std::unique_ptr<Connection> connection = std::move(endpoint.idle.back());
             endpoint.idle.pop_back();
             const bool stale = now - connection->used >= options.idle_max || now - connection->made >= options.age_max;
-            if (!fresh && !stale) {
+            if (!fresh && !stale && connection->transport->quiet()) {
                 connection->reused = true;
                 co_return Lease(shared_from_this(), key, std::move(connection));
             }
@@ -505,11 +505,16 @@ Error parse_trouble(const boost::system::error_code& error) {
 
 Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
                                            Guard& guard, bool& answered) {
+    std::size_t bytes = 0;  // Beast's own limit forgets the fields that it has taken
     while (!parser.is_header_done()) {
         if (buffer.size() > 0) {
             boost::system::error_code error;
             const std::size_t used = parser.put(buffer.data(), error);
             buffer.consume(used);
+            bytes += used;
+            if (bytes + (parser.is_header_done() ? 0 : buffer.size()) > header_bytes_max) {
+                co_return std::unexpected(parse_trouble(bhttp::error::header_limit));
+            }
             if (error && error != bhttp::error::need_more) {
                 co_return std::unexpected(parse_trouble(error));
             }

@@ -12,7 +12,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <sys/socket.h>
+
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <utility>
 
@@ -70,6 +73,11 @@ bool is_public_v6(const asio::ip::address_v6& address) {
     return !(unique_local || link_or_site_local || multicast || six_to_four || nat64 || documentation);
 }
 
+bool nothing_to_read(tcp::socket& socket) {
+    char byte = 0;
+    return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 class Plain final : public Transport {
 public:
     explicit Plain(tcp::socket socket) : socket_(std::move(socket)) {}
@@ -91,6 +99,7 @@ public:
         }
         co_return Result<void>{};
     }
+    bool quiet() override { return nothing_to_read(socket_); }
     void close() override {
         boost::system::error_code ignored;
         socket_.close(ignored);
@@ -186,6 +195,7 @@ public:
         }
         co_return Result<void>{};
     }
+    bool quiet() override { return SSL_pending(stream_.native_handle()) == 0 && nothing_to_read(stream_.next_layer()); }
     void close() override {
         boost::system::error_code ignored;
         stream_.next_layer().close(ignored);  // no farewell: peers hang in it

@@ -20,6 +20,9 @@ public:
     /// 0 bytes = the peer ended the stream in order.
     virtual Task<Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
     virtual Task<Result<void>> write(std::string_view bytes) = 0;
+    /// Nothing has come since the last read and the peer has not closed: fit for another exchange. Bytes
+    /// that nobody asked for would be read as the next answer.
+    virtual bool quiet() = 0;
     /// At once; pending operations end with Errc::cancelled.
     virtual void close() = 0;
 };

@@ -24,6 +24,8 @@ public:
     void resolve(const std::string& key, std::optional<Message> message, Batch& batch);
     /// Tells without a life of its own (stopped, cancelled, would stop).
     void tell(Message message, Batch& batch);
+    /// The batch is durable: let the outbox be looked at now.
+    void committed() { notifier_.wake(); }
     bool firing(const std::string& key) const { return firing_.contains(key); }
     Result<void> acknowledge(const AlertId& id, Batch& batch);
 

@@ -98,7 +98,7 @@ private:
     TaskGroup& tasks_;
     EnforcementPolicy policy_;
     std::map<RunId, Active> active_;
-    std::map<std::string, std::vector<Instant>> stops_by_rule_;
+    std::map<std::string, std::map<RunId, Instant>> stops_by_rule_;  // of the last hour
     std::map<std::string, std::string> open_breakers_;  // rule → why
     bool accepting_ = true;
 };

@@ -53,7 +53,7 @@ private:
     boost::asio::any_io_executor loop_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
-    Duration next_due_ = minutes{1};  // until a row that waits for its next attempt
+    Instant next_due_ = instant_never;  // of a row that waits for its next attempt
     bool stopping_ = false;
     bool woken_ = false;
 };

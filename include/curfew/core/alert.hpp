@@ -32,6 +32,7 @@ enum class AlertKind : std::uint8_t {
     undelivered,       // every channel failed
     breaker,
     disk,
+    config,            // a reload was refused; the old configuration is in force
     would_stop,        // observe mode: what would have happened
 };
 std::string_view to_string(AlertKind kind);

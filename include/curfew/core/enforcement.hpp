@@ -110,6 +110,7 @@ struct Assessment {
 
 /// A fresh look right before packing or stopping.
 struct FreshLook {
+    bool answered = true;         // false: somebody who had to be asked did not answer; look again later
     Verdict verdict = Verdict::unknown;
     bool same_run_on = false;     // the provider lists this run in a known billing state
     bool newest = true;
@@ -167,6 +168,7 @@ struct EnforcementPolicy {
     Duration pack_retry_max = minutes{30};
     bool override_when_pack_failed = false;
     Duration confirm_every = seconds{5};
+    Duration look_again = seconds{30};      // after a look that was not answered
     Duration confirm_limit = minutes{6};    // slow teardown takes up to 5 min
     Duration stop_retry_first = Duration{seconds{150}};
     Duration stop_retry_max = minutes{10};

@@ -209,6 +209,18 @@ TEST_CASE("a kept connection that was closed while idle is replaced as well") {
     CHECK(server.accepted() == 2);
 }
 
+TEST_CASE("a stop is not lost on a connection that was closed while idle") {
+    Server server([](Peer& peer) {
+        peer.request();
+        peer.send(answer("ok"));
+    });
+    Bench b;
+    REQUIRE(b.send(get(server.url())));
+    b.loop.wait(50ms);
+    CHECK(b.send(post(server.url("/stop"), "{}")));
+    CHECK(server.requests().size() == 2);
+}
+
 TEST_CASE("it is tried again once, not more") {
     Server server([](Peer& peer) {
         peer.request();

@@ -119,6 +119,7 @@ TEST_CASE("whole answers in every framing") {
         {"error with a body", "HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops", 500, "oops", false, 1},
         {"odd but legal status", "HTTP/1.1 299 Hm\r\nContent-Length: 1\r\n\r\nx", 299, "x", false, 1},
         {"no reason", "HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nx", 200, "x", false, 1},
+        {"list of equal lengths", ok + "Content-Length: 3, 3\r\n\r\nabc", 200, "abc", false, 1},
         {"equal lengths twice", ok + "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 200, "x", false, 1},
     };
     for (const Row& row : rows) {
@@ -178,7 +179,7 @@ TEST_CASE("answers that are refused, their connections with them") {
         {"signed length", ok + "Content-Length: +3\r\n\r\nabc", Errc::protocol, false},
         {"negative length", ok + "Content-Length: -3\r\n\r\nabc", Errc::protocol, false},
         {"overflowing length", ok + "Content-Length: 99999999999999999999\r\n\r\nabc", Errc::protocol, false},
-        {"length list", ok + "Content-Length: 3, 3\r\n\r\nabc", Errc::protocol, false},
+        {"list of differing lengths", ok + "Content-Length: 3, 4\r\n\r\nabcd", Errc::protocol, false},
         {"head of 17 KiB", ok + "X: " + std::string(17 * 1024, 'a') + "\r\n\r\n", Errc::too_large, false},
         {"status line of 17 KiB", "HTTP/1.1 200 " + std::string(17 * 1024, 'a') + "\r\n\r\n", Errc::too_large, false},
         {"endless fields", ok + fields(3000), Errc::too_large, false},

@@ -1,1 +1,596 @@
-#include <catch2/catch.hpp>
+// Everything that is written is read back, over a restart.
+#include "integration/store/bench.hpp"
+
+#include <string>
+
+using namespace curfew;
+using support::StoreBench;
+
+namespace {
+
+// Quotes, line ends, NUL-free controls, emoji and bad UTF-8 must survive in texts.
+const std::string nasty = "'; DROP TABLE run; -- \"\\\n\t\x01 \xF0\x9F\x98\x80";
+
+ResourceRow resource(const std::string& id) {
+    return {.id = ResourceId{id}, .account = AccountName{"lab"}, .kind = ResourceKind::notebook, .name = "name of " + id, .project = "p",
+            .owner = "ana@example.org", .first_seen = {1000}, .last_seen = {2000}, .gone = false};
+}
+
+RunRow run_row(const std::string& id, const std::string& of, std::optional<WallTime> started) {
+    return {.id = RunId{id}, .resource = ResourceId{of}, .account = AccountName{"lab"}, .machine_type = "A4000", .state = RunState::running,
+            .state_text = "Running", .started_at = started, .ended_at = std::nullopt, .first_seen = {1000}, .last_seen = {2000}};
+}
+
+Receipt receipt(const std::string& id) {
+    Receipt r;
+    r.id = ReceiptId{id};
+    r.enforcement = EnforcementId{"e1"};
+    r.account = AccountName{"lab"};
+    r.resource = ResourceId{"r1"};
+    r.run = RunId{"n1"};
+    r.resource_name = nasty;
+    r.begun_at = {5000};
+    r.verified_at = {6000};
+    r.files = 3;
+    r.bytes = 1LL << 40;
+    r.reused = 1;
+    r.manifest_sha256 = std::string(64, 'a');
+    r.sums_sha256 = std::string(64, 'b');
+    r.html = {{"a.ipynb", "a.html", ""}, {"b.ipynb", "", "nbconvert failed"}};
+    r.not_covered = {{"kernel memory", "cannot be copied", false}, {"x", "gone", true}};
+    r.proofs = {{VaultName{"local"}, "/vault/x", "sha256 read back"}};
+    r.verified = true;
+    return r;
+}
+
+Enforcement enforcement(const std::string& id, const std::string& run, EnforcementState state) {
+    Enforcement e;
+    e.id = EnforcementId{id};
+    e.account = AccountName{"lab"};
+    e.resource = ResourceId{"r1"};
+    e.run = RunId{run};
+    e.cause = {CauseKind::budget, "team"};
+    e.state = state;
+    return e;
+}
+
+Message message() {
+    Message m;
+    m.id = "msg-1";
+    m.alert = AlertId{"a1"};
+    m.kind = AlertKind::budget_threshold;
+    m.severity = Severity::critical;
+    m.state = AlertState::acknowledged;
+    m.at = {7000};
+    m.title = nasty;
+    m.body = {"one", "", "three\nlines"};
+    m.do_next = "curfew keep demo --for 2h";
+    m.account = AccountName{"lab"};
+    m.resource = ResourceId{"r1"};
+    m.resource_name = "demo";
+    m.run = RunId{"n1"};
+    m.cause = "budget team";
+    m.stops_at = WallTime{8000};
+    m.cost_so_far = Money{12'340'000'001};
+    m.per_hour = Money{760'000'000, Currency{{'E', 'U', 'R'}}};
+    m.saved = std::nullopt;
+    m.expires_at = WallTime{9000};
+    return m;
+}
+
+OutboxRow outbox(const std::string& id, std::int64_t next_at, std::int64_t created_at) {
+    return {.id = id, .channel = ChannelName{"mail"}, .message = message(), .state = OutboxState::waiting, .attempts = 0, .next_at = {next_at},
+            .last_error = {}, .created_at = {created_at}, .enforcement = EnforcementId{"e1"}, .warn_step = 2};
+}
+
+}  // namespace
+
+TEST_CASE("an empty store is empty, private, and says which boot wrote last") {
+    StoreBench b;
+    b.open();
+    CHECK(b.recovered.empty());
+    const StoredState first = b.load("boot-1");
+    CHECK(first.boot_id.empty());
+    CHECK(first.resources.empty());
+    CHECK(b.load("boot-2").boot_id == "boot-1");
+    CHECK(b.restart("boot-3").boot_id == "boot-2");
+    for (const std::string file : {b.path, b.path + ".lock", b.path + ".backup"}) {
+        CAPTURE(file);
+        CHECK((std::filesystem::status(file).permissions() & std::filesystem::perms::mask) ==
+              (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+    }
+}
+
+TEST_CASE("resources, and those that are gone") {
+    StoreBench b;
+    b.open();
+    ResourceRow machine = resource("m1");
+    machine.kind = ResourceKind::machine;
+    machine.name = nasty;
+    machine.owner = "";
+    ResourceRow gone = resource("r9");
+    gone.gone = true;
+    REQUIRE(b.commit({resource("r1"), machine, gone}));
+    ResourceRow renamed = resource("r1");
+    renamed.name = "renamed";
+    renamed.first_seen = {9999};  // the first sight stays the first
+    renamed.last_seen = {3000};
+    REQUIRE(b.commit({renamed}));
+    const StoredState state = b.restart();
+    REQUIRE(state.resources.size() == 2);
+    CHECK(state.resources[0].id == ResourceId{"m1"});
+    CHECK(state.resources[0].kind == ResourceKind::machine);
+    CHECK(state.resources[0].name == nasty);
+    CHECK(state.resources[1].name == "renamed");
+    CHECK(state.resources[1].first_seen == WallTime{1000});
+    CHECK(state.resources[1].last_seen == WallTime{3000});
+    CHECK(state.resources[1].project == "p");
+    CHECK(state.resources[1].owner == "ana@example.org");
+    CHECK(state.resources[1].account == AccountName{"lab"});
+    const auto all = b.loop.run(b.store->resources());
+    REQUIRE(all);
+    CHECK(all->size() == 3);
+    CHECK(all->back().gone);
+}
+
+TEST_CASE("runs: the newest of a resource, and those that still cost") {
+    StoreBench b;
+    b.open();
+    RunRow odd = run_row("n3", "r1", WallTime{3000});
+    odd.state = RunState::unknown;
+    odd.state_text = "Hibernating";
+    odd.ended_at = WallTime{3500};
+    RunRow pending = run_row("p1", "r2", std::nullopt);
+    pending.state = RunState::pending;
+    REQUIRE(b.commit({resource("r1"), resource("r2"), run_row("n1", "r1", WallTime{1000}), run_row("n2", "r1", WallTime{2000}), odd, pending,
+                      Meter{.resource = ResourceId{"r1"}, .run = RunId{"n1"}, .machine_type = "A4000", .rate = Rate{Money{760'000'000}},
+                            .counted_to = {1100}, .last_seen_billing = {1200}, .open = true},
+                      Meter{.resource = ResourceId{"r1"}, .run = RunId{"n2"}, .machine_type = "Z9", .rate = std::nullopt, .counted_to = {1100},
+                            .last_seen_billing = {1200}, .open = false}}));
+    const StoredState state = b.restart();
+    REQUIRE(state.runs.size() == 3);
+    CHECK(state.runs[0].id == RunId{"n1"});
+    CHECK(state.runs[1].id == RunId{"n3"});
+    CHECK(state.runs[1].state == RunState::unknown);
+    CHECK(state.runs[1].state_text == "Hibernating");
+    CHECK(state.runs[1].started_at == WallTime{3000});
+    CHECK(state.runs[1].ended_at == WallTime{3500});
+    CHECK(state.runs[2].id == RunId{"p1"});
+    CHECK(state.runs[2].state == RunState::pending);
+    CHECK_FALSE(state.runs[2].started_at);
+    REQUIRE(state.meters.size() == 1);
+    CHECK(state.meters[0].run == RunId{"n1"});
+    CHECK(state.meters[0].rate == Rate{Money{760'000'000}});
+    CHECK(state.meters[0].counted_to == WallTime{1100});
+    CHECK(state.meters[0].last_seen_billing == WallTime{1200});
+    CHECK(state.meters[0].machine_type == "A4000");
+    const auto of = b.loop.run(b.store->runs_of(ResourceId{"r1"}, 2));
+    REQUIRE(of);
+    CHECK(of->size() == 2);
+}
+
+TEST_CASE("an unpriced meter and one in another currency") {
+    StoreBench b;
+    b.open();
+    REQUIRE(b.commit({Meter{.resource = ResourceId{"r1"}, .run = RunId{"a"}, .machine_type = "Z9", .rate = std::nullopt, .counted_to = {1},
+                            .last_seen_billing = {2}, .open = true},
+                      Meter{.resource = ResourceId{"r1"}, .run = RunId{"b"}, .machine_type = "A4000",
+                            .rate = Rate{Money{5, Currency{{'E', 'U', 'R'}}}}, .counted_to = {1}, .last_seen_billing = {2}, .open = true}}));
+    const StoredState state = b.restart();
+    REQUIRE(state.meters.size() == 2);
+    CHECK_FALSE(state.meters[0].rate);
+    CHECK(state.meters[1].rate == Rate{Money{5, Currency{{'E', 'U', 'R'}}}});
+}
+
+TEST_CASE("observations, the newest of each source") {
+    StoreBench b;
+    b.open();
+    Observation o{.source = Signal::kernels, .run = RunId{"n1"}, .at = {100}, .wall = {1100}, .verdict = Verdict::active,
+                  .last_active_at = WallTime{1099}, .strength = Strength::strong, .evidence = nasty, .ttl = minutes{5}};
+    Batch batch{o};
+    for (const Signal source : {Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu, Signal::disk_network,
+                                Signal::watched_paths, Signal::session}) {
+        o.source = source;
+        o.verdict = Verdict::unknown;
+        o.strength = Strength::weak;
+        o.last_active_at = std::nullopt;
+        batch.emplace_back(o);
+    }
+    o.source = Signal::kernels;
+    o.at = {200};
+    o.verdict = Verdict::quiet;
+    batch.emplace_back(o);
+    REQUIRE(b.commit(batch));
+    b.restart();
+    const auto seen = b.loop.run(b.store->observations_of(RunId{"n1"}));
+    REQUIRE(seen);
+    CHECK(seen->size() == 9);
+    int kernels = 0;
+    for (const Observation& one : *seen) {
+        if (one.source == Signal::kernels) {
+            ++kernels;
+            CHECK(one.at == Instant{200});
+            CHECK(one.verdict == Verdict::quiet);
+        } else {
+            CHECK(one.at == Instant{100});
+            CHECK(one.verdict == Verdict::unknown);
+        }
+        CHECK(one.wall == WallTime{1100});
+        CHECK(one.strength == Strength::weak);
+        CHECK(one.evidence == nasty);
+        CHECK(one.ttl == Duration{minutes{5}});
+    }
+    CHECK(kernels == 1);
+    CHECK(b.loop.run(b.store->observations_of(RunId{"other"}))->empty());
+}
+
+TEST_CASE("the last good poll of an account") {
+    StoreBench b;
+    b.open();
+    REQUIRE(b.commit({AccountPollRow{.account = AccountName{"lab"}, .mono = {100}, .wall = {1100}, .complete = true, .error = {}}}));
+    REQUIRE(b.commit({AccountPollRow{.account = AccountName{"lab"}, .mono = {200}, .wall = {1200}, .complete = false, .error = "HTTP 500"}}));
+    const StoredState state = b.restart();
+    REQUIRE(state.polls.size() == 1);
+    CHECK(state.polls[0].mono == Instant{100});  // when it was last seen, not when it was last asked
+    CHECK(state.polls[0].wall == WallTime{1100});
+    CHECK_FALSE(state.polls[0].complete);
+    CHECK(state.polls[0].error == "HTTP 500");
+}
+
+TEST_CASE("enforcements with every member") {
+    StoreBench b;
+    b.open();
+    Enforcement e = enforcement("e1", "n1", EnforcementState::confirming);
+    e.warned_step = 3;
+    e.warned_at = Instant{10};
+    e.notice_at = Instant{20};
+    e.pack_attempts = 2;
+    e.stop_attempts = 1;
+    e.method = StopMethod::guest;
+    e.next_at = Instant{30};
+    e.stop_called_at = Instant{40};
+    e.receipt = ReceiptId{"rc1"};
+    e.override_ = Override{"rule night", "the pack failed for good"};
+    e.off_sightings = 1;
+    e.relooks = 1;
+    e.reason = nasty;
+    Enforcement over = enforcement("e0", "n0", EnforcementState::over);
+    over.outcome = "cancelled";
+    over.cause = {CauseKind::manual, "ana (uid 1000)"};
+    REQUIRE(b.commit({receipt("rc1"), e, over}));
+    const StoredState state = b.restart();
+    REQUIRE(state.enforcements.size() == 1);
+    const Enforcement& read = state.enforcements[0];
+    CHECK(read.id == e.id);
+    CHECK(read.account == e.account);
+    CHECK(read.resource == e.resource);
+    CHECK(read.run == e.run);
+    CHECK(read.cause == e.cause);
+    CHECK(read.state == e.state);
+    CHECK(read.warned_step == 3);
+    CHECK(read.warned_at == e.warned_at);
+    CHECK(read.notice_at == e.notice_at);
+    CHECK(read.pack_attempts == 2);
+    CHECK(read.stop_attempts == 1);
+    CHECK(read.method == StopMethod::guest);
+    CHECK(read.next_at == e.next_at);
+    CHECK(read.stop_called_at == e.stop_called_at);
+    CHECK(read.receipt == e.receipt);
+    REQUIRE(read.override_);
+    CHECK(read.override_->by == "rule night");
+    CHECK(read.override_->reason == "the pack failed for good");
+    CHECK(read.off_sightings == 1);
+    CHECK(read.relooks == 1);
+    CHECK(read.reason == nasty);
+    CHECK(read.outcome.empty());
+    const auto of = b.loop.run(b.store->enforcements_of(ResourceId{"r1"}, 10));
+    REQUIRE(of);
+    REQUIRE(of->size() == 2);
+    CHECK(of->at(0).id == EnforcementId{"e1"});  // live ones first
+    CHECK(of->at(1).outcome == "cancelled");
+    CHECK(of->at(1).cause.kind == CauseKind::manual);
+    CHECK_FALSE(of->at(1).warned_at);
+    CHECK_FALSE(of->at(1).receipt);
+    CHECK_FALSE(of->at(1).override_);
+    CHECK(b.loop.run(b.store->enforcements_of(ResourceId{"r1"}, 1))->size() == 1);
+}
+
+TEST_CASE("every state of an enforcement is kept") {
+    StoreBench b;
+    b.open();
+    for (int i = 0; i <= static_cast<int>(EnforcementState::over); ++i) {
+        const auto state = static_cast<EnforcementState>(i);
+        CAPTURE(to_string(state));
+        Enforcement e = enforcement("e" + std::to_string(i), "run" + std::to_string(i), state);
+        e.resource = ResourceId{"of " + std::to_string(i)};
+        e.override_ = Override{"ana", "said so"};
+        REQUIRE(b.commit({e}));
+        const auto read = b.loop.run(b.store->enforcements_of(e.resource, 1));
+        REQUIRE(read);
+        REQUIRE(read->size() == 1);
+        CHECK(read->at(0).state == state);
+    }
+    CHECK(b.load().enforcements.size() == 10);  // neither watching nor over
+}
+
+TEST_CASE("intents without an outcome are open") {
+    StoreBench b;
+    b.open();
+    REQUIRE(b.commit({IntentRow{.id = "i2", .enforcement = EnforcementId{"e1"}, .run = RunId{"n1"}, .act = "stop:provider", .at = {20}},
+                      IntentRow{.id = "i1", .enforcement = EnforcementId{"e1"}, .run = RunId{"n1"}, .act = "pack", .at = {10}},
+                      IntentRow{.id = "i3", .enforcement = EnforcementId{"e2"}, .run = RunId{"n2"}, .act = "pack", .at = {30}},
+                      OutcomeRow{.intent = "i1", .outcome = "verified", .at = {15}}}));
+    const StoredState state = b.restart();
+    REQUIRE(state.open_intents.size() == 2);
+    CHECK(state.open_intents[0].id == "i2");
+    CHECK(state.open_intents[0].act == "stop:provider");
+    CHECK(state.open_intents[0].run == RunId{"n1"});
+    CHECK(state.open_intents[0].enforcement == EnforcementId{"e1"});
+    CHECK(state.open_intents[0].at == WallTime{20});
+    CHECK(state.open_intents[1].id == "i3");
+    REQUIRE(b.commit({OutcomeRow{.intent = "i1", .outcome = "another", .at = {99}}}));  // the first outcome stays
+    CHECK_FALSE(b.commit({OutcomeRow{.intent = "never begun", .outcome = "x", .at = {1}}}));
+}
+
+TEST_CASE("holds") {
+    StoreBench b;
+    b.open();
+    Hold keep{.id = HoldId{"h1"}, .kind = HoldKind::keep, .resource = ResourceId{"r1"}, .run = RunId{"n1"}, .from = {100}, .until = {200},
+              .reason = nasty, .by = "ana (uid 1000)", .released_at = std::nullopt};
+    Hold exemption = keep;
+    exemption.id = HoldId{"h2"};
+    exemption.kind = HoldKind::exemption;
+    exemption.run = RunId{};
+    exemption.until = {900};
+    Hold lease = keep;
+    lease.id = HoldId{"h3"};
+    lease.kind = HoldKind::lease;
+    lease.resource = ResourceId{"r2"};
+    REQUIRE(b.commit({keep, exemption, lease}));
+    keep.released_at = WallTime{150};
+    REQUIRE(b.commit({keep}));
+    const StoredState state = b.restart();
+    REQUIRE(state.holds.size() == 2);
+    CHECK(state.holds[0].id == HoldId{"h2"});
+    CHECK(state.holds[0].kind == HoldKind::exemption);
+    CHECK(state.holds[0].run.empty());
+    CHECK(state.holds[0].until == WallTime{900});
+    CHECK(state.holds[1].kind == HoldKind::lease);
+    CHECK(state.holds[1].reason == nasty);
+    CHECK(state.holds[1].by == "ana (uid 1000)");
+    const auto of = b.loop.run(b.store->holds(ResourceId{"r1"}, WallTime{150}));
+    REQUIRE(of);
+    REQUIRE(of->size() == 2);
+    CHECK(of->at(0).released_at == WallTime{150});
+    CHECK(b.loop.run(b.store->holds(ResourceId{"r1"}, WallTime{151}))->size() == 1);
+    CHECK(b.loop.run(b.store->holds(std::nullopt, WallTime{0}))->size() == 3);
+}
+
+TEST_CASE("alerts, with and without those that are over") {
+    StoreBench b;
+    b.open();
+    Alert a{.id = AlertId{"a1"}, .key = "blind/lab", .kind = AlertKind::blind, .severity = Severity::warning, .state = AlertState::firing,
+            .since = {100}, .changed_at = {100}, .title = nasty, .account = AccountName{"lab"}, .resource = ResourceId{}, .run = RunId{}};
+    REQUIRE(b.commit({a}));
+    a.severity = Severity::critical;
+    a.state = AlertState::acknowledged;
+    a.changed_at = {200};
+    REQUIRE(b.commit({a}));
+    {
+        const StoredState state = b.restart();
+        REQUIRE(state.alerts.size() == 1);
+        CHECK(state.alerts[0].key == "blind/lab");
+        CHECK(state.alerts[0].kind == AlertKind::blind);
+        CHECK(state.alerts[0].severity == Severity::critical);
+        CHECK(state.alerts[0].state == AlertState::acknowledged);
+        CHECK(state.alerts[0].since == WallTime{100});
+        CHECK(state.alerts[0].changed_at == WallTime{200});
+        CHECK(state.alerts[0].title == nasty);
+    }
+    Alert twin = a;
+    twin.id = AlertId{"a2"};
+    CHECK_FALSE(b.commit({twin}));  // one life at a time per condition
+    a.state = AlertState::resolved;
+    REQUIRE(b.commit({a, twin}));
+    CHECK(b.load().alerts.size() == 1);
+    CHECK(b.loop.run(b.store->alerts(false, 10))->size() == 1);
+    CHECK(b.loop.run(b.store->alerts(true, 10))->size() == 2);
+    CHECK(b.loop.run(b.store->alerts(true, 1))->size() == 1);
+}
+
+TEST_CASE("messages wait in the outbox, due ones oldest first") {
+    StoreBench b;
+    b.open();
+    REQUIRE(b.commit({outbox("late", 900, 10), outbox("second", 100, 30), outbox("first", 200, 20)}));
+    b.restart();
+    auto due = b.loop.run(b.store->outbox_due(WallTime{500}, 10));
+    REQUIRE(due);
+    REQUIRE(due->size() == 2);
+    CHECK(due->at(0).id == "first");
+    CHECK(due->at(1).id == "second");
+    CHECK(b.loop.run(b.store->outbox_due(WallTime{500}, 1))->size() == 1);
+    CHECK(b.loop.run(b.store->outbox_due(WallTime{99}, 10))->empty());
+    CHECK(b.loop.run(b.store->outbox_due(WallTime{100}, 10))->size() == 1);
+    const OutboxRow& row = due->at(0);
+    CHECK(row.channel == ChannelName{"mail"});
+    CHECK(row.created_at == WallTime{20});
+    CHECK(row.next_at == WallTime{200});
+    CHECK(row.enforcement == EnforcementId{"e1"});
+    CHECK(row.warn_step == 2);
+    const Message m = message();
+    CHECK(row.message.id == m.id);
+    CHECK(row.message.alert == m.alert);
+    CHECK(row.message.kind == m.kind);
+    CHECK(row.message.severity == m.severity);
+    CHECK(row.message.state == m.state);
+    CHECK(row.message.at == m.at);
+    CHECK(row.message.title == m.title);
+    CHECK(row.message.body == m.body);
+    CHECK(row.message.do_next == m.do_next);
+    CHECK(row.message.account == m.account);
+    CHECK(row.message.resource == m.resource);
+    CHECK(row.message.resource_name == m.resource_name);
+    CHECK(row.message.run == m.run);
+    CHECK(row.message.cause == m.cause);
+    CHECK(row.message.stops_at == m.stops_at);
+    CHECK(row.message.cost_so_far == m.cost_so_far);
+    CHECK(row.message.per_hour == m.per_hour);
+    CHECK_FALSE(row.message.saved);
+    CHECK(row.message.expires_at == m.expires_at);
+}
+
+TEST_CASE("what has left the outbox's waiting room does not come back") {
+    StoreBench b;
+    b.open();
+    REQUIRE(b.commit({outbox("a", 1, 1), outbox("b", 1, 2), outbox("c", 1, 3), outbox("d", 1, 4)}));
+    OutboxRow a = outbox("a", 1, 1);
+    a.state = OutboxState::delivered;
+    OutboxRow b_row = outbox("b", 1, 2);
+    b_row.state = OutboxState::superseded;
+    OutboxRow c = outbox("c", 1, 3);
+    c.state = OutboxState::dead;
+    OutboxRow d = outbox("d", 700, 4);
+    d.attempts = 3;
+    d.last_error = "connection refused";
+    REQUIRE(b.commit({a, b_row, c, d}));
+    b.restart();
+    CHECK(b.loop.run(b.store->outbox_due(WallTime{699}, 10))->empty());
+    const auto due = b.loop.run(b.store->outbox_due(WallTime{700}, 10));
+    REQUIRE(due->size() == 1);
+    CHECK(due->at(0).attempts == 3);
+    CHECK(due->at(0).last_error == "connection refused");
+    const auto counts = b.loop.run(b.store->outbox_counts());
+    REQUIRE(counts);
+    CHECK(counts->size() == 4);
+    for (const auto& [state, count] : *counts) {
+        CHECK(count == 1);
+    }
+}
+
+TEST_CASE("thresholds that fired, once per period, for forty days") {
+    StoreBench b;
+    b.open();
+    const std::int64_t day = 24LL * 3600 * 1000;
+    const auto fired = [](const std::string& period, std::int64_t percent, std::int64_t at) {
+        return FiredThresholdRow{.budget = BudgetName{"team"}, .period = period, .percent = percent, .at = {at}};
+    };
+    REQUIRE(b.commit({fired("2026-11@UTC", 80, 100 * day), fired("2026-11@UTC", 80, 101 * day), fired("2026-11@UTC", 100, 102 * day),
+                      fired("2026-09@UTC", 100, 40 * day)}));
+    const StoredState state = b.restart();
+    REQUIRE(state.fired.size() == 2);
+    CHECK(state.fired[0].percent == 80);
+    CHECK(state.fired[0].at == WallTime{100 * day});
+    CHECK(state.fired[1].percent == 100);
+    CHECK(state.fired[1].period == "2026-11@UTC");
+}
+
+TEST_CASE("receipts as they were") {
+    StoreBench b;
+    b.open();
+    Receipt newer = receipt("rc2");
+    newer.verified_at = {7000};
+    newer.resource = ResourceId{"r2"};
+    REQUIRE(b.commit({receipt("rc1"), newer}));
+    Receipt again = receipt("rc1");
+    again.files = 999;
+    REQUIRE(b.commit({again}));  // a receipt is never changed
+    b.restart();
+    const auto all = b.loop.run(b.store->receipts(std::nullopt, 10));
+    REQUIRE(all);
+    REQUIRE(all->size() == 2);
+    CHECK(all->at(0).id == ReceiptId{"rc2"});
+    CHECK(b.loop.run(b.store->receipts(ResourceId{"r1"}, 10))->size() == 1);
+    CHECK(b.loop.run(b.store->receipts(std::nullopt, 1))->size() == 1);
+    const auto one = b.loop.run(b.store->receipt(ReceiptId{"rc1"}));
+    REQUIRE(one);
+    REQUIRE(*one);
+    const Receipt& r = **one;
+    const Receipt wanted = receipt("rc1");
+    CHECK(r.enforcement == wanted.enforcement);
+    CHECK(r.account == wanted.account);
+    CHECK(r.run == wanted.run);
+    CHECK(r.resource_name == wanted.resource_name);
+    CHECK(r.begun_at == wanted.begun_at);
+    CHECK(r.verified_at == wanted.verified_at);
+    CHECK(r.files == 3);
+    CHECK(r.bytes == wanted.bytes);
+    CHECK(r.reused == 1);
+    CHECK(r.manifest_sha256 == wanted.manifest_sha256);
+    CHECK(r.sums_sha256 == wanted.sums_sha256);
+    REQUIRE(r.html.size() == 2);
+    CHECK(r.html[0].local_path == "a.html");
+    CHECK(r.html[1].failure == "nbconvert failed");
+    REQUIRE(r.not_covered.size() == 2);
+    CHECK(r.not_covered[1].listed);
+    REQUIRE(r.proofs.size() == 1);
+    CHECK(r.proofs[0].locator == "/vault/x");
+    CHECK(r.verified);
+    CHECK(r.partial());
+    const auto none = b.loop.run(b.store->receipt(ReceiptId{"absent"}));
+    REQUIRE(none);
+    CHECK_FALSE(*none);
+}
+
+TEST_CASE("the first answer to an idempotency key stays") {
+    StoreBench b;
+    b.open();
+    const WallTime now = b.loop.scheduler().wall();
+    REQUIRE(b.commit({IdempotencyRow{.key = "k", .status = 201, .body = nasty, .at = now}}));
+    REQUIRE(b.commit({IdempotencyRow{.key = "k", .status = 500, .body = "other", .at = now}}));
+    REQUIRE(b.commit({IdempotencyRow{.key = "old", .status = 200, .body = "", .at = now - hours{8 * 24}}}));
+    b.restart();
+    const auto row = b.loop.run(b.store->idempotent("k"));
+    REQUIRE(row);
+    REQUIRE(*row);
+    CHECK((*row)->status == 201);
+    CHECK((*row)->body == nasty);
+    CHECK((*row)->at == now);
+    CHECK_FALSE(*b.loop.run(b.store->idempotent("absent")));
+    CHECK_FALSE(*b.loop.run(b.store->idempotent("old")));  // kept for a week
+}
+
+TEST_CASE("the audit, in order and by resource") {
+    StoreBench b;
+    b.open();
+    for (int i = 1; i <= 5; ++i) {
+        REQUIRE(b.commit({AuditRow{.seq = 77, .at = {i * 10}, .kind = "hold.placed", .account = AccountName{"lab"},
+                                   .resource = ResourceId{i % 2 == 0 ? "even" : "odd"}, .run = RunId{"n1"}, .actor = "ana (uid 1000)",
+                                   .text = nasty}}));
+    }
+    b.restart();
+    const auto all = b.loop.run(b.store->audit(0, 10, std::nullopt));
+    REQUIRE(all);
+    REQUIRE(all->size() == 5);
+    CHECK(all->at(0).seq == 1);  // given by the store
+    CHECK(all->at(4).seq == 5);
+    CHECK(all->at(4).at == WallTime{50});
+    CHECK(all->at(0).kind == "hold.placed");
+    CHECK(all->at(0).actor == "ana (uid 1000)");
+    CHECK(all->at(0).text == nasty);
+    CHECK(b.loop.run(b.store->audit(3, 10, std::nullopt))->size() == 2);
+    CHECK(b.loop.run(b.store->audit(0, 3, std::nullopt))->size() == 3);
+    CHECK(b.loop.run(b.store->audit(0, 10, ResourceId{"even"}))->size() == 2);
+    CHECK(b.loop.run(b.store->verify_audit()) == 5);
+}
+
+TEST_CASE("runs that Curfew stopped, and when they were started again") {
+    StoreBench b;
+    b.open();
+    RunRow stopped = run_row("n1", "r1", WallTime{1000});
+    stopped.state = RunState::stopped;
+    stopped.ended_at = WallTime{2000};
+    Enforcement e = enforcement("e1", "n1", EnforcementState::over);
+    e.outcome = "stopped";
+    e.cause = {CauseKind::idle, "night"};
+    Enforcement cancelled = enforcement("e2", "n2", EnforcementState::over);
+    cancelled.outcome = "cancelled";
+    REQUIRE(b.commit({resource("r1"), stopped, run_row("n2", "r1", WallTime{5000}), run_row("n3", "r1", WallTime{9000}), e, cancelled}));
+    const auto rows = b.loop.run(b.store->stopped_by_us());
+    REQUIRE(rows);
+    REQUIRE(rows->size() == 1);
+    CHECK(rows->at(0).run == RunId{"n1"});
+    CHECK(rows->at(0).cause == CauseKind::idle);
+    CHECK(rows->at(0).cause_name == "night");
+    CHECK(rows->at(0).ended_at == WallTime{2000});
+    CHECK(rows->at(0).next_started_at == WallTime{5000});
+}

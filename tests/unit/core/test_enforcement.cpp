@@ -426,3 +426,17 @@ TEST_CASE("events before their time do nothing") {
     e.next_at.reset();
     CHECK_FALSE(step(e, event::Woken{}, t0, policy).changed);
 }
+
+TEST_CASE("a look that was not answered changes nothing but the time of the next one") {
+    for (const State state : {State::due, State::packed}) {
+        for (const CauseKind cause : {CauseKind::idle, CauseKind::budget, CauseKind::manual}) {
+            FreshLook nothing;  // everything else as it is when nobody answered
+            nothing.answered = false;
+            nothing.why = "the provider does not answer";
+            const Transition t = step(in_state(state, cause), event::Looked{nothing}, t0, policy);
+            CHECK(t.next.state == state);
+            CHECK(t.effects.empty());
+            CHECK(t.next.next_at == t0 + policy.look_again);
+        }
+    }
+}

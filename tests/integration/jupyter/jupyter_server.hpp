@@ -1,0 +1,54 @@
+// A real Jupyter server of the system's packages as a child process with a folder of its own.
+#pragma once
+
+#include "rig.hpp"
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace support {
+
+enum class Kind { jupyter_server, notebook };
+
+class JupyterServer {
+public:
+    explicit JupyterServer(Kind kind);
+    ~JupyterServer();
+    JupyterServer(const JupyterServer&) = delete;
+    JupyterServer& operator=(const JupyterServer&) = delete;
+
+    int port() const { return port_; }
+    const std::string& token() const { return token_; }
+    std::filesystem::path root() const { return home_.path() / "root"; }
+    /// Beside the root, for what links lead to.
+    std::filesystem::path outside() const { return home_.path() / "outside"; }
+    void empty_root() const;
+    bool ended_within(curfew::Duration time);
+
+private:
+    TempFolder home_;
+    std::string token_ = "t0ken";
+    int port_ = 0;
+    pid_t pid_ = -1;
+};
+
+/// One of each kind serves all the test cases, with an empty root at the start of each.
+JupyterServer& shared(Kind kind);
+
+/// A python script of this folder, as a child that ends with this object.
+class Script {
+public:
+    explicit Script(std::vector<std::string> words);
+    ~Script();
+    Script(const Script&) = delete;
+    Script& operator=(const Script&) = delete;
+    int wait();
+
+private:
+    pid_t pid_ = -1;
+};
+
+}  // namespace support

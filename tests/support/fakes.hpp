@@ -1,0 +1,476 @@
+// The world in memory: a store that can fail, a provider that bills nothing and says what it is told to, a
+// guest with files, a vault and a channel. Every call completes through the loop, never inside its caller.
+#pragma once
+
+#include "curfew/ports/channel.hpp"
+#include "curfew/ports/cloud.hpp"
+#include "curfew/ports/guest.hpp"
+#include "curfew/ports/store.hpp"
+#include "curfew/ports/supervisor.hpp"
+#include "curfew/ports/vault.hpp"
+#include "support/manual_scheduler.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace curfew::test {
+
+inline Task<void> turn(boost::asio::io_context& io) {
+    co_await boost::asio::post(io, boost::asio::use_awaitable);
+}
+
+class FakeStore final : public Store {
+public:
+    explicit FakeStore(boost::asio::io_context& io) : io_(io) {}
+
+    std::optional<Error> failing;
+    int commits = 0;
+    std::map<RunId, RunRow> runs;
+    std::map<ResourceId, ResourceRow> known;
+    std::map<RunId, Meter> meters;
+    std::vector<CostRow> costs;
+    std::map<std::string, Enforcement> enforcements;
+    std::map<std::string, OutboxRow> outbox;
+    std::map<std::string, Alert> alert_rows;
+    std::map<std::string, Hold> hold_rows;
+    std::map<std::string, Receipt> receipt_rows;
+    std::map<std::string, IntentRow> intents;
+    std::map<std::string, OutcomeRow> outcomes;
+    std::map<RunId, QuietClock> clocks;
+    std::map<AccountName, AccountPollRow> polls;
+    std::vector<AuditRow> audits;
+    std::vector<FiredThresholdRow> fired;
+
+    Task<Result<StoredState>> load(std::string boot_id) override {
+        co_await turn(io_);
+        StoredState s;
+        s.boot_id = std::exchange(boot_, boot_id);
+        for (const auto& [id, row] : known) { s.resources.push_back(row); }
+        for (const auto& [id, row] : runs) { s.runs.push_back(row); }
+        for (const auto& [id, row] : meters) {
+            if (row.open) { s.meters.push_back(row); }
+        }
+        for (const auto& [id, e] : enforcements) {
+            if (e.live()) { s.enforcements.push_back(e); }
+        }
+        for (const auto& [id, row] : alert_rows) {
+            if (row.state != AlertState::resolved) { s.alerts.push_back(row); }
+        }
+        for (const auto& [id, row] : hold_rows) {
+            if (!row.released_at) { s.holds.push_back(row); }
+        }
+        for (const auto& [id, row] : intents) {
+            if (!outcomes.contains(id)) { s.open_intents.push_back(row); }
+        }
+        for (const auto& [run, clock] : clocks) { s.quiet_clocks.push_back({run, clock}); }
+        for (const auto& [name, row] : polls) { s.polls.push_back(row); }
+        s.fired = fired;
+        co_return s;
+    }
+    Task<Result<void>> commit(Batch batch) override {
+        co_await turn(io_);
+        if (failing) {
+            co_return std::unexpected(*failing);
+        }
+        ++commits;
+        for (Write& row : batch) {
+            std::visit([this](auto& value) { put(value); }, row);
+        }
+        co_return Result<void>{};
+    }
+    Task<Result<std::vector<SpendRow>>> spend(WallTime, WallTime, SpendBy, Zone) override {
+        co_await turn(io_);
+        std::vector<SpendRow> rows;
+        for (const CostRow& c : costs) {
+            rows.push_back({.key = {c.resource, {}}, .name = {}, .machine_type = c.machine_type, .meter = c.meter,
+                            .gross = c.gross, .quantity = c.to - c.from, .error_bar = c.error_bar, .unpriced = !c.rate});
+        }
+        co_return rows;
+    }
+    Task<Result<std::vector<StoppedRun>>> stopped_by_us() override { co_return std::vector<StoppedRun>{}; }
+    Task<Result<std::vector<ResourceRow>>> resources() override {
+        std::vector<ResourceRow> rows;
+        for (const auto& [id, row] : known) { rows.push_back(row); }
+        co_return rows;
+    }
+    Task<Result<std::vector<RunRow>>> runs_of(ResourceId, int) override { co_return std::vector<RunRow>{}; }
+    Task<Result<std::vector<Observation>>> observations_of(RunId) override { co_return std::vector<Observation>{}; }
+    Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int) override {
+        std::vector<Enforcement> rows;
+        for (const auto& [id, e] : enforcements) {
+            if (e.resource == resource) { rows.push_back(e); }
+        }
+        co_return rows;
+    }
+    Task<Result<std::vector<AuditRow>>> audit(std::int64_t, int, std::optional<ResourceId>) override { co_return audits; }
+    Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) override {
+        co_await turn(io_);
+        std::vector<Receipt> rows;
+        for (const auto& [id, row] : receipt_rows) {
+            if (!resource || row.resource == *resource) { rows.push_back(row); }
+        }
+        std::ranges::sort(rows, [](const Receipt& a, const Receipt& b) { return a.verified_at > b.verified_at; });
+        rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
+        co_return rows;
+    }
+    Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) override {
+        co_await turn(io_);
+        const auto found = receipt_rows.find(id.value);
+        co_return found == receipt_rows.end() ? std::nullopt : std::optional{found->second};
+    }
+    Task<Result<std::vector<Alert>>> alerts(bool, int) override { co_return std::vector<Alert>{}; }
+    Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId>, WallTime) override {
+        co_await turn(io_);
+        std::vector<Hold> rows;
+        for (const auto& [id, row] : hold_rows) { rows.push_back(row); }
+        co_return rows;
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
+        co_await turn(io_);
+        std::vector<OutboxRow> rows;
+        for (const auto& [id, row] : outbox) {
+            if (row.state == OutboxState::waiting && row.next_at <= now) { rows.push_back(row); }
+        }
+        std::ranges::sort(rows, [](const OutboxRow& a, const OutboxRow& b) { return a.created_at < b.created_at; });
+        rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
+        co_return rows;
+    }
+    Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
+        co_await turn(io_);
+        std::map<OutboxState, std::int64_t> counts;
+        for (const auto& [id, row] : outbox) { ++counts[row.state]; }
+        co_return counts;
+    }
+    Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override { co_return std::optional<IdempotencyRow>{}; }
+    Task<Result<std::int64_t>> verify_audit() override { co_return std::int64_t{0}; }
+    Task<Result<void>> close() override { co_return Result<void>{}; }
+
+private:
+    void put(ResourceRow& r) { known[r.id] = r; }
+    void put(RunRow& r) { runs[r.id] = r; }
+    void put(Meter& m) { meters[m.run] = m; }
+    void put(CostRow& c) { costs.push_back(c); }
+    void put(Observation&) {}
+    void put(QuietRow& q) { clocks[q.run] = q.clock; }
+    void put(AccountPollRow& p) { polls[p.account] = p; }
+    void put(Enforcement& e) {
+        const bool sends = e.state == EnforcementState::stopping || e.state == EnforcementState::confirming;
+        CURFEW_ASSERT(!sends || e.override_ || (e.receipt && receipt_rows.contains(e.receipt->value)), "I1: durable before the call");
+        enforcements[e.id.value] = e;
+    }
+    void put(AuditRow& a) { audits.push_back(a); }
+    void put(IntentRow& i) { intents[i.id] = i; }
+    void put(OutcomeRow& o) { outcomes[o.intent] = o; }
+    void put(Hold& h) { hold_rows[h.id.value] = h; }
+    void put(Alert& a) { alert_rows[a.id.value] = a; }
+    void put(OutboxRow& o) { outbox[o.id] = o; }
+    void put(FiredThresholdRow& f) { fired.push_back(f); }
+    void put(Receipt& r) { receipt_rows[r.id.value] = r; }
+    void put(IdempotencyRow&) {}
+
+    boost::asio::io_context& io_;
+    std::string boot_;
+};
+
+struct FakeNotebook {
+    Resource resource;
+    std::string kernel = "idle";
+    std::map<std::string, std::pair<std::string, std::int64_t>> files;  // path → bytes, mtime in µs
+    bool guest_answers = true;
+};
+
+/// Provider and guests in one, since what one does shows in the other.
+struct FakeWorld {
+    explicit FakeWorld(boost::asio::io_context& loop, ManualScheduler& time) : io(loop), scheduler(time) {}
+    boost::asio::io_context& io;
+    ManualScheduler& scheduler;
+    std::map<std::string, FakeNotebook> notebooks;  // by name
+    std::optional<Error> list_fails;
+    bool list_complete = true;
+    int lists = 0;
+    std::vector<RunId> stop_calls;
+    std::function<StopReply(FakeNotebook&)> on_stop;  // else accepted, and off at once
+    std::function<void()> on_read;                    // while a pack reads a file
+
+    FakeNotebook& add(const std::string& name, const std::string& type = "A4000") {
+        FakeNotebook& n = notebooks[name];
+        n.resource.id = ResourceId{"r-" + name};
+        n.resource.account = AccountName{"me"};
+        n.resource.name = name;
+        n.resource.run.machine_type = type;
+        n.files["notes.txt"] = {"hello", 1'000'000};
+        start(n);
+        return n;
+    }
+    void start(FakeNotebook& n) {
+        n.resource.run.id = RunId{"n-" + n.resource.name + "-" + std::to_string(++starts_)};
+        n.resource.run.state = RunState::running;
+        n.resource.run.state_text = "Running";
+        n.resource.run.started_at = scheduler.wall();
+        n.resource.run.ended_at.reset();
+        n.resource.run.address = n.resource.name + ".example";
+        n.resource.run.token = Secret{"token"};
+    }
+    void end(FakeNotebook& n) {
+        n.resource.run.state = RunState::stopped;
+        n.resource.run.state_text = "Cancelled";
+        n.resource.run.ended_at = scheduler.wall();
+    }
+
+private:
+    int starts_ = 0;
+};
+
+class FakeCloud final : public Cloud {
+public:
+    explicit FakeCloud(FakeWorld& world) : world_(world) {}
+    const AccountName& account() const override { return name_; }
+    Task<Result<std::string>> check_key(Deadline) override {
+        co_await turn(world_.io);
+        co_return std::string{"Ana, team lab"};
+    }
+    Task<Result<Listing>> list(Deadline) override {
+        co_await turn(world_.io);
+        ++world_.lists;
+        if (world_.list_fails) {
+            co_return std::unexpected(*world_.list_fails);
+        }
+        Listing listing;
+        listing.complete = world_.list_complete;
+        for (const auto& [name, n] : world_.notebooks) {
+            listing.resources.push_back(n.resource);
+        }
+        co_return listing;
+    }
+    Task<Result<RunLook>> look(RunRef ref, Deadline) override {
+        co_await turn(world_.io);
+        if (world_.list_fails) {
+            co_return std::unexpected(*world_.list_fails);
+        }
+        for (const auto& [name, n] : world_.notebooks) {
+            if (n.resource.id == ref.resource) {
+                const bool same = n.resource.run.id == ref.run;
+                co_return RunLook{.listed = same, .newest = same, .run = n.resource.run};
+            }
+        }
+        co_return RunLook{};
+    }
+    Task<StopReply> stop(RunRef ref, Deadline) override {
+        co_await turn(world_.io);
+        world_.stop_calls.push_back(ref.run);
+        for (auto& [name, n] : world_.notebooks) {
+            if (n.resource.run.id == ref.run) {
+                if (world_.on_stop) {
+                    co_return world_.on_stop(n);
+                }
+                world_.end(n);
+                co_return StopReply{event::Answer::accepted, {}};
+            }
+        }
+        co_return StopReply{event::Answer::refused, "no such run"};
+    }
+    Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline) override {
+        for (const auto& [name, n] : world_.notebooks) {
+            if (n.resource.run.id == ref.run && n.resource.run.ended_at) {
+                co_return RunEnd{*n.resource.run.ended_at};
+            }
+        }
+        co_return std::optional<RunEnd>{};
+    }
+    Task<Result<std::vector<Observation>>> metrics(RunRef ref, Duration, Deadline) override {
+        co_await turn(world_.io);
+        const Now now = world_.scheduler.now();
+        std::vector<Observation> seen;
+        seen.push_back({.source = Signal::metrics, .run = ref.run, .at = now.mono, .wall = now.wall, .verdict = Verdict::quiet,
+                        .last_active_at = std::nullopt, .strength = Strength::strong, .evidence = "0.00 cores", .ttl = minutes{5}});
+        co_return seen;
+    }
+
+private:
+    FakeWorld& world_;
+    AccountName name_{"me"};
+};
+
+class FakeGuest final : public Guest {
+public:
+    FakeGuest(FakeWorld& world, std::string name) : world_(world), name_(std::move(name)) {}
+    Task<Result<std::vector<Observation>>> observe(Deadline) override {
+        co_await turn(world_.io);
+        const auto found = world_.notebooks.find(name_);
+        if (found == world_.notebooks.end() || !found->second.guest_answers) {
+            co_return fail(Errc::unavailable, "connection refused", name_, Retry::later());
+        }
+        const FakeNotebook& n = found->second;
+        const Now now = world_.scheduler.now();
+        const Verdict verdict = n.kernel == "busy" ? Verdict::active : Verdict::quiet;
+        std::vector<Observation> seen;
+        seen.push_back({.source = Signal::kernels, .run = n.resource.run.id, .at = now.mono, .wall = now.wall, .verdict = verdict,
+                        .last_active_at = std::nullopt, .strength = Strength::strong, .evidence = "kernel " + n.kernel, .ttl = minutes{5}});
+        co_return seen;
+    }
+    Task<Result<Walk>> walk(WalkLimits, Deadline) override {
+        co_await turn(world_.io);
+        const FakeNotebook& n = world_.notebooks.at(name_);
+        if (!n.guest_answers) {
+            co_return fail(Errc::unavailable, "connection refused", n.resource.run.address, Retry::later());
+        }
+        Walk walk;
+        walk.server_time = world_.scheduler.wall();
+        for (const auto& [path, file] : n.files) {
+            walk.files.push_back({path, static_cast<std::int64_t>(file.first.size()), file.second});
+        }
+        co_return walk;
+    }
+    Task<Result<ReadReport>> read(FileEntry file, std::int64_t, Duration, ByteSink& sink, Deadline) override {
+        co_await turn(world_.io);
+        if (world_.on_read) {
+            world_.on_read();
+        }
+        const auto found = world_.notebooks.at(name_).files.find(file.path);
+        if (found == world_.notebooks.at(name_).files.end()) {
+            co_return fail(Errc::not_found, "gone", file.path);
+        }
+        const std::string bytes = found->second.first;
+        auto written = co_await sink.write(std::as_bytes(std::span{bytes.data(), bytes.size()}));
+        if (!written) {
+            co_return std::unexpected(written.error());
+        }
+        co_return ReadReport{.before = file, .after = file, .server_time = world_.scheduler.wall(), .bytes = 0};
+    }
+    Task<Result<std::string>> to_html(std::string, std::string, Deadline) override { co_return std::string{"<html></html>"}; }
+    Task<StopReply> shut_down(Deadline) override {
+        co_await turn(world_.io);
+        world_.end(world_.notebooks.at(name_));
+        co_return StopReply{event::Answer::accepted, {}};
+    }
+    int parallel_reads() const override { return 2; }
+
+private:
+    FakeWorld& world_;
+    std::string name_;
+};
+
+class FakeDoor final : public GuestDoor {
+public:
+    explicit FakeDoor(FakeWorld& world) : world_(world) {}
+    std::unique_ptr<Guest> open(const AccountName&, const Resource& resource, const Run& run) override {
+        return run.token.empty() ? nullptr : std::make_unique<FakeGuest>(world_, resource.name);
+    }
+
+private:
+    FakeWorld& world_;
+};
+
+/// Keeps the bytes; "hashes" with their length and first bytes.
+class FakeVault final : public Vault {
+public:
+    explicit FakeVault(ManualScheduler& time) : scheduler(time) {}
+    ManualScheduler& scheduler;
+    std::optional<Error> failing;
+    std::map<std::string, std::vector<ManifestEntry>> published;  // by receipt
+
+    class File final : public VaultFile {
+    public:
+        Task<Result<void>> write(std::span<const std::byte> bytes) override {
+            text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+            co_return Result<void>{};
+        }
+        Task<Result<Sha256>> finish() override {
+            Sha256 hash{};
+            for (std::size_t i = 0; i < text_.size(); ++i) {
+                hash[i % hash.size()] = static_cast<std::uint8_t>(hash[i % hash.size()] * 31 + static_cast<unsigned char>(text_[i]));
+            }
+            co_return hash;
+        }
+        std::int64_t bytes() const override { return static_cast<std::int64_t>(text_.size()); }
+
+    private:
+        std::string text_;
+    };
+    class Shot final : public Snapshot {
+    public:
+        explicit Shot(FakeVault& vault) : vault_(vault) {}
+        Task<Result<std::optional<ManifestEntry>>> reuse(FileEntry) override { co_return std::optional<ManifestEntry>{}; }
+        Task<Result<std::unique_ptr<VaultFile>>> create(std::string) override {
+            std::unique_ptr<VaultFile> file = std::make_unique<File>();
+            co_return file;
+        }
+        Task<Result<std::string>> read_back(std::string, std::int64_t) override { co_return std::string{}; }
+        Task<Result<void>> add_html(std::string, std::string) override { co_return Result<void>{}; }
+        Task<Result<void>> drop(std::string) override { co_return Result<void>{}; }
+        Task<Result<Receipt>> publish(Receipt receipt, std::vector<ManifestEntry> manifest) override {
+            if (vault_.failing) {
+                co_return std::unexpected(*vault_.failing);
+            }
+            receipt.verified_at = vault_.scheduler.wall();
+            receipt.proofs = {{VaultName{"home"}, "memory", "none"}};
+            vault_.published[receipt.id.value] = std::move(manifest);
+            co_return receipt;
+        }
+
+    private:
+        FakeVault& vault_;
+    };
+
+    const VaultName& name() const override { return name_; }
+    bool required() const override { return true; }
+    Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName, ResourceId, RunId, ReceiptId, std::int64_t) override {
+        std::unique_ptr<Snapshot> shot = std::make_unique<Shot>(*this);
+        co_return shot;
+    }
+    Task<Result<void>> verify(Receipt) override { co_return Result<void>{}; }
+    Task<Result<std::vector<ManifestEntry>>> manifest(Receipt receipt) override { co_return published[receipt.id.value]; }
+
+private:
+    VaultName name_{"home"};
+};
+
+class FakeChannel final : public Channel {
+public:
+    FakeChannel(ManualScheduler& scheduler, std::string name) : scheduler_(scheduler), name_(std::move(name)) {}
+    std::deque<Result<void>> answers;  // then success
+    Duration takes{0};
+    std::vector<Message> delivered;
+    int attempts = 0;
+    const ChannelName& name() const override { return name_; }
+    Task<Result<void>> deliver(Message message, Deadline) override {
+        ++attempts;
+        co_await scheduler_.sleep_for(takes);
+        if (!answers.empty()) {
+            Result<void> answer = answers.front();
+            answers.pop_front();
+            if (!answer) {
+                co_return answer;
+            }
+        }
+        delivered.push_back(std::move(message));
+        co_return Result<void>{};
+    }
+
+private:
+    ManualScheduler& scheduler_;
+    ChannelName name_;
+};
+
+class FakeSupervisor final : public Supervisor {
+public:
+    void ready() override { ++readies; }
+    void reloading() override {}
+    void stopping() override {}
+    void status(const std::string&) override {}
+    void alive() override { ++lives; }
+    std::optional<Duration> watchdog_interval() const override { return seconds{60}; }
+    int readies = 0;
+    int lives = 0;
+};
+
+}  // namespace curfew::test
