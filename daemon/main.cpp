@@ -281,7 +281,7 @@ public:
         if (!opened) {
             const bool locked = opened.error().code == Errc::locked;
             const bool wrong = opened.error().code == Errc::invalid;
-            if (wrong) {
+            if (wrong || locked) {
                 answer_waiting(inherited_);
             }
             return fatal(locked ? exit_locked : wrong ? exit_config : 1, to_string(opened.error()));

@@ -72,6 +72,37 @@ void Alarms::resolve(const std::string& key, std::optional<Message> message, Bat
     batch.emplace_back(std::move(alert));
 }
 
+Alarms::Memory Alarms::remember(const std::vector<std::string>& keys) const {
+    Memory memory;
+    for (const std::string& key : keys) {
+        const auto found = firing_.find(key);
+        memory.emplace_back(key, found == firing_.end() ? std::nullopt : std::optional{found->second});
+    }
+    return memory;
+}
+
+void Alarms::restore(Memory memory) {
+    for (auto& [key, alert] : memory) {
+        if (alert) {
+            firing_.insert_or_assign(key, std::move(*alert));
+        } else {
+            firing_.erase(key);
+        }
+    }
+}
+
+void Alarms::resolve_others(const std::string& prefix, const std::set<std::string>& still, Batch& batch) {
+    std::vector<std::string> over;
+    for (auto alert = firing_.lower_bound(prefix); alert != firing_.end() && alert->first.starts_with(prefix); ++alert) {
+        if (!still.contains(alert->first)) {
+            over.push_back(alert->first);
+        }
+    }
+    for (const std::string& key : over) {
+        resolve(key, std::nullopt, batch);
+    }
+}
+
 Result<void> Alarms::acknowledge(const AlertId& id, Batch& batch) {
     const auto found =
         std::ranges::find_if(firing_, [&](const auto& entry) { return entry.second.id == id; });

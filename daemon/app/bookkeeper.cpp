@@ -113,7 +113,8 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
     // A stamp of the future is not believed: nothing may be billed before it happened.
     const bool believed = ended_at && *ended_at <= now + minutes{5};
     const WallTime at = believed ? *ended_at : now;
-    const Duration bar = believed ? Duration{0} : std::max(Duration{0}, now - meter.last_seen_billing);
+    // Between the last sight of it and `now`, whichever of the two is later.
+    const Duration bar = believed ? Duration{0} : std::chrono::abs(now - meter.last_seen_billing);
     add_rows(close(meter, at, !believed, bar), batch);
     batch.emplace_back(std::move(meter));
 }

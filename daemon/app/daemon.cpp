@@ -28,6 +28,16 @@ Duration keep_time(const Hold& hold, const Period& period) {
     return hold.kind == HoldKind::keep && until > from ? until - from : Duration{0};
 }
 
+/// When a run was first seen, by this boot's monotonic clock: its wall stamp, carried over by the pair of
+/// clocks of the account's last poll. On another boot the start grace begins anew.
+Instant first_seen(const StoredState& stored, const RunRow& row, bool same_boot, Instant now) {
+    const auto poll = std::ranges::find(stored.polls, row.account, &AccountPollRow::account);
+    if (!same_boot || poll == stored.polls.end()) {
+        return now;
+    }
+    return std::min(now, poll->mono + (row.first_seen - poll->wall));
+}
+
 }  // namespace
 
 Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
@@ -41,6 +51,11 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
+    enforcer_.on_stopped([this](const AccountName& account) {
+        if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
+            watcher->second->poll_now();
+        }
+    });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
 }
 
@@ -96,7 +111,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         }
         LiveResource& live = found->second;
         LiveRun run;
-        run.first_seen = now.mono - std::max(Duration{0}, now.wall - row.first_seen);  // for the start grace
+        run.first_seen = first_seen(stored, row, same_boot, now.mono);
         run.run = Run{.id = row.id, .state = row.state, .state_text = row.state_text,
                       .machine_type = row.machine_type, .started_at = row.started_at,
                       .ended_at = row.ended_at, .address = {}, .token = {}};
@@ -291,8 +306,7 @@ Task<Result<int>> Daemon::release(ResourceId resource, std::string actor) {
         std::erase_if(again->second.holds, [&](const Hold& h) { return h.kind == HoldKind::keep && h.from <= now; });
         const auto& e = again->second.enforcement;
         if (e && e->cause.kind == CauseKind::manual) {
-            enforcer_.cancel(resource, "called off by " + actor);
-            ++ended;
+            ended += enforcer_.cancel(resource, "called off by " + actor) ? 1 : 0;
         } else {
             reassess(again->second);
         }

@@ -155,7 +155,10 @@ Result<EnforcementId> Enforcer::stop_by_hand(LiveResource& live, bool pack, cons
 
 bool Enforcer::cancel(const ResourceId& resource, const std::string& reason) {
     for (auto& [run, active] : active_) {
-        if (active.e.resource == resource) {
+        const EnforcementState s = active.e.state;
+        const bool sent = s == EnforcementState::stopping || s == EnforcementState::confirming ||
+                          s == EnforcementState::stopped || s == EnforcementState::stop_failed;
+        if (active.e.resource == resource && !sent) {
             post(run, event::Cancelled{reason});
             return true;
         }
@@ -184,10 +187,14 @@ void Enforcer::post(const RunId& run, EnforcementEvent event) {
     }
     Active& active = found->second;
     if (std::holds_alternative<event::Assessed>(event)) {
-        // Only the newest assessment counts; a slow database must not pile up old ones.
-        std::erase_if(active.inbox, [](const EnforcementEvent& e) {
-            return std::holds_alternative<event::Assessed>(e);
-        });
+        // Only the newest assessment counts; a slow database must not pile up old ones. The first event may
+        // be under way and is its pump's.
+        const auto first = active.inbox.begin() + (active.inbox.empty() ? 0 : 1);
+        active.inbox.erase(std::remove_if(first, active.inbox.end(),
+                                          [](const EnforcementEvent& e) {
+                                              return std::holds_alternative<event::Assessed>(e);
+                                          }),
+                           active.inbox.end());
     }
     CURFEW_ASSERT(active.inbox.size() < inbox_max, "events of one run are bounded");
     active.inbox.push_back(std::move(event));
@@ -211,21 +218,12 @@ Task<void> Enforcer::pump(RunId run) {
             active.inbox.pop_front();
             continue;
         }
+        Undo undo = remember(active);
         Batch batch = record(active, event, t);
         world_.at_point("decided " + std::string{to_string(t.next.state)});
         auto durable = co_await world_.store.commit(std::move(batch));
         if (!durable) {
-            // Nothing happens that is not on disk first (I5). The event stays and is tried again.
-            spdlog::error("event=enforcement_not_durable run={} error=\"{}\"", run.value,
-                          to_string(durable.error()));
-            active.alarm = world_.scheduler.at(world_.scheduler.mono() + commit_retry, [this, run] {
-                const auto found = active_.find(run);
-                if (found != active_.end() && !found->second.pumping) {
-                    found->second.pumping = true;
-                    tasks_.spawn("enforcement " + run.value, pump(run));
-                }
-            });
-            active.pumping = false;
+            not_durable(run, active, std::move(undo), durable.error());
             co_return;
         }
         if (active.e.state != t.next.state) {
@@ -238,6 +236,9 @@ Task<void> Enforcer::pump(RunId run) {
         notifier_.wake();
         show(active);
         act(active, t.effects);
+        if (std::ranges::find(t.effects, Effect::tell_stopped) != t.effects.end()) {
+            stopped_(active.e.account);
+        }
         world_.at_point("acting " + std::string{to_string(active.e.state)});
         if (active.e.state == EnforcementState::over) {
             break;
@@ -250,6 +251,36 @@ Task<void> Enforcer::pump(RunId run) {
     } else {
         arm(run, active);
     }
+}
+
+Enforcer::Undo Enforcer::remember(const Active& active) const {
+    const std::string& run = active.e.run.value;
+    return {.open_intents = active.open_intents, .told = active.told,
+            .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
+                                        "breaker/" + active.e.cause.name}),
+            .open_breakers = open_breakers_};
+}
+
+/// Nothing happens that is not on disk first (I5). The event stays and is tried again; but a look is of
+/// its moment, and is taken anew.
+void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Error& error) {
+    spdlog::error("event=enforcement_not_durable run={} error=\"{}\"", run.value, to_string(error));
+    active.open_intents = std::move(undo.open_intents);
+    active.told = undo.told;
+    alarms_.restore(std::move(undo.alarms));
+    open_breakers_ = std::move(undo.open_breakers);
+    if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {
+        looked->look.answered = false;
+        looked->look.why = "the database did not take what was seen";
+    }
+    active.alarm = world_.scheduler.at(world_.scheduler.mono() + commit_retry, [this, run] {
+        const auto found = active_.find(run);
+        if (found != active_.end() && !found->second.pumping) {
+            found->second.pumping = true;
+            tasks_.spawn("enforcement " + run.value, pump(run));
+        }
+    });
+    active.pumping = false;
 }
 
 void Enforcer::finish(const RunId& run) {

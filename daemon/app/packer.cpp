@@ -19,6 +19,9 @@ constexpr int rounds_max = 5;            // of the whole tree
 constexpr int file_attempts_max = 6;     // of one file that moves or whose transfer breaks
 constexpr std::int64_t notebook_bytes_max = 64LL << 20;  // above, no parse and no HTML
 constexpr Duration read_pause = seconds{2};
+constexpr std::string_view invalid_note = "invalid notebook on the server";
+// Its time is not that of what it leads to, so it is read anew by every pack: noted files are never reused.
+constexpr std::string_view link_note = "a link: later changes of what it leads to cannot be seen";
 
 bool is_notebook(std::string_view path) {
     return path.ends_with(".ipynb");
@@ -68,6 +71,7 @@ public:
     Task<void> make_html();
     Receipt receipt(WallTime begun) const;
     std::vector<ManifestEntry> manifest() const;
+    const Walk& latest() const { return latest_; }
 
 private:
     Task<Result<void>> fetch_all(const std::vector<FileEntry>& files);
@@ -144,14 +148,15 @@ Task<Result<void>> Job::check_notebook(ManifestEntry& entry, bool last_attempt) 
     if (!text) {
         co_return std::unexpected(text.error());
     }
-    if (whole_notebook_(*text)) {
+    // No JSON has a zero byte, blocks of a file that were never written have.
+    if (text->find('\0') == std::string::npos && whole_notebook_(*text)) {
         co_return Result<void>{};
     }
     if (!last_attempt) {
         co_return fail(Errc::changing, "the notebook is not a whole document (a save under way?)",
                        printable_path(entry.path), Retry::later());
     }
-    entry.note = "invalid notebook on the server";
+    entry.note = invalid_note;
     co_return Result<void>{};
 }
 
@@ -162,10 +167,9 @@ Task<Result<ManifestEntry>> Job::fetch_once(const FileEntry& file, const std::st
         if (!reused) {
             co_return std::unexpected(reused.error());
         }
-        if (*reused) {
+        if (*reused && (*reused)->local_path == local) {  // names that differ in case may have moved it
             ManifestEntry entry = std::move(**reused);
             entry.path = file.path;
-            entry.local_path = local;
             entry.how = "reused";
             co_return entry;
         }
@@ -184,10 +188,10 @@ Task<Result<ManifestEntry>> Job::fetch_once(const FileEntry& file, const std::st
             if (!hash) {
                 co_return std::unexpected(hash.error());
             }
-            // The guest's own model may differ from the listing (a link's size is that of its text).
-            ManifestEntry entry{.path = file.path, .local_path = local, .size = sink.count(),
-                                .mtime_us = read->after.mtime_us, .sha256 = *hash, .read_at = scheduler_.wall(),
-                                .attempts = attempt, .how = how, .note = {}};
+            // What was read may differ from the listing: a link's size and time are its own.
+            ManifestEntry entry{.path = file.path, .local_path = local, .size = sink.count(), .mtime_us = file.mtime_us,
+                                .sha256 = *hash, .read_at = scheduler_.wall(), .attempts = attempt, .how = how,
+                                .note = std::string{read->after == file ? std::string_view{} : link_note}};
             auto whole = co_await check_notebook(entry, last);
             if (!whole) {
                 co_return std::unexpected(whole.error());
@@ -317,7 +321,7 @@ Task<void> Job::make_html() {
         co_return;
     }
     for (const auto& [path, entry] : entries_) {
-        if (!is_notebook(path) || !entry.note.empty()) {
+        if (!is_notebook(path) || entry.note == invalid_note) {
             continue;
         }
         HtmlCopy copy{.notebook_path = path, .local_path = {}, .failure = {}};
@@ -466,10 +470,19 @@ Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> gue
     if (!snapshot) {
         co_return std::unexpected(snapshot.error());
     }
+    const Sum before = sum_of(first, order.policy);
     Job job(scheduler_, guest, order, **snapshot, whole_notebook_, deadline);
     auto copied = co_await job.copy(std::move(first));
     if (!copied) {
         co_return std::unexpected(copied.error());
+    }
+    const Sum now = sum_of(job.latest(), order.policy);
+    if (auto allowed = check_bounds(now, order); !allowed) {
+        co_return std::unexpected(allowed.error());
+    }
+    if (shrank_suspiciously(before.files, before.bytes, now.files, now.bytes)) {
+        co_return fail(Errc::changing, "more than half of the files went away while they were copied (" + std::to_string(before.files) +
+                                           " files, then " + std::to_string(now.files) + ")", {}, Retry::later());
     }
     Receipt receipt = job.receipt(begun);
     if (receipt.partial() && !order.policy.partial_ok) {
@@ -511,6 +524,13 @@ Task<Result<bool>> Packer::unchanged(std::shared_ptr<Guest> guest, Receipt recei
     for (const ManifestEntry& entry : *manifest) {
         packed.emplace(entry.path, &entry);
     }
+    const auto is_known = [&](const std::string& what) {
+        return std::ranges::any_of(receipt.not_covered, [&](const NotCovered& item) { return item.what == what; });
+    };
+    // What cannot be covered is work as well.
+    if (!std::ranges::all_of(walk->not_covered, [&](const NotCovered& item) { return !item.listed || is_known(item.what); })) {
+        co_return false;
+    }
     std::size_t seen = 0;
     for (const FileEntry& file : walk->files) {
         if (!is_packed(policy, file.path)) {
@@ -518,8 +538,7 @@ Task<Result<bool>> Packer::unchanged(std::shared_ptr<Guest> guest, Receipt recei
         }
         const auto found = packed.find(file.path);
         if (found == packed.end()) {
-            const bool known = std::ranges::any_of(receipt.not_covered, [&](const NotCovered& item) { return item.what == file.path; });
-            if (!known) {
+            if (!is_known(file.path)) {
                 co_return false;
             }
             continue;

@@ -199,7 +199,9 @@ Task<Duration> Watcher::failed(Error error) {
         co_return failure_pause_max;
     }
     if (error.retry.kind == Retry::Kind::after) {
-        co_return std::clamp(error.retry.delay, config().poll_interval, retry_after_max);
+        // The jitter may shorten a pause by 5 %; what the provider asked for is the least it gets.
+        const Duration asked = std::min<Duration>(error.retry.delay, retry_after_max) * 100 / 95 + Duration{1};
+        co_return std::clamp(asked, config().poll_interval, std::max<Duration>(retry_after_max, config().poll_interval));
     }
     const int doublings = std::min(account.failures_in_a_row - 1, 8);
     const Duration longest = std::min(failure_pause_max, config().poll_interval * (1 << doublings));
@@ -243,7 +245,9 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         named.resource = seen;
         batch.emplace_back(row_of(named, seen.run, now.wall));
     }
+    RunId replaced;
     if (other_run && !is_new && live.current.meter) {
+        replaced = live.current.run.id;
         live.older.push_back(std::move(live.current));
     }
     if (other_run) {
@@ -276,7 +280,9 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
             older.run = *still;
             books_.bills(live, older, now.wall, batch);
         } else {
-            endings.push_back({seen.id, older.run.id, std::nullopt});
+            // Never seen beside the newest run, it ended before that one began.
+            endings.push_back({seen.id, older.run.id, std::nullopt,
+                               older.run.id == replaced ? seen.run.started_at : std::nullopt});
         }
     }
     for (const Run& other : seen.other_runs) {
@@ -339,8 +345,10 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
         if (run == nullptr) {
             continue;
         }
-        books_.ended(live, *run, ending.at, now, batch);
-        run->run.ended_at = ending.at.value_or(now);
+        WallTime latest = std::min(now, ending.not_after.value_or(now));
+        latest = std::max(latest, run->run.started_at.value_or(latest));
+        books_.ended(live, *run, ending.at, ending.at ? now : latest, batch);
+        run->run.ended_at = ending.at.value_or(latest);
         if (!is_off(run->run.state)) {
             run->run.state = RunState::stopped;
         }
@@ -398,36 +406,36 @@ void Watcher::store_look(LiveRun& run, const QuietClock& before, Batch& batch) c
 }
 
 void Watcher::judge_unseen(Batch& batch) {
-    const Instant now = world_.scheduler.mono();
+    std::set<std::string> firing;
     for (const auto& [id, live] : world_.picture.resources) {
-        if (live.resource.account != account_) {
-            continue;
-        }
         const LiveRun& run = live.current;
-        const std::string key = "blind/" + account_.value + "/" + run.run.id.value;
-        const bool blind = run.run.state == RunState::running && run.unseen_since && !live.rule.empty() &&
-                           now - *run.unseen_since >= blind_after;
-        if (!blind) {
-            if (alarms_.firing(key)) {
-                alarms_.resolve(key, std::nullopt, batch);
-            }
+        const Duration unseen = run.unseen_since ? world_.scheduler.mono() - *run.unseen_since : Duration{0};
+        const bool blind = run.run.state == RunState::running && unseen >= blind_after && !live.rule.empty();
+        const bool odd = run.run.state == RunState::unknown && run.absent_in_complete_lists == 0;
+        if (live.resource.account != account_ || (!blind && !odd)) {
             continue;
         }
-        const Duration since = now - *run.unseen_since;
-        Message m = message(AlertKind::blind, since >= blind_critical_after ? Severity::critical : Severity::warning,
-                            live.resource.name + " cannot be judged for " +
-                                to_string(std::chrono::floor<seconds>(since)) +
-                                "; it is not stopped, and its money counts on");
+        Message m = message(AlertKind::blind, unseen >= blind_critical_after ? Severity::critical : Severity::warning,
+                            odd ? live.resource.name + " is in a state that Curfew does not know (\"" +
+                                      run.run.state_text + "\"); no rule stops it, and its money counts on"
+                                : live.resource.name + " cannot be judged for " +
+                                      to_string(std::chrono::floor<seconds>(unseen)) +
+                                      "; it is not stopped, and its money counts on");
         m.body = {run.judgement.step};
-        m.do_next = "curfew explain " + live.resource.name;
+        m.do_next = "curfew explain " + id.value;
         m.resource = id;
         m.resource_name = live.resource.name;
         m.run = run.run.id;
+        const std::string key = (odd ? "state/" : "blind/") + account_.value + "/" + run.run.id.value;
+        firing.insert(key);
         alarms_.raise(key, std::move(m), batch);
     }
+    alarms_.resolve_others("blind/" + account_.value + "/", firing, batch);
+    alarms_.resolve_others("state/" + account_.value + "/", firing, batch);
 }
 
 void Watcher::judge_money(Batch& batch) {
+    std::set<std::string> firing;
     for (const auto& [id, live] : world_.picture.resources) {
         if (live.resource.account == account_ && live.current.meter && !live.current.meter->rate) {
             const std::string& type = live.current.run.machine_type;
@@ -435,9 +443,12 @@ void Watcher::judge_money(Batch& batch) {
                                 "Machine type " + type + " has no price: what " + live.resource.name +
                                     " costs is not counted");
             m.do_next = "add a row for " + type + " to the file named by daemon.price_overrides";
-            alarms_.raise("unpriced/" + type, std::move(m), batch);
+            const std::string key = "unpriced/" + account_.value + "/" + type;
+            firing.insert(key);
+            alarms_.raise(key, std::move(m), batch);
         }
     }
+    alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
     const Duration lead = config().poll_interval + stop_lead + minutes{10};
     for (const auto& finding : books_.judge_budgets(*world_.config, world_.scheduler.now(), lead, batch)) {
         const Threshold& threshold = finding.crossing.threshold;

@@ -309,7 +309,7 @@ class Commands(StageTest):
         stage.config(idle="2h")
         stage.start_daemon()
         wait_for("the first look", lambda: len(stage.answer("status")["items"]) == 3)
-        cases = [(["status", "--jsn"], 2, "--jsn"), (["frobnicate"], 2, "frobnicate"), ([], 2, "subcommand"),
+        cases = [(["status", "--jsn"], 2, "--jsn"), (["frobnicate"], 2, "frobnicate"), ([], 2, "check-config"),
                  (["explain"], 2, "NAME"), (["spend", "--by", "moon"], 2, "moon"), (["spend", "--since", "yesterday"], 2, "yesterday"),
                  (["stop", "other", "--accept-risk", "everything"], 2, "everything"),
                  (["keep", "other"], 2, "--for 2h"), (["keep", "other", "--for", "2 parsecs"], 2, "parsecs"),

@@ -13,7 +13,7 @@ LAYERS = {
     "ports": {"core", "ports"},
     "app": {"core", "ports", "app"},
     "api": {"core", "ports", "app", "api"},
-    "cli": {"api", "adapters/http", "adapters/config", "cli"},  # config: check-config works without a daemon
+    "cli": {"core", "api", "adapters/http", "cli"},  # core: money and durations are printed as the daemon does
 }
 ADAPTER = {"core", "ports", "adapters/http"}  # and itself
 

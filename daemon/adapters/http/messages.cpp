@@ -172,7 +172,8 @@ std::optional<Duration> retry_after_of(const Response& response, WallTime wall) 
 Error error_of(const Response& response, std::string where) {
     const int status = response.status;
     std::string text = "HTTP " + std::to_string(status);
-    if (!response.body.empty()) {
+    const bool page = response.header("Content-Type").find("html") != std::string_view::npos;  // nobody reads markup
+    if (!response.body.empty() && !page) {
         text += ": " + printable(response.body);
     }
     const auto wait = retry_after_of(response, response.date.value_or(WallTime{0}));

@@ -19,6 +19,8 @@ constexpr std::size_t html_bytes_max = std::size_t{256} << 20;
 constexpr std::size_t html_bytes_min = 1024;
 constexpr json::Limits listing_limits{.depth_max = 16, .nodes_max = 4'000'000};
 constexpr int parallel_when_alone = 16;
+constexpr int loop_proofs = 3;              // more turns of what looks like a loop of links
+constexpr Duration clocks_differ = seconds{2};  // a stamp further ahead of the server's Date is in the future
 constexpr std::string_view no_track = "no_track_activity=1";
 
 std::string encoded(const std::string& path) {
@@ -37,8 +39,23 @@ std::string lower(std::string_view text) {
     return out;
 }
 
+/// The part of a folder's path below its ancestor of so many components.
+std::string below_ancestor(const std::string& path, std::size_t components) {
+    std::size_t from = 0;
+    for (std::size_t i = 0; i < components; ++i) {
+        from = path.find('/', from) + 1;
+    }
+    return path.substr(from);
+}
+
 std::optional<std::int64_t> length_of(const http::Response& head) {
     return json::Value{std::string{head.header("Content-Length")}}.integer();
+}
+
+/// Last-Modified has whole seconds.
+bool has_stamp_of(const http::Response& head, const FileEntry& file) {
+    const auto modified = http::parse_http_date(head.header("Last-Modified"));
+    return modified && modified->ms / 1000 == file.mtime_us / 1'000'000;
 }
 
 /// A server that sends us away or shows a login page has lost our token or is not Jupyter any more.
@@ -84,7 +101,10 @@ private:
 
     http::Request request(std::string method, const std::string& target) const;
     Task<Result<Answer>> ask(std::string target, json::Limits limits, Deadline deadline);
+    Task<Result<Answer>> list(std::string path, Deadline deadline);
+    Task<Result<bool>> leads_back(std::string path, std::string again, std::string fingerprint, Deadline deadline);
     Task<Result<Dated>> model_of(std::string path, Deadline deadline);
+    Task<Result<void>> confirm(FileEntry file, Deadline deadline);
     Task<Result<http::Response>> fetch(const FileEntry& file, std::int64_t offset, bool any_length, ByteSink& sink, bool& length_differs,
                                        Deadline deadline);
     Observation observation(Signal source, const Reading& reading) const;
@@ -150,13 +170,49 @@ Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) 
                                                        .active_ago = std::nullopt, .evidence = terminals.error().text}));
     }
     auto status = co_await ask("/api/status", {}, deadline);
-    if (status) {
-        if (auto read = read_status(status->body, status->date)) {
-            connections_ = read->connections;
-            seen.push_back(observation(Signal::server, read->reading));
-        }
+    const auto read = status ? read_status(status->body, status->date) : std::nullopt;
+    if (read) {
+        connections_ = read->connections;
+        seen.push_back(observation(Signal::server, read->reading));
+    } else {
+        seen.push_back(observation(Signal::server, {.verdict = Verdict::unknown, .strength = Strength::weak, .active_ago = std::nullopt,
+                                                    .evidence = status ? "the server does not say its state" : status.error().text}));
     }
     co_return seen;
+}
+
+/// A file that vanishes while its folder is listed turns the whole listing into a 404, so that one is
+/// asked again.
+Task<Result<JupyterGuest::Answer>> JupyterGuest::list(std::string path, Deadline deadline) {
+    const std::string target = "/api/contents/" + encoded(path) + "?type=directory&content=1&" + std::string{no_track};
+    auto answer = co_await ask(target, listing_limits, deadline);
+    if (!answer && answer.error().code == Errc::not_found) {
+        answer = co_await ask(target, listing_limits, deadline);
+    }
+    co_return answer;
+}
+
+/// A folder that lists as one above it may be a loop of links, or one of a stack of like folders that an
+/// archive gave one time. A loop goes round for ever.
+Task<Result<bool>> JupyterGuest::leads_back(std::string path, std::string again, std::string fingerprint, Deadline deadline) {
+    for (int turn = 0; turn < loop_proofs; ++turn) {
+        path += "/" + again;
+        auto answer = co_await list(path, deadline);
+        if (!answer && answer.error().code == Errc::not_found) {
+            co_return false;
+        }
+        if (!answer) {
+            co_return std::unexpected(answer.error());
+        }
+        auto directory = read_directory(answer->body, path);
+        if (!directory) {
+            co_return std::unexpected(directory.error());
+        }
+        if (directory->fingerprint != fingerprint) {
+            co_return false;
+        }
+    }
+    co_return true;
 }
 
 Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
@@ -182,8 +238,7 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
     while (!open.empty()) {
         Folder folder = std::move(open.back());
         open.pop_back();
-        auto answer = co_await ask("/api/contents/" + encoded(folder.path) + "?type=directory&content=1&" + std::string{no_track},
-                                   listing_limits, deadline);
+        auto answer = co_await list(folder.path, deadline);
         if (!answer && answer.error().code == Errc::not_found && !folder.path.empty()) {
             walk.not_covered.push_back({folder.path, "the folder is listed but cannot be opened", true});
             continue;
@@ -199,9 +254,17 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
         if (entries > limits.entries_max) {
             co_return fail(Errc::too_large, "more than " + std::to_string(limits.entries_max) + " entries", base_.origin.host);
         }
-        if (!directory->fingerprint.empty() && std::ranges::find(folder.ancestors, directory->fingerprint) != folder.ancestors.end()) {
-            walk.not_covered.push_back({folder.path, "a link that leads back to a folder above it", false});
-            continue;
+        const auto alike = std::ranges::find(folder.ancestors, directory->fingerprint);
+        if (!directory->fingerprint.empty() && alike != folder.ancestors.end()) {
+            const auto components = static_cast<std::size_t>(alike - folder.ancestors.begin());
+            auto back = co_await leads_back(folder.path, below_ancestor(folder.path, components), directory->fingerprint, deadline);
+            if (!back) {
+                co_return std::unexpected(back.error());
+            }
+            if (*back) {
+                walk.not_covered.push_back({folder.path, "a link that leads back to a folder above it", false});
+                continue;
+            }
         }
         std::ranges::move(directory->files, std::back_inserter(walk.files));
         std::ranges::move(directory->refused, std::back_inserter(walk.not_covered));
@@ -233,6 +296,18 @@ Task<Result<JupyterGuest::Dated>> JupyterGuest::model_of(std::string path, Deadl
     co_return Dated{*model, answer->date};
 }
 
+/// Is it still the file that was listed?
+Task<Result<void>> JupyterGuest::confirm(FileEntry file, Deadline deadline) {
+    auto model = co_await model_of(file.path, deadline);
+    if (!model) {
+        co_return std::unexpected(model.error());
+    }
+    if (model->model.size != file.size || model->model.mtime_us != file.mtime_us) {
+        co_return fail(Errc::changing, "it changed since it was listed", file.path, Retry::later());
+    }
+    co_return Result<void>{};
+}
+
 /// Streams the raw bytes. `any_length` when the listing's size is known to be that of a link.
 Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int64_t offset, bool any_length, ByteSink& sink,
                                                  bool& length_differs, Deadline deadline) {
@@ -247,12 +322,12 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
         }
         const std::string name = lower(file.path);
         const bool page = lower(head.header("Content-Type")).starts_with("text/html") && !name.ends_with(".html") && !name.ends_with(".htm");
-        if (page) {
+        if (page && !has_stamp_of(head, file)) {  // a page of the server's own has no time, a file has
             return fail(Errc::unsafe, "a web page instead of the file", file.path);
         }
         if (offset > 0) {
             const std::string range = "bytes " + std::to_string(offset) + "-" + std::to_string(file.size - 1) + "/" + std::to_string(file.size);
-            if (head.status != 206 || head.header("Content-Range") != range) {
+            if (head.status != 206 || head.header("Content-Range") != range || *length != file.size - offset) {
                 return fail(Errc::changing, "the server does not go on where the transfer broke", file.path, Retry::later());
             }
             return {};
@@ -271,18 +346,13 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
 }
 
 Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink, Deadline deadline) {
-    ReadReport report{.before = file, .after = file, .server_time = {}, .bytes = 0};
     bool length_differs = false;
     auto response = co_await fetch(file, offset, false, sink, length_differs, deadline);
     bool confirmed = false;
     if (!response && length_differs) {
         // A link is listed with the length of its text: if a second look says the same, so be it.
-        auto model = co_await model_of(file.path, deadline);
-        if (!model) {
-            co_return std::unexpected(model.error());
-        }
-        if (model->model.size != file.size || model->model.mtime_us != file.mtime_us) {
-            co_return fail(Errc::changing, "it changed since it was listed", file.path, Retry::later());
+        if (auto same = co_await confirm(file, deadline); !same) {
+            co_return std::unexpected(same.error());
         }
         confirmed = true;
         response = co_await fetch(file, offset, true, sink, length_differs, deadline);
@@ -300,21 +370,31 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
     if (!response->date) {
         co_return fail(Errc::protocol, "the server does not say its time", file.path, Retry::later());
     }
-    report.server_time = *response->date;
+    ReadReport report{.before = file, .after = file, .server_time = *response->date, .bytes = length_of(*response).value_or(0)};
     // At rest by the server's own clock, before and after. The second walk compares size and time of every
     // file once more, so the listing is the model before and it is the model after.
-    const auto modified = http::parse_http_date(response->header("Last-Modified"));
-    const bool same_second = modified && modified->ms / 1000 == file.mtime_us / 1'000'000;
-    if (!same_second && !confirmed) {
-        auto model = co_await model_of(file.path, deadline);
-        if (!model) {
-            co_return std::unexpected(model.error());
+    if (!has_stamp_of(*response, file)) {
+        if (!confirmed) {
+            if (auto same = co_await confirm(file, deadline); !same) {
+                co_return std::unexpected(same.error());
+            }
         }
-        if (model->model.size != file.size || model->model.mtime_us != file.mtime_us) {
-            co_return fail(Errc::changing, "it changed since it was listed", file.path, Retry::later());
+        // A link has a time of its own; what it leads to must be at rest as well.
+        const auto modified = http::parse_http_date(response->header("Last-Modified"));
+        report.after.mtime_us = modified ? modified->ms * 1000 : file.mtime_us;
+        if (modified && *modified <= report.server_time && report.server_time - *modified < settle) {
+            co_return fail(Errc::changing, "what it leads to was changed less than " + to_string(settle) + " ago", file.path, Retry::later());
         }
     }
-    if (report.server_time - WallTime{file.mtime_us / 1000} < settle) {
+    report.after.size = offset + report.bytes;
+    const WallTime stamp{file.mtime_us / 1000};
+    if (stamp > report.server_time + clocks_differ) {
+        // A time in the future says nothing of rest: every write would have set another.
+        co_await scheduler_.sleep_until(deadline.earlier(scheduler_.mono() + settle).at);
+        if (auto same = co_await confirm(file, deadline); !same) {
+            co_return std::unexpected(same.error());
+        }
+    } else if (report.server_time - stamp < settle) {
         co_return fail(Errc::changing, "it was changed less than " + to_string(settle) + " ago", file.path, Retry::later());
     }
     co_return report;
@@ -324,7 +404,7 @@ Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string no
     http::Request r = request("POST", "/nbconvert/html");
     r.content_type = "application/json";
     r.body = "{\"name\":" + nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
-             ",\"content\":" + notebook_json + "}";
+             ",\"content\":" + with_joined_lines(notebook_json) + "}";
     r.body_max = html_bytes_max;
     auto response = co_await client_.send(std::move(r), deadline);
     if (!response) {

@@ -28,6 +28,78 @@ std::optional<Duration> age_of(const json::Value& stamp, std::optional<WallTime>
     return std::max(Duration{0}, *server_now - *at);
 }
 
+constexpr std::size_t notebook_depth_max = 512;
+
+/// Where in a document a value stands: the containers around it, with the key in each object.
+struct Level {
+    bool object = false;
+    std::string key;  // of the member that is being read
+};
+
+bool is_json_type(std::string_view mime) {
+    return mime == "application/json" || (mime.starts_with("application/") && mime.ends_with("+json"));
+}
+
+/// Is a list here a text in lines? cells[].source, cells[].outputs[].text, cells[].outputs[].data{},
+/// cells[].attachments{}{}.
+bool holds_lines(const std::vector<Level>& at) {
+    const auto is = [&](std::size_t i, bool object, std::string_view key) {
+        return at[i].object == object && (key.empty() || at[i].key == key);
+    };
+    if (at.size() < 3 || !is(0, true, "cells") || !is(1, false, {}) || !is(2, true, {})) {
+        return false;
+    }
+    if (at.size() == 3) {
+        return at[2].key == "source";
+    }
+    const bool in_outputs = at[2].key == "outputs" && is(3, false, {}) && at.size() >= 5 && is(4, true, {});
+    if (in_outputs && at.size() == 5) {
+        return at[4].key == "text";
+    }
+    const bool in_data = in_outputs && at.size() == 6 && at[4].key == "data" && is(5, true, {});
+    const bool in_attachment = at.size() == 5 && at[2].key == "attachments" && is(3, true, {}) && is(4, true, {});
+    return (in_data || in_attachment) && !is_json_type(at.back().key);
+}
+
+bool is_space(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/// The place after the string that begins at `at`, or npos.
+std::size_t string_end(std::string_view text, std::size_t at) {
+    for (++at; at < text.size(); ++at) {
+        if (text[at] == '\\') {
+            ++at;
+        } else if (text[at] == '"') {
+            return at + 1;
+        }
+    }
+    return std::string_view::npos;
+}
+
+/// The list of strings that begins at `at` as one string; nothing when it holds anything else.
+std::optional<std::string> joined(std::string_view text, std::size_t at, std::size_t& end) {
+    std::string out = "\"";
+    for (++at; at < text.size();) {
+        if (is_space(text[at]) || text[at] == ',') {
+            ++at;
+        } else if (text[at] == ']') {
+            end = at + 1;
+            return out + '"';
+        } else if (text[at] == '"') {
+            const std::size_t next = string_end(text, at);
+            if (next == std::string_view::npos) {
+                break;
+            }
+            out += text.substr(at + 1, next - at - 2);
+            at = next;
+        } else {
+            break;
+        }
+    }
+    return std::nullopt;
+}
+
 void take_younger(std::optional<Duration>& youngest, const std::optional<Duration>& age) {
     if (age && (!youngest || *age < *youngest)) {
         youngest = age;
@@ -37,7 +109,17 @@ void take_younger(std::optional<Duration>& youngest, const std::optional<Duratio
 }  // namespace
 
 std::optional<std::int64_t> microseconds_of(std::string_view stamp) {
-    const auto t = parse_wall_time(stamp);
+    // Wall times begin in 1970, files need not. In our two centuries the calendar repeats after 28 years.
+    constexpr int cycle_years = 84;
+    constexpr std::int64_t cycle_us = 30'681LL * 86'400 * 1'000'000;
+    std::string text{stamp};
+    int year = 0;
+    std::from_chars(text.data(), text.data() + std::min<std::size_t>(text.size(), 4), year);
+    const bool early = year > 1900 && year < 1970;
+    if (early) {
+        text.replace(0, 4, std::to_string(year + cycle_years));
+    }
+    const auto t = parse_wall_time(text);
     if (!t) {
         return std::nullopt;
     }
@@ -50,8 +132,7 @@ std::optional<std::int64_t> microseconds_of(std::string_view stamp) {
             scale /= 10;
         }
     }
-    const std::int64_t whole_ms = t->ms >= 0 ? t->ms / 1000 * 1000 : t->ms;
-    return whole_ms * 1000 + micros;
+    return t->ms / 1000 * 1'000'000 + micros - (early ? cycle_us : 0);
 }
 
 Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now) {
@@ -93,20 +174,24 @@ Reading read_terminals(const json::Value& body, std::optional<WallTime> server_n
         reading.evidence = "the list of terminals is no list";
         return reading;
     }
-    reading.verdict = Verdict::quiet;
-    reading.evidence = body.items().empty() ? "no terminal" : std::to_string(body.items().size()) + " terminals, silent";
+    bool unknown = false;
+    std::string busy;
     for (const json::Value& terminal : body.items()) {
         const auto age = age_of(terminal["last_activity"], server_now);
         take_younger(reading.active_ago, age);
-        if (!age) {
-            reading.verdict = Verdict::unknown;
-            reading.evidence = "a terminal without a time";
-            return reading;
+        unknown = unknown || !age;
+        if (age && *age < fresh_terminal && busy.empty()) {
+            busy = "terminal " + clean(terminal["name"].text(), 20) + " in use " + to_string(*age) + " ago";
         }
-        if (*age < fresh_terminal) {
-            reading.verdict = Verdict::active;
-            reading.evidence = "terminal " + clean(terminal["name"].text(), 20) + " in use " + to_string(*age) + " ago";
-        }
+    }
+    if (!busy.empty()) {
+        reading.verdict = Verdict::active;
+        reading.evidence = busy;
+    } else if (unknown) {
+        reading.evidence = "a terminal without a time";
+    } else {
+        reading.verdict = Verdict::quiet;
+        reading.evidence = body.items().empty() ? "no terminal" : std::to_string(body.items().size()) + " terminals, silent";
     }
     return reading;
 }
@@ -132,6 +217,46 @@ std::optional<Status> read_status(const json::Value& body, std::optional<WallTim
         reading.evidence = "no open connection";
     }
     return status;
+}
+
+std::string with_joined_lines(std::string_view notebook) {
+    std::string out;
+    out.reserve(notebook.size() + 16);
+    std::vector<Level> at;
+    bool key_comes = false;  // in an object, before the colon
+    for (std::size_t i = 0; i < notebook.size();) {
+        const char c = notebook[i];
+        std::size_t end = i + 1;
+        if (c == '"') {
+            end = std::min(string_end(notebook, i), notebook.size());
+            if (key_comes && !at.empty()) {
+                at.back().key = notebook.substr(i + 1, std::max(end - i, std::size_t{2}) - 2);
+            }
+        } else if (c == '[' && holds_lines(at)) {
+            if (auto text = joined(notebook, i, end)) {
+                out += *text;
+                i = end;
+                continue;
+            }
+        }
+        if (c == '{' || c == '[') {
+            if (at.size() >= notebook_depth_max) {
+                return std::string{notebook};
+            }
+            at.push_back({c == '{', {}});
+            key_comes = c == '{';
+        } else if ((c == '}' || c == ']') && !at.empty()) {
+            at.pop_back();
+            key_comes = false;
+        } else if (c == ':') {
+            key_comes = false;
+        } else if (c == ',') {
+            key_comes = !at.empty() && at.back().object;
+        }
+        out += notebook.substr(i, end - i);
+        i = end;
+    }
+    return out;
 }
 
 Result<Directory> read_directory(const json::Value& body, const std::string& path) {

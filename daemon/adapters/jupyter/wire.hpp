@@ -55,7 +55,11 @@ struct Model {
 };
 std::optional<Model> read_model(const json::Value& body);
 
-/// "2026-11-23T03:12:18.315765Z" in microseconds.
+/// "2026-11-23T03:12:18.315765Z" in microseconds; before 1970 too.
 std::optional<std::int64_t> microseconds_of(std::string_view stamp);
+
+/// On disk a notebook's texts are lists of lines. The server joins them when it reads a file, but not when
+/// it is sent one, and its nbconvert takes only joined ones. Everything else stays to the byte.
+std::string with_joined_lines(std::string_view notebook);
 
 }  // namespace curfew::jupyter

@@ -17,10 +17,11 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-/// Values of every series of one chart since `from`; nullopt when nothing was measured.
-std::optional<std::vector<std::int64_t>> values_of(const json::Value& chart, WallTime from) {
-    std::vector<std::int64_t> values;
+/// The values since `from` of each series of one chart in which anything was measured.
+std::vector<std::vector<std::int64_t>> series_of(const json::Value& chart, WallTime from) {
+    std::vector<std::vector<std::int64_t>> all;
     for (const auto& [pod, series] : chart.members()) {
+        std::vector<std::int64_t> values;
         for (const json::Value& point : series.items()) {
             const auto at = point["time_stamp"].integer();
             const auto value = point["value"].thousandths();
@@ -28,8 +29,34 @@ std::optional<std::vector<std::int64_t>> values_of(const json::Value& chart, Wal
                 values.push_back(*value);
             }
         }
+        if (!values.empty()) {
+            all.push_back(std::move(values));
+        }
     }
-    return values.empty() ? std::nullopt : std::optional{std::move(values)};
+    return all;
+}
+
+std::optional<std::int64_t> mean_of(const std::vector<std::vector<std::int64_t>>& all) {
+    std::int64_t sum = 0;
+    std::int64_t count = 0;
+    for (const auto& values : all) {
+        for (const std::int64_t value : values) {
+            sum += value;
+            ++count;
+        }
+    }
+    return count == 0 ? std::nullopt : std::optional{sum / count};
+}
+
+/// Of the busiest series, by nearest rank: of two values the larger.
+std::optional<std::int64_t> p95_of(std::vector<std::vector<std::int64_t>> all) {
+    std::optional<std::int64_t> most;
+    for (auto& values : all) {
+        std::ranges::sort(values);
+        const std::int64_t p95 = values[(values.size() * 95 + 99) / 100 - 1];
+        most = most ? std::max(*most, p95) : p95;
+    }
+    return most;
 }
 
 std::string decimal(std::int64_t thousandths) {
@@ -191,25 +218,17 @@ bool is_cpu_type(std::string_view type) {
 }
 
 MetricsReading read_metrics(const json::Value& body, WallTime from, bool percent_units, bool needs_gpu) {
-    const auto cpu = values_of(body["charts"]["cpuPercentage"], from);
-    auto gpu = values_of(body["charts"]["gpuUtilization"], from);
+    const auto cpu = mean_of(series_of(body["charts"]["cpuPercentage"], from));
+    const auto gpu = p95_of(series_of(body["charts"]["gpuUtilization"], from));
+    const std::int64_t cores = percent_units ? cpu.value_or(0) / 100 : cpu.value_or(0);
     MetricsReading reading;
-    std::int64_t cores = 0;
     if (cpu) {
-        for (const std::int64_t value : *cpu) {
-            cores += value;
-        }
-        cores /= static_cast<std::int64_t>(cpu->size());
-        cores = percent_units ? cores / 100 : cores;
         reading.evidence = decimal(cores) + " cores";
     }
-    std::int64_t p95 = 0;
     if (gpu) {
-        std::ranges::sort(*gpu);
-        p95 = (*gpu)[(gpu->size() - 1) * 95 / 100];
-        reading.evidence += (reading.evidence.empty() ? "" : ", ") + std::string{"GPU "} + decimal(p95) + " %";
+        reading.evidence += (reading.evidence.empty() ? "" : ", ") + std::string{"GPU "} + decimal(*gpu) + " %";
     }
-    const bool active = (cpu && cores >= active_cpu) || (gpu && p95 >= active_gpu);
+    const bool active = (cpu && cores >= active_cpu) || (gpu && *gpu >= active_gpu);
     if (active) {
         reading.verdict = Verdict::active;
     } else if (cpu && (gpu || !needs_gpu)) {

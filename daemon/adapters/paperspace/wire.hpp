@@ -64,8 +64,8 @@ struct MetricsReading {
     Verdict verdict = Verdict::unknown;
     std::string evidence;
 };
-/// cpuPercentage (mean ≥ 0.2 core is activity) and gpuUtilization (p95 ≥ 5 %) of one run since `from`. A
-/// null or empty chart is not measured, never 0: quiet needs the CPU and, on a GPU type, the GPU as well.
+/// cpuPercentage (mean ≥ 0.2 core is activity) and gpuUtilization (p95 ≥ 5 % in any series) of one run since
+/// `from`. A null or empty chart is not measured, never 0: quiet needs the CPU and, on a GPU type, the GPU too.
 MetricsReading read_metrics(const json::Value& body, WallTime from, bool percent_units, bool needs_gpu);
 
 }  // namespace curfew::paperspace

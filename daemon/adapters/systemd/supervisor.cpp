@@ -80,7 +80,8 @@ Result<std::map<std::string, int>> inherited_sockets() {
 Result<Secret> read_secret(const std::string& file_or_credential) {
     constexpr std::string_view prefix = "credential:";
     std::string path = file_or_credential;
-    if (path.starts_with(prefix)) {
+    const bool credential = path.starts_with(prefix);
+    if (credential) {
         const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
         const std::string name = path.substr(prefix.size());
         if (folder == nullptr || name.empty() || name.find('/') != std::string::npos) {
@@ -88,7 +89,7 @@ Result<Secret> read_secret(const std::string& file_or_credential) {
         }
         path = std::string{folder} + "/" + name;
     }
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         return fail(Errc::not_found, std::string{"cannot be read: "} + std::strerror(errno), file_or_credential);
     }
@@ -96,7 +97,9 @@ Result<Secret> read_secret(const std::string& file_or_credential) {
     std::string text;
     std::array<char, 4096> buffer{};
     bool readable = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    const bool open_to_others = (info.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+    // systemd guards its folder itself, and may show the file's access list as group bits.
+    const mode_t forbidden = credential ? S_IRWXO : S_IRWXG | S_IRWXO;
+    const bool open_to_others = (info.st_mode & forbidden) != 0;
     while (readable && text.size() <= 65'536) {
         const ssize_t got = ::read(fd, buffer.data(), buffer.size());
         if (got <= 0) {

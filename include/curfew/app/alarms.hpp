@@ -8,7 +8,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -22,8 +24,15 @@ public:
     void raise(const std::string& key, Message message, Batch& batch);
     /// Ends it; with a message, those who were told are told that it is over.
     void resolve(const std::string& key, std::optional<Message> message, Batch& batch);
+    /// Ends, without a word, those whose key begins so and which are not among `still`: their subject is
+    /// well again, or gone.
+    void resolve_others(const std::string& prefix, const std::set<std::string>& still, Batch& batch);
     /// Tells without a life of its own (stopped, cancelled, would stop).
     void tell(Message message, Batch& batch);
+    /// How some conditions stand, to put them back when the batch with their change was not taken.
+    using Memory = std::vector<std::pair<std::string, std::optional<Alert>>>;
+    Memory remember(const std::vector<std::string>& keys) const;
+    void restore(Memory memory);
     /// The batch is durable: let the outbox be looked at now.
     void committed() { notifier_.wake(); }
     bool firing(const std::string& key) const { return firing_.contains(key); }

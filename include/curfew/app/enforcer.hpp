@@ -41,6 +41,8 @@ public:
     /// Packs without stopping.
     Result<ReceiptId> pack_only(const LiveResource& live, const std::string& actor);
 
+    /// Called with the account of a run that was confirmed off: its list is old news.
+    void on_stopped(std::function<void(const AccountName&)> callback) { stopped_ = std::move(callback); }
     bool breaker_open(const std::string& rule) const { return open_breakers_.contains(rule); }
     void reset_breakers() { open_breakers_.clear(); stops_by_rule_.clear(); }
     /// After a reload: enforcements that only warned start over under the new rules.
@@ -63,6 +65,16 @@ private:
         std::map<std::string, std::string> open_intents;  // act → intent id
         std::optional<Receipt> receipt;                   // of PackDone, not yet durable
     };
+
+    /// What `record` changes in memory, put back when its batch was not taken.
+    struct Undo {
+        std::map<std::string, std::string> open_intents;
+        bool told = false;
+        Alarms::Memory alarms;
+        std::map<std::string, std::string> open_breakers;
+    };
+    Undo remember(const Active& active) const;
+    void not_durable(const RunId& run, Active& active, Undo undo, const Error& error);
 
     void post(const RunId& run, EnforcementEvent event);
     Task<void> pump(RunId run);
@@ -100,6 +112,7 @@ private:
     std::map<RunId, Active> active_;
     std::map<std::string, std::map<RunId, Instant>> stops_by_rule_;  // of the last hour
     std::map<std::string, std::string> open_breakers_;  // rule → why
+    std::function<void(const AccountName&)> stopped_ = [](const AccountName&) {};
     bool accepting_ = true;
 };
 

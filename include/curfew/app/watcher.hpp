@@ -35,6 +35,7 @@ private:
         ResourceId resource;
         RunId run;
         std::optional<WallTime> at;
+        std::optional<WallTime> not_after = {};  // the start of the run that took its place
     };
 
     Task<void> check_key();

@@ -111,23 +111,25 @@ TEST_CASE("a notebook that stays torn is kept as it is, with a note and without 
     const std::string torn = notebook.substr(0, notebook.size() / 2);
     write_old(server.root() / "torn.ipynb", torn);
     write_old(server.root() / "empty.ipynb", "");
+    write_old(server.root() / "zeros.ipynb", notebook + std::string(4096, '\0'));
     write_old(server.root() / "whole.ipynb", notebook);
     Rig rig(server.port());
     Packing packing(rig);
     packing.policy.html = true;
     const auto receipt = packing.pack();
     REQUIRE(receipt);
-    CHECK(receipt->files == 3);
+    CHECK(receipt->files == 4);
     CHECK(packing.packed(*receipt, "torn.ipynb") == torn);
     CHECK(packing.entry(*receipt, "torn.ipynb").note == "invalid notebook on the server");
     CHECK(packing.entry(*receipt, "empty.ipynb").note == "invalid notebook on the server");
+    CHECK(packing.entry(*receipt, "zeros.ipynb").note == "invalid notebook on the server");
     CHECK(packing.entry(*receipt, "whole.ipynb").note.empty());
     REQUIRE(receipt->html.size() == 1);
     CHECK(receipt->html.front().notebook_path == "whole.ipynb");
     CHECK(Packing::sums_hold(*receipt));
     // The server was not made to repair or rename it.
     CHECK(file_text(server.root() / "torn.ipynb") == torn);
-    CHECK(std::distance(fs::directory_iterator(server.root()), fs::directory_iterator()) == 3);
+    CHECK(std::distance(fs::directory_iterator(server.root()), fs::directory_iterator()) == 4);
 }
 
 TEST_CASE("a page that cannot be made does not fail a pack") {

@@ -436,3 +436,43 @@ TEST_CASE("the watchdog is fed while polls are attempted and the database answer
     rig.scheduler.run_for(minutes{5});
     CHECK(rig.life->supervisor.lives >= 15);
 }
+
+TEST_CASE("an alert whose transaction failed is not taken for told (I8)") {
+    Rig rig;
+    rig.world.add("demo");
+    rig.world.on_stop = [](FakeNotebook&) { return StopReply{event::Answer::accepted, {}}; };  // goes on billing
+    rig.begin();
+    while (rig.world.stop_calls.empty()) {
+        rig.scheduler.run_for(seconds{10});
+    }
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.told(AlertKind::stop_failed) == 0);
+    rig.store.failing = Error{Errc::disk_full, Retry::later(), "full", "db"};
+    rig.scheduler.run_for(minutes{3});  // the confirmation's limit passes meanwhile
+    rig.store.failing.reset();
+    rig.scheduler.run_for(minutes{2});
+    CHECK(rig.told(AlertKind::stop_failed) == 1);
+    CHECK(std::ranges::count(rig.store.alert_rows, AlertKind::stop_failed, [](const auto& row) { return row.second.kind; }) == 1);
+    rig.scheduler.run_for(hours{2});
+    rig.check_intents();
+}
+
+TEST_CASE("a look before the stop that could not be stored is taken anew, not used late (I2)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    bool failed_once = false;
+    rig.life->world.at_point = [&](std::string_view point) {
+        if (point == "decided stopping" && !std::exchange(failed_once, true)) {
+            rig.store.failing = Error{Errc::disk_full, Retry::later(), "full", "db"};
+        }
+    };
+    rig.scheduler.run_for(minutes{70});
+    REQUIRE(failed_once);
+    REQUIRE(rig.world.stop_calls.empty());
+    n.kernel = "busy";  // somebody came back while the disk was full
+    rig.store.failing.reset();
+    rig.scheduler.run_for(minutes{30});
+    CHECK(rig.world.stop_calls.empty());
+    CHECK(rig.told(AlertKind::stop_cancelled) == 1);
+}

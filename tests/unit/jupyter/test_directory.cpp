@@ -43,7 +43,8 @@ TEST_CASE("stamps keep their microseconds") {
     CHECK(microseconds_of("1969-12-31T23:59:59.500000Z") == -500'000);
     CHECK(microseconds_of("1969-12-31T23:59:58.250001Z") == -1'749'999);
     CHECK(microseconds_of("1969-12-31T23:59:58Z") == -2'000'000);
-    for (const char* text : {"", "soon", "2026-13-01T00:00:00Z", "1763867538", "2026-11-23", "2026-11-23T03:12:18.315765Z x"}) {
+    CHECK(microseconds_of("1904-02-29T00:00:00Z") == -2'077'747'200'000'000);
+    for (const char* text : {"", "soon", "1970-01-01", "1969-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "1763867538", "2026-11-23", "2026-11-23T03:12:18.315765Z x"}) {
         INFO(text);
         CHECK_FALSE(microseconds_of(text));
     }
