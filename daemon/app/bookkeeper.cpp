@@ -77,12 +77,14 @@ void Bookkeeper::add_rows(std::vector<CostRow> rows, Batch& batch) {
     }
 }
 
-void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch) {
+void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
+                       std::optional<WallTime> counted) {
     const Price* price = prices_.find(run.run.machine_type);
     const std::optional<Rate> rate = price != nullptr ? std::optional{price->rate} : std::nullopt;
     bool changed = false;
     if (!run.meter) {
-        const WallTime from = run.run.started_at.value_or(now);
+        const WallTime started = run.run.started_at.value_or(now);
+        const WallTime from = std::max(started, counted.value_or(started));
         run.meter = Meter{.resource = live.resource.id, .run = run.run.id,
                           .machine_type = run.run.machine_type, .rate = rate,
                           .counted_to = from < now ? from : now, .last_seen_billing = now};

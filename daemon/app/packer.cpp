@@ -29,7 +29,8 @@ bool is_notebook(std::string_view path) {
 
 std::string lower(std::string_view text) {
     std::string out{text};
-    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(out, out.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return out;
 }
 
@@ -481,8 +482,10 @@ Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> gue
         co_return std::unexpected(allowed.error());
     }
     if (shrank_suspiciously(before.files, before.bytes, now.files, now.bytes)) {
-        co_return fail(Errc::changing, "more than half of the files went away while they were copied (" + std::to_string(before.files) +
-                                           " files, then " + std::to_string(now.files) + ")", {}, Retry::later());
+        co_return fail(Errc::changing,
+                       "more than half of the files went away while they were copied (" +
+                           std::to_string(before.files) + " files, then " + std::to_string(now.files) + ")",
+                       {}, Retry::later());
     }
     Receipt receipt = job.receipt(begun);
     if (receipt.partial() && !order.policy.partial_ok) {
@@ -502,7 +505,8 @@ Task<Result<bool>> Packer::unchanged(std::shared_ptr<Guest> guest, Receipt recei
     std::optional<std::vector<ManifestEntry>> manifest;
     Error last{Errc::not_found, Retry::never(), "no vault of the receipt is configured", receipt.id.value};
     for (const auto& vault : vaults_) {
-        const bool holds = std::ranges::any_of(receipt.proofs, [&](const VaultProof& p) { return p.vault == vault->name(); });
+        const bool holds = std::ranges::any_of(receipt.proofs,
+                                               [&](const VaultProof& p) { return p.vault == vault->name(); });
         if (!holds) {
             continue;
         }
@@ -528,7 +532,8 @@ Task<Result<bool>> Packer::unchanged(std::shared_ptr<Guest> guest, Receipt recei
         return std::ranges::any_of(receipt.not_covered, [&](const NotCovered& item) { return item.what == what; });
     };
     // What cannot be covered is work as well.
-    if (!std::ranges::all_of(walk->not_covered, [&](const NotCovered& item) { return !item.listed || is_known(item.what); })) {
+    if (!std::ranges::all_of(walk->not_covered,
+                             [&](const NotCovered& item) { return !item.listed || is_known(item.what); })) {
         co_return false;
     }
     std::size_t seen = 0;

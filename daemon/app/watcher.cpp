@@ -19,6 +19,7 @@ constexpr Duration retry_after_max = minutes{10};
 constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
+constexpr Duration gone_kept = hours{24 * 7};
 /// How long a stop takes to take effect beyond the notice: decision, pack, teardown.
 constexpr Duration stop_lead = minutes{6};
 
@@ -257,7 +258,10 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     live.resource = seen;
     live.seen_at = now.wall;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
-    const std::optional<WallTime> ended = other_run ? std::nullopt : live.current.run.ended_at;
+    const auto gone = gone_.find(seen.run.id);
+    const std::optional<WallTime> ended = !other_run            ? live.current.run.ended_at
+                                          : gone != gone_.end() ? std::optional{gone->second}
+                                                                : std::nullopt;
     live.current.run = seen.run;
     if (!live.current.run.ended_at && is_off(seen.run.state)) {
         live.current.run.ended_at = ended;
@@ -266,7 +270,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     live.price = books_.prices().find(seen.run.machine_type);
 
     if (bills(seen.run.state)) {
-        books_.bills(live, live.current, now.wall, batch);
+        books_.bills(live, live.current, now.wall, batch, ended);
     } else if (is_off(seen.run.state) && live.current.meter) {
         endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
     } else if (is_off(seen.run.state) && other_run && !first_sight && seen.run.started_at) {
@@ -520,6 +524,14 @@ void Watcher::act() {
 }
 
 void Watcher::forget_gone() {
+    const WallTime now = world_.scheduler.wall();
+    std::erase_if(gone_, [&](const auto& entry) { return now - entry.second > gone_kept; });
+    for (const auto& [id, live] : world_.picture.resources) {
+        const Run& run = live.current.run;
+        if (live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 && run.ended_at) {
+            gone_.insert_or_assign(run.id, *run.ended_at);  // a list that left it out may be followed by one that does not
+        }
+    }
     std::erase_if(world_.picture.resources, [&](const auto& entry) {
         const LiveResource& live = entry.second;
         return live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 &&

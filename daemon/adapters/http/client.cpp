@@ -184,9 +184,16 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     Impl(asio::any_io_executor executor, Scheduler& s, ClientOptions o)
         : loop(std::move(executor)), scheduler(s), options(std::move(o)), resolver(loop) {}
 
+    /// A gateway dialled in plain http knows by each request's Host who is meant, so all hosts behind it
+    /// share their connections.
+    static bool through_gateway(const Request& request) {
+        return request.url.origin.scheme == "http" && !request.route.connect_to.empty();
+    }
+
     static std::string key_of(const Request& request) {
         const Origin& o = request.url.origin;
-        return o.scheme + "|" + o.host + "|" + std::to_string(o.port) + "|" + request.route.connect_to + "|" +
+        const std::string host = through_gateway(request) ? "*" : o.host + "|" + std::to_string(o.port);
+        return o.scheme + "|" + host + "|" + request.route.connect_to + "|" +
                request.route.ca_file + "|" + (request.route.check_addresses ? "c" : "-") +
                (request.route.allow_private ? "p" : "-");
     }
@@ -267,7 +274,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     }
 
     /// A connection of the pool, or a place for a new one.
-    Task<Result<Lease>> acquire(std::string key, bool fresh, Deadline deadline);
+    Task<Result<Lease>> acquire(std::string key, int at_once_max, bool fresh, Deadline deadline);
     Task<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::uint16_t port, Deadline deadline);
     Task<Result<std::unique_ptr<Connection>>> connect(const Request& request, Deadline deadline);
     Task<Result<std::shared_ptr<TrustStore>>> trust(const std::string& ca_file);
@@ -294,7 +301,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     Scheduler::Alarm sweeping;
 };
 
-Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, bool fresh, Deadline deadline) {
+Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, int at_once_max, bool fresh, Deadline deadline) {
     for (;;) {
         if (closed) {
             co_return fail(Errc::cancelled, "shutting down", {}, Retry::later());
@@ -312,7 +319,7 @@ Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, bool fr
             --endpoint.open;
             --open;
         }
-        const bool room_here = endpoint.open < options.connections_per_endpoint_max;
+        const bool room_here = endpoint.open < at_once_max;
         if (room_here && (open < options.connections_total_max || evict_idle())) {
             ++endpoints[key].open;  // evicting may have moved it
             ++open;
@@ -695,8 +702,9 @@ Task<Result<Response>> Client::Impl::exchange(Request request, const HeadCheck* 
         co_return std::unexpected(bytes.error());
     }
     const std::string key = key_of(request);
+    const int at_once_max = through_gateway(request) ? options.connections_total_max : options.connections_per_endpoint_max;
     for (bool fresh = false;; fresh = true) {
-        auto lease = co_await acquire(key, fresh, deadline);
+        auto lease = co_await acquire(key, at_once_max, fresh, deadline);
         if (!lease) {
             Error error = lease.error();
             error.where = host;

@@ -35,7 +35,8 @@ std::string encoded(const std::string& path) {
 
 std::string lower(std::string_view text) {
     std::string out{text};
-    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(out, out.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return out;
 }
 
@@ -71,10 +72,10 @@ Error judged(const http::Response& response, const std::string& where) {
 
 class JupyterGuest final : public Guest {
 public:
-    JupyterGuest(http::Client& client, Scheduler& scheduler, http::Url base, http::Route route, Secret token, RunId run,
-                 Duration ttl, int connections_max)
-        : client_(client), scheduler_(scheduler), base_(std::move(base)), route_(std::move(route)), token_(std::move(token)),
-          run_(std::move(run)), ttl_(ttl), connections_max_(connections_max) {
+    JupyterGuest(http::Client& client, Scheduler& scheduler, http::Url base, http::Route route, Secret token,
+                 RunId run, Duration ttl, int connections_max)
+        : client_(client), scheduler_(scheduler), base_(std::move(base)), route_(std::move(route)),
+          token_(std::move(token)), run_(std::move(run)), ttl_(ttl), connections_max_(connections_max) {
         if (base_.target.ends_with('/')) {
             base_.target.pop_back();
         }
@@ -82,7 +83,8 @@ public:
 
     Task<Result<std::vector<Observation>>> observe(Deadline deadline) override;
     Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) override;
-    Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink, Deadline deadline) override;
+    Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink,
+                                  Deadline deadline) override;
     Task<Result<std::string>> to_html(std::string name, std::string notebook_json, Deadline deadline) override;
     Task<StopReply> shut_down(Deadline deadline) override;
     int parallel_reads() const override {
@@ -105,8 +107,8 @@ private:
     Task<Result<bool>> leads_back(std::string path, std::string again, std::string fingerprint, Deadline deadline);
     Task<Result<Dated>> model_of(std::string path, Deadline deadline);
     Task<Result<void>> confirm(FileEntry file, Deadline deadline);
-    Task<Result<http::Response>> fetch(const FileEntry& file, std::int64_t offset, bool any_length, ByteSink& sink, bool& length_differs,
-                                       Deadline deadline);
+    Task<Result<http::Response>> fetch(const FileEntry& file, std::int64_t offset, bool any_length,
+                                       ByteSink& sink, bool& length_differs, Deadline deadline);
     Observation observation(Signal source, const Reading& reading) const;
 
     http::Client& client_;
@@ -166,8 +168,10 @@ Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) 
     if (terminals) {
         seen.push_back(observation(Signal::terminals, read_terminals(terminals->body, terminals->date)));
     } else if (terminals.error().code != Errc::not_found) {  // 404: terminals are switched off
-        seen.push_back(observation(Signal::terminals, {.verdict = Verdict::unknown, .strength = Strength::strong,
-                                                       .active_ago = std::nullopt, .evidence = terminals.error().text}));
+        seen.push_back(observation(Signal::terminals, {.verdict = Verdict::unknown,
+                                                       .strength = Strength::strong,
+                                                       .active_ago = std::nullopt,
+                                                       .evidence = terminals.error().text}));
     }
     auto status = co_await ask("/api/status", {}, deadline);
     const auto read = status ? read_status(status->body, status->date) : std::nullopt;
@@ -175,8 +179,11 @@ Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) 
         connections_ = read->connections;
         seen.push_back(observation(Signal::server, read->reading));
     } else {
-        seen.push_back(observation(Signal::server, {.verdict = Verdict::unknown, .strength = Strength::weak, .active_ago = std::nullopt,
-                                                    .evidence = status ? "the server does not say its state" : status.error().text}));
+        seen.push_back(observation(Signal::server, {.verdict = Verdict::unknown,
+                                                    .strength = Strength::weak,
+                                                    .active_ago = std::nullopt,
+                                                    .evidence = status ? "the server does not say its state"
+                                                                       : status.error().text}));
     }
     co_return seen;
 }
@@ -194,7 +201,8 @@ Task<Result<JupyterGuest::Answer>> JupyterGuest::list(std::string path, Deadline
 
 /// A folder that lists as one above it may be a loop of links, or one of a stack of like folders that an
 /// archive gave one time. A loop goes round for ever.
-Task<Result<bool>> JupyterGuest::leads_back(std::string path, std::string again, std::string fingerprint, Deadline deadline) {
+Task<Result<bool>> JupyterGuest::leads_back(std::string path, std::string again, std::string fingerprint,
+                                            Deadline deadline) {
     for (int turn = 0; turn < loop_proofs; ++turn) {
         path += "/" + again;
         auto answer = co_await list(path, deadline);
@@ -222,18 +230,21 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
     }
     const auto read = read_status(status->body, status->date);
     if (!read || !status->date) {
-        co_return fail(Errc::protocol, "the notebook's server does not say its state and time", base_.origin.host, Retry::later());
+        co_return fail(Errc::protocol, "the notebook's server does not say its state and time",
+                       base_.origin.host, Retry::later());
     }
     connections_ = read->connections;
     identity_ = read->started;
     Walk walk;
     walk.server_time = *status->date;
     walk.server_identity = read->started;
+    // Fingerprints of the folders above, one copy for all siblings: a listing may hold many folders.
+    using Ancestors = std::vector<std::shared_ptr<const std::string>>;
     struct Folder {
         std::string path;
-        std::vector<std::string> ancestors;  // fingerprints
+        std::shared_ptr<const Ancestors> ancestors;
     };
-    std::vector<Folder> open{{"", {}}};
+    std::vector<Folder> open{{"", std::make_shared<const Ancestors>()}};
     std::int64_t entries = 0;
     while (!open.empty()) {
         Folder folder = std::move(open.back());
@@ -252,12 +263,15 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
         }
         entries += directory->entries;
         if (entries > limits.entries_max) {
-            co_return fail(Errc::too_large, "more than " + std::to_string(limits.entries_max) + " entries", base_.origin.host);
+            co_return fail(Errc::too_large, "more than " + std::to_string(limits.entries_max) + " entries",
+                           base_.origin.host);
         }
-        const auto alike = std::ranges::find(folder.ancestors, directory->fingerprint);
-        if (!directory->fingerprint.empty() && alike != folder.ancestors.end()) {
-            const auto components = static_cast<std::size_t>(alike - folder.ancestors.begin());
-            auto back = co_await leads_back(folder.path, below_ancestor(folder.path, components), directory->fingerprint, deadline);
+        const auto alike = std::ranges::find_if(
+            *folder.ancestors, [&](const auto& fingerprint) { return *fingerprint == directory->fingerprint; });
+        if (!directory->fingerprint.empty() && alike != folder.ancestors->end()) {
+            const auto components = static_cast<std::size_t>(alike - folder.ancestors->begin());
+            auto back = co_await leads_back(folder.path, below_ancestor(folder.path, components),
+                                            directory->fingerprint, deadline);
             if (!back) {
                 co_return std::unexpected(back.error());
             }
@@ -268,12 +282,14 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
         }
         std::ranges::move(directory->files, std::back_inserter(walk.files));
         std::ranges::move(directory->refused, std::back_inserter(walk.not_covered));
-        folder.ancestors.push_back(std::move(directory->fingerprint));
+        auto below = std::make_shared<Ancestors>(*folder.ancestors);
+        below->push_back(std::make_shared<const std::string>(std::move(directory->fingerprint)));
         for (std::string& path : directory->folders) {
-            if (static_cast<int>(folder.ancestors.size()) >= limits.depth_max) {
-                walk.not_covered.push_back({path, "deeper than " + std::to_string(limits.depth_max) + " folders", true});
+            if (static_cast<int>(below->size()) >= limits.depth_max) {
+                walk.not_covered.push_back(
+                    {path, "deeper than " + std::to_string(limits.depth_max) + " folders", true});
             } else {
-                open.push_back({std::move(path), folder.ancestors});
+                open.push_back({std::move(path), below});
             }
         }
     }
@@ -285,7 +301,8 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
 }
 
 Task<Result<JupyterGuest::Dated>> JupyterGuest::model_of(std::string path, Deadline deadline) {
-    auto answer = co_await ask("/api/contents/" + encoded(path) + "?content=0&type=file&" + std::string{no_track}, {}, deadline);
+    auto answer = co_await ask(
+        "/api/contents/" + encoded(path) + "?content=0&type=file&" + std::string{no_track}, {}, deadline);
     if (!answer) {
         co_return std::unexpected(answer.error());
     }
@@ -309,8 +326,8 @@ Task<Result<void>> JupyterGuest::confirm(FileEntry file, Deadline deadline) {
 }
 
 /// Streams the raw bytes. `any_length` when the listing's size is known to be that of a link.
-Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int64_t offset, bool any_length, ByteSink& sink,
-                                                 bool& length_differs, Deadline deadline) {
+Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int64_t offset, bool any_length,
+                                                 ByteSink& sink, bool& length_differs, Deadline deadline) {
     http::Request r = request("GET", "/files/" + encoded(file.path));
     if (offset > 0) {
         r.headers.emplace_back("Range", "bytes=" + std::to_string(offset) + "-");
@@ -321,19 +338,23 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
             return fail(Errc::protocol, "an answer without a length", file.path, Retry::later());
         }
         const std::string name = lower(file.path);
-        const bool page = lower(head.header("Content-Type")).starts_with("text/html") && !name.ends_with(".html") && !name.ends_with(".htm");
+        const bool page = lower(head.header("Content-Type")).starts_with("text/html") &&
+                          !name.ends_with(".html") && !name.ends_with(".htm");
         if (page && !has_stamp_of(head, file)) {  // a page of the server's own has no time, a file has
             return fail(Errc::unsafe, "a web page instead of the file", file.path);
         }
         if (offset > 0) {
-            const std::string range = "bytes " + std::to_string(offset) + "-" + std::to_string(file.size - 1) + "/" + std::to_string(file.size);
+            const std::string range = "bytes " + std::to_string(offset) + "-" +
+                                      std::to_string(file.size - 1) + "/" + std::to_string(file.size);
             if (head.status != 206 || head.header("Content-Range") != range || *length != file.size - offset) {
-                return fail(Errc::changing, "the server does not go on where the transfer broke", file.path, Retry::later());
+                return fail(Errc::changing, "the server does not go on where the transfer broke", file.path,
+                            Retry::later());
             }
             return {};
         }
         if (head.status != 200) {
-            return fail(Errc::protocol, "HTTP " + std::to_string(head.status) + " instead of the file", file.path, Retry::later());
+            return fail(Errc::protocol, "HTTP " + std::to_string(head.status) + " instead of the file",
+                        file.path, Retry::later());
         }
         length_differs = *length != file.size;
         if (length_differs && !any_length) {
@@ -345,7 +366,8 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
     co_return co_await client_.stream(std::move(r), check, take, deadline);
 }
 
-Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink, Deadline deadline) {
+Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset, Duration settle,
+                                            ByteSink& sink, Deadline deadline) {
     bool length_differs = false;
     auto response = co_await fetch(file, offset, false, sink, length_differs, deadline);
     bool confirmed = false;
@@ -370,7 +392,10 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
     if (!response->date) {
         co_return fail(Errc::protocol, "the server does not say its time", file.path, Retry::later());
     }
-    ReadReport report{.before = file, .after = file, .server_time = *response->date, .bytes = length_of(*response).value_or(0)};
+    ReadReport report{.before = file,
+                      .after = file,
+                      .server_time = *response->date,
+                      .bytes = length_of(*response).value_or(0)};
     // At rest by the server's own clock, before and after. The second walk compares size and time of every
     // file once more, so the listing is the model before and it is the model after.
     if (!has_stamp_of(*response, file)) {
@@ -383,7 +408,9 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
         const auto modified = http::parse_http_date(response->header("Last-Modified"));
         report.after.mtime_us = modified ? modified->ms * 1000 : file.mtime_us;
         if (modified && *modified <= report.server_time && report.server_time - *modified < settle) {
-            co_return fail(Errc::changing, "what it leads to was changed less than " + to_string(settle) + " ago", file.path, Retry::later());
+            co_return fail(Errc::changing,
+                           "what it leads to was changed less than " + to_string(settle) + " ago", file.path,
+                           Retry::later());
         }
     }
     report.after.size = offset + report.bytes;
@@ -395,7 +422,8 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
             co_return std::unexpected(same.error());
         }
     } else if (report.server_time - stamp < settle) {
-        co_return fail(Errc::changing, "it was changed less than " + to_string(settle) + " ago", file.path, Retry::later());
+        co_return fail(Errc::changing, "it was changed less than " + to_string(settle) + " ago", file.path,
+                       Retry::later());
     }
     co_return report;
 }
@@ -417,7 +445,8 @@ Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string no
     while (!end.empty() && static_cast<unsigned char>(end.back()) <= 0x20) {
         end.remove_suffix(1);
     }
-    if (!lower(response->header("Content-Type")).starts_with("text/html") || end.size() < html_bytes_min || !end.ends_with("</html>")) {
+    if (!lower(response->header("Content-Type")).starts_with("text/html") || end.size() < html_bytes_min ||
+        !end.ends_with("</html>")) {
         co_return fail(Errc::protocol, "nbconvert gave no whole page", name);
     }
     co_return std::move(response->body);
@@ -440,8 +469,10 @@ Task<StopReply> JupyterGuest::shut_down(Deadline deadline) {
 }  // namespace
 
 JupyterDoor::JupyterDoor(http::Client& client, Scheduler& scheduler,
-                         std::function<const AccountConfig*(const AccountName&)> account, std::function<int()> connections_max)
-    : client_(client), scheduler_(scheduler), account_(std::move(account)), connections_max_(std::move(connections_max)) {}
+                         std::function<const AccountConfig*(const AccountName&)> account,
+                         std::function<int()> connections_max)
+    : client_(client), scheduler_(scheduler), account_(std::move(account)),
+      connections_max_(std::move(connections_max)) {}
 
 std::unique_ptr<Guest> JupyterDoor::open(const AccountName& account, const Resource& resource, const Run& run) {
     const AccountConfig* config = account_(account);

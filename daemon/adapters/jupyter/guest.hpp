@@ -16,7 +16,8 @@ namespace curfew::jupyter {
 class JupyterDoor final : public GuestDoor {
 public:
     /// `account` finds the settings of an account in force, or nullptr.
-    JupyterDoor(http::Client& client, Scheduler& scheduler, std::function<const AccountConfig*(const AccountName&)> account,
+    JupyterDoor(http::Client& client, Scheduler& scheduler,
+                std::function<const AccountConfig*(const AccountName&)> account,
                 std::function<int()> connections_max);
     std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource, const Run& run) override;
 

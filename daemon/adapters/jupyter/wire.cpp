@@ -163,7 +163,8 @@ Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now
         reading.evidence = "a kernel is in a state that Curfew does not know";
     } else {
         reading.verdict = Verdict::quiet;
-        reading.evidence = body.items().empty() ? "no kernel" : std::to_string(body.items().size()) + " kernels, all idle";
+        reading.evidence = body.items().empty() ? "no kernel"
+                                                : std::to_string(body.items().size()) + " kernels, all idle";
     }
     return reading;
 }
@@ -191,7 +192,8 @@ Reading read_terminals(const json::Value& body, std::optional<WallTime> server_n
         reading.evidence = "a terminal without a time";
     } else {
         reading.verdict = Verdict::quiet;
-        reading.evidence = body.items().empty() ? "no terminal" : std::to_string(body.items().size()) + " terminals, silent";
+        reading.evidence = body.items().empty() ? "no terminal"
+                                                : std::to_string(body.items().size()) + " terminals, silent";
     }
     return reading;
 }

@@ -3,6 +3,7 @@
 #include "adapters/paperspace/wire.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -45,18 +46,19 @@ public:
     Task<Result<std::vector<Observation>>> metrics(RunRef ref, Duration window, Deadline deadline) override;
 
 private:
-    /// What every page of a list says; `complete` as in Listing.
-    struct Items {
-        std::vector<json::Value> items;
+    /// `complete` as in Listing; `date` is that of the first page.
+    struct Pages {
         bool complete = false;
         std::optional<WallTime> date;
     };
+    /// Takes one item of a page; false: something is there that we cannot name.
+    using TakeItem = std::function<bool(const json::Value&)>;
 
     Result<http::Request> v1(std::string method, const std::string& target) const;
     Result<http::Request> legacy(std::string method, const std::string& target) const;
     Task<Result<json::Value>> ask(http::Request request, Deadline deadline, std::optional<WallTime>* date = nullptr);
-    Task<Result<Items>> all_pages(std::string path, Deadline deadline);
-    Task<Result<Items>> list_notebooks(std::vector<Resource>& into, Deadline deadline);
+    Task<Result<Pages>> all_pages(std::string path, TakeItem take, Deadline deadline);
+    Task<Result<Pages>> list_notebooks(std::vector<Resource>& into, Deadline deadline);
     Task<Result<bool>> list_machines(std::vector<Resource>& into, Deadline deadline);
     Task<Result<std::optional<MachineRun>>> machine_run(ResourceId machine, Deadline deadline);
     Task<Result<RunLook>> look_at_notebook(RunRef ref, Deadline deadline);
@@ -175,8 +177,10 @@ Task<Result<std::string>> PaperspaceCloud::check_key(Deadline deadline) {
     co_return user["firstName"].text() + (last.empty() ? "" : " " + last) + ", team " + (*body)["team"]["namespace"].text();
 }
 
-Task<Result<PaperspaceCloud::Items>> PaperspaceCloud::all_pages(std::string path, Deadline deadline) {
-    Items all;
+/// Page by page, so that no more than one is in memory.
+Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path, TakeItem take, Deadline deadline) {
+    Pages all;
+    bool named = true;
     std::string after;
     std::set<std::string> cursors;
     for (int page = 0; page < pages_max; ++page) {
@@ -198,12 +202,12 @@ Task<Result<PaperspaceCloud::Items>> PaperspaceCloud::all_pages(std::string path
             co_return std::unexpected(body ? with_account({Errc::protocol, Retry::later(), "a list without items", path}) : body.error());
         }
         for (const json::Value& item : (*body)["items"].items()) {
-            all.items.push_back(item);
+            named = take(item) && named;
         }
         after = (*body)["nextPage"].text();
         const bool more = (*body)["hasMore"].boolean().value_or(false);
         if (!more || after.empty()) {
-            all.complete = !more;
+            all.complete = !more && named;
             co_return all;
         }
         if (!cursors.insert(after).second) {
@@ -213,21 +217,20 @@ Task<Result<PaperspaceCloud::Items>> PaperspaceCloud::all_pages(std::string path
     co_return all;
 }
 
-Task<Result<PaperspaceCloud::Items>> PaperspaceCloud::list_notebooks(std::vector<Resource>& into, Deadline deadline) {
-    auto all = co_await all_pages("/notebooks?orderBy=dtCreated&order=desc", deadline);
-    if (!all) {
-        co_return std::unexpected(all.error());
-    }
+Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::list_notebooks(std::vector<Resource>& into, Deadline deadline) {
     std::vector<NotebookItem> items;
-    for (const json::Value& value : all->items) {
-        if (auto item = notebook_item(value)) {
-            items.push_back(std::move(*item));
-        } else {
-            all->complete = false;  // something is there that we cannot name
-        }
+    auto all = co_await all_pages("/notebooks?orderBy=dtCreated&order=desc",
+                                  [&items](const json::Value& value) {
+                                      auto item = notebook_item(value);
+                                      if (item) {
+                                          items.push_back(std::move(*item));
+                                      }
+                                      return item.has_value();
+                                  },
+                                  deadline);
+    if (all) {
+        into = notebooks_from(std::move(items), config_.name);
     }
-    all->items.clear();
-    into = notebooks_from(std::move(items), config_.name);
     co_return all;
 }
 
@@ -269,19 +272,26 @@ Task<Result<Resource>> PaperspaceCloud::machine_resource(MachineItem item, Deadl
 }
 
 Task<Result<bool>> PaperspaceCloud::list_machines(std::vector<Resource>& into, Deadline deadline) {
-    auto all = co_await all_pages("/machines?orderBy=dtCreated&order=desc", deadline);
+    std::vector<MachineItem> items;
+    auto all = co_await all_pages("/machines?orderBy=dtCreated&order=desc",
+                                  [&items](const json::Value& value) {
+                                      auto item = machine_item(value);
+                                      if (item) {
+                                          items.push_back(std::move(*item));
+                                      }
+                                      return item.has_value();
+                                  },
+                                  deadline);
     if (!all) {
         co_return std::unexpected(all.error());
     }
     bool complete = all->complete;
     std::set<ResourceId> seen;
-    for (const json::Value& value : all->items) {
-        auto item = machine_item(value);
-        if (!item || !seen.insert(item->resource).second) {
-            complete = complete && item.has_value();
+    for (MachineItem& item : items) {
+        if (!seen.insert(item.resource).second) {
             continue;
         }
-        auto machine = co_await machine_resource(std::move(*item), deadline);
+        auto machine = co_await machine_resource(std::move(item), deadline);
         if (machine) {
             into.push_back(std::move(*machine));
         } else {

@@ -21,8 +21,10 @@ public:
     Task<Result<void>> load(Store& store, const Config& config, WallTime now);
 
     /// The run is listed in a state that bills: its meter is opened or advanced. A change of machine
-    /// type or price makes a new row from now on.
-    void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch);
+    /// type or price makes a new row from now on. `counted` is how far it was billed before, when it was
+    /// taken for ended too early.
+    void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
+               std::optional<WallTime> counted = std::nullopt);
 
     /// The run does not bill any more. `ended_at` is the provider's stamp where it has one;
     /// otherwise the end lies between the last look that showed it billing and now.

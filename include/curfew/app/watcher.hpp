@@ -10,6 +10,8 @@
 #include "curfew/app/world.hpp"
 
 #include <cstddef>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +68,7 @@ private:
     Scheduler::Alarm alarm_;
     AccountConfig config_;  // as last seen in the configuration
     Batch carried_;  // of a cycle whose transaction failed: cost rows must not be lost
+    std::map<RunId, WallTime> gone_;  // runs that lists left out, and how far they were billed
     bool key_checked_ = false;
     bool stopping_ = false;
 };

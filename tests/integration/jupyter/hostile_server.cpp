@@ -36,7 +36,7 @@ std::string decoded(const std::string& text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         unsigned value = 0;
-        if (text[i] == '%' && i + 2 < text.size() + 0 &&
+        if (text[i] == '%' && i + 2 < text.size() &&
             std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
             out += static_cast<char>(value);
             i += 2;
@@ -91,13 +91,20 @@ std::size_t content_length(const std::string& head) {
 }  // namespace
 
 std::string listed(const std::string& name, const std::string& type, const std::string& path) {
-    return json{{"name", name}, {"path", path.empty() ? name : path}, {"type", type}, {"size", 3}, {"writable", true},
-                {"last_modified", "2020-01-01T00:00:00.123457Z"}, {"created", "2020-01-01T00:00:00Z"}, {"content", nullptr}}
+    return json{{"name", name},
+                {"path", path.empty() ? name : path},
+                {"type", type},
+                {"size", 3},
+                {"writable", true},
+                {"last_modified", "2020-01-01T00:00:00.123457Z"},
+                {"created", "2020-01-01T00:00:00Z"},
+                {"content", nullptr}}
         .dump();
 }
 
 Reply listing(const std::string& entries) {
-    return HostileServer::json(R"({"name": "", "path": "", "type": "directory", "format": "json", "content": [)" + entries + "]}");
+    return HostileServer::json(
+        R"({"name": "", "path": "", "type": "directory", "format": "json", "content": [)" + entries + "]}");
 }
 
 HostileServer::HostileServer() {
@@ -156,14 +163,21 @@ bool HostileServer::saw_write() {
 }
 
 Reply HostileServer::json(const std::string& body) {
-    return {.status = 200, .headers = {{"Content-Type", "application/json"}}, .body = body, .says_length = {}, .cut_after = {}};
+    return {.status = 200,
+            .headers = {{"Content-Type", "application/json"}},
+            .body = body,
+            .says_length = {},
+            .cut_after = {}};
 }
 
 Reply HostileServer::page(int status) {
     std::string body = "<!DOCTYPE html><html><body>Log in";
     body.append(2000, ' ');
-    return {.status = status, .headers = {{"Content-Type", "text/html; charset=UTF-8"}}, .body = body + "</body></html>",
-            .says_length = {}, .cut_after = {}};
+    return {.status = status,
+            .headers = {{"Content-Type", "text/html; charset=UTF-8"}},
+            .body = body + "</body></html>",
+            .says_length = {},
+            .cut_after = {}};
 }
 
 Reply HostileServer::redirect(const std::string& location) {
@@ -204,10 +218,15 @@ std::string HostileServer::listing_of(const std::string& folder, bool& exists) {
 
 Reply HostileServer::honest(const Asked& asked) {
     const std::lock_guard lock(mutex_);
-    const Reply missing{.status = 404, .headers = {{"Content-Type", "application/json"}}, .body = R"({"message": "no such thing"})",
-                        .says_length = {}, .cut_after = {}};
+    const Reply missing{.status = 404,
+                        .headers = {{"Content-Type", "application/json"}},
+                        .body = R"({"message": "no such thing"})",
+                        .says_length = {},
+                        .cut_after = {}};
     if (asked.is("/api/status")) {
-        return json(R"({"connections": 0, "kernels": 0, "last_activity": "2020-01-01T00:00:00.1Z", "started": "2019-12-31T00:00:00.5Z"})");
+        return json(
+            R"({"connections": 0, "kernels": 0, "last_activity": "2020-01-01T00:00:00.1Z",)"
+            R"( "started": "2019-12-31T00:00:00.5Z"})");
     }
     if (asked.is("/api/kernels") || asked.is("/api/terminals")) {
         return json("[]");
@@ -220,22 +239,34 @@ Reply HostileServer::honest(const Asked& asked) {
     }
     const std::string files = "/files/";
     const bool raw = asked.below(files);
-    const auto found = files_.find(asked.path.substr(std::min(asked.path.size(), raw ? files.size() : contents.size())));
+    const auto found = files_.find(
+        asked.path.substr(std::min(asked.path.size(), raw ? files.size() : contents.size())));
     if ((!raw && !asked.below(contents)) || found == files_.end()) {
         return missing;
     }
     const auto& [path, file] = *found;
     if (!raw) {
-        return json(nlohmann::json{{"type", "file"}, {"name", path}, {"size", file.bytes.size()}, {"last_modified", file.stamp}, {"content", nullptr}}.dump());
+        return json(nlohmann::json{
+            {"type", "file"},
+            {"name", path},
+            {"size", file.bytes.size()},
+            {"last_modified", file.stamp},
+            {"content",
+             nullptr}}.dump());
     }
     const auto stamp = curfew::parse_wall_time(file.stamp);
-    Reply reply{.status = 200, .headers = {{"Content-Type", "application/octet-stream"}}, .body = file.bytes, .says_length = {}, .cut_after = {}};
+    Reply reply{.status = 200,
+                .headers = {{"Content-Type", "application/octet-stream"}},
+                .body = file.bytes,
+                .says_length = {},
+                .cut_after = {}};
     reply.headers.emplace_back("Last-Modified", http_date(stamp ? stamp->ms / 1000 : 0));
     if (asked.range_from && *asked.range_from < file.bytes.size()) {
         reply.status = 206;
         reply.body = file.bytes.substr(*asked.range_from);
-        reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(*asked.range_from) + "-" + std::to_string(file.bytes.size() - 1) +
-                                                        "/" + std::to_string(file.bytes.size()));
+        reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(*asked.range_from) + "-" +
+                                                        std::to_string(file.bytes.size() - 1) + "/" +
+                                                        std::to_string(file.bytes.size()));
     }
     return reply;
 }
@@ -311,11 +342,17 @@ void HostileServer::talk(int fd) {
         if (reply.says_date) {
             text += "Date: " + http_date(std::time(nullptr)) + "\r\n";
         }
-        text += "Content-Length: " + std::to_string(reply.says_length.value_or(reply.body.size() * reply.repeat)) + "\r\n\r\n";
+        text += "Content-Length: " +
+                std::to_string(reply.says_length.value_or(reply.body.size() * reply.repeat)) + "\r\n\r\n";
+        const std::size_t limit = reply.cut_after.value_or(reply.body.size() * reply.repeat);
+        // In one piece where it can be: a second small packet would wait for the first one's acknowledgement.
+        const bool at_once = reply.drip_ms == 0 && reply.repeat == 1;
+        if (at_once) {
+            text += reply.body.substr(0, limit);
+        }
         if (!send_all(fd, text.data(), text.size())) {
             return;
         }
-        const std::size_t limit = reply.cut_after.value_or(reply.body.size() * reply.repeat);
         if (reply.drip_ms > 0) {
             for (std::size_t i = 0; i < std::min(limit, reply.body.size()); ++i) {
                 std::this_thread::sleep_for(std::chrono::milliseconds{reply.drip_ms});
@@ -323,7 +360,7 @@ void HostileServer::talk(int fd) {
                     return;
                 }
             }
-        } else {
+        } else if (!at_once) {
             for (std::size_t sent = 0; sent < limit;) {
                 const std::size_t piece = std::min(limit - sent, reply.body.size());
                 if (!send_all(fd, reply.body.data(), piece)) {

@@ -48,7 +48,8 @@ public:
     HostileServer& operator=(const HostileServer&) = delete;
 
     int port() const { return port_; }
-    void put(const std::string& path, const std::string& bytes, const std::string& stamp = "2020-01-01T00:00:00.123457Z");
+    void put(const std::string& path, const std::string& bytes,
+             const std::string& stamp = "2020-01-01T00:00:00.123457Z");
     void remove(const std::string& path);
     /// Asked before the honest answer; what it returns is sent instead.
     void set_trap(Trap trap);

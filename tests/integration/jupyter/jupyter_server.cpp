@@ -98,12 +98,14 @@ JupyterServer::JupyterServer(Kind kind) : port_(free_port()) {
     const bool classic = kind == Kind::notebook;
     const std::string app = classic ? "--NotebookApp." : "--ServerApp.";
     const std::string home = home_.path().string();
-    pid_ = start({"/usr/bin/python3", "-m", classic ? "notebook" : "jupyter_server", "--allow-root", "--no-browser", "--ip=127.0.0.1",
-                  "--port=" + std::to_string(port_), app + "token=" + token_, app + "port_retries=0",
-                  app + (classic ? "notebook_dir=" : "root_dir=") + root().string()},
-                 {"PATH=/usr/bin:/bin", "HOME=" + home, "JUPYTER_CONFIG_DIR=" + home + "/config", "JUPYTER_DATA_DIR=" + home + "/data",
-                  "JUPYTER_RUNTIME_DIR=" + home + "/runtime", "IPYTHONDIR=" + home + "/ipython", "LC_ALL=C.UTF-8"},
-                 home_.path() / "log");
+    pid_ = start(
+        {"/usr/bin/python3", "-m", classic ? "notebook" : "jupyter_server", "--allow-root", "--no-browser",
+         "--ip=127.0.0.1", "--port=" + std::to_string(port_), app + "token=" + token_, app + "port_retries=0",
+         app + (classic ? "notebook_dir=" : "root_dir=") + root().string()},
+        {"PATH=/usr/bin:/bin", "HOME=" + home, "JUPYTER_CONFIG_DIR=" + home + "/config",
+         "JUPYTER_DATA_DIR=" + home + "/data", "JUPYTER_RUNTIME_DIR=" + home + "/runtime",
+         "IPYTHONDIR=" + home + "/ipython", "LC_ALL=C.UTF-8"},
+        home_.path() / "log");
     for (int i = 0; i < 300 && !answers(port_); ++i) {
         if (::waitpid(pid_, nullptr, WNOHANG) != 0) {
             pid_ = -1;

@@ -91,8 +91,8 @@ http::ClientOptions client_at(int speed) {
 }  // namespace
 
 Rig::Rig(int port, std::string with_token, int speed)
-    : scheduler(io.get_executor(), clock_at(speed)), client(io.get_executor(), scheduler, client_at(speed)), token(std::move(with_token)),
-      workers(std::make_shared<vault::Workers>(io.get_executor(), 2)),
+    : scheduler(io.get_executor(), clock_at(speed)), client(io.get_executor(), scheduler, client_at(speed)),
+      token(std::move(with_token)), workers(std::make_shared<vault::Workers>(io.get_executor(), 2)),
       door_(client, scheduler, [this](const AccountName&) { return &account; }, [] { return 4; }) {
     account.name = AccountName{"lab"};
     account.guest_url = "http://{fqdn}:" + std::to_string(port);
@@ -136,7 +136,8 @@ Rig::Got Rig::read(const FileEntry& file, Duration settle, std::int64_t offset) 
 http::Response Rig::ask(const std::string& method, const std::string& target, const std::string& body) {
     http::Request request;
     request.method = method;
-    request.url = *http::parse_url("http://127.0.0.1:" + account.guest_url.substr(account.guest_url.rfind(':') + 1) + target);
+    request.url = *http::parse_url(
+        "http://127.0.0.1:" + account.guest_url.substr(account.guest_url.rfind(':') + 1) + target);
     request.credential = {.header = "Authorization", .prefix = "token ", .secret = Secret{token}};
     request.body = body;
     request.content_type = "application/json";
@@ -147,17 +148,22 @@ http::Response Rig::ask(const std::string& method, const std::string& target, co
 }
 
 Packing::Packing(Rig& rig)
-    : rig_(rig), packer_(rig.scheduler,
-                         {std::make_shared<vault::FolderVault>(VaultName{"disk"}, (folder.path() / "vault").string(), true, rig.scheduler,
-                                                               rig.workers)},
-                         json::is_whole_notebook) {
+    : rig_(rig),
+      packer_(rig.scheduler,
+              {std::make_shared<vault::FolderVault>(VaultName{"disk"}, (folder.path() / "vault").string(),
+                                                    true, rig.scheduler, rig.workers)},
+              json::is_whole_notebook) {
     policy.settle = seconds{1};
     policy.html = false;
 }
 
 Result<Receipt> Packing::pack(std::optional<Receipt> previous, Duration patience) {
-    PackOrder order{.receipt = ReceiptId{"receipt-" + std::to_string(++packs_)}, .enforcement = {}, .account = rig_.account.name,
-                    .resource = {}, .policy = policy, .previous = std::move(previous)};
+    PackOrder order{.receipt = ReceiptId{"receipt-" + std::to_string(++packs_)},
+                    .enforcement = {},
+                    .account = rig_.account.name,
+                    .resource = {},
+                    .policy = policy,
+                    .previous = std::move(previous)};
     order.resource.id = ResourceId{"r1"};
     order.resource.name = "study";
     order.resource.run.id = RunId{"n1"};
@@ -194,7 +200,9 @@ std::string Packing::packed(const Receipt& receipt, const std::string& path) {
 
 bool Packing::sums_hold(const Receipt& receipt) {
     std::string output;
-    const int status = shell("cd '" + (snapshot(receipt) / "files").string() + "' && sha256sum --strict --quiet -c ../SHA256SUMS", output);
+    const int status = shell(
+        "cd '" + (snapshot(receipt) / "files").string() + "' && sha256sum --strict --quiet -c ../SHA256SUMS",
+        output);
     INFO(output);
     CHECK(status == 0);
     return status == 0;
@@ -211,7 +219,8 @@ bool Packing::nothing_written() {
     rig_.run(rig_.workers->run<bool>([] { return true; }));
     for (const auto& item : fs::recursive_directory_iterator(folder.path())) {
         const fs::path inside = item.path().lexically_relative(folder.path());
-        const bool skeleton = inside == "vault" || inside == "vault/lab" || inside == "vault/lab/r1" || inside == "vault/lab/r1/snapshots";
+        const bool skeleton = inside == "vault" || inside == "vault/lab" || inside == "vault/lab/r1" ||
+                              inside == "vault/lab/r1/snapshots";
         if (!skeleton && inside.string().find("/.tmp-") == std::string::npos) {
             UNSCOPED_INFO("written: " << inside);
             return false;

@@ -61,8 +61,9 @@ public:
         std::optional<T> result;
         boost::asio::co_spawn(
             io,
-            [](curfew::Task<T> inner, std::optional<T>& out) -> curfew::Task<void> { out.emplace(co_await std::move(inner)); }(
-                std::move(task), result),
+            [](curfew::Task<T> inner, std::optional<T>& out) -> curfew::Task<void> {
+                out.emplace(co_await std::move(inner));
+            }(std::move(task), result),
             [](const std::exception_ptr& bug) {
                 if (bug) {
                     std::rethrow_exception(bug);

@@ -19,7 +19,9 @@ struct Stage {
         server.put("model.bin", model);
         server.put("sub/a.txt", "abc");
     }
-    Result<Receipt> pack(std::optional<Receipt> previous = {}) { return packing.pack(std::move(previous), minutes{10}); }
+    Result<Receipt> pack(std::optional<Receipt> previous = {}) {
+        return packing.pack(std::move(previous), minutes{10});
+    }
 
     std::string model = [] {
         std::string text;
@@ -94,7 +96,9 @@ TEST_CASE("a wrong place to go on from never becomes a file") {
 
 TEST_CASE("a login page for one file holds the pack") {
     Stage stage;
-    stage.server.set_trap([](const Asked& asked) { return asked.is("/files/model.bin") ? std::optional{HostileServer::page()} : std::nullopt; });
+    stage.server.set_trap([](const Asked& asked) {
+        return asked.is("/files/model.bin") ? std::optional{HostileServer::page()} : std::nullopt;
+    });
     const auto receipt = stage.pack();
     REQUIRE_FALSE(receipt);
     CHECK(receipt.error().code == Errc::conflict);
@@ -120,7 +124,9 @@ TEST_CASE("a token that is lost half way ends the pack") {
 
 TEST_CASE("a file that cannot be read for good is reported after patience") {
     Stage stage;
-    stage.server.set_trap([](const Asked& asked) { return asked.is("/files/sub/a.txt") ? std::optional{raw(500, "")} : std::nullopt; });
+    stage.server.set_trap([](const Asked& asked) {
+        return asked.is("/files/sub/a.txt") ? std::optional{raw(500, "")} : std::nullopt;
+    });
     CHECK(stage.pack().error().code == Errc::conflict);
     CHECK(stage.server.times_asked("/files/sub/a.txt") == 6);
     stage.packing.policy.partial_ok = true;
@@ -191,7 +197,9 @@ TEST_CASE("a listing that shrank since the last pack waits for a person") {
     }
     const auto first = stage.pack();
     REQUIRE(first);
-    stage.server.set_trap([](const Asked& asked) { return asked.is("/api/contents/") ? std::optional{listing(listed("one"))} : std::nullopt; });
+    stage.server.set_trap([](const Asked& asked) {
+        return asked.is("/api/contents/") ? std::optional{listing(listed("one"))} : std::nullopt;
+    });
     const auto second = stage.pack(*first);
     REQUIRE_FALSE(second);
     CHECK(second.error().code == Errc::conflict);

@@ -122,9 +122,13 @@ TEST_CASE("hours of polling and a whole pack move no clock of the server") {
     write_old(server.root() / "n.ipynb", R"({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})");
     const auto clocks = [&] {
         const auto list = [&](const char* what) {
-            return parsed(rig.ask("GET", std::string{"/api/"} + what + "?no_track_activity=1")).items().at(0)["last_activity"].text();
+            return parsed(rig.ask("GET", std::string{"/api/"} + what + "?no_track_activity=1"))
+                .items()
+                .at(0)["last_activity"]
+                .text();
         };
-        return std::vector{parsed(rig.ask("GET", "/api/status"))["last_activity"].text(), list("kernels"), list("terminals")};
+        return std::vector{parsed(rig.ask("GET", "/api/status"))["last_activity"].text(), list("kernels"),
+                           list("terminals")};
     };
     std::this_thread::sleep_for(seconds{2});  // what the closed socket still had to say
     const auto before = clocks();

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string notebook =
-    R"({"cells": [{"cell_type": "markdown", "metadata": {}, "source": ["# Hello"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 4})";
+    R"({"cells": [{"cell_type": "markdown", "metadata": {}, "source": ["# Hello\n", "you"]}], )"
+    R"("metadata": {}, "nbformat": 4, "nbformat_minor": 4})";
 
 }  // namespace
 
@@ -26,7 +27,8 @@ TEST_CASE("a whole tree is packed, proven, and taken over by the next pack") {
     write_old(server.root() / "study.ipynb", notebook);
     write_old(server.root() / "model.bin", std::string(700'000, 'm'));
     write_old(server.root() / "runs" / "a" / "log.txt", "done\n");
-    const std::vector<std::string> odd{"new\nline", "back\\slash", "#?% &+\xC3\xBC", "-rf", "carriage\rreturn", "%2E", "100%.txt", "*star"};
+    const std::vector<std::string> odd{"new\nline",        "back\\slash", "#?% &+\xC3\xBC", "-rf",
+                                       "carriage\rreturn", "%2E",         "100%.txt",       "*star"};
     for (const std::string& name : odd) {
         write_old(server.root() / "odd" / name, "odd " + name);
     }
@@ -46,7 +48,8 @@ TEST_CASE("a whole tree is packed, proven, and taken over by the next pack") {
     CHECK(Packing::sums_hold(*first));
     REQUIRE(first->html.size() == 1);
     CHECK(first->html.front().failure.empty());
-    CHECK(file_text(Packing::snapshot(*first) / "html" / first->html.front().local_path).find("Hello") != std::string::npos);
+    CHECK(file_text(Packing::snapshot(*first) / "html" / first->html.front().local_path).find("Hello") !=
+          std::string::npos);
     CHECK(packing.unchanged(*first) == true);
 
     write_file(server.root() / "runs" / "a" / "log.txt", "done and more\n");
@@ -135,7 +138,9 @@ TEST_CASE("a notebook that stays torn is kept as it is, with a note and without 
 TEST_CASE("a page that cannot be made does not fail a pack") {
     const Kind kind = GENERATE(Kind::jupyter_server, Kind::notebook);
     JupyterServer& server = shared(kind);
-    write_old(server.root() / "odd.ipynb", R"({"cells": [{"cell_type": "no such type"}], "metadata": 3, "nbformat": 4, "nbformat_minor": 4})");
+    write_old(
+        server.root() / "odd.ipynb",
+        R"({"cells": [{"cell_type": "no such type"}], "metadata": 3, "nbformat": 4, "nbformat_minor": 4})");
     Rig rig(server.port());
     Packing packing(rig);
     packing.policy.html = true;
@@ -164,7 +169,8 @@ TEST_CASE("no torn copy of a notebook that is saved all the time is ever accepte
             continue;
         }
         for (const ManifestEntry& entry : packing.manifest(*receipt)) {
-            const bool whole = json::is_whole_notebook(file_text(Packing::snapshot(*receipt) / "files" / entry.local_path));
+            const bool whole = json::is_whole_notebook(
+                file_text(Packing::snapshot(*receipt) / "files" / entry.local_path));
             CHECK((whole || entry.note == "invalid notebook on the server"));
         }
     }
@@ -209,7 +215,8 @@ TEST_CASE("names that differ in case only have places of their own, and keep the
     std::vector<std::string> places;
     for (const ManifestEntry& entry : packing.manifest(*second)) {
         std::string place = entry.local_path;
-        std::ranges::transform(place, place.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        std::ranges::transform(place, place.begin(),
+                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
         places.push_back(place);
     }
     std::ranges::sort(places);

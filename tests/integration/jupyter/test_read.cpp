@@ -14,10 +14,12 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string notebook =
-    R"({"cells": [{"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [{"data": {"text/plain": ["42"]},)"
+    R"({"cells": [{"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [)"
+    R"({"data": {"text/plain": ["42"]},)"
     R"( "execution_count": 1, "metadata": {}, "output_type": "execute_result"}], "source": ["6 * 7"]},)"
     R"( {"cell_type": "markdown", "metadata": {}, "source": ["# A result"]}],)"
-    R"( "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}, "nbformat": 4, "nbformat_minor": 4})";
+    R"( "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},)"
+    R"( "nbformat": 4, "nbformat_minor": 4})";
 
 }  // namespace
 

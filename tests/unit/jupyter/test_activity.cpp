@@ -78,11 +78,13 @@ TEST_CASE("kernels of wrong types are unknown, never idle") {
         INFO(text);
         CHECK(read_kernels(value(text), noon).verdict == Verdict::unknown);
     }
-    CHECK(read_kernels(value(R"([{"execution_state": "idle", "last_activity": 17, "id": {}}])"), noon).verdict == Verdict::quiet);
+    CHECK(read_kernels(value(R"([{"execution_state": "idle", "last_activity": 17, "id": {}}])"), noon)
+              .verdict == Verdict::quiet);
 }
 
 TEST_CASE("what a kernel calls itself does not reach a terminal") {
-    const Reading reading = read_kernels(value(R"([{"id": "\u001b[2J\u0007abcdefgh", "execution_state": "busy"}])"), noon);
+    const Reading reading = read_kernels(
+        value(R"([{"id": "\u001b[2J\u0007abcdefgh", "execution_state": "busy"}])"), noon);
     CHECK(reading.evidence == "kernel ?[2J?abc busy");
 }
 
@@ -126,7 +128,8 @@ TEST_CASE("the server's own state is weak evidence") {
     CHECK_FALSE(status("\"many\"", "2026-11-23T03:12:18Z"));
     CHECK_FALSE(status("1.5", "2026-11-23T03:12:18Z"));
     CHECK_FALSE(status("99999999999999999999", "2026-11-23T03:12:18Z"));
-    for (const char* text : {"{}", "[]", "null", R"({"connections": 0})", R"({"started": "x"})", R"({"connections": 0, "started": 4})"}) {
+    for (const char* text : {"{}", "[]", "null", R"({"connections": 0})", R"({"started": "x"})",
+                             R"({"connections": 0, "started": 4})"}) {
         INFO(text);
         CHECK_FALSE(read_status(value(text), noon));
     }

@@ -44,14 +44,17 @@ TEST_CASE("stamps keep their microseconds") {
     CHECK(microseconds_of("1969-12-31T23:59:58.250001Z") == -1'749'999);
     CHECK(microseconds_of("1969-12-31T23:59:58Z") == -2'000'000);
     CHECK(microseconds_of("1904-02-29T00:00:00Z") == -2'077'747'200'000'000);
-    for (const char* text : {"", "soon", "1970-01-01", "1969-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "1763867538", "2026-11-23", "2026-11-23T03:12:18.315765Z x"}) {
+    for (const char* text : {"", "soon", "1970-01-01", "1969-02-29T00:00:00Z", "2026-13-01T00:00:00Z",
+                             "1763867538", "2026-11-23", "2026-11-23T03:12:18.315765Z x"}) {
         INFO(text);
         CHECK_FALSE(microseconds_of(text));
     }
 }
 
 TEST_CASE("a listing is built from its names, never from its paths") {
-    const auto directory = read_directory(listing(entry("a.txt") + "," + entry("b.ipynb", "notebook") + "," + entry("sub", "directory")), "x/y");
+    const auto directory = read_directory(
+        listing(entry("a.txt") + "," + entry("b.ipynb", "notebook") + "," + entry("sub", "directory")),
+        "x/y");
     REQUIRE(directory);
     REQUIRE(directory->files.size() == 2);
     CHECK(directory->files[0] == FileEntry{"x/y/a.txt", 10, *microseconds_of("2026-11-23T03:12:18.315765Z")});
@@ -64,8 +67,9 @@ TEST_CASE("a listing is built from its names, never from its paths") {
 
 TEST_CASE("odd but honest names are kept to the byte") {
     const auto directory = read_directory(
-        listing(entry(R"(new\nline)") + "," + entry(R"(back\\slash)") + "," + entry("#?% &+\xC3\xBC") + "," + entry("-rf") + "," +
-                entry(R"(\ud83d\ude00)") + "," + entry(std::string(255, 'n')) + "," + entry("...") + "," + entry(R"(\u0001)")),
+        listing(entry(R"(new\nline)") + "," + entry(R"(back\\slash)") + "," + entry("#?% &+\xC3\xBC") + "," +
+                entry("-rf") + "," + entry(R"(\ud83d\ude00)") + "," + entry(std::string(255, 'n')) + "," +
+                entry("...") + "," + entry(R"(\u0001)")),
         "");
     REQUIRE(directory);
     CHECK(directory->refused.empty());
@@ -79,8 +83,9 @@ TEST_CASE("odd but honest names are kept to the byte") {
 
 TEST_CASE("hostile names are refused and said so, as files and as folders") {
     for (const std::string type : {"file", "directory", "notebook"}) {
-        for (const std::string& name : std::vector<std::string>{"", ".", "..", "a/b", "/etc/passwd", "../x", R"(a\u0000b)", R"(bad\udcff name.txt)",
-                                                               R"(\ud800)", R"(\udc00\ud800)", std::string(256, 'n'), "/", R"(..\u002f..)"}) {
+        for (const std::string& name : std::vector<std::string>{
+                 "", ".", "..", "a/b", "/etc/passwd", "../x", R"(a\u0000b)", R"(bad\udcff name.txt)",
+                 R"(\ud800)", R"(\udc00\ud800)", std::string(256, 'n'), "/", R"(..\u002f..)"}) {
             INFO(type << " " << name);
             const auto directory = read_directory(listing(entry(name, type) + "," + entry("good")), "d");
             REQUIRE(directory);
@@ -153,12 +158,14 @@ TEST_CASE("equal listings have equal fingerprints, in any order") {
 }
 
 TEST_CASE("a model of one file") {
-    const auto model = read_model(value(R"({"type": "file", "size": 10, "last_modified": "2020-01-01T00:00:00.123457Z"})"));
+    const auto model = read_model(
+        value(R"({"type": "file", "size": 10, "last_modified": "2020-01-01T00:00:00.123457Z"})"));
     REQUIRE(model);
     CHECK(model->size == 10);
     CHECK(model->mtime_us % 1'000'000 == 123'457);
-    for (const char* text : {"{}", "[]", R"({"type": "directory", "last_modified": "2020-01-01T00:00:00Z"})",
-                             R"({"type": "file", "size": 3})", R"({"type": "file", "size": 3, "last_modified": false})"}) {
+    for (const char* text :
+         {"{}", "[]", R"({"type": "directory", "last_modified": "2020-01-01T00:00:00Z"})",
+          R"({"type": "file", "size": 3})", R"({"type": "file", "size": 3, "last_modified": false})"}) {
         INFO(text);
         CHECK_FALSE(read_model(value(text)));
     }

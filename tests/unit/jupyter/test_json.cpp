@@ -47,7 +47,8 @@ TEST_CASE("values are counted") {
 }
 
 TEST_CASE("NaN and Infinity become null, in strings they stay") {
-    const auto parsed = json::parse(R"({"a": NaN, "b": [Infinity, -Infinity, 1], "c": "NaN Infinity \" NaN", "d": -1})");
+    const auto parsed = json::parse(
+        R"({"a": NaN, "b": [Infinity, -Infinity, 1], "c": "NaN Infinity \" NaN", "d": -1})");
     REQUIRE(parsed);
     CHECK((*parsed)["a"].is_null());
     CHECK((*parsed)["b"].items().at(0).is_null());
@@ -82,8 +83,9 @@ TEST_CASE("lone surrogates are marked, whole pairs are kept") {
 }
 
 TEST_CASE("what is not JSON is a protocol error") {
-    for (const char* text : {"", " ", "<html>", "[1,]", "{\"a\":}", "[1] x", "[1][2]", "{\"a\": 1", "'a'", "tru", "[01]", "\"a", "file or directory '/no' does not exist",
-                             "{\"a\": 1}}", "/* */ 1", "[1e]"}) {
+    for (const char* text :
+         {"", " ", "<html>", "[1,]", "{\"a\":}", "[1] x", "[1][2]", "{\"a\": 1", "'a'", "tru", "[01]", "\"a",
+          "file or directory '/no' does not exist", "{\"a\": 1}}", "/* */ 1", "[1e]"}) {
         INFO(text);
         CHECK(code_of(text) == Errc::protocol);
     }
@@ -105,7 +107,9 @@ TEST_CASE("the first of equal keys counts, and a wrong type is nothing") {
 }
 
 TEST_CASE("a notebook is whole or it is not") {
-    const std::string whole = R"({"cells": [{"cell_type": "code", "outputs": [{"x": NaN}], "source": ["1"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})";
+    const std::string whole =
+        R"({"cells": [{"cell_type": "code", "outputs": [{"x": NaN}], "source": ["1"]}],)"
+        R"( "metadata": {}, "nbformat": 4, "nbformat_minor": 5})";
     CHECK(json::is_whole_notebook(whole));
     CHECK(json::is_whole_notebook(whole + "\n"));
     CHECK(json::is_whole_notebook(R"({"worksheets": [{"cells": []}], "metadata": {}, "nbformat": 3})"));
