@@ -162,8 +162,10 @@ public:
             case State::packed:
                 wake_after(policy_.confirm_every);
                 return add({Effect::fence});
-            case State::watching:
             case State::warned:
+                // The polls decide. The time stays set, since it says that the missing notice was told of.
+                return wake_after(policy_.look_again);
+            case State::watching:
             case State::packing:
             case State::stopping:
             case State::held:

@@ -454,6 +454,8 @@ class ObserveIsTheDefault(StageTest):
         text = re.sub(r'(?m)^mode = .*\n', "", path.read_text())
         self.assertNotRegex(text, r"(?m)^\s*mode\s*=")
         path.write_text(text)
+        # A fault that meets nothing, so that every request to a guest is recorded.
+        stage.control("/faults", {"kind": "drop", "match": {"host": "guest", "path": "/no-such-path"}})
         stage.start_daemon()
         return stage, notebook
 
@@ -465,6 +467,7 @@ class ObserveIsTheDefault(StageTest):
         self.assertEqual(item["mode"], "observe")
         self.assertIsNone(item["stops_at"])
         self.assertEqual(stage.stop_calls(), [])
+        self.assertNotEqual(stage.calls(path="/api/kernels", host="guest"), [])
         self.assertEqual(stage.calls(path="/api/shutdown", host="guest"), [])
         self.assertEqual(notebook.refresh()["state"], "Running")
         self.assertEqual(stage.receipts(), [])

@@ -33,6 +33,7 @@ class StoppingTest(StageTest):
         return [e for e in self.stage.answer("explain", name)["enforcements"] if run in (None, e["run"])]
 
     def wait_state(self, name, run, state, seconds=60):
+        wait_for(f"{name} to be seen", lambda: self.stage.item(name), 30)
         wait_for(f"{name} to be {state}", lambda: [e for e in self.enforcements(name, run) if e["state"] == state], seconds, 0.05)
 
     def restart(self, notebook):
@@ -45,6 +46,10 @@ class StoppingTest(StageTest):
         self.assertNotEqual(notebook.id, old)
         return old
 
+    def watch_guests(self):
+        """Every request to a guest is recorded only while a fault may concern guests; this one concerns none."""
+        self.fault("drop", match={"host": "guest", "path": "/no-such-path"})
+
     def shutdowns(self, run=None):
         calls = self.stage.calls(host="guest", path="/api/shutdown")
         return [c for c in calls if run in (None, c["run"])]
@@ -56,15 +61,16 @@ class StoppingTest(StageTest):
 class Trouble(StoppingTest):
     def test_stops_that_do_not_work(self):
         stage = self.stage = self.open_stage(speed=30)
-        names = ["ignored", "hangs", "hangs-but-acts", "answer-lost", "unauthorized", "broken"]
+        names = ["ignored", "silent", "hangs-but-acts", "answer-lost", "unauthorized", "broken"]
         made = {n: stage.notebook(n, files={"work.txt": n}) for n in names}
         stage.config(idle="2m", ladder=["1m"], min_notice="10s", rule='[rule.match]\nnames = ["nobody"]\n',
                      budget=rules(names, "2m", "1m", "10s"))
         config = stage.folder / "curfew.toml"
         config.write_text(config.read_text().replace('request_timeout = "300s"', 'request_timeout = "60s"'))
-        how = {"ignored": ("stop_ignored", {}), "hangs": ("stop_hangs", {}), "hangs-but-acts": ("stop_hangs", {"acts": True}),
+        how = {"ignored": ("stop_ignored", {}), "silent": ("stop_hangs", {}), "hangs-but-acts": ("stop_hangs", {"acts": True}),
                "answer-lost": ("drop_after", {}), "unauthorized": ("status", {"status": 401, "body": {"message": "Unauthorized"}}),
                "broken": ("status", {"status": 500, "html": "<html>oops</html>"})}
+        self.watch_guests()
         for name, (kind, more) in how.items():
             self.fault(kind, match={"run": made[name].id, "path": "stopNotebook"}, **more)
         stage.start_daemon()
@@ -116,6 +122,7 @@ class Returns(StoppingTest):
         stage = self.stage = self.open_stage(speed=20)
         one = stage.notebook("one", files={"a.txt": "a", "big.bin": {"bytes": 3_000_000, "seed": 3}})
         stage.config(idle="60s", ladder=["30s"])
+        self.watch_guests()
         self.fault("hang", match={"host": "guest", "path": "big.bin"})
         stage.start_daemon()
         self.wait_state("one", one.id, "packing")
@@ -137,6 +144,7 @@ class Returns(StoppingTest):
         stage = self.stage = self.open_stage(speed=20)
         one = stage.notebook("one", files={"a.txt": "a"})
         stage.config(idle="60s", ladder=["30s"])
+        self.watch_guests()
         slow = self.fault("delay", ms=2000, match={"host": "v1", "path": "/notebooks"})
         stage.start_daemon()
         self.wait_state("one", one.id, "packed", 90)
@@ -182,6 +190,7 @@ class Returns(StoppingTest):
         stage = self.stage = self.open_stage(speed=20)
         one = stage.notebook("one", files={"a.txt": "a"})
         stage.config(idle="60s", ladder=["30s"])
+        self.watch_guests()
         self.fault("stop_ignored", match={"run": one.id})
         stage.start_daemon()
         self.wait_state("one", one.id, "confirming", 90)

@@ -266,6 +266,9 @@ std::optional<WallTime> Value::time() const {
 }
 
 Result<Value> parse(std::string_view text, Limits limits) {
+    if (text.find('\0') != std::string_view::npos) {
+        return fail(Errc::protocol, "not JSON: it holds a zero byte");  // the parser would end there
+    }
     std::string fixed;
     if (needs_repair(text)) {
         fixed = repaired(text);
@@ -279,6 +282,9 @@ Result<Value> parse(std::string_view text, Limits limits) {
 }
 
 bool is_whole_notebook(std::string_view text) {
+    if (text.find('\0') != std::string_view::npos) {
+        return false;
+    }
     std::string fixed;
     if (needs_repair(text)) {
         fixed = repaired(text);

@@ -103,6 +103,9 @@ private:
 class Packing {
 public:
     explicit Packing(Rig& rig);
+    ~Packing();
+    Packing(const Packing&) = delete;
+    Packing& operator=(const Packing&) = delete;
 
     curfew::Result<curfew::Receipt> pack(std::optional<curfew::Receipt> previous = {},
                                          curfew::Duration patience = curfew::minutes{2});
@@ -122,6 +125,9 @@ public:
     TempFolder folder;
 
 private:
+    /// Half-built snapshots are removed by a worker.
+    bool no_temporary_left() const;
+
     Rig& rig_;
     curfew::Packer packer_;
     int packs_ = 0;

@@ -52,6 +52,9 @@ Emulator::Emulator() {
     ::close(out[0]);
     auto ready = json::parse(line);
     if (line.empty() || !ready) {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+        ::waitpid(pid_, nullptr, 0);
         throw std::runtime_error(program + " does not start");
     }
     ready_ = std::move(*ready);
@@ -64,44 +67,15 @@ Emulator::~Emulator() {
     std::filesystem::remove_all(folder_, ignored);
 }
 
-Emulator& Account::emulator() {
-    static Emulator one;
-    return one;
-}
-
-Account::Account() : key(keys[0]) {
-    control("POST", "/reset", "{}");
-    const json::Value state = control("GET", "/state");
-    for (const json::Value& notebook : state["notebooks"].items()) {
-        const std::string repo = notebook["notebookRepoId"].text();
-        if (notebook["state"].text() == "Running" || notebook["state"].text() == "Provisioned" || notebook["state"].text() == "Pending") {
-            control("POST", "/notebooks/" + repo + "/end", R"({"wait":true})");
-        }
-        if (notebook["dtDeleted"].is_null()) {
-            (void)loop.run(client.send([&] {
-                http::Request request;
-                request.method = "POST";
-                request.url = http::parse_url(emulator().of("control") + "/notebooks/" + repo + "/delete").value();
-                return request;
-            }(), in(seconds{10})));
-        }
-    }
-    for (const json::Value& machine : state["machines"].items()) {
-        if (machine["dtDeleted"].is_null()) {
-            control("POST", "/machines/" + machine["id"].text() + "/destroy", "{}");
-        }
-    }
-    control("POST", "/reset", "{}");
-    cloud = with(key);
-}
+Account::Account() : key(keys[0]), cloud(with(key)) {}
 
 std::shared_ptr<Cloud> Account::with(const std::string& other_key, bool notebooks, bool machines) {
     AccountConfig config;
     config.name = AccountName{"lab"};
-    config.v1_url = emulator().of("v1");
-    config.legacy_url = emulator().of("legacy");
-    config.metrics_connect = emulator().of("metrics_connect");
-    config.ca_file = emulator().of("ca_file");
+    config.v1_url = emulator.of("v1");
+    config.legacy_url = emulator.of("legacy");
+    config.metrics_connect = emulator.of("metrics_connect");
+    config.ca_file = emulator.of("ca_file");
     config.notebooks = notebooks;
     config.machines = machines;
     return paperspace::make_cloud(config, Secret{other_key}, client, loop.scheduler());
@@ -110,7 +84,7 @@ std::shared_ptr<Cloud> Account::with(const std::string& other_key, bool notebook
 json::Value Account::control(const std::string& method, const std::string& path, const std::string& body) {
     http::Request request;
     request.method = method;
-    request.url = http::parse_url(emulator().of("control") + path).value();
+    request.url = http::parse_url(emulator.of("control") + path).value();
     request.body = body;
     request.content_type = "application/json";
     request.body_max = std::size_t{16} << 20;

@@ -30,7 +30,7 @@ private:
     curfew::json::Value ready_;
 };
 
-/// One emulator serves all tests of the program; each begins without faults and with an empty account.
+/// An empty account at an emulator of its own, behind the real adapter.
 struct Account {
     Account();
 
@@ -55,7 +55,7 @@ struct Account {
     bool goes_off(const curfew::RunRef& ref);
     std::shared_ptr<curfew::Cloud> with(const std::string& key, bool notebooks = true, bool machines = true);
 
-    static Emulator& emulator();
+    Emulator emulator;
     Loop loop;
     curfew::http::Client client{loop.context().get_executor(), loop.scheduler(), {}};
     std::string key;

@@ -28,7 +28,6 @@ TEST_CASE("a stop is accepted, acts on exactly this run, and is sent once") {
         CHECK(a.truth(ref, "state") == "Cancelled");
         CHECK(a.truth(other, "state") == "Running");
         CHECK(stops(a) == 1);
-        a.control("POST", "/settings", R"({"stop_reply":"empty"})");
     }
 }
 
@@ -99,7 +98,11 @@ TEST_CASE("a stop without an answer is ambiguous and never sent again") {
             CHECK(stops(a) == 1);
             a.control("DELETE", "/faults");
             const bool acts = std::string{fault}.find("acts") != std::string::npos || std::string{fault}.find("drop_after") != std::string::npos;
-            CHECK(a.goes_off(ref) == acts);  // only a look tells
+            if (acts) {
+                CHECK(a.goes_off(ref));  // only a look tells
+            } else {
+                CHECK(a.look(ref)->run.state == RunState::running);
+            }
         }
     }
 }

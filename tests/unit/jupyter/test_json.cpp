@@ -130,3 +130,9 @@ TEST_CASE("a notebook is whole or it is not") {
     }
     CHECK_FALSE(json::is_whole_notebook(R"({"nbformat": 4, "cells": )" + nested(2'000'000, '[', ']') + "}"));
 }
+
+TEST_CASE("a zero byte is no end of a document") {
+    using namespace std::string_view_literals;
+    CHECK_FALSE(curfew::json::parse("{\"a\":1}\0"sv));
+    CHECK_FALSE(curfew::json::is_whole_notebook("{\"cells\":[],\"nbformat\":4}\0rest"sv));
+}
