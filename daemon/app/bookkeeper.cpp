@@ -191,14 +191,14 @@ const Budget* Bookkeeper::exhausted(const Config& config, const Resource& resour
     return nullptr;
 }
 
-std::optional<Money> Bookkeeper::left_for(const Config& config, const Resource& resource) const {
-    std::optional<Money> least;
+std::optional<Bookkeeper::Left> Bookkeeper::left_for(const Config& config, const Resource& resource) const {
+    std::optional<Left> least;
     for (const Budget& budget : config.budgets) {
         const auto live = picture_.budgets.find(budget.name);
         if (budget.hard() && live != picture_.budgets.end() && matches(budget.scope, resource)) {
             const Money left = left_of(budget, live->second.spend);
-            if (!least || left < *least) {
-                least = left;
+            if (!least || left < least->amount) {
+                least = Left{budget.name, left};
             }
         }
     }

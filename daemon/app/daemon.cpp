@@ -255,9 +255,12 @@ Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, st
         used += keep_time(hold, month);
     }
     const std::optional<Rate> rate = live->price != nullptr ? std::optional{live->price->rate} : std::nullopt;
-    auto offer = offer_keep(how_long, used, world_.config->keep, rate,
-                            books_.left_for(*world_.config, live->resource));
+    const auto left = books_.left_for(*world_.config, live->resource);
+    auto offer = offer_keep(how_long, used, world_.config->keep, rate, left ? std::optional{left->amount} : std::nullopt);
     if (!offer) {
+        if (left && offer.error().code == Errc::conflict) {
+            offer.error().text += " (budget " + left->budget.value + ")";
+        }
         co_return std::unexpected(offer.error());
     }
     const WallTime now = world_.scheduler.wall();

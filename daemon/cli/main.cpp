@@ -208,6 +208,7 @@ int pack(const Options& o) {
         });
     }
     const std::string receipt = answer.body["receipt"].get<std::string>();
+    std::int64_t after = 0;
     for (int i = 0; i < 6 * 3600; ++i) {
         const Answer done = ask(o.socket, "/v1/receipts/" + encoded(receipt), {}, {});
         if (done.exit == 0) {
@@ -217,15 +218,18 @@ int pack(const Options& o) {
         if (done.exit != static_cast<int>(Exit::not_found)) {
             return say(done);
         }
-        const Answer log = ask(o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun), {}, {});
+        const Answer log = ask(o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun) + "&after=" + std::to_string(after), {}, {});
         for (const Json& event : log.exit == 0 ? log.body["items"] : Json::array()) {
+            after = event["id"].get<std::int64_t>();
             const std::string text = event.value("text", std::string{});
             if (event.value("kind", std::string{}) == "pack.failed" && text.find(receipt) != std::string::npos) {
                 std::cerr << "curfew: " << safe(text) << "\n";
                 return static_cast<int>(Exit::failed);
             }
         }
-        std::this_thread::sleep_for(std::chrono::seconds{1});
+        if (log.exit != 0 || log.body["next"].is_null()) {
+            std::this_thread::sleep_for(std::chrono::seconds{1});
+        }
     }
     return static_cast<int>(Exit::timed_out);
 }

@@ -20,7 +20,8 @@ void apply_idle_rule(const AssessInput& in, AssessResult& out) {
     // A weak signal may delay a stop by at most one warning period.
     out.idle_limit = rule.idle_limit + (in.judgement.weak_activity ? head : Duration{0});
     out.mode = weakest(in.mode, rule.mode);
-    if (in.judgement.coverage != Coverage::full && !rule.accept_partial) {
+    // While it is unknown nothing is stopped anyway; that one look failed is no change of mode.
+    if (in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full && !rule.accept_partial) {
         out.mode = weakest(out.mode, Mode::warn);
     }
     a.mode = out.mode;

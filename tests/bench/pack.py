@@ -1,10 +1,9 @@
 """Packing from a real Jupyter Server, beside curl fetching the same files over the same route to the same disk."""
 
-import datetime
 import json
 import pathlib
-import shutil
 import subprocess
+import tempfile
 import time
 
 from rig import REPEATS, Notebook, Rig, ask_unix, check, median, peak_kib, table, wait_for
@@ -16,10 +15,10 @@ SETS = {
 }
 
 
-def clear(folder):
-    """Away with it, and with what the disk still has to do for it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run(["sync", "-f", str(folder.parent)], check=True)
+def settle(rig):
+    """Nothing is left to write. Nothing is removed before the end either: file systems look long for an inode
+    that was not removed just now."""
+    subprocess.run(["sync", "-f", str(rig.folder)], check=True)
 
 
 def sizes_below(folder):
@@ -28,20 +27,26 @@ def sizes_below(folder):
 
 
 def packed(rig, name):
-    """A pack into an empty vault: seconds in all, of the copying, of the proof; files and bytes."""
-    clear(rig.folder / "vault")
+    """A pack of everything: seconds in all, of the copying, of the proof; files and bytes."""
+    for link in (rig.folder / "vault").rglob("latest"):
+        link.unlink()  # nothing is taken over from the pack before
+    settle(rig)
     begun, begun_wall = time.monotonic(), time.time()
     receipt = rig.order("/v1/pack", json.dumps({"resource": name}))["receipt"]
 
+    looks = 0
+
     def done():
-        status, text = ask_unix(rig.folder / "api.sock", f"/v1/receipts/{receipt}", raw=True)
-        failed = [e for e in rig.ask(f"/v1/events?limit=1000&resource={name}")["items"] if e["kind"] == "pack.failed"] \
-            if status != 200 else []
-        check(f"the pack failed: {failed}", not failed)
+        nonlocal looks
+        looks += 1
+        status, _ = ask_unix(rig.folder / "api.sock", f"/v1/receipts/{receipt}", raw=True)
+        if status != 200 and looks % 40 == 0:
+            failed = [e["text"] for e in rig.ask(f"/v1/events?limit=1000&resource={name}")["items"] if e["kind"] == "pack.failed"]
+            check(f"the pack failed: {failed}", not failed)
         return status == 200
-    wait_for("the receipt", done, 120, 0.02)
+    wait_for("the receipt", done, 120, 0.05)
     wall = time.monotonic() - begun
-    snapshot = next((rig.folder / "vault").rglob("receipt.json")).parent
+    snapshot = next((rig.folder / "vault").rglob("latest")).resolve()
     copied = (snapshot / "manifest.jsonl").stat().st_mtime
     proof = (snapshot / "receipt.json").stat().st_mtime - copied
     files, size = sizes_below(snapshot / "files")
@@ -50,9 +55,9 @@ def packed(rig, name):
 
 def fetched(rig, notebook, names):
     """The same by curl: seconds, seconds with a sync after it, files and bytes."""
-    out = rig.folder / "curl"
-    clear(out)
-    lines = ["parallel", f"parallel-max = {PARALLEL}", "create-dirs", "silent", "show-error", "fail",
+    out = pathlib.Path(tempfile.mkdtemp(prefix="curl-", dir=rig.folder))
+    settle(rig)
+    lines = ["parallel", f"parallel-max = {PARALLEL}", "create-dirs", "no-progress-meter", "fail",
              f'connect-to = "::{rig.urls["guest_connect_plain"]}"', f'header = "Authorization: token {notebook.token}"']
     for name in names:
         lines += [f'url = "http://{notebook.fqdn}/files/{name}"', f'output = "{out}/{name}"']
@@ -61,11 +66,9 @@ def fetched(rig, notebook, names):
     begun = time.monotonic()
     subprocess.run(["curl", "--disable", "-K", str(listing)], check=True, timeout=120)
     wall = time.monotonic() - begun
-    subprocess.run(["sync", "-f", str(out)], check=True)
+    settle(rig)
     synced = time.monotonic() - begun
-    files, size = sizes_below(out)
-    clear(out)
-    return wall, synced, files, size
+    return wall, synced, *sizes_below(out)
 
 
 def measure(binaries, files):

@@ -1,11 +1,11 @@
 """A poll cycle over running notebooks, beside wrk fetching the same URLs from the same emulator."""
 
+import json
 import subprocess
 import urllib.parse
 import urllib.request
-import json
 
-from rig import HERE, REPEATS, Rig, check, cpu_seconds, median, peak_kib, table, wait_for
+from rig import HERE, REPEATS, Rig, check, cpu_seconds, median, peak_kib, table
 
 SIZES = (1_000, 10_000)
 CONNECTIONS = 64

@@ -1,5 +1,5 @@
-// The edge in front of the notebooks: picks the guest by the Host of a connection's first request and then
-// moves bytes; stand-ins are answered here.
+// The edge in front of the notebooks: picks the guest by the Host of a request and then moves bytes until a
+// request names another; stand-ins are answered here.
 #include "server.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -24,6 +24,7 @@
 #include <charconv>
 #include <chrono>
 #include <memory>
+#include <utility>
 
 namespace emulator {
 namespace {
@@ -51,6 +52,7 @@ struct Pipe {
     Pipe(Stream&& from, const asio::any_io_executor& executor) : client{std::move(from)}, backend{executor} {}
     Stream client;
     tcp::socket backend;
+    std::string next;  // the beginning of a request for another guest
 
     void close() {
         boost::system::error_code ignored;
@@ -86,17 +88,6 @@ asio::awaitable<void> copy(From& from, To& to, std::size_t size) {
             co_return;
         }
     }
-}
-
-template <class Stream>
-asio::awaitable<void> upstream(std::shared_ptr<Pipe<Stream>> pipe) {
-    try {
-        co_await copy(pipe->client, pipe->backend, 64 * 1024);
-    } catch (const std::exception&) {
-        // The backend is gone; the other direction notices by itself.
-    }
-    boost::system::error_code ignored;
-    pipe->backend.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
 struct Head {
@@ -153,6 +144,81 @@ std::string run_of_host(std::string host) {
         return {};
     }
     return host;
+}
+
+/// Follows the requests of one connection, to see when one is for another guest than the first.
+class RequestFollower {
+public:
+    RequestFollower(const Head& first, std::size_t body_seen) : run_{run_of_host(first.request.header("host"))} {
+        begin(first);
+        body_left_ -= std::min<std::uint64_t>(body_left_, body_seen);
+    }
+
+    /// The bytes to send on; what is held back waits for the rest of its head, or is for another guest.
+    std::string take(std::string_view bytes) {
+        held_ += bytes;
+        std::string out;
+        while (!held_.empty() && !other_) {
+            if (opaque_ || body_left_ > 0) {
+                const std::size_t size = opaque_ ? held_.size() : std::min<std::uint64_t>(body_left_, held_.size());
+                body_left_ -= opaque_ ? 0 : size;
+                out += held_.substr(0, size);
+                held_.erase(0, size);
+                continue;
+            }
+            const std::size_t end = held_.find("\r\n\r\n");
+            if (end == std::string::npos) {
+                opaque_ = held_.size() > head_limit;
+                break;
+            }
+            const Head head = parse_head(std::string_view{held_}.substr(0, end));
+            other_ = run_of_host(head.request.header("host")) != run_;
+            if (!other_) {
+                begin(head);
+                out += held_.substr(0, end + 4);
+                held_.erase(0, end + 4);
+            }
+        }
+        return out;
+    }
+    [[nodiscard]] bool other() const { return other_; }
+    std::string held() { return std::move(held_); }
+
+private:
+    void begin(const Head& head) {
+        const std::string length = head.request.header("content-length");
+        std::from_chars(length.data(), length.data() + length.size(), body_left_);
+        opaque_ = !head.request.header("upgrade").empty() || !head.request.header("transfer-encoding").empty();
+    }
+
+    std::string run_;
+    std::string held_;
+    std::uint64_t body_left_ = 0;
+    bool opaque_ = false;
+    bool other_ = false;
+};
+
+template <class Stream>
+asio::awaitable<void> upstream(std::shared_ptr<Pipe<Stream>> pipe, RequestFollower requests) {
+    const auto bytes = std::make_unique<char[]>(head_limit);
+    try {
+        for (;;) {
+            const std::size_t got = co_await pipe->client.async_read_some(asio::buffer(bytes.get(), head_limit),
+                                                                          asio::use_awaitable);
+            const std::string out = requests.take({bytes.get(), got});
+            co_await asio::async_write(pipe->backend, asio::buffer(out), asio::use_awaitable);
+            if (requests.other()) {
+                pipe->next = requests.held();
+                boost::system::error_code ignored;
+                pipe->backend.close(ignored);
+                co_return;
+            }
+        }
+    } catch (const std::exception&) {
+        // The client or the backend is gone; the other direction notices by itself.
+    }
+    boost::system::error_code ignored;
+    pipe->backend.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
 Reply unavailable() {
@@ -263,17 +329,19 @@ asio::awaitable<void> answer(Stream& stream, const Reply& reply, bool keep_alive
     co_await asio::async_write(stream, both, asio::use_awaitable);
 }
 
+/// True: the connection goes on, with a request for another guest.
 template <class Stream>
-asio::awaitable<void> relay(std::shared_ptr<Pipe<Stream>> pipe, Emulator& emulator, std::uint16_t port,
+asio::awaitable<bool> relay(std::shared_ptr<Pipe<Stream>> pipe, Emulator& emulator, std::uint16_t port,
                             Head head, std::string rest) {
     boost::system::error_code error;
     co_await pipe->backend.async_connect({asio::ip::address_v4::loopback(), port},
                                          asio::redirect_error(asio::use_awaitable, error));
     if (error) {
         co_await answer(pipe->client, unavailable(), false);
-        co_return;
+        co_return false;
     }
     pipe->backend.set_option(tcp::no_delay{true});
+    RequestFollower requests{head, rest.size()};
     std::string start = std::move(head.text);
     if (emulator.faults.touch_guests() && head.request.header("upgrade").empty()) {
         // While faults are meant for guests every request needs a connection of its own, or a fault would
@@ -291,10 +359,14 @@ asio::awaitable<void> relay(std::shared_ptr<Pipe<Stream>> pipe, Emulator& emulat
     start += rest;
     const Registration registration{emulator, [pipe] { pipe->close(); }};
     co_await asio::async_write(pipe->backend, asio::buffer(start), asio::use_awaitable);
-    asio::co_spawn(co_await asio::this_coro::executor, upstream(pipe), asio::detached);
+    asio::co_spawn(co_await asio::this_coro::executor, upstream(pipe, std::move(requests)), asio::detached);
     co_await copy(pipe->backend, pipe->client, relay_bytes);
+    if (!pipe->next.empty()) {
+        co_return true;
+    }
     co_await finish(pipe->client);
     pipe->close();
+    co_return false;
 }
 
 template <class Stream>
@@ -351,8 +423,11 @@ asio::awaitable<void> serve_guest(std::shared_ptr<Pipe<Stream>> pipe, Emulator& 
         }
         if (!found.run->standin) {
             emulator.record(call, -1, "");
-            co_await relay(pipe, emulator, found.run->guest->port(), std::move(head), std::move(buffer));
-            co_return;
+            if (!co_await relay(pipe, emulator, found.run->guest->port(), std::move(head), std::move(buffer))) {
+                co_return;
+            }
+            buffer = std::exchange(pipe->next, {});
+            continue;
         }
         std::size_t body = 0;
         const std::string length = head.request.header("content-length");

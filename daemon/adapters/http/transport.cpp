@@ -75,7 +75,8 @@ bool is_public_v6(const asio::ip::address_v6& address) {
 
 bool nothing_to_read(tcp::socket& socket) {
     char byte = 0;
-    return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    const auto got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 class Plain final : public Transport {

@@ -234,7 +234,9 @@ MetricsReading read_metrics(const json::Value& body, WallTime from, bool percent
     } else if (cpu && (gpu || !needs_gpu)) {
         reading.verdict = Verdict::quiet;
     } else {
-        reading.evidence += !cpu && !gpu ? "nothing was measured" : cpu ? ", the GPU was not measured" : ", the CPU was not measured";
+        reading.evidence += !cpu && !gpu ? "nothing was measured"
+                            : cpu        ? ", the GPU was not measured"
+                                         : ", the CPU was not measured";
     }
     return reading;
 }

@@ -115,7 +115,8 @@ struct Writer {
         // A cycle whose commit failed is written again with the next; the key makes that harmless. Only the
         // key: OR IGNORE would also drop a row that breaks a CHECK, and its money with it.
         Query(db,
-              "INSERT INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (resource, run, meter, from_ms, source) DO NOTHING",
+              "INSERT INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+              " ON CONFLICT (resource, run, meter, from_ms, source) DO NOTHING",
               c.resource.value, c.run.value,
               std::string{to_string(c.meter)}, c.from.ms, c.to.ms, c.machine_type, nanos(c.rate), c.gross.nanos,
               std::string{c.gross.currency.view()}, std::string{to_string(c.source)}, c.estimated,

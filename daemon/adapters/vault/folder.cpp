@@ -97,12 +97,13 @@ Result<void> remove_below(const Descriptor& folder, const std::string& path) {
 }
 
 Result<Descriptor> open_below(const Descriptor& folder, const std::string& path, int flags, bool create) {
-    if (create) {
+    Descriptor file{beneath(folder.get(), path.c_str(), flags, 0600)};
+    if (!file && create && errno == ENOENT) {  // most files have neighbours, so their folder is there
         if (auto made = make_parents(folder, path); !made) {
             return std::unexpected(made.error());
         }
+        file = Descriptor{beneath(folder.get(), path.c_str(), flags, 0600)};
     }
-    Descriptor file{beneath(folder.get(), path.c_str(), flags, 0600)};
     if (!file) {
         return std::unexpected(disk_error("cannot open", path));
     }

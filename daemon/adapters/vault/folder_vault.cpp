@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace curfew::vault {
@@ -43,9 +44,9 @@ Result<void> check_local(std::string_view path) {
 /// Collects up to a buffer, then a worker hashes and writes it while the next one fills.
 class BufferedFile final : public VaultFile {
 public:
-    BufferedFile(std::shared_ptr<Workers> workers, std::shared_ptr<Descriptor> folder, std::string path)
+    BufferedFile(std::shared_ptr<Workers> workers, Descriptor file, std::string path)
         : workers_(std::move(workers)), state_(std::make_shared<State>()) {
-        state_->folder = std::move(folder);
+        state_->file = std::move(file);
         state_->path = std::move(path);
     }
 
@@ -83,23 +84,21 @@ public:
 
 private:
     struct State {
-        std::shared_ptr<Descriptor> folder;
         std::string path;
         Descriptor file;
         Hasher hasher;
         Sha256 sha256{};
+        std::optional<Error> failure;  // the first one; nothing is written after it
     };
 
     static Result<void> store(State& state, const std::vector<std::byte>& bytes, bool last) {
-        if (!state.file) {
-            auto file = open_below(*state.folder, state.path, O_WRONLY | O_CREAT | O_TRUNC, true);
-            if (!file) {
-                return std::unexpected(file.error());
-            }
-            state.file = std::move(*file);
+        if (state.failure) {
+            return std::unexpected(*state.failure);
         }
         state.hasher.add(bytes);
         if (auto written = write_all(state.file, bytes, state.path); !written) {
+            state.failure = written.error();
+            state.file = Descriptor{};  // now, so that a full disk has room again once the file is dropped
             return written;
         }
         if (last) {
@@ -174,12 +173,24 @@ public:
         if (auto sound = check_local(local_path); !sound) {
             co_return std::unexpected(sound.error());
         }
-        const std::string path = "files/" + local_path;
-        // A reused file is a link to an older snapshot: it must not be written through.
-        if (auto removed = remove_below(*folder_, path); !removed) {
-            co_return std::unexpected(removed.error());
+        // A file of its own for every attempt: what an abandoned one still writes must not reach this one, and
+        // a reused file is a link to an older snapshot.
+        auto opened = co_await workers_->run<Result<std::shared_ptr<Descriptor>>>(
+            [folder = folder_, path = "files/" + local_path]() -> Result<std::shared_ptr<Descriptor>> {
+                if (auto removed = remove_below(*folder, path); !removed) {
+                    return std::unexpected(removed.error());
+                }
+                auto file = open_below(*folder, path, O_WRONLY | O_CREAT | O_EXCL, true);
+                if (!file) {
+                    return std::unexpected(file.error());
+                }
+                return std::make_shared<Descriptor>(std::move(*file));
+            });
+        if (!opened) {
+            co_return std::unexpected(opened.error());
         }
-        std::unique_ptr<VaultFile> file = std::make_unique<BufferedFile>(workers_, folder_, path);
+        std::unique_ptr<VaultFile> file =
+            std::make_unique<BufferedFile>(workers_, std::move(**opened), "files/" + local_path);
         co_return file;
     }
 

@@ -43,7 +43,11 @@ public:
     /// The hard budget that matches and whose stop threshold has fired in this period, if any.
     const Budget* exhausted(const Config& config, const Resource& resource) const;
     /// What the tightest hard budget that matches has left, if any matches.
-    std::optional<Money> left_for(const Config& config, const Resource& resource) const;
+    struct Left {
+        BudgetName budget;
+        Money amount;
+    };
+    std::optional<Left> left_for(const Config& config, const Resource& resource) const;
 
     const PriceBook& prices() const { return prices_; }
     void replace_prices(PriceBook prices) { prices_ = std::move(prices); }

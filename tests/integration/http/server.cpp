@@ -25,7 +25,8 @@ bool ready(int fd) {
 
 std::size_t length_of(std::string_view head) {
     std::string low{head};
-    std::ranges::transform(low, low.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(low, low.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     constexpr std::string_view name = "\r\ncontent-length: ";
     const std::size_t at = low.find(name);
     std::size_t length = 0;
@@ -40,7 +41,8 @@ std::size_t length_of(std::string_view head) {
 long Peer::read(char* into, std::size_t size) {
     while (!server_->ending_) {
         if ((ssl_ != nullptr && SSL_pending(ssl_) > 0) || ready(fd_)) {
-            return ssl_ != nullptr ? SSL_read(ssl_, into, static_cast<int>(size)) : ::recv(fd_, into, size, 0);
+            return ssl_ != nullptr ? SSL_read(ssl_, into, static_cast<int>(size))
+                                   : ::recv(fd_, into, size, 0);
         }
     }
     return -1;
@@ -70,8 +72,10 @@ std::string Peer::request() {
 
 bool Peer::send(std::string_view bytes) {
     while (!bytes.empty()) {
-        const long sent = ssl_ != nullptr ? SSL_write(ssl_, bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), 1U << 20)))
-                                          : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const long sent = ssl_ != nullptr
+                              ? SSL_write(ssl_, bytes.data(),
+                                          static_cast<int>(std::min<std::size_t>(bytes.size(), 1U << 20)))
+                              : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (sent <= 0) {
             return false;
         }
@@ -122,7 +126,8 @@ Server::Server(Script script, ServerTls tls) : script_(std::move(script)) {
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof name;
     // NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast): the form of the socket calls
-    if (::bind(listener_, reinterpret_cast<const sockaddr*>(&name), size) != 0 || ::listen(listener_, 64) != 0 ||
+    if (::bind(listener_, reinterpret_cast<const sockaddr*>(&name), size) != 0 ||
+        ::listen(listener_, 64) != 0 ||
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
         throw std::runtime_error("cannot listen");
     }
@@ -200,8 +205,8 @@ void Server::serve(int fd, int number) {
 }
 
 std::string answer(std::string_view body, std::string_view more_headers) {
-    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string{more_headers} + "\r\n" +
-           std::string{body};
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+           std::string{more_headers} + "\r\n" + std::string{body};
 }
 
 void echo(Peer& peer) {

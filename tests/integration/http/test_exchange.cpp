@@ -1,8 +1,7 @@
 // Requests as they leave, connections that are kept, and connections that die.
+#include "adapters/http/client.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
-
-#include "adapters/http/client.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,10 +11,10 @@
 using namespace curfew;
 using namespace curfew::http;
 using namespace std::chrono_literals;
+using support::answer;
 using support::Loop;
 using support::Peer;
 using support::Server;
-using support::answer;
 
 namespace {
 
@@ -74,7 +73,8 @@ TEST_CASE("a request is written as it should be") {
     Bench b;
     Request request = get(server.url("/a?b=c"));
     request.headers = {{"Accept", "application/json"}};
-    request.credential = Request::Credential{.header = "Authorization", .prefix = "Bearer ", .secret = Secret{"s3cret"}};
+    request.credential = Request::Credential{
+        .header = "Authorization", .prefix = "Bearer ", .secret = Secret{"s3cret"}};
     REQUIRE(b.send(request));
     const std::string text = server.requests().at(0);
     CHECK(text.starts_with("GET /a?b=c HTTP/1.1\r\n"));
@@ -108,7 +108,8 @@ TEST_CASE("nothing that could end a line leaves, and nothing is connected for it
     bad[2].url.target = "/a\r\nEvil: 1";
     bad[3].url.target = "/a b";
     bad[4].method = "GET / HTTP/1.1\r\nEvil: 1\r\n\r\nGET";
-    bad[5].credential = Request::Credential{.header = "X-API-Key", .prefix = "", .secret = Secret{"hidden\nvalue"}};
+    bad[5].credential = Request::Credential{
+        .header = "X-API-Key", .prefix = "", .secret = Secret{"hidden\nvalue"}};
     bad[6].headers = {{"X", std::string{"a\0b", 3}}};
     bad[7].body = "x";
     bad[7].content_type = "text/plain\nEvil: 1";
@@ -140,12 +141,14 @@ TEST_CASE("a redirect is an answer, never followed") {
     Server other(support::echo);
     Server server([&](Peer& peer) {
         while (!peer.request().empty()) {
-            peer.send("HTTP/1.1 302 Found\r\nLocation: " + other.url("/login") + "\r\nContent-Length: 0\r\n\r\n");
+            peer.send("HTTP/1.1 302 Found\r\nLocation: " + other.url("/login") +
+                      "\r\nContent-Length: 0\r\n\r\n");
         }
     });
     Bench b;
     Request request = get(server.url());
-    request.credential = Request::Credential{.header = "Authorization", .prefix = "token ", .secret = Secret{"s3cret"}};
+    request.credential = Request::Credential{
+        .header = "Authorization", .prefix = "token ", .secret = Secret{"s3cret"}};
     const auto response = b.send(request);
     REQUIRE(response);
     CHECK(response->status == 302);
@@ -401,7 +404,8 @@ TEST_CASE("names are resolved, unknown ones are unavailable") {
 TEST_CASE("a user's address that is private is refused before anything is sent") {
     Server server(support::echo);
     Bench b;
-    for (const std::string& host : {std::string{"127.0.0.1"}, std::string{"localhost"}, std::string{"0x7f000001"}, std::string{"2130706433"}}) {
+    for (const std::string& host : {std::string{"127.0.0.1"}, std::string{"localhost"},
+                                    std::string{"0x7f000001"}, std::string{"2130706433"}}) {
         CAPTURE(host);
         Request request = get("http://" + host + ":" + std::to_string(server.port()) + "/");
         request.route.check_addresses = true;

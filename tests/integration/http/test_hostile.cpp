@@ -1,8 +1,7 @@
 // Answers of a server that is broken or means harm.
+#include "adapters/http/client.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
-
-#include "adapters/http/client.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -13,10 +12,10 @@
 using namespace curfew;
 using namespace curfew::http;
 using namespace std::chrono_literals;
+using support::answer;
 using support::Loop;
 using support::Peer;
 using support::Server;
-using support::answer;
 
 namespace {
 
@@ -87,29 +86,41 @@ TEST_CASE("whole answers in every framing") {
         {"length", answer("hello"), 200, "hello", false, 1},
         {"length 0", answer(""), 200, "", false, 1},
         {"chunked", chunked + chunk("hel") + chunk("lo") + "0\r\n\r\n", 200, "hello", false, 1},
-        {"chunked, any case", ok + "transfer-encoding: CHUNKED\r\n\r\n" + chunk("x") + "0\r\n\r\n", 200, "x", false, 1},
-        {"chunk extension and trailer", chunked + "3;name=value\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n", 200, "abc", false, 1},
-        {"many small chunks", chunked + [] {
-             std::string text;
-             for (int i = 0; i < 5000; ++i) {
-                 text += chunk("ab");
-             }
-             return text;
-         }() + "0\r\n\r\n", 200, [] {
+        {"chunked, any case", ok + "transfer-encoding: CHUNKED\r\n\r\n" + chunk("x") + "0\r\n\r\n", 200, "x",
+         false, 1},
+        {"chunk extension and trailer", chunked + "3;name=value\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n", 200,
+         "abc", false, 1},
+        {"many small chunks",
+         chunked +
+             [] {
+                 std::string text;
+                 for (int i = 0; i < 5000; ++i) {
+                     text += chunk("ab");
+                 }
+                 return text;
+             }() +
+             "0\r\n\r\n",
+         200,
+         [] {
              std::string text;
              for (int i = 0; i < 5000; ++i) {
                  text += "ab";
              }
              return text;
-         }(), false, 1},
-        {"one large chunk", chunked + chunk(std::string(50'000, 'z')) + "0\r\n\r\n", 200, std::string(50'000, 'z'), false, 1},
+         }(),
+         false, 1},
+        {"one large chunk", chunked + chunk(std::string(50'000, 'z')) + "0\r\n\r\n", 200,
+         std::string(50'000, 'z'), false, 1},
         {"204", "HTTP/1.1 204 No Content\r\n\r\n", 204, "", false, 1},
         {"204 with length 0", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 204, "", false, 1},
         {"304", "HTTP/1.1 304 Not Modified\r\n\r\n", 304, "", false, 1},
         {"100 first", "HTTP/1.1 100 Continue\r\n\r\n" + answer("x"), 200, "x", false, 1},
-        {"103 with fields first", "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + answer("x"), 200, "x", false, 1},
-        {"several interim ones", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + answer("x"), 200,
-         "x", false, 1},
+        {"103 with fields first", "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + answer("x"), 200, "x",
+         false, 1},
+        {"several interim ones",
+         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
+             answer("x"),
+         200, "x", false, 1},
         {"until close", ok + "Connection: close\r\n\r\nall of it", 200, "all of it", true, 0},
         {"empty until close", ok + "Connection: close\r\n\r\n", 200, "", true, 0},
         {"HTTP/1.0 with a length", "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, "x", true, 0},
@@ -151,7 +162,8 @@ TEST_CASE("answers that are refused, their connections with them") {
         {"last chunk missing", chunked + chunk("abc"), Errc::protocol},
         {"cut inside a chunk", chunked + "ff\r\nabc", Errc::protocol},
         {"chunk size is no number", chunked + "zz\r\nabc\r\n0\r\n\r\n", Errc::protocol, false},
-        {"chunk size too large for any number", chunked + "fffffffffffffffff\r\nabc\r\n", Errc::protocol, false},
+        {"chunk size too large for any number", chunked + "fffffffffffffffff\r\nabc\r\n", Errc::protocol,
+         false},
         {"chunk without its line end", chunked + "3\r\nabcdef\r\n0\r\n\r\n", Errc::protocol, false},
         {"until close, unannounced", ok + "\r\nall of it", Errc::protocol},
         {"until close, HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\nall of it", Errc::protocol},
@@ -165,35 +177,49 @@ TEST_CASE("answers that are refused, their connections with them") {
         {"NUL in a field", ok + std::string{"X: a\0b\r\n\r\n", 11}, Errc::protocol, false},
         {"bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 1\n\nx", Errc::protocol, false},
         {"gzip", answer("\x1f\x8b", "Content-Encoding: gzip\r\n"), Errc::protocol, false},
-        {"gzip behind identity", answer("\x1f\x8b", "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), Errc::protocol, false},
-        {"br, in an error", "HTTP/1.1 500 X\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx", Errc::protocol, false},
-        {"transfer gzip", ok + "Transfer-Encoding: gzip\r\n\r\nx", Errc::protocol},
-        {"transfer gzip and chunked", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", Errc::protocol, false},
-        {"transfer xchunked", ok + "Transfer-Encoding: xchunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", Errc::protocol, false},
-        {"transfer chunked, then gzip", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-         Errc::protocol, false},
-        {"transfer chunked twice", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", Errc::protocol,
+        {"gzip behind identity",
+         answer("\x1f\x8b", "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), Errc::protocol,
          false},
-        {"transfer and length", ok + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\nx\r\n0\r\n\r\n", Errc::protocol, false},
+        {"br, in an error", "HTTP/1.1 500 X\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
+         Errc::protocol, false},
+        {"transfer gzip", ok + "Transfer-Encoding: gzip\r\n\r\nx", Errc::protocol},
+        {"transfer gzip and chunked", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         Errc::protocol, false},
+        {"transfer xchunked", ok + "Transfer-Encoding: xchunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", Errc::protocol,
+         false},
+        {"transfer chunked, then gzip",
+         ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         Errc::protocol, false},
+        {"transfer chunked twice",
+         ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         Errc::protocol, false},
+        {"transfer and length",
+         ok + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\nx\r\n0\r\n\r\n", Errc::protocol,
+         false},
         {"two lengths", ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy", Errc::protocol, false},
         {"signed length", ok + "Content-Length: +3\r\n\r\nabc", Errc::protocol, false},
         {"negative length", ok + "Content-Length: -3\r\n\r\nabc", Errc::protocol, false},
         {"overflowing length", ok + "Content-Length: 99999999999999999999\r\n\r\nabc", Errc::protocol, false},
         {"list of differing lengths", ok + "Content-Length: 3, 4\r\n\r\nabcd", Errc::protocol, false},
         {"head of 17 KiB", ok + "X: " + std::string(17 * 1024, 'a') + "\r\n\r\n", Errc::too_large, false},
-        {"status line of 17 KiB", "HTTP/1.1 200 " + std::string(17 * 1024, 'a') + "\r\n\r\n", Errc::too_large, false},
+        {"status line of 17 KiB", "HTTP/1.1 200 " + std::string(17 * 1024, 'a') + "\r\n\r\n", Errc::too_large,
+         false},
         {"endless fields", ok + fields(3000), Errc::too_large, false},
         {"65 fields", ok + fields(64) + "Content-Length: 1\r\n\r\nx", Errc::too_large, false},
         {"body over the limit, announced", answer(std::string(body_max + 1, 'b')), Errc::too_large, false},
-        {"body over the limit, huge", ok + "Content-Length: 9000000000000000000\r\n\r\nx", Errc::too_large, false},
-        {"body over the limit, chunked", chunked + chunk(std::string(body_max, 'b')) + chunk("c") + "0\r\n\r\n", Errc::too_large, false},
-        {"body over the limit, until close", ok + "Connection: close\r\n\r\n" + std::string(body_max + 1, 'b'), Errc::too_large},
+        {"body over the limit, huge", ok + "Content-Length: 9000000000000000000\r\n\r\nx", Errc::too_large,
+         false},
+        {"body over the limit, chunked",
+         chunked + chunk(std::string(body_max, 'b')) + chunk("c") + "0\r\n\r\n", Errc::too_large, false},
+        {"body over the limit, until close",
+         ok + "Connection: close\r\n\r\n" + std::string(body_max + 1, 'b'), Errc::too_large},
     };
     for (const Row& row : rows) {
         CAPTURE(row.name);
         const Seen seen = exchange(row.bytes, row.closes);
         if (seen.response) {
-            FAIL_CHECK("accepted with status " << seen.response->status << " and " << seen.response->body.size() << " bytes");
+            FAIL_CHECK("accepted with status " << seen.response->status << " and "
+                                               << seen.response->body.size() << " bytes");
             continue;
         }
         CAPTURE(to_string(seen.response.error()));
@@ -206,7 +232,8 @@ TEST_CASE("the body of an error is capped and never hides its status") {
     const std::string large(100'000, 'e');
     for (const std::string& bytes :
          {"HTTP/1.1 503 X\r\nRetry-After: 5\r\nContent-Length: 100000\r\n\r\n" + large,
-          "HTTP/1.1 503 X\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(large) + "0\r\n\r\n"}) {
+          "HTTP/1.1 503 X\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(large) +
+              "0\r\n\r\n"}) {
         const Seen seen = exchange(bytes, false);
         REQUIRE(seen.response);
         CHECK(seen.response->status == 503);
@@ -217,9 +244,10 @@ TEST_CASE("the body of an error is capped and never hides its status") {
 }
 
 TEST_CASE("bytes beyond an answer are not the next answer") {
-    for (const std::string& first : std::vector<std::string>
-         {answer("one") + answer("planted"), "HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\nplanted",
-          "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("planted") + "0\r\n\r\n"}) {
+    for (const std::string& first : std::vector<std::string>{
+             answer("one") + answer("planted"), "HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\nplanted",
+             "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("planted") +
+                 "0\r\n\r\n"}) {
         CAPTURE(first);
         Server server([&](Peer& peer) {
             if (peer.number() == 1) {
@@ -338,7 +366,8 @@ TEST_CASE("a body is streamed as it is, whatever its framing and size") {
     for (std::size_t i = 0; i < body.size(); i += 70'001) {
         pieces += chunk(body.substr(i, 70'001));
     }
-    for (const std::string& bytes : {answer(body), pieces + "0\r\n\r\n", ok + "Connection: close\r\n\r\n" + body}) {
+    for (const std::string& bytes :
+         {answer(body), pieces + "0\r\n\r\n", ok + "Connection: close\r\n\r\n" + body}) {
         const Stream seen = stream(bytes, bytes.find("Connection: close") < 100);
         REQUIRE(seen.response);
         CHECK(seen.heads == 1);

@@ -3,7 +3,6 @@
 #include "adapters/http/transport.hpp"
 
 #include <boost/asio/ip/address.hpp>
-
 #include <catch2/catch.hpp>
 
 #include <string>
@@ -34,12 +33,38 @@ TEST_CASE("addresses are split into what a credential may be shown to and what i
         CHECK(url->origin == row.origin);
         CHECK(url->target == row.target);
     }
-    for (const std::string bad :
-         {"", "host", "ftp://host", "HTTP://host", "http:/host", "http://", "http:///x", "http://:80", "http://user@host",
-          "http://user:pw@host/", "http://host/#top", "http://host:", "http://host:0", "http://host:65536", "http://host:+1",
-          "http://host:-1", "http://host:80x", "http://host /", "http://host/a b", "http://host/\r\nX: y", "http://ho\nst/",
-          "http://host\\@evil/", "http://[::1", "http://[::1]x", "http://[::1]:", "http://::1/", "http://[host]/", "http://a:b:80/",
-          "http://h\xC3\xB6st/", "http://ho%73t/", "file:///etc/passwd", "http://host/\x7F"}) {
+    for (const std::string bad : {"",
+                                  "host",
+                                  "ftp://host",
+                                  "HTTP://host",
+                                  "http:/host",
+                                  "http://",
+                                  "http:///x",
+                                  "http://:80",
+                                  "http://user@host",
+                                  "http://user:pw@host/",
+                                  "http://host/#top",
+                                  "http://host:",
+                                  "http://host:0",
+                                  "http://host:65536",
+                                  "http://host:+1",
+                                  "http://host:-1",
+                                  "http://host:80x",
+                                  "http://host /",
+                                  "http://host/a b",
+                                  "http://host/\r\nX: y",
+                                  "http://ho\nst/",
+                                  "http://host\\@evil/",
+                                  "http://[::1",
+                                  "http://[::1]x",
+                                  "http://[::1]:",
+                                  "http://::1/",
+                                  "http://[host]/",
+                                  "http://a:b:80/",
+                                  "http://h\xC3\xB6st/",
+                                  "http://ho%73t/",
+                                  "file:///etc/passwd",
+                                  "http://host/\x7F"}) {
         CAPTURE(bad);
         const auto url = parse_url(bad);
         REQUIRE_FALSE(url);
@@ -63,11 +88,12 @@ TEST_CASE("values are percent-encoded byte by byte") {
 TEST_CASE("dates of HTTP in their one form") {
     CHECK(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == WallTime{784'111'777'000});
     CHECK(parse_http_date("Thu, 29 Feb 2024 23:59:59 GMT") == WallTime{1'709'251'199'000});
-    for (const std::string bad : {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 CET",
-                                  "Sun, 06 Xxx 1994 08:49:37 GMT", "Sun, 06 anF 1994 08:49:37 GMT", "Sun, -6 Nov 1994 08:49:37 GMT",
-                                  "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
-                                  "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov -994 08:49:37 GMT",
-                                  "Sun, 06 Nov 1994 08:-9:37 GMT"}) {
+    for (const std::string bad :
+         {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 CET",
+          "Sun, 06 Xxx 1994 08:49:37 GMT", "Sun, 06 anF 1994 08:49:37 GMT", "Sun, -6 Nov 1994 08:49:37 GMT",
+          "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
+          "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov -994 08:49:37 GMT",
+          "Sun, 06 Nov 1994 08:-9:37 GMT"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_http_date(bad));
     }
@@ -96,7 +122,9 @@ TEST_CASE("Retry-After in both forms, capped, odd values ignored") {
         Response response{.status = 429, .headers = {{"retry-after", row.text}}, .body = {}, .date = {}};
         CHECK(retry_after_of(response, wall) == row.wait);
     }
-    Response own_clock{.status = 429, .headers = {{"Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT"}}, .body = {},
+    Response own_clock{.status = 429,
+                       .headers = {{"Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT"}},
+                       .body = {},
                        .date = wall + seconds{4}};
     CHECK(retry_after_of(own_clock, wall) == Duration{seconds{6}});
 }
@@ -107,17 +135,19 @@ TEST_CASE("statuses become errors in one place") {
         Errc code;
         Retry::Kind retry;
     };
-    const std::vector<Row> rows{{400, Errc::protocol, Retry::Kind::never},      {401, Errc::unauthorized, Retry::Kind::never},
-                                {403, Errc::forbidden, Retry::Kind::never},     {404, Errc::not_found, Retry::Kind::never},
-                                {408, Errc::timeout, Retry::Kind::later},       {409, Errc::conflict, Retry::Kind::never},
-                                {410, Errc::forbidden, Retry::Kind::never},     {425, Errc::unavailable, Retry::Kind::later},
-                                {429, Errc::rate_limited, Retry::Kind::later},  {500, Errc::unavailable, Retry::Kind::later},
-                                {502, Errc::unavailable, Retry::Kind::later},   {504, Errc::unavailable, Retry::Kind::later},
-                                {301, Errc::unsafe, Retry::Kind::never},        {308, Errc::unsafe, Retry::Kind::never},
-                                {418, Errc::protocol, Retry::Kind::never},      {200, Errc::protocol, Retry::Kind::never}};
+    const std::vector<Row> rows{
+        {400, Errc::protocol, Retry::Kind::never},     {401, Errc::unauthorized, Retry::Kind::never},
+        {403, Errc::forbidden, Retry::Kind::never},    {404, Errc::not_found, Retry::Kind::never},
+        {408, Errc::timeout, Retry::Kind::later},      {409, Errc::conflict, Retry::Kind::never},
+        {410, Errc::forbidden, Retry::Kind::never},    {425, Errc::unavailable, Retry::Kind::later},
+        {429, Errc::rate_limited, Retry::Kind::later}, {500, Errc::unavailable, Retry::Kind::later},
+        {502, Errc::unavailable, Retry::Kind::later},  {504, Errc::unavailable, Retry::Kind::later},
+        {301, Errc::unsafe, Retry::Kind::never},       {308, Errc::unsafe, Retry::Kind::never},
+        {418, Errc::protocol, Retry::Kind::never},     {200, Errc::protocol, Retry::Kind::never}};
     for (const Row& row : rows) {
         CAPTURE(row.status);
-        const Error error = error_of(Response{.status = row.status, .headers = {}, .body = {}, .date = {}}, "host");
+        const Error error = error_of(Response{.status = row.status, .headers = {}, .body = {}, .date = {}},
+                                     "host");
         CHECK(error.code == row.code);
         CHECK(error.retry.kind == row.retry);
         CHECK(error.where == "host");
@@ -126,12 +156,14 @@ TEST_CASE("statuses become errors in one place") {
     CHECK(error_of(limited, "").retry == Retry::after(seconds{3}));
     const Response busy{.status = 503, .headers = {{"Retry-After", "3"}}, .body = {}, .date = {}};
     CHECK(error_of(busy, "").retry == Retry::after(seconds{3}));
-    const Response relative{.status = 429, .headers = {{"Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT"}}, .body = {}, .date = {}};
+    const Response relative{
+        .status = 429, .headers = {{"Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT"}}, .body = {}, .date = {}};
     CHECK(error_of(relative, "").retry == Retry::later());  // relative to no known clock
 }
 
 TEST_CASE("an error shows at most 200 printable characters of a body") {
-    const Response page{.status = 500, .headers = {}, .body = "<b>\r\n\x1b[31m" + std::string(5000, 'x'), .date = {}};
+    const Response page{
+        .status = 500, .headers = {}, .body = "<b>\r\n\x1b[31m" + std::string(5000, 'x'), .date = {}};
     const std::string text = error_of(page, "").text;
     CHECK(text.size() < 230);
     CHECK(text.find('\x1b') == std::string::npos);
@@ -146,18 +178,54 @@ TEST_CASE("header names are found in any case, the first of several") {
 
 TEST_CASE("a request of a user's choosing goes to public addresses only") {
     for (const std::string open :
-         {"1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "169.253.255.255", "169.255.0.0",
-          "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "168.63.129.15", "168.63.129.17",
-          "11.0.0.0", "9.255.255.255", "126.255.255.255", "128.0.0.0", "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8"}) {
+         {"1.1.1.1",        "8.8.8.8",         "100.63.255.255",  "100.128.0.0",     "172.15.255.255",
+          "172.32.0.0",     "169.253.255.255", "169.255.0.0",     "192.167.255.255", "192.169.0.0",
+          "198.17.255.255", "198.20.0.0",      "223.255.255.255", "168.63.129.15",   "168.63.129.17",
+          "11.0.0.0",       "9.255.255.255",   "126.255.255.255", "128.0.0.0",       "2606:4700::1111",
+          "2a00:1450::1",   "::ffff:8.8.8.8"}) {
         CAPTURE(open);
         CHECK(is_public(boost::asio::ip::make_address(open)));
     }
-    for (const std::string closed :
-         {"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.0", "100.127.255.255", "127.0.0.1", "127.255.255.254",
-          "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.168.0.1", "192.168.255.255", "198.18.0.0",
-          "198.19.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16", "::", "::1", "::7f00:1",
-          "fc00::1", "fdff::1", "fe80::1", "febf::1", "fec0::1", "feff::1", "ff02::1", "2002:7f00:1::", "64:ff9b::7f00:1",
-          "64:ff9b:1::1", "2001:db8::1", "::ffff:127.0.0.1", "::ffff:10.1.2.3", "::ffff:169.254.169.254", "::ffff:0.0.0.0"}) {
+    for (const std::string closed : {"0.0.0.0",
+                                     "0.1.2.3",
+                                     "10.0.0.1",
+                                     "10.255.255.255",
+                                     "100.64.0.0",
+                                     "100.127.255.255",
+                                     "127.0.0.1",
+                                     "127.255.255.254",
+                                     "169.254.169.254",
+                                     "172.16.0.1",
+                                     "172.31.255.255",
+                                     "192.0.0.8",
+                                     "192.0.2.1",
+                                     "192.168.0.1",
+                                     "192.168.255.255",
+                                     "198.18.0.0",
+                                     "198.19.255.255",
+                                     "224.0.0.1",
+                                     "239.255.255.255",
+                                     "240.0.0.1",
+                                     "255.255.255.255",
+                                     "168.63.129.16",
+                                     "::",
+                                     "::1",
+                                     "::7f00:1",
+                                     "fc00::1",
+                                     "fdff::1",
+                                     "fe80::1",
+                                     "febf::1",
+                                     "fec0::1",
+                                     "feff::1",
+                                     "ff02::1",
+                                     "2002:7f00:1::",
+                                     "64:ff9b::7f00:1",
+                                     "64:ff9b:1::1",
+                                     "2001:db8::1",
+                                     "::ffff:127.0.0.1",
+                                     "::ffff:10.1.2.3",
+                                     "::ffff:169.254.169.254",
+                                     "::ffff:0.0.0.0"}) {
         CAPTURE(closed);
         CHECK_FALSE(is_public(boost::asio::ip::make_address(closed)));
     }

@@ -1,8 +1,7 @@
 // Bounds of the pool, waiting for a place, and the return to nothing (I13).
+#include "adapters/http/client.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
-
-#include "adapters/http/client.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,10 +13,10 @@
 using namespace curfew;
 using namespace curfew::http;
 using namespace std::chrono_literals;
+using support::answer;
 using support::Loop;
 using support::Peer;
 using support::Server;
-using support::answer;
 using Waiting = Loop::Running<Result<Response>>;
 
 namespace {
@@ -42,7 +41,8 @@ ClientOptions bounds(int per_endpoint, int total) {
 }
 
 struct Bench {
-    explicit Bench(ClientOptions options) : client(loop.context().get_executor(), loop.scheduler(), options) {}
+    explicit Bench(ClientOptions options)
+        : client(loop.context().get_executor(), loop.scheduler(), options) {}
 
     Waiting start(const Server& server, Duration limit = seconds{10}, Route route = {}) {
         Request request;

@@ -1,10 +1,11 @@
 // Which certificates are trusted, and what TLS does at the end of a connection.
+#include "adapters/http/client.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
 
-#include "adapters/http/client.hpp"
-
 #include <catch2/catch.hpp>
+
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -12,15 +13,13 @@
 #include <string>
 #include <utility>
 
-#include <unistd.h>
-
 using namespace curfew;
 using namespace curfew::http;
+using support::answer;
 using support::Loop;
 using support::Peer;
 using support::Server;
 using support::ServerTls;
-using support::answer;
 
 namespace {
 
@@ -32,9 +31,13 @@ public:
     Authority() {
         std::string name = (fs::temp_directory_path() / "curfew-tls-XXXXXX").string();
         folder_ = ::mkdtemp(name.data());
-        shell("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj '/CN=Test CA' -days 30");
-        shell("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout self.key -out self.pem -subj /CN=box.test "
-              "-addext subjectAltName=DNS:box.test -days 30");
+        shell(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj "
+            "'/CN=Test CA' -days 30");
+        shell(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout self.key -out self.pem "
+            "-subj /CN=box.test "
+            "-addext subjectAltName=DNS:box.test -days 30");
     }
     Authority(const Authority&) = delete;
     Authority& operator=(const Authority&) = delete;
@@ -48,11 +51,13 @@ public:
     /// Signed by the authority; `alternatives` as in "DNS:a,IP:1.2.3.4".
     ServerTls certificate(const std::string& common_name, const std::string& alternatives, int days = 30) {
         const std::string file = "leaf" + std::to_string(++made_);
-        std::ofstream(folder_ + "/" + file + ".ext") << "basicConstraints=CA:FALSE\n"
-                                                     << (alternatives.empty() ? "" : "subjectAltName=" + alternatives + "\n");
-        shell("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout " + file + ".key -out " + file + ".csr -subj /CN=" + common_name);
-        shell("x509 -req -in " + file + ".csr -CA ca.pem -CAkey ca.key -CAcreateserial -out " + file + ".pem -extfile " + file +
-              ".ext -days " + std::to_string(days));
+        std::ofstream(folder_ + "/" + file + ".ext")
+            << "basicConstraints=CA:FALSE\n"
+            << (alternatives.empty() ? "" : "subjectAltName=" + alternatives + "\n");
+        shell("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout " + file + ".key -out " + file +
+              ".csr -subj /CN=" + common_name);
+        shell("x509 -req -in " + file + ".csr -CA ca.pem -CAkey ca.key -CAcreateserial -out " + file +
+              ".pem -extfile " + file + ".ext -days " + std::to_string(days));
         return {folder_ + "/" + file + ".pem", folder_ + "/" + file + ".key"};
     }
 
@@ -73,7 +78,8 @@ Authority& authority() {
 }
 
 ServerTls good() {
-    static const ServerTls one = authority().certificate("ignored", "DNS:box.test,DNS:*.wild.test,DNS:par*.test,IP:127.0.0.1");
+    static const ServerTls one = authority().certificate(
+        "ignored", "DNS:box.test,DNS:*.wild.test,DNS:par*.test,IP:127.0.0.1");
     return one;
 }
 
@@ -87,9 +93,12 @@ struct Bench {
         o.stall_timeout = Duration{2000};
         return o;
     }
-    Result<Response> get(const Server& server, const std::string& host, const std::string& ca = authority().ca()) {
+    Result<Response> get(const Server& server, const std::string& host,
+                         const std::string& ca = authority().ca()) {
         Request request;
-        request.url = parse_url("https://" + host + (host == "127.0.0.1" ? ":" + std::to_string(server.port()) : "") + "/x").value();
+        request.url = parse_url("https://" + host +
+                                (host == "127.0.0.1" ? ":" + std::to_string(server.port()) : "") + "/x")
+                          .value();
         request.route.connect_to = host == "127.0.0.1" ? "" : server.address();
         request.route.ca_file = ca;
         return loop.run(client.send(std::move(request), loop.scheduler().in(seconds{5})));
@@ -124,8 +133,8 @@ TEST_CASE("names that a certificate is for, and is not for") {
     CHECK(b.get(server, "a.wild.test"));
     CHECK(b.get(server, "127.0.0.1"));
     CHECK(server.names().back().empty());  // an address has no name to show
-    for (const std::string other :
-         {"other.test", "wild.test", "a.b.wild.test", "parcel.test", "ignored", "box.test.evil", "abox.test", "a.box.test"}) {
+    for (const std::string other : {"other.test", "wild.test", "a.b.wild.test", "parcel.test", "ignored",
+                                    "box.test.evil", "abox.test", "a.box.test"}) {
         CAPTURE(other);
         check_distrusted(b.get(server, other));
     }
@@ -228,10 +237,12 @@ TEST_CASE("a body until close needs the good-bye of TLS, one with a length does 
 }
 
 TEST_CASE("a kept TLS connection that died without good-bye is replaced") {
-    Server server([](Peer& peer) {
-        peer.request();
-        peer.send(answer("ok"));
-    }, good());
+    Server server(
+        [](Peer& peer) {
+            peer.request();
+            peer.send(answer("ok"));
+        },
+        good());
     Bench b;
     REQUIRE(b.get(server, "box.test"));
     b.loop.wait(std::chrono::milliseconds{50});

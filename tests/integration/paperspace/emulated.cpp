@@ -43,8 +43,8 @@ Emulator::Emulator() {
         ::prctl(PR_SET_PDEATHSIG, SIGTERM);
         ::dup2(out[1], 1);
         ::close(out[0]);
-        ::execl(program.c_str(), program.c_str(), "--state-dir", folder_.c_str(), "--guests", "standin", "--boot-ms", "150", "--teardown-ms",
-                "150", "--key", keys[0], "--key", keys[1], nullptr);
+        ::execl(program.c_str(), program.c_str(), "--state-dir", folder_.c_str(), "--guests", "standin",
+                "--boot-ms", "150", "--teardown-ms", "150", "--key", keys[0], "--key", keys[1], nullptr);
         ::_exit(127);
     }
     ::close(out[1]);
@@ -99,13 +99,15 @@ json::Value Account::control(const std::string& method, const std::string& path,
 }
 
 RunRef Account::notebook(const std::string& name, const std::string& more) {
-    const json::Value made = control("POST", "/standins", R"({"count":1,"name":")" + name + "\"" + (more.empty() ? "" : ",") + more + "}");
+    const json::Value made = control(
+        "POST", "/standins", R"({"count":1,"name":")" + name + "\"" + (more.empty() ? "" : ",") + more + "}");
     const json::Value& one = made["notebooks"].items().at(0);
     return {ResourceKind::notebook, ResourceId{one["notebookRepoId"].text()}, RunId{one["id"].text()}};
 }
 
 RunRef Account::start(const RunRef& ref) {
-    const json::Value one = control("POST", "/notebooks/" + ref.resource.value + "/start", R"({"wait":true})");
+    const json::Value one = control("POST", "/notebooks/" + ref.resource.value + "/start",
+                                    R"({"wait":true})");
     return {ref.kind, ref.resource, RunId{one["id"].text()}};
 }
 
@@ -121,7 +123,8 @@ std::string Account::truth(const RunRef& ref, const std::string& member) {
     const json::Value state = control("GET", "/state");
     for (const char* kind : {"notebooks", "machines"}) {
         for (const json::Value& row : state[kind].items()) {
-            if (row["notebookRepoId"].text() == ref.resource.value || row["id"].text() == ref.resource.value) {
+            if (row["notebookRepoId"].text() == ref.resource.value ||
+                row["id"].text() == ref.resource.value) {
                 return row[member].text();
             }
         }

@@ -1,18 +1,17 @@
 // The emulator as a child process, and an account of it behind the real adapter.
 #pragma once
 
-#include "integration/http/loop.hpp"
-
 #include "adapters/http/client.hpp"
 #include "adapters/http/json.hpp"
 #include "adapters/paperspace/cloud.hpp"
+#include "integration/http/loop.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
-
-#include <sys/types.h>
 
 namespace support {
 
@@ -34,7 +33,8 @@ private:
 struct Account {
     Account();
 
-    curfew::json::Value control(const std::string& method, const std::string& path, const std::string& body = {});
+    curfew::json::Value control(const std::string& method, const std::string& path,
+                                const std::string& body = {});
     void fault(const std::string& description) { control("POST", "/faults", description); }
     /// A notebook that runs at once: repo, run.
     curfew::RunRef notebook(const std::string& name = "standin", const std::string& more = {});
@@ -46,11 +46,15 @@ struct Account {
     std::string truth(const curfew::RunRef& ref, const std::string& member);
 
     curfew::Deadline in(curfew::Duration d) { return loop.scheduler().in(d); }
-    curfew::Result<curfew::Listing> list(curfew::Duration limit = curfew::seconds{20}) { return loop.run(cloud->list(in(limit))); }
+    curfew::Result<curfew::Listing> list(curfew::Duration limit = curfew::seconds{20}) {
+        return loop.run(cloud->list(in(limit)));
+    }
     curfew::StopReply stop(const curfew::RunRef& ref, curfew::Duration limit = curfew::seconds{10}) {
         return loop.run(cloud->stop(ref, in(limit)));
     }
-    curfew::Result<curfew::RunLook> look(const curfew::RunRef& ref) { return loop.run(cloud->look(ref, in(curfew::seconds{20}))); }
+    curfew::Result<curfew::RunLook> look(const curfew::RunRef& ref) {
+        return loop.run(cloud->look(ref, in(curfew::seconds{20})));
+    }
     /// Looks until the run is off.
     bool goes_off(const curfew::RunRef& ref);
     std::shared_ptr<curfew::Cloud> with(const std::string& key, bool notebooks = true, bool machines = true);

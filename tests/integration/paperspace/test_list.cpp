@@ -24,12 +24,13 @@ TEST_CASE("a key that the provider does not know is unauthorized, whatever it an
         std::string fault;
         std::string key;
     };
-    const std::vector<Row> rows{{"", "another key"},
-                                {R"({"kind":"null_session"})", ""},
-                                {R"({"kind":"status","status":401})", ""},
-                                {R"({"kind":"status","status":200,"body":{"user":null,"team":null}})", ""},
-                                {R"({"kind":"status","status":200,"body":{"user":{"id":""}}})", ""},
-                                {R"({"kind":"status","status":200,"body":{"code":"UNAUTHORIZED","message":"no"}})", ""}};
+    const std::vector<Row> rows{
+        {"", "another key"},
+        {R"({"kind":"null_session"})", ""},
+        {R"({"kind":"status","status":401})", ""},
+        {R"({"kind":"status","status":200,"body":{"user":null,"team":null}})", ""},
+        {R"({"kind":"status","status":200,"body":{"user":{"id":""}}})", ""},
+        {R"({"kind":"status","status":200,"body":{"code":"UNAUTHORIZED","message":"no"}})", ""}};
     for (const Row& row : rows) {
         CAPTURE(row.fault);
         Account a;
@@ -47,8 +48,10 @@ TEST_CASE("a key that the provider does not know is unauthorized, whatever it an
 }
 
 TEST_CASE("trouble on the way is no bad key") {
-    for (const std::string fault : {R"({"kind":"garbage_json"})", R"({"kind":"status","status":500,"html":"<h1>\n500</h1>"})",
-                                    R"({"kind":"empty_2xx_error"})", R"({"kind":"drop"})", R"({"kind":"deep_json"})", R"({"kind":"cut_body"})"}) {
+    for (const std::string fault :
+         {R"({"kind":"garbage_json"})", R"({"kind":"status","status":500,"html":"<h1>\n500</h1>"})",
+          R"({"kind":"empty_2xx_error"})", R"({"kind":"drop"})", R"({"kind":"deep_json"})",
+          R"({"kind":"cut_body"})"}) {
         CAPTURE(fault);
         Account a;
         a.fault(fault);
@@ -142,8 +145,10 @@ TEST_CASE("an unknown state and an unknown type are kept as they are") {
     Account a;
     const RunRef odd = a.notebook("odd");
     const RunRef plain = a.notebook("plain");
-    a.fault(R"({"kind":"unknown_state","state":"Hibernating","match":{"repo":")" + odd.resource.value + "\"}}");
-    a.fault(R"({"kind":"unknown_type","machineType":"Z9000","match":{"repo":")" + odd.resource.value + "\"}}");
+    a.fault(R"({"kind":"unknown_state","state":"Hibernating","match":{"repo":")" + odd.resource.value +
+            "\"}}");
+    a.fault(R"({"kind":"unknown_type","machineType":"Z9000","match":{"repo":")" + odd.resource.value +
+            "\"}}");
     const auto listing = a.list();
     REQUIRE(listing);
     CHECK(listing->complete);
@@ -193,9 +198,11 @@ TEST_CASE("a cursor that leads in a circle ends the list, incomplete") {
 }
 
 TEST_CASE("when a later page fails the first ones count and the list is incomplete") {
-    for (const std::string fault : {R"("kind":"status","status":500)", R"("kind":"garbage_json")", R"("kind":"empty_2xx_error")",
-                                    R"("kind":"status","status":429,"retry_after":1)", R"("kind":"drop")", R"("kind":"deep_json")",
-                                    R"("kind":"status","status":200,"body":{"items":null})", R"("kind":"status","status":200,"body":"")"}) {
+    for (const std::string fault :
+         {R"("kind":"status","status":500)", R"("kind":"garbage_json")", R"("kind":"empty_2xx_error")",
+          R"("kind":"status","status":429,"retry_after":1)", R"("kind":"drop")", R"("kind":"deep_json")",
+          R"("kind":"status","status":200,"body":{"items":null})",
+          R"("kind":"status","status":200,"body":"")"}) {
         CAPTURE(fault);
         Account a;
         a.control("POST", "/standins", R"({"count":130})");
@@ -223,14 +230,16 @@ TEST_CASE("a list that cannot be had is a typed error") {
         Retry::Kind retry;
     };
     const std::vector<Row> rows{
-        {R"({"kind":"status","status":500,"html":"<html>\n<h1>oops</h1></html>"})", Errc::unavailable, Retry::Kind::later},
+        {R"({"kind":"status","status":500,"html":"<html>\n<h1>oops</h1></html>"})", Errc::unavailable,
+         Retry::Kind::later},
         {R"({"kind":"status","status":503,"retry_after":2})", Errc::unavailable, Retry::Kind::after},
         {R"({"kind":"status","status":429,"retry_after":7})", Errc::rate_limited, Retry::Kind::after},
         {R"({"kind":"status","status":429})", Errc::rate_limited, Retry::Kind::later},
         {R"({"kind":"status","status":429,"retry_after":"-3"})", Errc::rate_limited, Retry::Kind::later},
         {R"({"kind":"status","status":401})", Errc::unauthorized, Retry::Kind::never},
         {R"({"kind":"status","status":403})", Errc::forbidden, Retry::Kind::never},
-        {R"({"kind":"status","status":302,"location":"https://console.example/login"})", Errc::unsafe, Retry::Kind::never},
+        {R"({"kind":"status","status":302,"location":"https://console.example/login"})", Errc::unsafe,
+         Retry::Kind::never},
         {R"({"kind":"status","status":200,"html":"<html>login</html>"})", Errc::protocol, Retry::Kind::later},
         {R"({"kind":"status","status":200,"body":[]})", Errc::protocol, Retry::Kind::later},
         {R"({"kind":"status","status":200,"body":{"items":{}}})", Errc::protocol, Retry::Kind::later},
@@ -271,7 +280,8 @@ TEST_CASE("Retry-After is passed on") {
 }
 
 TEST_CASE("lists that hang or drip end with the deadline") {
-    for (const std::string fault : {R"({"kind":"hang"})", R"({"kind":"slow_drip","bytes":1,"ms":50})", R"({"kind":"delay","ms":3000})"}) {
+    for (const std::string fault : {R"({"kind":"hang"})", R"({"kind":"slow_drip","bytes":1,"ms":50})",
+                                    R"({"kind":"delay","ms":3000})"}) {
         CAPTURE(fault);
         Account a;
         a.notebook();

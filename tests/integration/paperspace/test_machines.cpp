@@ -11,7 +11,8 @@ using support::find;
 namespace {
 
 struct Box : Account {
-    std::string id = control("POST", "/machines", R"({"name":"train-box","machineType":"A4000"})")["id"].text();
+    std::string id =
+        control("POST", "/machines", R"({"name":"train-box","machineType":"A4000"})")["id"].text();
 
     /// The machine as a fresh list shows it.
     Resource seen() {
@@ -23,7 +24,8 @@ struct Box : Account {
     }
     RunRef ref() { return {ResourceKind::machine, ResourceId{id}, seen().run.id}; }
     bool becomes(const std::string& state) {
-        return loop.until([&] { return truth({ResourceKind::machine, ResourceId{id}, {}}, "state") == state; });
+        return loop.until(
+            [&] { return truth({ResourceKind::machine, ResourceId{id}, {}}, "state") == state; });
     }
     void verb(const std::string& what) { control("POST", "/machines/" + id + "/" + what, "{}"); }
     std::int64_t stops() { return calls("method=PATCH&path=/stop"); }
@@ -109,7 +111,8 @@ TEST_CASE("runs begin and end where the invoice says") {
         }
     }
     CHECK(lines == 1);
-    const auto ended = b.loop.run(b.cloud->ended_at({ResourceKind::machine, ResourceId{b.id}, off.run.id}, b.in(seconds{5})));
+    const auto ended = b.loop.run(
+        b.cloud->ended_at({ResourceKind::machine, ResourceId{b.id}, off.run.id}, b.in(seconds{5})));
     REQUIRE(ended);
     REQUIRE(*ended);
     CHECK((*ended)->at == off.run.ended_at);
@@ -153,8 +156,10 @@ TEST_CASE("a stop never reaches a newer run of a machine, not even one that stil
 }
 
 TEST_CASE("a stop of a machine without an answer is ambiguous and sent once") {
-    for (const std::string fault : {R"({"kind":"stop_hangs"})", R"({"kind":"drop","match":{"method":"PATCH"}})",
-                                    R"({"kind":"drop_after","match":{"method":"PATCH"}})", R"({"kind":"status","status":502,"match":{"method":"PATCH"}})"}) {
+    for (const std::string fault :
+         {R"({"kind":"stop_hangs"})", R"({"kind":"drop","match":{"method":"PATCH"}})",
+          R"({"kind":"drop_after","match":{"method":"PATCH"}})",
+          R"({"kind":"status","status":502,"match":{"method":"PATCH"}})"}) {
         CAPTURE(fault);
         Box b;
         REQUIRE(b.becomes("ready"));

@@ -45,10 +45,12 @@ TEST_CASE("answers to a stop") {
         Answer answer;
     };
     const std::vector<Row> rows{
-        {R"({"kind":"status","status":409,"body":{"error":{"name":"ApplicationError","status":409,"message":"x"}}})", Answer::already_off},
+        {R"({"kind":"status","status":409,"body":{"error":{"name":"ApplicationError","status":409,"message":"x"}}})",
+         Answer::already_off},
         {R"({"kind":"status","status":401})", Answer::unauthorized},
         {R"({"kind":"status","status":403})", Answer::unauthorized},
-        {R"({"kind":"status","status":400,"body":{"status":400,"message":"Invalid API token"}})", Answer::unauthorized},
+        {R"({"kind":"status","status":400,"body":{"status":400,"message":"Invalid API token"}})",
+         Answer::unauthorized},
         {R"({"kind":"status","status":400})", Answer::refused},
         {R"({"kind":"status","status":404})", Answer::refused},
         {R"({"kind":"status","status":429})", Answer::refused},
@@ -80,8 +82,8 @@ TEST_CASE("a stop with a bad key is unauthorized") {
 }
 
 TEST_CASE("a stop without an answer is ambiguous and never sent again") {
-    for (const std::string fault :
-         {R"({"kind":"stop_hangs"})", R"({"kind":"stop_hangs","acts":true})", R"({"kind":"hang"})", R"({"kind":"drop"})", R"({"kind":"drop_after"})"}) {
+    for (const std::string fault : {R"({"kind":"stop_hangs"})", R"({"kind":"stop_hangs","acts":true})",
+                                    R"({"kind":"hang"})", R"({"kind":"drop"})", R"({"kind":"drop_after"})"}) {
         for (const bool kept : {false, true}) {
             CAPTURE(fault, kept);
             Account a;
@@ -97,7 +99,8 @@ TEST_CASE("a stop without an answer is ambiguous and never sent again") {
             a.loop.wait(Duration{200});
             CHECK(stops(a) == 1);
             a.control("DELETE", "/faults");
-            const bool acts = std::string{fault}.find("acts") != std::string::npos || std::string{fault}.find("drop_after") != std::string::npos;
+            const bool acts = std::string{fault}.find("acts") != std::string::npos ||
+                              std::string{fault}.find("drop_after") != std::string::npos;
             if (acts) {
                 CHECK(a.goes_off(ref));  // only a look tells
             } else {
@@ -130,7 +133,8 @@ TEST_CASE("the id of an earlier run stops nothing") {
     CHECK(a.truth(first, "state") == "Running");
     CHECK(a.stop({ResourceKind::notebook, first.resource, RunId{"\"},{\"x\":\""}}).answer == Answer::refused);
     CHECK(a.stop({ResourceKind::notebook, first.resource, RunId{""}}).answer == Answer::refused);
-    CHECK(a.stop({ResourceKind::notebook, first.resource, RunId{first.resource.value}}).answer == Answer::refused);
+    CHECK(a.stop({ResourceKind::notebook, first.resource, RunId{first.resource.value}}).answer ==
+          Answer::refused);
     CHECK(a.truth(first, "state") == "Running");
 }
 
@@ -210,7 +214,8 @@ TEST_CASE("the end of a run is the provider's own stamp") {
 TEST_CASE("an answer about another run says nothing of this one") {
     Account a;
     const RunRef ref = a.notebook();
-    a.fault(R"({"kind":"status","status":200,"body":{"handle":"nother","dtFinished":"2026-11-23T10:00:00.000Z"}})");
+    a.fault(
+        R"({"kind":"status","status":200,"body":{"handle":"nother","dtFinished":"2026-11-23T10:00:00.000Z"}})");
     const auto ended = a.loop.run(a.cloud->ended_at(ref, a.in(seconds{5})));
     REQUIRE(ended);
     CHECK_FALSE(*ended);
@@ -291,7 +296,8 @@ TEST_CASE("a metrics host that fails is an error, not silence") {
     Account a;
     const RunRef ref = a.notebook();
     REQUIRE(a.list());
-    for (const std::string fault : {R"("kind":"status","status":500)", R"("kind":"garbage_json")", R"("kind":"drop")", R"("kind":"status","status":404)"}) {
+    for (const std::string fault : {R"("kind":"status","status":500)", R"("kind":"garbage_json")",
+                                    R"("kind":"drop")", R"("kind":"status","status":404)"}) {
         CAPTURE(fault);
         a.fault(std::string{R"({"match":{"host":"metrics"},)"} + fault + "}");
         CHECK_FALSE(metrics(a, ref));

@@ -1,13 +1,11 @@
 // A store on a real file in a folder of its own, and a second way into the file.
 #pragma once
 
+#include "adapters/sqlite/store.hpp"
 #include "integration/http/loop.hpp"
 
-#include "adapters/sqlite/store.hpp"
-
-#include <sqlite3.h>
-
 #include <catch2/catch.hpp>
+#include <sqlite3.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -61,7 +59,8 @@ public:
     std::vector<std::string> ask(const std::string& sql) {
         std::vector<std::string> rows;
         const auto take = [](void* into, int, char** values, char**) {
-            static_cast<std::vector<std::string>*>(into)->emplace_back(values[0] != nullptr ? values[0] : "NULL");
+            static_cast<std::vector<std::string>*>(into)->emplace_back(values[0] != nullptr ? values[0]
+                                                                                            : "NULL");
             return 0;
         };
         char* text = nullptr;
@@ -85,7 +84,8 @@ struct StoreBench {
     std::string recovered;
 
     curfew::Result<void> try_open() {
-        auto opened = curfew::sqlite::open(path, loop.context().get_executor(), [this](const std::string& text) { fatal.push_back(text); });
+        auto opened = curfew::sqlite::open(path, loop.context().get_executor(),
+                                           [this](const std::string& text) { fatal.push_back(text); });
         if (!opened) {
             return std::unexpected(opened.error());
         }

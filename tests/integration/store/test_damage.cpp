@@ -28,7 +28,13 @@ void write(const std::string& path, const std::string& bytes) {
 }
 
 AuditRow audit(const std::string& text) {
-    return {.seq = 0, .at = {1}, .kind = "test", .account = AccountName{"lab"}, .resource = ResourceId{}, .run = RunId{}, .actor = "curfewd",
+    return {.seq = 0,
+            .at = {1},
+            .kind = "test",
+            .account = AccountName{"lab"},
+            .resource = ResourceId{},
+            .run = RunId{},
+            .actor = "curfewd",
             .text = text};
 }
 
@@ -128,7 +134,9 @@ TEST_CASE("a database of another program is refused and left as it is") {
         StoreBench b;
         {
             Raw raw(b.path);
-            REQUIRE(raw.run(std::string{wal ? "PRAGMA journal_mode = WAL;" : ""} + "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").empty());
+            REQUIRE(raw.run(std::string{wal ? "PRAGMA journal_mode = WAL;" : ""} +
+                            "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)")
+                        .empty());
         }
         const std::string before = content(b.path);
         const auto refused = b.try_open();
@@ -164,7 +172,8 @@ TEST_CASE("a damaged database is moved aside and the backup takes its place") {
         std::function<void(std::string&)> act;
     };
     const std::vector<Harm> harms{
-        {"pages overwritten", [](std::string& bytes) { std::fill(bytes.begin() + 4096, bytes.begin() + 40'960, '\x5a'); }},
+        {"pages overwritten",
+         [](std::string& bytes) { std::fill(bytes.begin() + 4096, bytes.begin() + 40'960, '\x5a'); }},
         {"cut", [](std::string& bytes) { bytes.resize(bytes.size() / 2 + 100); }},
         {"head overwritten", [](std::string& bytes) { std::fill(bytes.begin(), bytes.begin() + 100, '\0'); }},
         {"text instead", [](std::string& bytes) { bytes.assign(5000, 'x'); }},

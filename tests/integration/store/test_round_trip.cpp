@@ -12,13 +12,28 @@ namespace {
 const std::string nasty = "'; DROP TABLE run; -- \"\\\n\t\x01 \xF0\x9F\x98\x80";
 
 ResourceRow resource(const std::string& id) {
-    return {.id = ResourceId{id}, .account = AccountName{"lab"}, .kind = ResourceKind::notebook, .name = "name of " + id, .project = "p",
-            .owner = "ana@example.org", .first_seen = {1000}, .last_seen = {2000}, .gone = false};
+    return {.id = ResourceId{id},
+            .account = AccountName{"lab"},
+            .kind = ResourceKind::notebook,
+            .name = "name of " + id,
+            .project = "p",
+            .owner = "ana@example.org",
+            .first_seen = {1000},
+            .last_seen = {2000},
+            .gone = false};
 }
 
 RunRow run_row(const std::string& id, const std::string& of, std::optional<WallTime> started) {
-    return {.id = RunId{id}, .resource = ResourceId{of}, .account = AccountName{"lab"}, .machine_type = "A4000", .state = RunState::running,
-            .state_text = "Running", .started_at = started, .ended_at = std::nullopt, .first_seen = {1000}, .last_seen = {2000}};
+    return {.id = RunId{id},
+            .resource = ResourceId{of},
+            .account = AccountName{"lab"},
+            .machine_type = "A4000",
+            .state = RunState::running,
+            .state_text = "Running",
+            .started_at = started,
+            .ended_at = std::nullopt,
+            .first_seen = {1000},
+            .last_seen = {2000}};
 }
 
 Receipt receipt(const std::string& id) {
@@ -79,8 +94,16 @@ Message message() {
 }
 
 OutboxRow outbox(const std::string& id, std::int64_t next_at, std::int64_t created_at) {
-    return {.id = id, .channel = ChannelName{"mail"}, .message = message(), .state = OutboxState::waiting, .attempts = 0, .next_at = {next_at},
-            .last_error = {}, .created_at = {created_at}, .enforcement = EnforcementId{"e1"}, .warn_step = 2};
+    return {.id = id,
+            .channel = ChannelName{"mail"},
+            .message = message(),
+            .state = OutboxState::waiting,
+            .attempts = 0,
+            .next_at = {next_at},
+            .last_error = {},
+            .created_at = {created_at},
+            .enforcement = EnforcementId{"e1"},
+            .warn_step = 2};
 }
 
 }  // namespace
@@ -142,11 +165,22 @@ TEST_CASE("runs: the newest of a resource, and those that still cost") {
     odd.ended_at = WallTime{3500};
     RunRow pending = run_row("p1", "r2", std::nullopt);
     pending.state = RunState::pending;
-    REQUIRE(b.commit({resource("r1"), resource("r2"), run_row("n1", "r1", WallTime{1000}), run_row("n2", "r1", WallTime{2000}), odd, pending,
-                      Meter{.resource = ResourceId{"r1"}, .run = RunId{"n1"}, .machine_type = "A4000", .rate = Rate{Money{760'000'000}},
-                            .counted_to = {1100}, .last_seen_billing = {1200}, .open = true},
-                      Meter{.resource = ResourceId{"r1"}, .run = RunId{"n2"}, .machine_type = "Z9", .rate = std::nullopt, .counted_to = {1100},
-                            .last_seen_billing = {1200}, .open = false}}));
+    REQUIRE(b.commit({resource("r1"), resource("r2"), run_row("n1", "r1", WallTime{1000}),
+                      run_row("n2", "r1", WallTime{2000}), odd, pending,
+                      Meter{.resource = ResourceId{"r1"},
+                            .run = RunId{"n1"},
+                            .machine_type = "A4000",
+                            .rate = Rate{Money{760'000'000}},
+                            .counted_to = {1100},
+                            .last_seen_billing = {1200},
+                            .open = true},
+                      Meter{.resource = ResourceId{"r1"},
+                            .run = RunId{"n2"},
+                            .machine_type = "Z9",
+                            .rate = std::nullopt,
+                            .counted_to = {1100},
+                            .last_seen_billing = {1200},
+                            .open = false}}));
     const StoredState state = b.restart();
     REQUIRE(state.runs.size() == 3);
     CHECK(state.runs[0].id == RunId{"n1"});
@@ -172,10 +206,20 @@ TEST_CASE("runs: the newest of a resource, and those that still cost") {
 TEST_CASE("an unpriced meter and one in another currency") {
     StoreBench b;
     b.open();
-    REQUIRE(b.commit({Meter{.resource = ResourceId{"r1"}, .run = RunId{"a"}, .machine_type = "Z9", .rate = std::nullopt, .counted_to = {1},
-                            .last_seen_billing = {2}, .open = true},
-                      Meter{.resource = ResourceId{"r1"}, .run = RunId{"b"}, .machine_type = "A4000",
-                            .rate = Rate{Money{5, Currency{{'E', 'U', 'R'}}}}, .counted_to = {1}, .last_seen_billing = {2}, .open = true}}));
+    REQUIRE(b.commit({Meter{.resource = ResourceId{"r1"},
+                            .run = RunId{"a"},
+                            .machine_type = "Z9",
+                            .rate = std::nullopt,
+                            .counted_to = {1},
+                            .last_seen_billing = {2},
+                            .open = true},
+                      Meter{.resource = ResourceId{"r1"},
+                            .run = RunId{"b"},
+                            .machine_type = "A4000",
+                            .rate = Rate{Money{5, Currency{{'E', 'U', 'R'}}}},
+                            .counted_to = {1},
+                            .last_seen_billing = {2},
+                            .open = true}}));
     const StoredState state = b.restart();
     REQUIRE(state.meters.size() == 2);
     CHECK_FALSE(state.meters[0].rate);
@@ -185,11 +229,18 @@ TEST_CASE("an unpriced meter and one in another currency") {
 TEST_CASE("observations, the newest of each source") {
     StoreBench b;
     b.open();
-    Observation o{.source = Signal::kernels, .run = RunId{"n1"}, .at = {100}, .wall = {1100}, .verdict = Verdict::active,
-                  .last_active_at = WallTime{1099}, .strength = Strength::strong, .evidence = nasty, .ttl = minutes{5}};
+    Observation o{.source = Signal::kernels,
+                  .run = RunId{"n1"},
+                  .at = {100},
+                  .wall = {1100},
+                  .verdict = Verdict::active,
+                  .last_active_at = WallTime{1099},
+                  .strength = Strength::strong,
+                  .evidence = nasty,
+                  .ttl = minutes{5}};
     Batch batch{o};
-    for (const Signal source : {Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu, Signal::disk_network,
-                                Signal::watched_paths, Signal::session}) {
+    for (const Signal source : {Signal::terminals, Signal::server, Signal::metrics, Signal::processes,
+                                Signal::gpu, Signal::disk_network, Signal::watched_paths, Signal::session}) {
         o.source = source;
         o.verdict = Verdict::unknown;
         o.strength = Strength::weak;
@@ -227,8 +278,13 @@ TEST_CASE("observations, the newest of each source") {
 TEST_CASE("the last good poll of an account") {
     StoreBench b;
     b.open();
-    REQUIRE(b.commit({AccountPollRow{.account = AccountName{"lab"}, .mono = {100}, .wall = {1100}, .complete = true, .error = {}}}));
-    REQUIRE(b.commit({AccountPollRow{.account = AccountName{"lab"}, .mono = {200}, .wall = {1200}, .complete = false, .error = "HTTP 500"}}));
+    REQUIRE(b.commit({AccountPollRow{
+        .account = AccountName{"lab"}, .mono = {100}, .wall = {1100}, .complete = true, .error = {}}}));
+    REQUIRE(b.commit({AccountPollRow{.account = AccountName{"lab"},
+                                     .mono = {200},
+                                     .wall = {1200},
+                                     .complete = false,
+                                     .error = "HTTP 500"}}));
     const StoredState state = b.restart();
     REQUIRE(state.polls.size() == 1);
     CHECK(state.polls[0].mono == Instant{100});  // when it was last seen, not when it was last asked
@@ -316,10 +372,17 @@ TEST_CASE("every state of an enforcement is kept") {
 TEST_CASE("intents without an outcome are open") {
     StoreBench b;
     b.open();
-    REQUIRE(b.commit({IntentRow{.id = "i2", .enforcement = EnforcementId{"e1"}, .run = RunId{"n1"}, .act = "stop:provider", .at = {20}},
-                      IntentRow{.id = "i1", .enforcement = EnforcementId{"e1"}, .run = RunId{"n1"}, .act = "pack", .at = {10}},
-                      IntentRow{.id = "i3", .enforcement = EnforcementId{"e2"}, .run = RunId{"n2"}, .act = "pack", .at = {30}},
-                      OutcomeRow{.intent = "i1", .outcome = "verified", .at = {15}}}));
+    REQUIRE(b.commit(
+        {IntentRow{.id = "i2",
+                   .enforcement = EnforcementId{"e1"},
+                   .run = RunId{"n1"},
+                   .act = "stop:provider",
+                   .at = {20}},
+         IntentRow{
+             .id = "i1", .enforcement = EnforcementId{"e1"}, .run = RunId{"n1"}, .act = "pack", .at = {10}},
+         IntentRow{
+             .id = "i3", .enforcement = EnforcementId{"e2"}, .run = RunId{"n2"}, .act = "pack", .at = {30}},
+         OutcomeRow{.intent = "i1", .outcome = "verified", .at = {15}}}));
     const StoredState state = b.restart();
     REQUIRE(state.open_intents.size() == 2);
     CHECK(state.open_intents[0].id == "i2");
@@ -328,15 +391,23 @@ TEST_CASE("intents without an outcome are open") {
     CHECK(state.open_intents[0].enforcement == EnforcementId{"e1"});
     CHECK(state.open_intents[0].at == WallTime{20});
     CHECK(state.open_intents[1].id == "i3");
-    REQUIRE(b.commit({OutcomeRow{.intent = "i1", .outcome = "another", .at = {99}}}));  // the first outcome stays
+    REQUIRE(
+        b.commit({OutcomeRow{.intent = "i1", .outcome = "another", .at = {99}}}));  // the first outcome stays
     CHECK_FALSE(b.commit({OutcomeRow{.intent = "never begun", .outcome = "x", .at = {1}}}));
 }
 
 TEST_CASE("holds") {
     StoreBench b;
     b.open();
-    Hold keep{.id = HoldId{"h1"}, .kind = HoldKind::keep, .resource = ResourceId{"r1"}, .run = RunId{"n1"}, .from = {100}, .until = {200},
-              .reason = nasty, .by = "ana (uid 1000)", .released_at = std::nullopt};
+    Hold keep{.id = HoldId{"h1"},
+              .kind = HoldKind::keep,
+              .resource = ResourceId{"r1"},
+              .run = RunId{"n1"},
+              .from = {100},
+              .until = {200},
+              .reason = nasty,
+              .by = "ana (uid 1000)",
+              .released_at = std::nullopt};
     Hold exemption = keep;
     exemption.id = HoldId{"h2"};
     exemption.kind = HoldKind::exemption;
@@ -369,8 +440,17 @@ TEST_CASE("holds") {
 TEST_CASE("alerts, with and without those that are over") {
     StoreBench b;
     b.open();
-    Alert a{.id = AlertId{"a1"}, .key = "blind/lab", .kind = AlertKind::blind, .severity = Severity::warning, .state = AlertState::firing,
-            .since = {100}, .changed_at = {100}, .title = nasty, .account = AccountName{"lab"}, .resource = ResourceId{}, .run = RunId{}};
+    Alert a{.id = AlertId{"a1"},
+            .key = "blind/lab",
+            .kind = AlertKind::blind,
+            .severity = Severity::warning,
+            .state = AlertState::firing,
+            .since = {100},
+            .changed_at = {100},
+            .title = nasty,
+            .account = AccountName{"lab"},
+            .resource = ResourceId{},
+            .run = RunId{}};
     REQUIRE(b.commit({a}));
     a.severity = Severity::critical;
     a.state = AlertState::acknowledged;
@@ -472,10 +552,11 @@ TEST_CASE("thresholds that fired, once per period, for forty days") {
     b.open();
     const std::int64_t day = 24LL * 3600 * 1000;
     const auto fired = [](const std::string& period, std::int64_t percent, std::int64_t at) {
-        return FiredThresholdRow{.budget = BudgetName{"team"}, .period = period, .percent = percent, .at = {at}};
+        return FiredThresholdRow{
+            .budget = BudgetName{"team"}, .period = period, .percent = percent, .at = {at}};
     };
-    REQUIRE(b.commit({fired("2026-11@UTC", 80, 100 * day), fired("2026-11@UTC", 80, 101 * day), fired("2026-11@UTC", 100, 102 * day),
-                      fired("2026-09@UTC", 100, 40 * day)}));
+    REQUIRE(b.commit({fired("2026-11@UTC", 80, 100 * day), fired("2026-11@UTC", 80, 101 * day),
+                      fired("2026-11@UTC", 100, 102 * day), fired("2026-09@UTC", 100, 40 * day)}));
     const StoredState state = b.restart();
     REQUIRE(state.fired.size() == 2);
     CHECK(state.fired[0].percent == 80);
@@ -553,8 +634,13 @@ TEST_CASE("the audit, in order and by resource") {
     StoreBench b;
     b.open();
     for (int i = 1; i <= 5; ++i) {
-        REQUIRE(b.commit({AuditRow{.seq = 77, .at = {i * 10}, .kind = "hold.placed", .account = AccountName{"lab"},
-                                   .resource = ResourceId{i % 2 == 0 ? "even" : "odd"}, .run = RunId{"n1"}, .actor = "ana (uid 1000)",
+        REQUIRE(b.commit({AuditRow{.seq = 77,
+                                   .at = {i * 10},
+                                   .kind = "hold.placed",
+                                   .account = AccountName{"lab"},
+                                   .resource = ResourceId{i % 2 == 0 ? "even" : "odd"},
+                                   .run = RunId{"n1"},
+                                   .actor = "ana (uid 1000)",
                                    .text = nasty}}));
     }
     b.restart();
@@ -584,7 +670,8 @@ TEST_CASE("runs that Curfew stopped, and when they were started again") {
     e.cause = {CauseKind::idle, "night"};
     Enforcement cancelled = enforcement("e2", "n2", EnforcementState::over);
     cancelled.outcome = "cancelled";
-    REQUIRE(b.commit({resource("r1"), stopped, run_row("n2", "r1", WallTime{5000}), run_row("n3", "r1", WallTime{9000}), e, cancelled}));
+    REQUIRE(b.commit({resource("r1"), stopped, run_row("n2", "r1", WallTime{5000}),
+                      run_row("n3", "r1", WallTime{9000}), e, cancelled}));
     const auto rows = b.loop.run(b.store->stopped_by_us());
     REQUIRE(rows);
     REQUIRE(rows->size() == 1);

@@ -30,13 +30,28 @@ Receipt receipt(const std::string& id) {
 }
 
 AuditRow audit(const std::string& text) {
-    return {.seq = 0, .at = {1}, .kind = "test", .account = AccountName{"lab"}, .resource = ResourceId{"r1"}, .run = RunId{"n1"},
-            .actor = "curfewd", .text = text};
+    return {.seq = 0,
+            .at = {1},
+            .kind = "test",
+            .account = AccountName{"lab"},
+            .resource = ResourceId{"r1"},
+            .run = RunId{"n1"},
+            .actor = "curfewd",
+            .text = text};
 }
 
 CostRow cost(std::int64_t from, std::int64_t to, std::int64_t nanos) {
-    return {.resource = ResourceId{"r1"}, .run = RunId{"n1"}, .meter = MeterKind::compute, .from = {from}, .to = {to}, .machine_type = "A4000",
-            .rate = Rate{Money{760'000'000}}, .gross = Money{nanos}, .source = CostSource::own, .estimated = false, .error_bar = Duration{0}};
+    return {.resource = ResourceId{"r1"},
+            .run = RunId{"n1"},
+            .meter = MeterKind::compute,
+            .from = {from},
+            .to = {to},
+            .machine_type = "A4000",
+            .rate = Rate{Money{760'000'000}},
+            .gross = Money{nanos},
+            .source = CostSource::own,
+            .estimated = false,
+            .error_bar = Duration{0}};
 }
 
 std::int64_t rows_of(StoreBench& b) {
@@ -81,8 +96,10 @@ TEST_CASE("at most one live enforcement per run (I4)") {
     REQUIRE_FALSE(second);
     CHECK(second.error().code == Errc::conflict);
     CHECK(b.commit({enforcement("e3", "n2", EnforcementState::warned)}));
-    CHECK(b.commit({enforcement("e1", "n1", EnforcementState::over), enforcement("e2", "n1", EnforcementState::due)}));
-    CHECK_FALSE(b.commit({enforcement("e1", "n1", EnforcementState::warned)}));  // the dead stay dead beside a live one
+    CHECK(b.commit(
+        {enforcement("e1", "n1", EnforcementState::over), enforcement("e2", "n1", EnforcementState::due)}));
+    CHECK_FALSE(b.commit(
+        {enforcement("e1", "n1", EnforcementState::warned)}));  // the dead stay dead beside a live one
     CHECK(b.load().enforcements.size() == 2);
 }
 
@@ -90,7 +107,8 @@ TEST_CASE("a batch is whole or nothing") {
     StoreBench b;
     b.open();
     REQUIRE(b.commit({audit("before")}));
-    REQUIRE_FALSE(b.commit({audit("lost"), cost(0, 1000, 5), enforcement("e1", "n1", EnforcementState::stopping), audit("lost too")}));
+    REQUIRE_FALSE(b.commit({audit("lost"), cost(0, 1000, 5),
+                            enforcement("e1", "n1", EnforcementState::stopping), audit("lost too")}));
     CHECK(rows_of(b) == 1);
     CHECK(b.loop.run(b.store->spend(WallTime{0}, WallTime{10'000'000}, SpendBy::resource, Zone{}))->empty());
     CHECK(b.load().enforcements.empty());
@@ -103,14 +121,16 @@ TEST_CASE("a batch is whole or nothing") {
 TEST_CASE("a cost row that makes no sense is refused, not dropped in silence") {
     StoreBench b;
     b.open();
-    for (const CostRow& bad : {cost(0, 3'600'001, 5), cost(1000, 1000, 5), cost(2000, 1000, 5), cost(0, 1000, -5)}) {
+    for (const CostRow& bad :
+         {cost(0, 3'600'001, 5), cost(1000, 1000, 5), cost(2000, 1000, 5), cost(0, 1000, -5)}) {
         const auto refused = b.commit({bad});
         REQUIRE_FALSE(refused);
         CHECK(refused.error().code == Errc::conflict);
     }
     CHECK(b.commit({cost(0, 3'600'000, 5)}));
     CHECK(b.commit({cost(0, 3'600'000, 5)}));  // the same again is harmless
-    const auto rows = b.loop.run(b.store->spend(WallTime{0}, WallTime{10'000'000}, SpendBy::resource, Zone{}));
+    const auto rows = b.loop.run(
+        b.store->spend(WallTime{0}, WallTime{10'000'000}, SpendBy::resource, Zone{}));
     REQUIRE(rows);
     REQUIRE(rows->size() == 1);
     CHECK(rows->at(0).gross == Money{5});
@@ -123,16 +143,19 @@ TEST_CASE("cost rows and the audit are only ever added to") {
     b.close();
     {
         Raw raw(b.path);
-        for (const std::string sql : {"UPDATE cost SET gross_nanos = 0", "DELETE FROM cost", "UPDATE audit SET text = 'x'", "DELETE FROM audit",
-                                      "DELETE FROM audit WHERE seq = 2"}) {
+        for (const std::string sql :
+             {"UPDATE cost SET gross_nanos = 0", "DELETE FROM cost", "UPDATE audit SET text = 'x'",
+              "DELETE FROM audit", "DELETE FROM audit WHERE seq = 2"}) {
             CAPTURE(sql);
             CHECK(raw.run(sql).find("never") != std::string::npos);
         }
-        CHECK_FALSE(raw.run("INSERT INTO enforcement (id, account, resource, run, cause_kind, cause_name, state, warned_step, pack_attempts,"
+        CHECK_FALSE(raw.run("INSERT INTO enforcement (id, account, resource, run, cause_kind, cause_name, "
+                            "state, warned_step, pack_attempts,"
                             " stop_attempts, method, off_sightings, relooks, reason, outcome)"
                             " VALUES ('x','a','r','n','idle','','stopping',0,0,0,'provider',0,0,'','')")
                         .empty());
-        CHECK_FALSE(raw.run("INSERT INTO run (id, resource, account, machine_type, state, state_text, first_seen, last_seen)"
+        CHECK_FALSE(raw.run("INSERT INTO run (id, resource, account, machine_type, state, state_text, "
+                            "first_seen, last_seen)"
                             " VALUES ('x','r','a','t','running','', 'no number', 1)")
                         .empty());
     }
@@ -154,7 +177,9 @@ TEST_CASE("a changed audit is found, with its place") {
         {"UPDATE audit SET actor = 'curfewdr', text = substr(text, 2) WHERE seq = 4", "row 4"},
         {"DELETE FROM audit WHERE seq = 2", "row 2"},
         {"DELETE FROM audit WHERE seq = 1", "row 1"},
-        {"INSERT INTO audit SELECT 6, at, kind, account, resource, run, actor, text, hash FROM audit WHERE seq = 5", "row 6"},
+        {"INSERT INTO audit SELECT 6, at, kind, account, resource, run, actor, text, hash FROM audit WHERE "
+         "seq = 5",
+         "row 6"},
         {"UPDATE audit SET hash = '' WHERE seq = 5", "row 5"},
     };
     for (const Row& row : rows) {
@@ -184,25 +209,33 @@ TEST_CASE("a quiet clock goes on to the last good poll of its boot") {
     b.open();
     b.load("boot-1");
     const auto poll = [](std::int64_t mono, const std::string& error) {
-        return AccountPollRow{.account = AccountName{"lab"}, .mono = {mono}, .wall = {mono}, .complete = true, .error = error};
+        return AccountPollRow{
+            .account = AccountName{"lab"}, .mono = {mono}, .wall = {mono}, .complete = true, .error = error};
     };
     const auto run = [](const std::string& id, const std::string& account) {
-        return RunRow{.id = RunId{id}, .resource = ResourceId{id}, .account = AccountName{account}, .machine_type = "A4000",
-                      .state = RunState::running, .state_text = "Running", .started_at = std::nullopt, .ended_at = std::nullopt,
-                      .first_seen = {1}, .last_seen = {1}};
+        return RunRow{.id = RunId{id},
+                      .resource = ResourceId{id},
+                      .account = AccountName{account},
+                      .machine_type = "A4000",
+                      .state = RunState::running,
+                      .state_text = "Running",
+                      .started_at = std::nullopt,
+                      .ended_at = std::nullopt,
+                      .first_seen = {1},
+                      .last_seen = {1}};
     };
     const auto quiet = [](const std::string& id, std::int64_t sum, std::optional<Instant> last) {
         return QuietRow{.run = RunId{id}, .clock = {.quiet = Duration{sum}, .last_quiet_at = last}};
     };
-    REQUIRE(b.commit({run("n1", "lab"), run("n2", "lab"), run("n3", "other"), quiet("n1", 50, Instant{1000}), quiet("n2", 70, std::nullopt),
-                      quiet("n3", 90, Instant{1000}), poll(1000, "")}));
+    REQUIRE(b.commit({run("n1", "lab"), run("n2", "lab"), run("n3", "other"), quiet("n1", 50, Instant{1000}),
+                      quiet("n2", 70, std::nullopt), quiet("n3", 90, Instant{1000}), poll(1000, "")}));
     REQUIRE(b.commit({poll(1500, "")}));
     REQUIRE(b.commit({poll(9000, "HTTP 500")}));  // saw nothing
     {
         const StoredState same = b.restart("boot-1");
         REQUIRE(same.quiet_clocks.size() == 3);
         CHECK(same.quiet_clocks[0].clock == QuietClock{Duration{550}, Instant{1500}});
-        CHECK(same.quiet_clocks[1].clock == QuietClock{Duration{70}, std::nullopt});  // frozen
+        CHECK(same.quiet_clocks[1].clock == QuietClock{Duration{70}, std::nullopt});   // frozen
         CHECK(same.quiet_clocks[2].clock == QuietClock{Duration{90}, Instant{1000}});  // another account
     }
     CHECK(b.restart("boot-1").quiet_clocks[0].clock.quiet == Duration{550});  // the same answer again

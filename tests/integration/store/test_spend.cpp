@@ -1,7 +1,6 @@
 // Sums of the ledger.
-#include "integration/store/bench.hpp"
-
 #include "adapters/clock/real_scheduler.hpp"
+#include "integration/store/bench.hpp"
 
 #include <map>
 #include <string>
@@ -28,14 +27,29 @@ struct Row {
 
 CostRow cost(const Row& r) {
     const WallTime from = parse_wall_time(r.from).value();
-    return {.resource = ResourceId{r.resource}, .run = RunId{r.run}, .meter = r.meter, .from = from, .to = from + Duration{r.length},
-            .machine_type = r.type, .rate = r.priced ? std::optional{Rate{Money{r.nanos}}} : std::nullopt, .gross = Money{r.nanos},
-            .source = r.source, .estimated = r.error_bar > Duration{0}, .error_bar = r.error_bar};
+    return {.resource = ResourceId{r.resource},
+            .run = RunId{r.run},
+            .meter = r.meter,
+            .from = from,
+            .to = from + Duration{r.length},
+            .machine_type = r.type,
+            .rate = r.priced ? std::optional{Rate{Money{r.nanos}}} : std::nullopt,
+            .gross = Money{r.nanos},
+            .source = r.source,
+            .estimated = r.error_bar > Duration{0},
+            .error_bar = r.error_bar};
 }
 
 ResourceRow resource(const std::string& id, const std::string& account) {
-    return {.id = ResourceId{id}, .account = AccountName{account}, .kind = ResourceKind::notebook, .name = "name of " + id, .project = {},
-            .owner = {}, .first_seen = {1}, .last_seen = {1}, .gone = false};
+    return {.id = ResourceId{id},
+            .account = AccountName{account},
+            .kind = ResourceKind::notebook,
+            .name = "name of " + id,
+            .project = {},
+            .owner = {},
+            .first_seen = {1},
+            .last_seen = {1},
+            .gone = false};
 }
 
 struct Ledger : StoreBench {
@@ -50,8 +64,10 @@ struct Ledger : StoreBench {
         }
         REQUIRE(commit(std::move(batch)));
     }
-    std::vector<SpendRow> ask(const std::string& from, const std::string& to, SpendBy by, const Zone& zone = {}) {
-        auto rows = loop.run(store->spend(parse_wall_time(from).value(), parse_wall_time(to).value(), by, zone));
+    std::vector<SpendRow> ask(const std::string& from, const std::string& to, SpendBy by,
+                              const Zone& zone = {}) {
+        auto rows = loop.run(
+            store->spend(parse_wall_time(from).value(), parse_wall_time(to).value(), by, zone));
         REQUIRE(rows);
         return std::move(*rows);
     }
@@ -101,19 +117,21 @@ TEST_CASE("a period is half-open and goes by the beginning of a row") {
 TEST_CASE("spend by day, cut where the zone says") {
     Ledger l;
     const Zone rome = clock::load_zone("Europe/Rome").value();
-    l.add({{"r1", "n1", "A4000", "2026-11-22T22:00:00Z", hour, 1},    // 23:00 in Rome
-           {"r1", "n1", "A4000", "2026-11-22T23:00:00Z", hour, 10},   // midnight in Rome
+    l.add({{"r1", "n1", "A4000", "2026-11-22T22:00:00Z", hour, 1},   // 23:00 in Rome
+           {"r1", "n1", "A4000", "2026-11-22T23:00:00Z", hour, 10},  // midnight in Rome
            {"r1", "n1", "A4000", "2026-11-23T22:00:00Z", hour, 100},
            {"r1", "n1", "A4000", "2026-11-23T23:00:00Z", hour, 1000}});
     const auto by_day = [&](const Zone& zone) {
         std::map<std::string, std::int64_t> days;
-        for (const SpendRow& row : l.ask("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", SpendBy::day, zone)) {
+        for (const SpendRow& row :
+             l.ask("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", SpendBy::day, zone)) {
             days[row.key.group] += row.gross.nanos;
         }
         return days;
     };
     CHECK(by_day(Zone{}) == std::map<std::string, std::int64_t>{{"2026-11-22", 11}, {"2026-11-23", 1100}});
-    CHECK(by_day(rome) == std::map<std::string, std::int64_t>{{"2026-11-22", 1}, {"2026-11-23", 110}, {"2026-11-24", 1000}});
+    CHECK(by_day(rome) ==
+          std::map<std::string, std::int64_t>{{"2026-11-22", 1}, {"2026-11-23", 110}, {"2026-11-24", 1000}});
 }
 
 TEST_CASE("days of 23 and 25 hours hold all of their rows") {
@@ -122,7 +140,8 @@ TEST_CASE("days of 23 and 25 hours hold all of their rows") {
     std::vector<Row> rows;
     for (const std::string day : {"2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25"}) {
         for (int h = 0; h < 24; ++h) {
-            rows.push_back({"r1", "n1", "A4000", day + "T" + (h < 10 ? "0" : "") + std::to_string(h) + ":00:00Z", hour, 1});
+            rows.push_back({"r1", "n1", "A4000",
+                            day + "T" + (h < 10 ? "0" : "") + std::to_string(h) + ":00:00Z", hour, 1});
         }
     }
     l.add(rows);
@@ -141,7 +160,8 @@ TEST_CASE("spend by type and by account keeps the meters apart") {
     l.add({{"r1", "n1", "A4000", "2026-11-23T10:00:00Z", hour, 1},
            {"r2", "n3", "A4000", "2026-11-23T10:00:00Z", hour, 10},
            {"r2", "n3", "H100", "2026-11-23T11:00:00Z", hour, 100},
-           {"r2", "n3", "disk", "2026-11-23T11:00:00Z", hour, 1000, true, Duration{0}, CostSource::own, MeterKind::storage}});
+           {"r2", "n3", "disk", "2026-11-23T11:00:00Z", hour, 1000, true, Duration{0}, CostSource::own,
+            MeterKind::storage}});
     std::map<std::string, std::int64_t> types;
     for (const SpendRow& row : l.ask("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", SpendBy::type)) {
         types[row.key.group] += row.gross.nanos;
@@ -158,7 +178,8 @@ TEST_CASE("spend by type and by account keeps the meters apart") {
 TEST_CASE("an adjustment takes back money and time") {
     Ledger l;
     l.add({{"r1", "n1", "A4000", "2026-11-23T10:00:00Z", hour, 760'000'000},
-           {"r1", "n1", "A4000", "2026-11-23T10:30:00Z", hour / 2, -380'000'000, true, Duration{0}, CostSource::adjustment}});
+           {"r1", "n1", "A4000", "2026-11-23T10:30:00Z", hour / 2, -380'000'000, true, Duration{0},
+            CostSource::adjustment}});
     const auto rows = l.ask("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z", SpendBy::resource);
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].gross == Money{380'000'000});

@@ -1,9 +1,8 @@
 // The folder vault on a real disk.
-#include "integration/http/loop.hpp"
-
 #include "adapters/vault/folder.hpp"
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
+#include "integration/http/loop.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -37,7 +36,8 @@ void put(const std::string& path, const std::string& bytes) {
 
 /// sha256sum's own opinion.
 bool sums_are_good(const std::string& snapshot) {
-    const std::string command = "cd '" + snapshot + "/files' && sha256sum --strict --quiet -c ../SHA256SUMS >/dev/null 2>&1";
+    const std::string command = "cd '" + snapshot +
+                                "/files' && sha256sum --strict --quiet -c ../SHA256SUMS >/dev/null 2>&1";
     return std::system(command.c_str()) == 0;  // NOLINT(concurrency-mt-unsafe): the workers start no shell
 }
 
@@ -48,9 +48,10 @@ struct Bench {
     }();
     std::string root = folder + "/vault";
     Loop loop;
-    std::shared_ptr<vault::Workers> workers = std::make_shared<vault::Workers>(loop.context().get_executor(), 2);
-    std::unique_ptr<vault::FolderVault> vault =
-        std::make_unique<vault::FolderVault>(VaultName{"local"}, root, true, loop.scheduler(), workers);
+    std::shared_ptr<vault::Workers> workers = std::make_shared<vault::Workers>(loop.context().get_executor(),
+                                                                               2);
+    std::unique_ptr<vault::FolderVault> vault = std::make_unique<vault::FolderVault>(
+        VaultName{"local"}, root, true, loop.scheduler(), workers);
 
     Bench() = default;
     Bench(const Bench&) = delete;
@@ -64,18 +65,21 @@ struct Bench {
 
     std::string resource(const std::string& id = "r1") const { return root + "/lab/" + id; }
 
-    Result<std::unique_ptr<Snapshot>> try_begin(const std::string& receipt, const std::string& run = "n1", std::int64_t expected = 0,
-                                                const std::string& id = "r1") {
-        return loop.run(vault->begin(AccountName{"lab"}, ResourceId{id}, RunId{run}, ReceiptId{receipt}, expected));
+    Result<std::unique_ptr<Snapshot>> try_begin(const std::string& receipt, const std::string& run = "n1",
+                                                std::int64_t expected = 0, const std::string& id = "r1") {
+        return loop.run(
+            vault->begin(AccountName{"lab"}, ResourceId{id}, RunId{run}, ReceiptId{receipt}, expected));
     }
-    std::unique_ptr<Snapshot> begin(const std::string& receipt, const std::string& run = "n1", const std::string& id = "r1") {
+    std::unique_ptr<Snapshot> begin(const std::string& receipt, const std::string& run = "n1",
+                                    const std::string& id = "r1") {
         auto begun = try_begin(receipt, run, 0, id);
         if (!begun) {
             FAIL(to_string(begun.error()));
         }
         return std::move(*begun);
     }
-    Result<ManifestEntry> add(Snapshot& snapshot, const std::string& path, const std::string& bytes, std::int64_t mtime = 100) {
+    Result<ManifestEntry> add(Snapshot& snapshot, const std::string& path, const std::string& bytes,
+                              std::int64_t mtime = 100) {
         auto file = loop.run(snapshot.create(local_path_for(path)));
         if (!file) {
             return std::unexpected(file.error());
@@ -90,10 +94,18 @@ struct Bench {
         if (!hash) {
             return std::unexpected(hash.error());
         }
-        return ManifestEntry{.path = path, .local_path = local_path_for(path), .size = (*file)->bytes(), .mtime_us = mtime, .sha256 = *hash,
-                             .read_at = loop.scheduler().wall(), .attempts = 1, .how = "files", .note = {}};
+        return ManifestEntry{.path = path,
+                             .local_path = local_path_for(path),
+                             .size = (*file)->bytes(),
+                             .mtime_us = mtime,
+                             .sha256 = *hash,
+                             .read_at = loop.scheduler().wall(),
+                             .attempts = 1,
+                             .how = "files",
+                             .note = {}};
     }
-    Receipt receipt(const std::string& id, const std::string& run = "n1", const std::string& resource_id = "r1") {
+    Receipt receipt(const std::string& id, const std::string& run = "n1",
+                    const std::string& resource_id = "r1") {
         Receipt r;
         r.id = ReceiptId{id};
         r.account = AccountName{"lab"};
@@ -103,12 +115,13 @@ struct Bench {
         r.begun_at = parse_wall_time("2026-11-23T03:15:00Z").value();
         return r;
     }
-    Result<Receipt> publish(Snapshot& snapshot, const std::string& id, std::vector<ManifestEntry> manifest, const std::string& run = "n1",
-                            const std::string& resource_id = "r1") {
+    Result<Receipt> publish(Snapshot& snapshot, const std::string& id, std::vector<ManifestEntry> manifest,
+                            const std::string& run = "n1", const std::string& resource_id = "r1") {
         return loop.run(snapshot.publish(receipt(id, run, resource_id), std::move(manifest)));
     }
     /// One published snapshot of these files.
-    Receipt pack(const std::string& id, const std::vector<std::pair<std::string, std::string>>& files, const std::string& run = "n1") {
+    Receipt pack(const std::string& id, const std::vector<std::pair<std::string, std::string>>& files,
+                 const std::string& run = "n1") {
         auto snapshot = begin(id, run);
         std::vector<ManifestEntry> manifest;
         for (const auto& [path, bytes] : files) {
@@ -139,8 +152,9 @@ TEST_CASE("a snapshot is published whole and checks without us") {
     Bench b;
     const std::string large(3'000'000, 'L');
     const std::vector<std::pair<std::string, std::string>> files{
-        {"model.bin", large}, {"empty", ""}, {"a/b/c d.txt", "deep"}, {"caf\xC3\xA9.ipynb", "{}"}, {"-rf", "dash"}, {"line\nbreak", "n"},
-        {"back\\slash", "s"}, {"%41", "percent"}, {"100%.txt", "full"}};
+        {"model.bin", large},        {"empty", ""},      {"a/b/c d.txt", "deep"},
+        {"caf\xC3\xA9.ipynb", "{}"}, {"-rf", "dash"},    {"line\nbreak", "n"},
+        {"back\\slash", "s"},        {"%41", "percent"}, {"100%.txt", "full"}};
     auto snapshot = b.begin("rc1");
     std::vector<ManifestEntry> manifest;
     for (const auto& [path, bytes] : files) {
@@ -178,7 +192,7 @@ TEST_CASE("a snapshot is published whole and checks without us") {
         CHECK(entry.sha256 == same->sha256);
         CHECK(entry.how == "files");
     }
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat((place + "/files/model.bin").c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
     REQUIRE(::stat(place.c_str(), &info) == 0);
@@ -221,9 +235,11 @@ TEST_CASE("names that lead elsewhere are refused, and nothing outside is touched
     fs::create_directories(temporary + "/html");
     fs::create_directory_symlink(b.folder + "/elsewhere", temporary + "/html/link");
     const std::string up = "../../../../../../";
-    for (const std::string& path : {up + "outside", b.folder + "/outside", std::string{"../SHA256SUMS"}, std::string{"a/../../x"}, std::string{".."},
-                                    std::string{"."}, std::string{""}, std::string{"a//b"}, std::string{"a/"}, std::string{"a/./b"},
-                                    std::string{"link/f"}, std::string{"link/new"}, std::string{"a\0b", 3}, std::string(256, 'x')}) {
+    for (const std::string& path :
+         {up + "outside", b.folder + "/outside", std::string{"../SHA256SUMS"}, std::string{"a/../../x"},
+          std::string{".."}, std::string{"."}, std::string{""}, std::string{"a//b"}, std::string{"a/"},
+          std::string{"a/./b"}, std::string{"link/f"}, std::string{"link/new"}, std::string{"a\0b", 3},
+          std::string(256, 'x')}) {
         CAPTURE(path);
         auto file = b.loop.run(snapshot->create(path));
         if (file) {
@@ -285,7 +301,8 @@ TEST_CASE("ids of strangers make one folder each, below the account") {
         const auto entry = b.add(*snapshot, "f", "x").value();
         const auto published = b.publish(*snapshot, "rc1", {entry}, "n1", id);
         REQUIRE(published);
-        const fs::path inside = fs::canonical(b.place(*published)).lexically_relative(fs::canonical(b.root + "/lab"));
+        const fs::path inside =
+            fs::canonical(b.place(*published)).lexically_relative(fs::canonical(b.root + "/lab"));
         CHECK(std::distance(inside.begin(), inside.end()) == 3);  // resource, snapshots, snapshot
         CHECK(*inside.begin() != "..");
         CHECK(b.loop.run(b.vault->verify(*published)));
@@ -323,14 +340,19 @@ TEST_CASE("a file that became shorter, longer, a link or nothing is found as wel
         const auto entry = b.add(*snapshot, "f", "twelve bytes").value();
         const std::string victim = b.resource() + "/snapshots/.tmp-rc1/files/f";
         switch (harm) {
-            case 0: put(victim, "twelve byte"); break;
-            case 1: put(victim, "twelve bytes!"); break;
+            case 0:
+                put(victim, "twelve byte");
+                break;
+            case 1:
+                put(victim, "twelve bytes!");
+                break;
             case 2:
                 put(b.folder + "/same", "twelve bytes");
                 fs::remove(victim);
                 fs::create_symlink(b.folder + "/same", victim);
                 break;
-            default: fs::remove(victim);
+            default:
+                fs::remove(victim);
         }
         CHECK_FALSE(b.publish(*snapshot, "rc1", {entry}));
         CHECK_FALSE(fs::exists(b.resource() + "/latest"));
@@ -460,6 +482,21 @@ TEST_CASE("a later attempt at one file replaces the earlier") {
     const auto published = b.publish(*snapshot, "rc1", {whole});
     REQUIRE(published);
     CHECK(content(b.place(*published) + "/files/f") == "whole");
+}
+
+TEST_CASE("what an abandoned attempt still writes never reaches the next one") {
+    Bench b;
+    auto snapshot = b.begin("rc1");
+    const std::string half(300'000, 'h');
+    std::vector<ManifestEntry> manifest;
+    for (int i = 0; i < 40; ++i) {
+        const std::string name = "f" + std::to_string(i);
+        auto file = b.loop.run(snapshot->create(name)).value();
+        REQUIRE(b.loop.run(file->write(std::as_bytes(std::span{half}))));
+        file.reset();  // a worker may still be at it
+        manifest.push_back(b.add(*snapshot, name, "whole " + name).value());
+    }
+    CHECK(b.publish(*snapshot, "rc1", manifest));
 }
 
 TEST_CASE("files are read back within a bound, and dropped") {

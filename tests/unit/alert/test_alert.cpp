@@ -9,8 +9,8 @@
 using namespace curfew;
 
 TEST_CASE("the outbox tries ten times, each later than the one before") {
-    const std::vector<Duration> schedule{seconds{0}, seconds{5}, seconds{30}, minutes{2}, minutes{10},
-                                         minutes{30}, hours{2}, hours{6}, hours{12}, hours{24}};
+    const std::vector<Duration> schedule{seconds{0},  seconds{5}, seconds{30}, minutes{2}, minutes{10},
+                                         minutes{30}, hours{2},   hours{6},    hours{12},  hours{24}};
     for (std::size_t i = 0; i < schedule.size(); ++i) {
         CAPTURE(i);
         const auto made = static_cast<int>(i);

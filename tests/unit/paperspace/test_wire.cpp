@@ -1,7 +1,6 @@
 // What Paperspace sends, and what it might send.
-#include "adapters/paperspace/wire.hpp"
-
 #include "adapters/http/json.hpp"
+#include "adapters/paperspace/wire.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -30,14 +29,17 @@ std::string item(const std::string& changes = {}) {
            R"("id":"n8k2m4p6q0","name":"diffusion-train","state":"Running","machineType":"A4000",
               "projectId":"p5t6u7v8w9x","notebookRepoId":"rabcdefgh123456",
               "fqdn":"n8k2m4p6q0.clg07azjl.paperspacegradient.com","token":"0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-              "dtCreated":"2026-11-20T08:00:00.000Z","dtModified":"2026-11-23T02:10:00.000Z","dtStarted":"2026-11-23T02:09:41.000Z",
+              "dtCreated":"2026-11-20T08:00:00.000Z","dtModified":"2026-11-23T02:10:00.000Z",
+              "dtStarted":"2026-11-23T02:09:41.000Z",
               "startedByUser":{"id":"u1ab2cd3","email":"ana@example.org","firstName":"Ana","lastName":null}})";
 }
 
-std::string run_of(const std::string& id, const std::string& state, const std::string& started, const std::string& repo = "r1",
+std::string run_of(const std::string& id, const std::string& state, const std::string& started,
+                   const std::string& repo = "r1",
                    const std::string& created = "\"2026-11-20T08:00:00.000Z\"") {
-    return item(R"("id":")" + id + R"(","state":")" + state + R"(","dtStarted":)" + started + R"(,"notebookRepoId":")" + repo +
-                R"(","dtCreated":)" + created + R"(,"name":"of )" + id + "\"");
+    return item(R"("id":")" + id + R"(","state":")" + state + R"(","dtStarted":)" + started +
+                R"(,"notebookRepoId":")" + repo + R"(","dtCreated":)" + created + R"(,"name":"of )" + id +
+                "\"");
 }
 
 std::vector<Resource> resources(const std::vector<std::string>& items) {
@@ -50,11 +52,15 @@ std::vector<Resource> resources(const std::vector<std::string>& items) {
     return notebooks_from(std::move(read), AccountName{"lab"});
 }
 
-std::string event(const std::string& id, const std::string& name, const std::string& state, const std::string& started,
-                  const std::string& finished, const std::string& error = "null") {
-    const auto quoted = [](const std::string& t) { return t.empty() ? std::string{"null"} : "\"2026-11-23T" + t + ":00.000Z\""; };
-    return R"({"id":")" + id + R"(","name":")" + name + R"(","state":")" + state + R"(","machineId":"m1","dtCreated":)" + quoted(started) +
-           R"(,"dtStarted":)" + quoted(started) + R"(,"dtFinished":)" + quoted(finished) + R"(,"error":)" + error + "}";
+std::string event(const std::string& id, const std::string& name, const std::string& state,
+                  const std::string& started, const std::string& finished,
+                  const std::string& error = "null") {
+    const auto quoted = [](const std::string& t) {
+        return t.empty() ? std::string{"null"} : "\"2026-11-23T" + t + ":00.000Z\"";
+    };
+    return R"({"id":")" + id + R"(","name":")" + name + R"(","state":")" + state +
+           R"(","machineId":"m1","dtCreated":)" + quoted(started) + R"(,"dtStarted":)" + quoted(started) +
+           R"(,"dtFinished":)" + quoted(finished) + R"(,"error":)" + error + "}";
 }
 
 std::optional<MachineRun> newest(const std::vector<std::string>& events) {
@@ -76,14 +82,16 @@ TEST_CASE("states of notebooks, in any case") {
         std::string word;
         RunState state;
     };
-    const std::vector<Row> rows{
-        {"Pending", RunState::pending},     {"Provisioned", RunState::provisioned}, {"Running", RunState::running},
-        {"Stopped", RunState::stopped},     {"Cancelled", RunState::stopped},       {"Cancel", RunState::stopped},
-        {"Error", RunState::failed},        {"Failed", RunState::failed},           {"Preempted", RunState::failed},
-        {"running", RunState::running},     {"RUNNING", RunState::running},         {"cancelled", RunState::stopped},
-        {"CANCELLED", RunState::stopped},   {"", RunState::unknown},                {"Hibernating", RunState::unknown},
-        {"Running ", RunState::unknown},    {"Canceled", RunState::unknown},        {"off", RunState::unknown},
-        {"Stopping", RunState::unknown},    {"null", RunState::unknown}};
+    const std::vector<Row> rows{{"Pending", RunState::pending},     {"Provisioned", RunState::provisioned},
+                                {"Running", RunState::running},     {"Stopped", RunState::stopped},
+                                {"Cancelled", RunState::stopped},   {"Cancel", RunState::stopped},
+                                {"Error", RunState::failed},        {"Failed", RunState::failed},
+                                {"Preempted", RunState::failed},    {"running", RunState::running},
+                                {"RUNNING", RunState::running},     {"cancelled", RunState::stopped},
+                                {"CANCELLED", RunState::stopped},   {"", RunState::unknown},
+                                {"Hibernating", RunState::unknown}, {"Running ", RunState::unknown},
+                                {"Canceled", RunState::unknown},    {"off", RunState::unknown},
+                                {"Stopping", RunState::unknown},    {"null", RunState::unknown}};
     for (const Row& row : rows) {
         CAPTURE(row.word);
         CHECK(notebook_state(row.word) == row.state);
@@ -91,8 +99,8 @@ TEST_CASE("states of notebooks, in any case") {
 }
 
 TEST_CASE("states of machines: all but off cost money") {
-    for (const std::string word : {"starting", "stopping", "restarting", "serviceready", "ready", "upgrading", "provisioning", "READY",
-                                   "hibernated", "", "stopped"}) {
+    for (const std::string word : {"starting", "stopping", "restarting", "serviceready", "ready", "upgrading",
+                                   "provisioning", "READY", "hibernated", "", "stopped"}) {
         CAPTURE(word);
         CHECK(bills(machine_state(word)));
         CHECK_FALSE(is_off(machine_state(word)));
@@ -105,12 +113,15 @@ TEST_CASE("states of machines: all but off cost money") {
 }
 
 TEST_CASE("an error that comes as a success") {
-    CHECK(hidden_error(parsed(R"({"code":"NOT_FOUND","message":"Notebook not found."})")) == "NOT_FOUND: Notebook not found.");
-    CHECK(hidden_error(parsed(R"({"code":"BAD_REQUEST","message":"x","issues":[{"message":"y"}]})")) == "BAD_REQUEST: x");
+    CHECK(hidden_error(parsed(R"({"code":"NOT_FOUND","message":"Notebook not found."})")) ==
+          "NOT_FOUND: Notebook not found.");
+    CHECK(hidden_error(parsed(R"({"code":"BAD_REQUEST","message":"x","issues":[{"message":"y"}]})")) ==
+          "BAD_REQUEST: x");
     CHECK(hidden_error(parsed(R"({"code":500,"message":"x"})")));
-    for (const std::string fine : {R"(null)", R"([])", R"("HEALTHY")", R"({})", R"({"code":"X"})", R"({"message":"x"})",
-                                   R"({"code":null,"message":"x"})", R"({"code":"X","message":null})", R"({"code":"X","message":5})",
-                                   R"({"code":"X","message":"x","a":1,"b":2})", R"({"hasMore":false,"items":[],"nextPage":null})"}) {
+    for (const std::string fine :
+         {R"(null)", R"([])", R"("HEALTHY")", R"({})", R"({"code":"X"})", R"({"message":"x"})",
+          R"({"code":null,"message":"x"})", R"({"code":"X","message":null})", R"({"code":"X","message":5})",
+          R"({"code":"X","message":"x","a":1,"b":2})", R"({"hasMore":false,"items":[],"nextPage":null})"}) {
         CAPTURE(fine);
         CHECK_FALSE(hidden_error(parsed(fine)));
     }
@@ -135,8 +146,9 @@ TEST_CASE("an item of the list") {
 }
 
 TEST_CASE("nulls, gaps and wrong types of an item are unknown, never guessed") {
-    const auto nulls = notebook_item(parsed(
-        item(R"("machineType":null,"fqdn":null,"token":null,"dtStarted":null,"startedByUser":null,"projectId":null,"name":null)")));
+    const auto nulls = notebook_item(parsed(item(
+        R"("machineType":null,"fqdn":null,"token":null,"dtStarted":null,"startedByUser":null,)"
+             R"("projectId":null,"name":null)")));
     REQUIRE(nulls);
     CHECK(nulls->run.machine_type.empty());
     CHECK(nulls->run.address.empty());
@@ -152,8 +164,9 @@ TEST_CASE("nulls, gaps and wrong types of an item are unknown, never guessed") {
     CHECK(bills(bare->run.state));
     CHECK(notebook_item(parsed(item(R"("notebookRepoId":null)")))->resource == ResourceId{"n8k2m4p6q0"});
 
-    const auto odd = notebook_item(
-        parsed(item(R"("state":7,"machineType":{"a":1},"dtStarted":1795399800,"dtCreated":"yesterday","fqdn":[],"startedByUser":"Ana Ruiz")")));
+    const auto odd = notebook_item(parsed(item(
+        R"("state":7,"machineType":{"a":1},"dtStarted":1795399800,"dtCreated":"yesterday",)"
+             R"("fqdn":[],"startedByUser":"Ana Ruiz")")));
     REQUIRE(odd);
     CHECK(odd->run.state == RunState::unknown);
     CHECK(odd->run.machine_type.empty());
@@ -161,15 +174,17 @@ TEST_CASE("nulls, gaps and wrong types of an item are unknown, never guessed") {
     CHECK_FALSE(odd->created_at);
     CHECK(odd->owner.empty());
 
-    for (const std::string nothing : {"null", "5", "[]", "\"n1\"", "{}", R"({"id":null})", R"({"id":5})", R"({"id":""})",
-                                      R"({"id":["n1"]})", R"({"name":"x","notebookRepoId":"r"})"}) {
+    for (const std::string nothing :
+         {"null", "5", "[]", "\"n1\"", "{}", R"({"id":null})", R"({"id":5})", R"({"id":""})",
+          R"({"id":["n1"]})", R"({"name":"x","notebookRepoId":"r"})"}) {
         CAPTURE(nothing);
         CHECK_FALSE(notebook_item(parsed(nothing)));
     }
 }
 
 TEST_CASE("one resource per stable id, the newest start as its run") {
-    const auto seen = resources({run_of("n1", "Cancelled", R"("2026-11-21T10:00:00.000Z")"), run_of("n3", "Running", R"("2026-11-23T10:00:00.000Z")"),
+    const auto seen = resources({run_of("n1", "Cancelled", R"("2026-11-21T10:00:00.000Z")"),
+                                 run_of("n3", "Running", R"("2026-11-23T10:00:00.000Z")"),
                                  run_of("n2", "Cancelled", R"("2026-11-22T10:00:00.000Z")"),
                                  run_of("n9", "Running", R"("2026-11-20T10:00:00.000Z")", "r2")});
     REQUIRE(seen.size() == 2);
@@ -183,8 +198,10 @@ TEST_CASE("one resource per stable id, the newest start as its run") {
 }
 
 TEST_CASE("older runs that still cost are listed beside the newest, whatever its state") {
-    const auto seen = resources({run_of("n4", "Cancelled", R"("2026-11-23T10:00:00.000Z")"), run_of("n3", "Running", R"("2026-11-22T10:00:00.000Z")"),
-                                 run_of("n2", "Hibernating", R"("2026-11-21T10:00:00.000Z")"), run_of("n1", "Error", R"("2026-11-20T10:00:00.000Z")")});
+    const auto seen = resources({run_of("n4", "Cancelled", R"("2026-11-23T10:00:00.000Z")"),
+                                 run_of("n3", "Running", R"("2026-11-22T10:00:00.000Z")"),
+                                 run_of("n2", "Hibernating", R"("2026-11-21T10:00:00.000Z")"),
+                                 run_of("n1", "Error", R"("2026-11-20T10:00:00.000Z")")});
     REQUIRE(seen.size() == 1);
     CHECK(seen[0].run.id == RunId{"n4"});
     REQUIRE(seen[0].other_runs.size() == 2);
@@ -207,14 +224,18 @@ TEST_CASE("runs that come twice count once, and the order of the list does not m
 
 TEST_CASE("equal starts are told apart by creation, then by id") {
     const std::string same = R"("2026-11-21T10:00:00.000Z")";
-    CHECK(resources({run_of("n1", "Running", same, "r1", R"("2026-11-20T09:00:00.000Z")"), run_of("n2", "Running", same)})[0].run.id == RunId{"n1"});
+    CHECK(resources({run_of("n1", "Running", same, "r1", R"("2026-11-20T09:00:00.000Z")"),
+                     run_of("n2", "Running", same)})[0]
+              .run.id == RunId{"n1"});
     CHECK(resources({run_of("n2", "Running", same), run_of("n1", "Running", same)})[0].run.id == RunId{"n2"});
-    CHECK(resources({run_of("n1", "Running", same), run_of("n2", "Running", "null")})[0].run.id == RunId{"n1"});
+    CHECK(resources({run_of("n1", "Running", same), run_of("n2", "Running", "null")})[0].run.id ==
+          RunId{"n1"});
 }
 
 TEST_CASE("a machine of the list") {
     const auto m = machine_item(parsed(
-        R"j({"id":"psq1w2e3r4","name":"train-box","state":"ready","machineType":"A4000","ram":"48318382080","region":"East Coast (NY2)",
+        R"j({"id":"psq1w2e3r4","name":"train-box","state":"ready","machineType":"A4000","ram":"48318382080",
+            "region":"East Coast (NY2)",
             "usageRate":0.76,"dtModified":"2026-11-23T01:00:00.000Z","dtDeleted":null,"reservation":null})j"));
     REQUIRE(m);
     CHECK(m->resource == ResourceId{"psq1w2e3r4"});
@@ -239,46 +260,57 @@ TEST_CASE("the newest run of a machine, from its events") {
     CHECK(created->started_at == today("08:00"));  // it costs from its start on, not from when it is up
     CHECK_FALSE(created->stopped_at);
 
-    const auto stopped = newest({event("e2", "stop", "done", "09:00", "09:01"), event("e1", "create", "done", "08:00", "08:02")});
+    const auto stopped = newest(
+        {event("e2", "stop", "done", "09:00", "09:01"), event("e1", "create", "done", "08:00", "08:02")});
     CHECK(stopped->start_event == "e1");
     CHECK(stopped->stopped_at == today("09:01"));
 
-    const auto again = newest({event("e1", "create", "done", "08:00", "08:02"), event("e3", "start", "done", "10:00", "10:03"),
+    const auto again = newest({event("e1", "create", "done", "08:00", "08:02"),
+                               event("e3", "start", "done", "10:00", "10:03"),
                                event("e2", "stop", "done", "09:00", "09:01")});
     CHECK(again->start_event == "e3");
     CHECK_FALSE(again->stopped_at);
 
-    const auto forced = newest({event("e1", "start", "done", "08:00", "08:02"), event("e2", "vm-shutdown-force", "done", "09:00", "09:05")});
+    const auto forced = newest({event("e1", "start", "done", "08:00", "08:02"),
+                                event("e2", "vm-shutdown-force", "done", "09:00", "09:05")});
     CHECK(forced->stopped_at == today("09:05"));
 }
 
 TEST_CASE("a start under way is a new run already") {
     // Otherwise a stop that was meant for the run before would reach it (I4).
-    const std::vector<std::string> events{event("e1", "start", "done", "08:00", "08:02"), event("e2", "stop", "done", "09:00", "09:01"),
+    const std::vector<std::string> events{event("e1", "start", "done", "08:00", "08:02"),
+                                          event("e2", "stop", "done", "09:00", "09:01"),
                                           event("e3", "start", "in progress", "09:30", "")};
     const auto booting = newest(events);
     REQUIRE(booting);
     CHECK(booting->start_event == "e3");
     CHECK(booting->started_at == today("09:30"));
     CHECK_FALSE(booting->stopped_at);
-    CHECK(newest({events[0], events[1], event("e3", "start", "done", "09:30", "09:33")})->start_event == "e3");
+    CHECK(newest({events[0], events[1], event("e3", "start", "done", "09:30", "09:33")})->start_event ==
+          "e3");
     CHECK(newest({events[0], event("e3", "start", "new", "09:30", "")})->start_event == "e3");
     // Stopped while it booted: it was on, and cost.
-    const auto cut = newest({events[0], events[1], event("e3", "start", "cancelled", "09:30", "09:31"), event("e4", "stop", "done", "09:31", "09:32")});
+    const auto cut = newest({events[0], events[1], event("e3", "start", "cancelled", "09:30", "09:31"),
+                             event("e4", "stop", "done", "09:31", "09:32")});
     CHECK(cut->start_event == "e3");
     CHECK(cut->stopped_at == today("09:32"));
     // Cancelled before it began, or failed: it never was.
-    CHECK(newest({events[0], events[1], event("e3", "start", "cancelled", "", "09:31")})->start_event == "e1");
-    CHECK(newest({events[0], events[1], event("e3", "start", "error", "09:30", "09:31", R"("no capacity")")})->start_event == "e1");
+    CHECK(newest({events[0], events[1], event("e3", "start", "cancelled", "", "09:31")})->start_event ==
+          "e1");
+    CHECK(newest({events[0], events[1], event("e3", "start", "error", "09:30", "09:31", R"("no capacity")")})
+              ->start_event == "e1");
 }
 
 TEST_CASE("events that are no start and no stop, and stops that are not done") {
     const std::string start = event("e1", "start", "done", "08:00", "08:02");
-    for (const std::string& other : {event("e2", "restart", "done", "09:00", "09:01"), event("e2", "bill-sessions", "done", "09:00", "09:01"),
-                                     event("e2", "snapshot-create", "done", "09:00", "09:01"), event("e2", "stop", "in progress", "09:00", ""),
-                                     event("e2", "stop", "new", "", ""), event("e2", "stop", "cancelled", "09:00", "09:01"),
-                                     event("e2", "stop", "error", "09:00", "09:01", R"("timed out")"), event("e2", "stop", "error", "09:00", ""),
-                                     event("e2", "stop", "done", "09:00", "")}) {
+    for (const std::string& other :
+         {event("e2", "restart", "done", "09:00", "09:01"),
+          event("e2", "bill-sessions", "done", "09:00", "09:01"),
+          event("e2", "snapshot-create", "done", "09:00", "09:01"),
+          event("e2", "stop", "in progress", "09:00", ""), event("e2", "stop", "new", "", ""),
+          event("e2", "stop", "cancelled", "09:00", "09:01"),
+          event("e2", "stop", "error", "09:00", "09:01", R"("timed out")"),
+          event("e2", "stop", "error", "09:00", ""), event("e2", "stop", "done", "09:00", "")}) {
         CAPTURE(other);
         const auto run = newest({other, start});
         REQUIRE(run);
@@ -288,7 +320,8 @@ TEST_CASE("events that are no start and no stop, and stops that are not done") {
 }
 
 TEST_CASE("state error without an error is a success") {
-    const auto run = newest({event("e1", "start", "error", "08:00", "08:02"), event("e2", "stop", "error", "09:00", "09:01")});
+    const auto run = newest(
+        {event("e1", "start", "error", "08:00", "08:02"), event("e2", "stop", "error", "09:00", "09:01")});
     REQUIRE(run);
     CHECK(run->start_event == "e1");
     CHECK(run->stopped_at == today("09:01"));
@@ -296,16 +329,20 @@ TEST_CASE("state error without an error is a success") {
 }
 
 TEST_CASE("only the first stop ends a run, and a stop before every start ends nothing") {
-    const auto twice = newest({event("e1", "start", "done", "08:00", "08:02"), event("e2", "stop", "done", "09:00", "09:01"),
+    const auto twice = newest({event("e1", "start", "done", "08:00", "08:02"),
+                               event("e2", "stop", "done", "09:00", "09:01"),
                                event("e3", "stop", "done", "11:00", "11:01")});
     CHECK(twice->stopped_at == today("09:01"));
     CHECK_FALSE(newest({event("e2", "stop", "done", "09:00", "09:01")}));
-    CHECK_FALSE(newest({event("e2", "stop", "done", "07:00", "07:01"), event("e1", "start", "done", "08:00", "08:02")})->stopped_at);
+    CHECK_FALSE(newest({event("e2", "stop", "done", "07:00", "07:01"),
+                        event("e1", "start", "done", "08:00", "08:02")})
+                    ->stopped_at);
 }
 
 TEST_CASE("events of wrong types are passed over") {
-    const auto run = newest_run(parsed(R"({"items":[null,5,"start",{},{"name":"start","state":"done"},{"name":7,"state":[]},)" +
-                                       event("e1", "start", "done", "08:00", "08:02") + "]}"));
+    const auto run = newest_run(
+        parsed(R"({"items":[null,5,"start",{},{"name":"start","state":"done"},{"name":7,"state":[]},)" +
+               event("e1", "start", "done", "08:00", "08:02") + "]}"));
     REQUIRE(run);
     CHECK(run->start_event == "e1");
     for (const std::string none : {"null", "[]", "{}", R"({"items":{}})", R"({"items":null})"}) {
@@ -318,7 +355,8 @@ TEST_CASE("types without a GPU") {
         CAPTURE(cpu);
         CHECK(is_cpu_type(cpu));
     }
-    for (const std::string gpu : {"A4000", "Free-A4000", "GPU+", "Free-GPU", "P4000", "V100-32G", "H100x8", "", "C", "Cx", "Free-", "c3"}) {
+    for (const std::string gpu : {"A4000", "Free-A4000", "GPU+", "Free-GPU", "P4000", "V100-32G", "H100x8",
+                                  "", "C", "Cx", "Free-", "c3"}) {
         CAPTURE(gpu);
         CHECK_FALSE(is_cpu_type(gpu));
     }
@@ -332,14 +370,17 @@ const WallTime from{1'795'399'800'000};
 std::string chart(const std::vector<std::string>& values, std::int64_t first = from.ms / 1000) {
     std::string points;
     for (const std::string& value : values) {
-        points += (points.empty() ? "" : ",") + std::string{R"({"time_stamp":)"} + std::to_string(first) + R"(,"value":)" + value + "}";
+        points += (points.empty() ? "" : ",") + std::string{R"({"time_stamp":)"} + std::to_string(first) +
+                  R"(,"value":)" + value + "}";
         first += 30;
     }
     return R"({"n1":[)" + points + "]}";
 }
 
-MetricsReading reading(const std::string& cpu, const std::string& gpu, bool percent = false, bool needs_gpu = true) {
-    return read_metrics(parsed(R"({"handle":"n1","object_type":"notebook","charts":{"cpuPercentage":)" + cpu + R"(,"gpuUtilization":)" + gpu + "}}"),
+MetricsReading reading(const std::string& cpu, const std::string& gpu, bool percent = false,
+                       bool needs_gpu = true) {
+    return read_metrics(parsed(R"({"handle":"n1","object_type":"notebook","charts":{"cpuPercentage":)" + cpu +
+                               R"(,"gpuUtilization":)" + gpu + "}}"),
                         from, percent, needs_gpu);
 }
 
@@ -359,13 +400,13 @@ TEST_CASE("metrics are active at a fifth of a core or five percent of a GPU") {
         {chart({R"("0.0233")", R"("0.0929")"}), chart({R"("0")"}), Verdict::quiet},
         {chart({R"("0.2")"}), chart({R"("0")"}), Verdict::active},
         {chart({R"("0.199")"}), chart({R"("4.999")"}), Verdict::quiet},
-        {chart({R"("0.1")", R"("0.3")"}), chart({R"("0")"}), Verdict::active},   // the mean counts
+        {chart({R"("0.1")", R"("0.3")"}), chart({R"("0")"}), Verdict::active},  // the mean counts
         {chart({R"("0.1")", R"("0.29")"}), chart({R"("0")"}), Verdict::quiet},
         {chart({R"("0.01")"}), chart({R"("5")"}), Verdict::active},
         {chart({R"("0.01")"}), chart({R"("37")"}), Verdict::active},
-        {"null", chart({R"("80")"}), Verdict::active},                           // activity needs no second witness
+        {"null", chart({R"("80")"}), Verdict::active},  // activity needs no second witness
         {chart({R"("1.5")"}), "null", Verdict::active},
-        {chart({"0.01"}), chart({"0"}), Verdict::quiet},                         // numbers that are numbers
+        {chart({"0.01"}), chart({"0"}), Verdict::quiet},  // numbers that are numbers
         {chart({R"("1e-2")"}), chart({R"("0.0")"}), Verdict::quiet},
     };
     for (const Row& row : rows) {
@@ -377,10 +418,12 @@ TEST_CASE("metrics are active at a fifth of a core or five percent of a GPU") {
 TEST_CASE("what was not measured is unknown, never quiet") {
     const std::string quiet_cpu = chart({R"("0.01")"});
     const std::string quiet_gpu = chart({R"("0")"});
-    for (const std::string& nothing : {std::string{"null"}, std::string{"{}"}, std::string{"[]"}, std::string{R"({"n1":[]})"}, std::string{R"({"n1":null})"},
-                                       chart({"null"}), chart({R"("")"}), chart({R"("NaN")"}), chart({R"("+Inf")"}), chart({R"("n/a")"}), chart({"true"}),
-                                       chart({R"("0.01 ")"}), chart({R"("0.01")"}, from.ms / 1000 - 3600), std::string{"5"},
-                                       std::string{R"({"n1":[5,null,{}]})"}, std::string{R"({"n1":[{"value":"0.01"}]})"}}) {
+    for (const std::string& nothing :
+         {std::string{"null"}, std::string{"{}"}, std::string{"[]"}, std::string{R"({"n1":[]})"},
+          std::string{R"({"n1":null})"}, chart({"null"}), chart({R"("")"}), chart({R"("NaN")"}),
+          chart({R"("+Inf")"}), chart({R"("n/a")"}), chart({"true"}), chart({R"("0.01 ")"}),
+          chart({R"("0.01")"}, from.ms / 1000 - 3600), std::string{"5"}, std::string{R"({"n1":[5,null,{}]})"},
+          std::string{R"({"n1":[{"value":"0.01"}]})"}}) {
         CAPTURE(nothing);
         CHECK(reading(nothing, quiet_gpu).verdict == Verdict::unknown);
         CHECK(reading(quiet_cpu, nothing).verdict == Verdict::unknown);
@@ -417,8 +460,10 @@ TEST_CASE("points before the window do not count") {
 }
 
 TEST_CASE("stamps may be strings, and all pods count") {
-    CHECK(reading(R"({"n1":[{"time_stamp":"1795399830","value":"0.01"}]})", chart({R"("0")"})).verdict == Verdict::quiet);
-    const std::string pods = R"({"a":[{"time_stamp":1795399830,"value":"0"}],"b":[{"time_stamp":1795399830,"value":"90"}]})";
+    CHECK(reading(R"({"n1":[{"time_stamp":"1795399830","value":"0.01"}]})", chart({R"("0")"})).verdict ==
+          Verdict::quiet);
+    const std::string pods =
+        R"({"a":[{"time_stamp":1795399830,"value":"0"}],"b":[{"time_stamp":1795399830,"value":"90"}]})";
     CHECK(reading(chart({R"("0.01")"}), pods).verdict == Verdict::active);
 }
 
@@ -430,7 +475,8 @@ TEST_CASE("the unit of the CPU is a setting") {
 }
 
 TEST_CASE("evidence says what was read") {
-    CHECK(reading(chart({R"("0.0233")", R"("0.0929")"}), chart({R"("3")"})).evidence == "0.05 cores, GPU 3.00 %");
+    CHECK(reading(chart({R"("0.0233")", R"("0.0929")"}), chart({R"("3")"})).evidence ==
+          "0.05 cores, GPU 3.00 %");
     CHECK(reading(chart({R"("0.05")"}), "null").evidence == "0.05 cores, the GPU was not measured");
     CHECK(reading("null", chart({R"("97.5")"})).evidence == "GPU 97.50 %");
     CHECK(reading("null", chart({R"("1")"})).evidence.find("CPU") != std::string::npos);

@@ -39,7 +39,8 @@ TEST_CASE("two walks are compared by path, size and stamp") {
     CHECK(difference(older, older).empty());
     CHECK(difference(walk({}), walk({})).empty());
 
-    const WalkDifference moved = difference(older, walk({{"a", 1, 10}, {"b", 9, 20}, {"c", 3, 31}, {"e", 5, 50}}));
+    const WalkDifference moved = difference(older,
+                                            walk({{"a", 1, 10}, {"b", 9, 20}, {"c", 3, 31}, {"e", 5, 50}}));
     CHECK(paths(moved.changed) == Names{"b", "c", "e"});
     CHECK(moved.gone == Names{"d"});
     CHECK(moved.changed[0].size == 9);  // as the newer walk has it
@@ -53,7 +54,8 @@ TEST_CASE("two walks are compared by path, size and stamp") {
     later.server_identity = "other";
     CHECK(difference(older, later).empty());
     // An older stamp is a difference too (restored from somewhere).
-    CHECK(paths(difference(older, walk({{"a", 1, 9}, {"b", 2, 20}, {"c", 3, 30}, {"d", 4, 40}})).changed) == Names{"a"});
+    CHECK(paths(difference(older, walk({{"a", 1, 9}, {"b", 2, 20}, {"c", 3, 30}, {"d", 4, 40}})).changed) ==
+          Names{"a"});
 }
 
 TEST_CASE("hashes as text and back") {
@@ -74,11 +76,13 @@ TEST_CASE("hashes as text and back") {
 }
 
 TEST_CASE("a component is a name that leads nowhere else") {
-    for (const std::string& good : Names{"a", "...", ".hidden", "-rf", "a b", "\n", "caf\xC3\xA9", "%41", std::string(255, 'x'), "..a", "a.."}) {
+    for (const std::string& good : Names{"a", "...", ".hidden", "-rf", "a b", "\n", "caf\xC3\xA9", "%41",
+                                         std::string(255, 'x'), "..a", "a.."}) {
         CAPTURE(good);
         CHECK(check_name(good));
     }
-    for (const std::string& bad : Names{"", ".", "..", "/", "a/b", "/etc", "../x", raw({"a\0b", 3}), std::string(256, 'x')}) {
+    for (const std::string& bad :
+         Names{"", ".", "..", "/", "a/b", "/etc", "../x", raw({"a\0b", 3}), std::string(256, 'x')}) {
         CAPTURE(bad);
         const auto checked = check_name(bad);
         REQUIRE_FALSE(checked);
@@ -87,9 +91,27 @@ TEST_CASE("a component is a name that leads nowhere else") {
 }
 
 TEST_CASE("plain paths are stored as they are") {
-    for (const std::string& plain :
-         Names{"model.bin", "a/b/c.ipynb", "dir with space/x", ".ipynb_checkpoints/x", "100%.txt", "50%/x", "a%", "%", "%%", "a%zz", "%2",
-               "caf\xC3\xA9/\xE6\x97\xA5\xE6\x9C\xAC", "\xF0\x9F\x98\x80.png", "a-b", "x/y-", "~", "'quoted'", "$HOME", "a*b?", "%4g", "%ff"}) {
+    for (const std::string& plain : Names{"model.bin",
+                                          "a/b/c.ipynb",
+                                          "dir with space/x",
+                                          ".ipynb_checkpoints/x",
+                                          "100%.txt",
+                                          "50%/x",
+                                          "a%",
+                                          "%",
+                                          "%%",
+                                          "a%zz",
+                                          "%2",
+                                          "caf\xC3\xA9/\xE6\x97\xA5\xE6\x9C\xAC",
+                                          "\xF0\x9F\x98\x80.png",
+                                          "a-b",
+                                          "x/y-",
+                                          "~",
+                                          "'quoted'",
+                                          "$HOME",
+                                          "a*b?",
+                                          "%4g",
+                                          "%ff"}) {
         CAPTURE(plain);
         CHECK(local_path_for(plain) == plain);
     }
@@ -110,15 +132,15 @@ TEST_CASE("hostile names are escaped") {
         {"back\\slash", "back%5Cslash"},
         {"..\\..\\x", "..%5C..%5Cx"},
         {"bad\xff", "bad%FF"},
-        {"over\xC0\xAFlong", "over%C0%AFlong"},       // an overlong '/'
+        {"over\xC0\xAFlong", "over%C0%AFlong"},  // an overlong '/'
         {"over\xE0\x80\xAFlong", "over%E0%80%AFlong"},
-        {"\xED\xA0\x80", "%ED%A0%80"},                // a surrogate
-        {"\xF4\x90\x80\x80", "%F4%90%80%80"},         // beyond Unicode
+        {"\xED\xA0\x80", "%ED%A0%80"},         // a surrogate
+        {"\xF4\x90\x80\x80", "%F4%90%80%80"},  // beyond Unicode
         {"cut\xE6\x97", "cut%E6%97"},
         {"\x80", "%80"},
-        {"%41", "%2541"},                             // reads like an escape of ours
+        {"%41", "%2541"},  // reads like an escape of ours
         {"100%25", "100%2525"},
-        {"a%~0", "a%25~0"},                           // reads like a cut of ours
+        {"a%~0", "a%25~0"},  // reads like a cut of ours
         {"50%\n", "50%25%0A"},
         {"caf\xC3\xA9\n", "caf\xC3\xA9%0A"},
         {"", "%00"},
@@ -153,7 +175,8 @@ TEST_CASE("what is stored is always a good name below its folder") {
             INFO(path << " -> " << local);
             REQUIRE(check_name(part));
             REQUIRE(part.front() != '-');
-            REQUIRE(std::ranges::none_of(part, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\'; }));
+            REQUIRE(std::ranges::none_of(
+                part, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\'; }));
             from = slash + 1;
         }
     }
