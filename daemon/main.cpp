@@ -12,7 +12,6 @@
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
 #include "adapters/webhook/webhook_channel.hpp"
-
 #include "curfew/api/api.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/app/daemon.hpp"
@@ -46,9 +45,9 @@ using namespace curfew;
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
-constexpr int exit_locked = 75;   // EX_TEMPFAIL: another daemon, may go away
-constexpr int exit_config = 78;   // EX_CONFIG: the same again would fail again
-constexpr int exit_bug = 70;      // EX_SOFTWARE
+constexpr int exit_locked = 75;  // EX_TEMPFAIL: another daemon, may go away
+constexpr int exit_config = 78;  // EX_CONFIG: the same again would fail again
+constexpr int exit_bug = 70;     // EX_SOFTWARE
 constexpr int api_read_patience = 1;
 
 struct Options {
@@ -82,7 +81,8 @@ std::string home_or(const char* variable, const char* below_home) {
 }
 
 std::string default_config() {
-    return ::geteuid() == 0 ? "/etc/curfew/curfew.toml" : home_or("XDG_CONFIG_HOME", "/.config") + "/curfew/curfew.toml";
+    return ::geteuid() == 0 ? "/etc/curfew/curfew.toml"
+                            : home_or("XDG_CONFIG_HOME", "/.config") + "/curfew/curfew.toml";
 }
 
 /// The system's places for root and for the unit, XDG places for a plain user.
@@ -94,7 +94,9 @@ config::Defaults defaults_for(const std::string& config_file) {
         d.state_dir = system ? "/var/lib/curfew" : home_or("XDG_STATE_HOME", "/.local/state") + "/curfew";
     }
     const std::string runtime = environment("XDG_RUNTIME_DIR");
-    const std::string sockets = system ? "/run/curfew" : runtime.starts_with('/') ? runtime + "/curfew" : d.state_dir;
+    const std::string sockets = system                     ? "/run/curfew"
+                                : runtime.starts_with('/') ? runtime + "/curfew"
+                                                           : d.state_dir;
     d.api_socket = sockets + "/" + std::string{api::api_socket_name};
     d.admin_socket = sockets + "/" + std::string{api::admin_socket_name};
     d.config_dir = fs::path(config_file).parent_path().string();
@@ -130,12 +132,14 @@ Result<std::string> read_text(const std::string& path) {
 
 Result<PriceBook> read_prices(const Config& config) {
     auto text = read_text(config.price_file);
-    auto book = text ? PriceBook::parse_csv(*text, config.price_file) : Result<PriceBook>{std::unexpected(text.error())};
+    auto book = text ? PriceBook::parse_csv(*text, config.price_file)
+                     : Result<PriceBook>{std::unexpected(text.error())};
     if (!book || config.price_overrides.empty()) {
         return book;
     }
     auto more = read_text(config.price_overrides);
-    auto overrides = more ? PriceBook::parse_csv(*more, config.price_overrides) : Result<PriceBook>{std::unexpected(more.error())};
+    auto overrides = more ? PriceBook::parse_csv(*more, config.price_overrides)
+                          : Result<PriceBook>{std::unexpected(more.error())};
     if (!overrides) {
         return overrides;
     }
@@ -172,17 +176,21 @@ public:
         for (const AccountConfig& account : parts.config->accounts) {
             auto key = systemd::read_secret(account.key_file);
             if (!key) {
-                return fail(key.error().code, "account " + account.name.value + ": " + to_string(key.error()));
+                return fail(key.error().code,
+                            "account " + account.name.value + ": " + to_string(key.error()));
             }
-            parts.clouds[account.name] = paperspace::make_cloud(account, std::move(*key), client_, scheduler_);
+            parts.clouds[account.name] = paperspace::make_cloud(account, std::move(*key), client_,
+                                                                scheduler_);
         }
         for (const VaultConfig& vault : parts.config->vaults) {
-            parts.vaults.push_back(std::make_shared<vault::FolderVault>(vault.name, vault.path, vault.required, scheduler_, workers_));
+            parts.vaults.push_back(std::make_shared<vault::FolderVault>(
+                vault.name, vault.path, vault.required, scheduler_, workers_));
         }
         for (const ChannelConfig& channel : parts.config->channels) {
             auto made = make_channel(channel, *parts.config);
             if (!made) {
-                return fail(made.error().code, "channel " + channel.name.value + ": " + to_string(made.error()));
+                return fail(made.error().code,
+                            "channel " + channel.name.value + ": " + to_string(made.error()));
             }
             parts.channels.push_back(std::move(*made));
         }
@@ -201,7 +209,8 @@ private:
             secret = std::move(*read);
         }
         if (channel.kind == "mail") {
-            return std::make_shared<mail::MailChannel>(channel, std::move(secret), config.public_name, loop_, scheduler_);
+            return std::make_shared<mail::MailChannel>(channel, std::move(secret), config.public_name, loop_,
+                                                       scheduler_);
         }
         if (secret) {
             if (auto good = webhook::check_secret(*secret); !good) {
@@ -221,8 +230,9 @@ private:
 /// Everybody who waits on an inherited socket gets an answer before we leave for good: otherwise the manager
 /// would start us again at once, for ever.
 void answer_waiting(const std::map<std::string, int>& sockets) {
-    static constexpr char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-                                     "Content-Length: 40\r\n\r\ncurfewd cannot start: see its own log.  \n";
+    static constexpr char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+        "Content-Length: 40\r\n\r\ncurfewd cannot start: see its own log.  \n";
     for (const auto& [name, fd] : sockets) {
         for (int i = 0; i < 64; ++i) {
             const int client = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
@@ -253,10 +263,11 @@ http::ClientOptions client_options(const clock::ClockOptions& clock) {
 class Service {
 public:
     Service(Options options, std::map<std::string, int> inherited)
-        : options_(std::move(options)), inherited_(std::move(inherited)), scheduler_(io_.get_executor(), options_.clock),
+        : options_(std::move(options)), inherited_(std::move(inherited)),
+          scheduler_(io_.get_executor(), options_.clock),
           client_(io_.get_executor(), scheduler_, client_options(options_.clock)),
-          assembly_(options_, io_.get_executor(), scheduler_, client_), signals_(io_, SIGTERM, SIGINT, SIGHUP),
-          tasks_(io_.get_executor(), [this](const std::string& what) {
+          assembly_(options_, io_.get_executor(), scheduler_, client_),
+          signals_(io_, SIGTERM, SIGINT, SIGHUP), tasks_(io_.get_executor(), [this](const std::string& what) {
               spdlog::critical("event=bug text=\"{}\"", what);
               exit_code_ = exit_bug;
               begin_shutdown();
@@ -273,11 +284,13 @@ public:
         std::error_code ignored;
         fs::create_directories(parts->config->state_dir, ignored);
         ::chmod(parts->config->state_dir.c_str(), 0700);
-        auto opened = sqlite::open(parts->config->state_dir + "/curfew.db", io_.get_executor(), [](const std::string& text) {
-            spdlog::critical("event=disk_failed text=\"{}\"", text);
-            spdlog::shutdown();
-            std::_Exit(1);  // nothing that this process says can be trusted; the next start reads the world anew
-        });
+        auto opened = sqlite::open(
+            parts->config->state_dir + "/curfew.db", io_.get_executor(), [](const std::string& text) {
+                spdlog::critical("event=disk_failed text=\"{}\"", text);
+                spdlog::shutdown();
+                std::_Exit(
+                    1);  // nothing that this process says can be trusted; the next start reads the world anew
+            });
         if (!opened) {
             const bool locked = opened.error().code == Errc::locked;
             const bool wrong = opened.error().code == Errc::invalid;
@@ -299,24 +312,34 @@ private:
         door_ = std::make_unique<jupyter::JupyterDoor>(
             client_, scheduler_, [this](const AccountName& name) { return world_->account(name); },
             [this] { return static_cast<int>(world_->config->guest_connections_max); });
-        sockets_ = {.api_path = parts.config->api_socket, .admin_path = parts.config->admin_socket, .api_fd = {}, .admin_fd = {}};
+        sockets_ = {.api_path = parts.config->api_socket,
+                    .admin_path = parts.config->admin_socket,
+                    .api_fd = {},
+                    .admin_fd = {}};
         if (const auto fd = inherited_.find("api"); fd != inherited_.end()) {
             sockets_.api_fd = fd->second;
         }
         if (const auto fd = inherited_.find("admin"); fd != inherited_.end()) {
             sockets_.admin_fd = fd->second;
         }
-        world_ = std::make_unique<World>(World{.loop = io_.get_executor(), .scheduler = scheduler_, .entropy = entropy_,
-                                               .store = *store_, .guests = *door_, .clouds = {}, .config = {}, .picture = {}, .at_point = [](std::string_view) {}});
+        world_ = std::make_unique<World>(World{.loop = io_.get_executor(),
+                                               .scheduler = scheduler_,
+                                               .entropy = entropy_,
+                                               .store = *store_,
+                                               .guests = *door_,
+                                               .clouds = {},
+                                               .config = {},
+                                               .picture = {},
+                                               .at_point = [](std::string_view) {}});
         world_->at_point = [this](std::string_view name) {
             spdlog::debug("event=point number={} name=\"{}\"", ++points_, name);
             if (points_ == options_.crash_at) {
                 ::kill(::getpid(), SIGKILL);
             }
         };
-        daemon_ = std::make_unique<Daemon>(*world_, std::move(parts), supervisor_, tasks_,
-                                           [this] { return assembly_.from_file(); },
-                                           [](std::string_view text) { return json::is_whole_notebook(text); });
+        daemon_ = std::make_unique<Daemon>(
+            *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
+            [](std::string_view text) { return json::is_whole_notebook(text); });
         reporter_ = std::make_unique<Reporter>(*world_);
         handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_);
         server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
@@ -353,7 +376,8 @@ private:
         }
         auto listening = server_->start(sockets_);
         if (!listening) {
-            exit_code_ = fatal(listening.error().code == Errc::locked ? exit_locked : 1, to_string(listening.error()));
+            exit_code_ = fatal(listening.error().code == Errc::locked ? exit_locked : 1,
+                               to_string(listening.error()));
             begin_shutdown();
             co_return;
         }
@@ -361,7 +385,8 @@ private:
         daemon_->run();
         supervisor_.ready();
         supervisor_.status("watching " + std::to_string(world_->config->accounts.size()) + " accounts");
-        spdlog::info("event=ready api={} admin={} mode={}", sockets_.api_path, sockets_.admin_path, to_string(world_->config->mode));
+        spdlog::info("event=ready api={} admin={} mode={}", sockets_.api_path, sockets_.admin_path,
+                     to_string(world_->config->mode));
     }
 
     void wait_for_signal() {
@@ -475,20 +500,28 @@ int check(const Options& options) {
 int main(int argc, char** argv) {
     ::prctl(PR_SET_DUMPABLE, 0);  // keys and tokens are in memory
     std::signal(SIGPIPE, SIG_IGN);
-    Options options{.config = default_config(), .check_only = false, .log_level = "info", .clock = {}, .crash_at = 0};
+    Options options{
+        .config = default_config(), .check_only = false, .log_level = "info", .clock = {}, .crash_at = 0};
     bool print_config = false;
     bool print_man = false;
     CLI::App app{"curfewd: packs and stops idle rented GPUs", "curfewd"};
     app.set_version_flag("--version", "curfewd " + std::string{api::version_text});
     app.add_option("--config", options.config, "configuration file")->capture_default_str();
-    app.add_flag("--check-config", options.check_only, "read the configuration, print every fault, exit 78 if there is one");
-    app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")->capture_default_str();
+    app.add_flag("--check-config", options.check_only,
+                 "read the configuration, print every fault, exit 78 if there is one");
+    app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")
+        ->capture_default_str();
     app.add_flag("--print-default-config", print_config, "print the commented configuration file");
     app.add_flag("--print-man", print_man, "print the manual page of the configuration file");
-    app.add_option("--clock-speed", options.clock.speed, "accelerated clock, for demonstrations and tests")->check(CLI::Range(1, 100'000));
-    app.add_option("--clock-origin", options.clock.origin.ms, "accelerated: wall time in ms at --clock-start");
-    app.add_option("--clock-start", options.clock.start_real.ms, "accelerated: real wall time in ms of the origin");
-    app.add_option("--crash-at", options.crash_at, "for tests: kill this process at the n-th point of an enforcement")->check(CLI::PositiveNumber);
+    app.add_option("--clock-speed", options.clock.speed, "accelerated clock, for demonstrations and tests")
+        ->check(CLI::Range(1, 100'000));
+    app.add_option("--clock-origin", options.clock.origin.ms,
+                   "accelerated: wall time in ms at --clock-start");
+    app.add_option("--clock-start", options.clock.start_real.ms,
+                   "accelerated: real wall time in ms of the origin");
+    app.add_option("--crash-at", options.crash_at,
+                   "for tests: kill this process at the n-th point of an enforcement")
+        ->check(CLI::PositiveNumber);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

@@ -27,7 +27,11 @@ Json holds_json(const std::vector<Hold>& holds) {
 
 Json price_json(const LiveResource& live) {
     if (live.price == nullptr) {
-        return {{"amount", nullptr}, {"currency", "USD"}, {"per", "hour"}, {"as_of", nullptr}, {"status", "unpriced"}};
+        return {{"amount", nullptr},
+                {"currency", "USD"},
+                {"per", "hour"},
+                {"as_of", nullptr},
+                {"status", "unpriced"}};
     }
     Json json = to_json(live.price->rate.per_hour);
     json["per"] = "hour";
@@ -54,7 +58,11 @@ Json resource_json(const LiveResource& live, WallTime now) {
             {"state", std::string{to_string(run.state)}},
             {"state_text", run.state_text},
             {"billing", on},
-            {"run", {{"id", run.id.value}, {"started", to_json(run.started_at)}, {"ended", to_json(run.ended_at)}, {"up", up}}},
+            {"run",
+             {{"id", run.id.value},
+              {"started", to_json(run.started_at)},
+              {"ended", to_json(run.ended_at)},
+              {"up", up}}},
             {"older_runs_billing", live.older.size()},
             {"verdict", std::string{to_string(live.current.judgement.verdict)}},
             {"quiet", word(live.current.clock.quiet)},
@@ -71,15 +79,24 @@ Json budget_json(const BudgetItem& item) {
     for (const std::int64_t percent : item.live.fired) {
         fired.push_back(percent);
     }
-    return {{"name", item.budget.name.value}, {"period", item.live.period.id}, {"amount", to_json(item.budget.amount)},
-            {"spent", to_json(item.live.spend.spent)}, {"left", to_json(item.left)}, {"hard", item.budget.hard()},
-            {"mode", std::string{to_string(item.budget.mode)}}, {"burn_per_hour", to_json(item.live.spend.burn_per_hour)},
-            {"complete", item.live.spend.complete}, {"fired", fired}};
+    return {{"name", item.budget.name.value},
+            {"period", item.live.period.id},
+            {"amount", to_json(item.budget.amount)},
+            {"spent", to_json(item.live.spend.spent)},
+            {"left", to_json(item.left)},
+            {"hard", item.budget.hard()},
+            {"mode", std::string{to_string(item.budget.mode)}},
+            {"burn_per_hour", to_json(item.live.spend.burn_per_hour)},
+            {"complete", item.live.spend.complete},
+            {"fired", fired}};
 }
 
 Json saved_json(const Saved& saved) {
-    return {{"amount", to_decimal(saved.total)}, {"currency", std::string{saved.total.currency.view()}}, {"stops", saved.stops},
-            {"how", "rate x time off after a stop by Curfew until the next start or now, at most 12 h a stop"}};
+    return {
+        {"amount", to_decimal(saved.total)},
+        {"currency", std::string{saved.total.currency.view()}},
+        {"stops", saved.stops},
+        {"how", "rate x time off after a stop by Curfew until the next start or now, at most 12 h a stop"}};
 }
 
 }  // namespace
@@ -109,14 +126,20 @@ Json envelope(std::string_view schema, const Freshness& freshness) {
     if (freshness.as_of) {
         stale = std::max<std::int64_t>(0, (freshness.now - *freshness.as_of).count() / 1000);
     }
-    return {{"schema", std::string{schema}}, {"as_of", to_json(freshness.as_of)}, {"stale_for", stale},
-            {"now", to_string(freshness.now)}, {"degraded", degraded}};
+    return {{"schema", std::string{schema}},
+            {"as_of", to_json(freshness.as_of)},
+            {"stale_for", stale},
+            {"now", to_string(freshness.now)},
+            {"degraded", degraded}};
 }
 
 Json to_json(const StatusReport& report) {
     Json json = envelope(schema::status, report.freshness);
-    json["totals"] = {{"per_hour", to_json(report.per_hour)}, {"today", to_json(report.today)}, {"month", to_json(report.month)},
-                      {"unpriced", report.unpriced}, {"saved", saved_json(report.saved)}};
+    json["totals"] = {{"per_hour", to_json(report.per_hour)},
+                      {"today", to_json(report.today)},
+                      {"month", to_json(report.month)},
+                      {"unpriced", report.unpriced},
+                      {"saved", saved_json(report.saved)}};
     Json budgets = Json::array();
     for (const BudgetItem& item : report.budgets) {
         budgets.push_back(budget_json(item));
@@ -151,8 +174,12 @@ Json to_json(const ExplainReport& report) {
         const bool expired = age > o.ttl;
         signals.push_back({{"source", std::string{to_string(o.source)}},
                            {"verdict", std::string{to_string(expired ? Verdict::unknown : o.verdict)}},
-                           {"strength", std::string{to_string(o.strength)}}, {"at", to_string(o.wall)}, {"age", word(age)},
-                           {"ttl", word(o.ttl)}, {"expired", expired}, {"last_active_at", to_json(o.last_active_at)},
+                           {"strength", std::string{to_string(o.strength)}},
+                           {"at", to_string(o.wall)},
+                           {"age", word(age)},
+                           {"ttl", word(o.ttl)},
+                           {"expired", expired},
+                           {"last_active_at", to_json(o.last_active_at)},
                            {"evidence", o.evidence}});
     }
     json["signals"] = std::move(signals);
@@ -193,9 +220,15 @@ Json to_json(const SpendReport& report) {
     json["saved"] = saved_json(report.saved);
     Json rows = Json::array();
     for (const SpendRow& row : report.rows) {
-        rows.push_back({{"group", empty_is_null(row.key.group)}, {"resource", row.key.resource.value}, {"name", row.name},
-                        {"machine_type", row.machine_type}, {"meter", std::string{to_string(row.meter)}}, {"gross", to_json(row.gross)},
-                        {"hours", word(row.quantity)}, {"error_bar", word(row.error_bar)}, {"unpriced", row.unpriced}});
+        rows.push_back({{"group", empty_is_null(row.key.group)},
+                        {"resource", row.key.resource.value},
+                        {"name", row.name},
+                        {"machine_type", row.machine_type},
+                        {"meter", std::string{to_string(row.meter)}},
+                        {"gross", to_json(row.gross)},
+                        {"hours", word(row.quantity)},
+                        {"error_bar", word(row.error_bar)},
+                        {"unpriced", row.unpriced}});
     }
     json["items"] = std::move(rows);
     return json;
@@ -204,7 +237,9 @@ Json to_json(const SpendReport& report) {
 Json to_json(const Receipt& r) {
     Json html = Json::array();
     for (const HtmlCopy& copy : r.html) {
-        html.push_back({{"notebook", copy.notebook_path}, {"html", empty_is_null(copy.local_path)}, {"failure", empty_is_null(copy.failure)}});
+        html.push_back({{"notebook", copy.notebook_path},
+                        {"html", empty_is_null(copy.local_path)},
+                        {"failure", empty_is_null(copy.failure)}});
     }
     Json missing = Json::array();
     for (const NotCovered& item : r.not_covered) {
@@ -212,38 +247,77 @@ Json to_json(const Receipt& r) {
     }
     Json proofs = Json::array();
     for (const VaultProof& proof : r.proofs) {
-        proofs.push_back({{"vault", proof.vault.value}, {"locator", proof.locator}, {"method", proof.method}});
+        proofs.push_back(
+            {{"vault", proof.vault.value}, {"locator", proof.locator}, {"method", proof.method}});
     }
-    return {{"id", r.id.value}, {"resource", r.resource.value}, {"name", r.resource_name}, {"run", r.run.value},
-            {"account", r.account.value}, {"enforcement", empty_is_null(r.enforcement.value)}, {"begun_at", to_string(r.begun_at)},
-            {"verified_at", to_string(r.verified_at)}, {"files", r.files}, {"bytes", r.bytes}, {"reused", r.reused},
-            {"partial", r.partial()}, {"manifest_sha256", r.manifest_sha256}, {"sums_sha256", r.sums_sha256}, {"html", html},
-            {"not_covered", missing}, {"proofs", proofs}};
+    return {{"id", r.id.value},
+            {"resource", r.resource.value},
+            {"name", r.resource_name},
+            {"run", r.run.value},
+            {"account", r.account.value},
+            {"enforcement", empty_is_null(r.enforcement.value)},
+            {"begun_at", to_string(r.begun_at)},
+            {"verified_at", to_string(r.verified_at)},
+            {"files", r.files},
+            {"bytes", r.bytes},
+            {"reused", r.reused},
+            {"partial", r.partial()},
+            {"manifest_sha256", r.manifest_sha256},
+            {"sums_sha256", r.sums_sha256},
+            {"html", html},
+            {"not_covered", missing},
+            {"proofs", proofs}};
 }
 
 Json to_json(const AuditRow& row) {
-    return {{"id", row.seq}, {"at", to_string(row.at)}, {"kind", row.kind}, {"account", empty_is_null(row.account.value)},
-            {"resource", empty_is_null(row.resource.value)}, {"run", empty_is_null(row.run.value)}, {"actor", row.actor}, {"text", row.text}};
+    return {{"id", row.seq},
+            {"at", to_string(row.at)},
+            {"kind", row.kind},
+            {"account", empty_is_null(row.account.value)},
+            {"resource", empty_is_null(row.resource.value)},
+            {"run", empty_is_null(row.run.value)},
+            {"actor", row.actor},
+            {"text", row.text}};
 }
 
 Json to_json(const Alert& a) {
-    return {{"id", a.id.value}, {"kind", std::string{to_string(a.kind)}}, {"severity", std::string{to_string(a.severity)}},
-            {"state", std::string{to_string(a.state)}}, {"since", to_string(a.since)}, {"changed_at", to_string(a.changed_at)},
-            {"title", a.title}, {"account", empty_is_null(a.account.value)}, {"resource", empty_is_null(a.resource.value)},
+    return {{"id", a.id.value},
+            {"kind", std::string{to_string(a.kind)}},
+            {"severity", std::string{to_string(a.severity)}},
+            {"state", std::string{to_string(a.state)}},
+            {"since", to_string(a.since)},
+            {"changed_at", to_string(a.changed_at)},
+            {"title", a.title},
+            {"account", empty_is_null(a.account.value)},
+            {"resource", empty_is_null(a.resource.value)},
             {"run", empty_is_null(a.run.value)}};
 }
 
 Json to_json(const Hold& hold) {
-    return {{"id", hold.id.value}, {"kind", std::string{to_string(hold.kind)}}, {"resource", hold.resource.value},
-            {"run", empty_is_null(hold.run.value)}, {"from", to_string(hold.from)}, {"until", to_string(hold.until)},
-            {"reason", empty_is_null(hold.reason)}, {"by", hold.by}, {"released_at", to_json(hold.released_at)}};
+    return {{"id", hold.id.value},
+            {"kind", std::string{to_string(hold.kind)}},
+            {"resource", hold.resource.value},
+            {"run", empty_is_null(hold.run.value)},
+            {"from", to_string(hold.from)},
+            {"until", to_string(hold.until)},
+            {"reason", empty_is_null(hold.reason)},
+            {"by", hold.by},
+            {"released_at", to_json(hold.released_at)}};
 }
 
 Json to_json(const Enforcement& e) {
-    return {{"id", e.id.value}, {"run", e.run.value}, {"cause", std::string{to_string(e.cause.kind)}}, {"cause_name", e.cause.name},
-            {"state", std::string{to_string(e.state)}}, {"warned_step", e.warned_step}, {"pack_attempts", e.pack_attempts},
-            {"stop_attempts", e.stop_attempts}, {"method", std::string{to_string(e.method)}},
-            {"receipt", e.receipt ? Json(e.receipt->value) : Json(nullptr)}, {"reason", e.reason}, {"outcome", empty_is_null(e.outcome)}};
+    return {{"id", e.id.value},
+            {"run", e.run.value},
+            {"cause", std::string{to_string(e.cause.kind)}},
+            {"cause_name", e.cause.name},
+            {"state", std::string{to_string(e.state)}},
+            {"warned_step", e.warned_step},
+            {"pack_attempts", e.pack_attempts},
+            {"stop_attempts", e.stop_attempts},
+            {"method", std::string{to_string(e.method)}},
+            {"receipt", e.receipt ? Json(e.receipt->value) : Json(nullptr)},
+            {"reason", e.reason},
+            {"outcome", empty_is_null(e.outcome)}};
 }
 
 Json to_json(const KeepAnswer& answer) {
@@ -254,8 +328,10 @@ Json to_json(const KeepAnswer& answer) {
 }
 
 Json to_json(const StopAnswer& answer) {
-    return {{"schema", std::string{schema::enforcement}}, {"enforcement", empty_is_null(answer.enforcement.value)},
-            {"steps", answer.steps}, {"per_hour", to_json(answer.per_hour)}};
+    return {{"schema", std::string{schema::enforcement}},
+            {"enforcement", empty_is_null(answer.enforcement.value)},
+            {"steps", answer.steps},
+            {"per_hour", to_json(answer.per_hour)}};
 }
 
 }  // namespace curfew::api

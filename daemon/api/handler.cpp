@@ -1,6 +1,5 @@
-#include "curfew/api/api.hpp"
-
 #include "codec.hpp"
+#include "curfew/api/api.hpp"
 #include "curfew/api/wire.hpp"
 
 #include <algorithm>
@@ -22,30 +21,42 @@ Trouble trouble_of(Errc code) {
     switch (code) {
         case Errc::invalid:
         case Errc::unsafe:
-        case Errc::too_large: return {400, Exit::usage};
-        case Errc::not_found: return {404, Exit::not_found};
-        case Errc::conflict: return {409, Exit::refused};
+        case Errc::too_large:
+            return {400, Exit::usage};
+        case Errc::not_found:
+            return {404, Exit::not_found};
+        case Errc::conflict:
+            return {409, Exit::refused};
         case Errc::unauthorized:
-        case Errc::forbidden: return {403, Exit::not_allowed};
+        case Errc::forbidden:
+            return {403, Exit::not_allowed};
         case Errc::rate_limited:
         case Errc::overloaded:
         case Errc::locked:
         case Errc::unavailable:
         case Errc::timeout:
-        case Errc::cancelled: return {503, Exit::temporary};
+        case Errc::cancelled:
+            return {503, Exit::temporary};
         case Errc::protocol:
         case Errc::changing:
         case Errc::disk_full:
         case Errc::disk:
         case Errc::corrupt:
-        case Errc::internal: break;
+        case Errc::internal:
+            break;
     }
     return {500, Exit::failed};
 }
 
-Reply problem(int status, Exit exit, std::string_view code, const std::string& detail, const std::string& hint = {}) {
-    const Json json{{"schema", std::string{schema::problem}}, {"type", "about:blank"}, {"title", std::string{code}},
-                    {"status", status}, {"detail", detail}, {"code", std::string{code}}, {"exit", static_cast<int>(exit)},
+Reply problem(int status, Exit exit, std::string_view code, const std::string& detail,
+              const std::string& hint = {}) {
+    const Json json{{"schema", std::string{schema::problem}},
+                    {"type", "about:blank"},
+                    {"title", std::string{code}},
+                    {"status", status},
+                    {"detail", detail},
+                    {"code", std::string{code}},
+                    {"exit", static_cast<int>(exit)},
                     {"hint", hint.empty() ? Json(nullptr) : Json(hint)}};
     return {status, "application/problem+json", dump(json)};
 }
@@ -68,7 +79,9 @@ std::int64_t number_of(const Request& request, const std::string& key, std::int6
     const std::string text = value_of(request, key);
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return !text.empty() && error == std::errc{} && end == text.data() + text.size() && value >= 0 ? value : otherwise;
+    return !text.empty() && error == std::errc{} && end == text.data() + text.size() && value >= 0
+               ? value
+               : otherwise;
 }
 
 /// The body of a change: a flat JSON object of bounded depth.
@@ -78,7 +91,8 @@ Result<Json> body_of(const Request& request) {
     }
     int depth = 0;
     const auto bounded = [&](int, Json::parse_event_t event, Json&) {
-        depth += event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start ? 1 : 0;
+        depth += event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start ? 1
+                                                                                                         : 0;
         return depth <= 8;
     };
     Json json = Json::parse(request.body, bounded, false);
@@ -116,14 +130,16 @@ Result<SpendBy> spend_by(const std::string& word) {
 
 }  // namespace
 
-Handler::Handler(World& world, Control& control, Reporter& reporter) : world_(world), control_(control), reporter_(reporter) {}
+Handler::Handler(World& world, Control& control, Reporter& reporter)
+    : world_(world), control_(control), reporter_(reporter) {}
 
 Task<Reply> Handler::handle(Request request, Peer peer) {
     if (request.method == "GET") {
         co_return co_await read(request);
     }
     if (!peer.admin) {
-        co_return problem(405, Exit::not_allowed, "read_only", "this socket answers GET only", "changes go to the admin socket");
+        co_return problem(405, Exit::not_allowed, "read_only", "this socket answers GET only",
+                          "changes go to the admin socket");
     }
     if (request.method != "POST") {
         co_return problem(405, Exit::usage, "method", "GET and POST are all there is");
@@ -158,10 +174,13 @@ Task<Reply> Handler::read(const Request& request) {
         co_return co_await doctor();
     }
     if (path == "/v1/version") {
-        co_return good(Json{{"schema", std::string{schema::version}}, {"version", std::string{version_text}}, {"program", "curfewd"}});
+        co_return good(Json{{"schema", std::string{schema::version}},
+                            {"version", std::string{version_text}},
+                            {"program", "curfewd"}});
     }
-    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
-                      "/v1/status /v1/explain/NAME /v1/spend /v1/receipts /v1/events /v1/alerts /v1/doctor /v1/version");
+    co_return problem(
+        404, Exit::usage, "no_route", "there is no " + path,
+        "/v1/status /v1/explain/NAME /v1/spend /v1/receipts /v1/events /v1/alerts /v1/doctor /v1/version");
 }
 
 Task<Reply> Handler::status() {
@@ -186,7 +205,8 @@ Task<Reply> Handler::spend(Request request) {
         const auto stamp = parse_wall_time(since);
         const auto ago = parse_duration(since);
         if (!stamp && !ago) {
-            co_return problem(400, Exit::usage, "invalid", "since is a duration as 30d or a time as 2026-11-01T00:00:00Z: " + since);
+            co_return problem(400, Exit::usage, "invalid",
+                              "since is a duration as 30d or a time as 2026-11-01T00:00:00Z: " + since);
         }
         from = stamp ? *stamp : now - *ago;
     }
@@ -207,7 +227,8 @@ Task<Reply> Handler::receipts(Request request) {
         }
         resource = *found;
     }
-    auto rows = co_await world_.store.receipts(resource, static_cast<int>(std::min<std::int64_t>(number_of(request, "limit", 50), page_max)));
+    auto rows = co_await world_.store.receipts(
+        resource, static_cast<int>(std::min<std::int64_t>(number_of(request, "limit", 50), page_max)));
     if (!rows) {
         co_return problem(rows.error());
     }
@@ -225,7 +246,8 @@ Task<Reply> Handler::receipt(std::string id) {
         co_return problem(found.error());
     }
     if (!*found) {
-        co_return problem(404, Exit::not_found, "not_found", "no receipt " + id, "curfew receipts lists them");
+        co_return problem(404, Exit::not_found, "not_found", "no receipt " + id,
+                          "curfew receipts lists them");
     }
     Json json = envelope(schema::receipt, reporter_.freshness());
     json.update(to_json(**found));
@@ -241,7 +263,8 @@ Task<Reply> Handler::events(Request request) {
         }
         resource = *found;
     }
-    const int limit = static_cast<int>(std::clamp<std::int64_t>(number_of(request, "limit", 200), 1, page_max));
+    const int limit = static_cast<int>(
+        std::clamp<std::int64_t>(number_of(request, "limit", 200), 1, page_max));
     auto rows = co_await world_.store.audit(number_of(request, "after", 0), limit, resource);
     if (!rows) {
         co_return problem(rows.error());
@@ -294,7 +317,8 @@ Task<Reply> Handler::change(const Request& request, const Peer& peer) {
     }
     Reply reply = co_await perform(request, peer);
     if (reply.status == 200) {
-        Batch batch{IdempotencyRow{.key = key, .status = reply.status, .body = reply.body, .at = world_.scheduler.wall()}};
+        Batch batch{IdempotencyRow{
+            .key = key, .status = reply.status, .body = reply.body, .at = world_.scheduler.wall()}};
         (void)co_await world_.store.commit(std::move(batch));
     }
     co_return reply;
@@ -308,7 +332,8 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
     if (request.path == "/v1/reload") {
         auto done = co_await control_.reload(peer.actor);
         if (!done) {
-            co_return problem(422, Exit::findings, "config", done.error().text, "the old configuration stays in force");
+            co_return problem(422, Exit::findings, "config", done.error().text,
+                              "the old configuration stays in force");
         }
         co_return good(Json{{"reloaded", true}});
     }
@@ -321,7 +346,8 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
         auto done = co_await control_.acknowledge(AlertId{id}, peer.actor);
         co_return done ? good(Json{{"acknowledged", id}}) : problem(done.error());
     }
-    const bool known = request.path == "/v1/keep" || request.path == "/v1/release" || request.path == "/v1/stop" || request.path == "/v1/pack";
+    const bool known = request.path == "/v1/keep" || request.path == "/v1/release" ||
+                       request.path == "/v1/stop" || request.path == "/v1/pack";
     if (!known) {
         co_return problem(404, Exit::usage, "no_route", "there is no " + request.path);
     }
@@ -339,13 +365,17 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
     }
     if (request.path == "/v1/release") {
         auto ended = co_await control_.release(*resource, peer.actor);
-        co_return ended ? good(Json{{"released", *ended}, {"resource", resource->value}}) : problem(ended.error());
+        co_return ended ? good(Json{{"released", *ended}, {"resource", resource->value}})
+                        : problem(ended.error());
     }
     if (request.path == "/v1/pack") {
         auto receipt = co_await control_.pack(*resource, peer.actor);
-        co_return receipt ? good(Json{{"receipt", receipt->value}, {"resource", resource->value}}) : problem(receipt.error());
+        co_return receipt ? good(Json{{"receipt", receipt->value}, {"resource", resource->value}})
+                          : problem(receipt.error());
     }
-    StopOptions options{.pack = flag_of(*body, "pack", true), .dry_run = flag_of(*body, "dry_run", false), .accepted_risks = {}};
+    StopOptions options{.pack = flag_of(*body, "pack", true),
+                        .dry_run = flag_of(*body, "dry_run", false),
+                        .accepted_risks = {}};
     if (const auto risks = body->find("accept_risks"); risks != body->end() && risks->is_array()) {
         for (const Json& risk : *risks) {
             if (risk.is_string()) {

@@ -8,7 +8,6 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-
 #include <spdlog/spdlog.h>
 
 #include <fcntl.h>
@@ -79,7 +78,8 @@ Request request_from(const http::request<http::string_body>& raw) {
         const std::size_t end = std::min(query.find('&'), query.size());
         const std::string_view pair = query.substr(0, end);
         const std::size_t equals = std::min(pair.find('='), pair.size());
-        request.query[decoded(pair.substr(0, equals))] = decoded(pair.substr(std::min(equals + 1, pair.size())));
+        request.query[decoded(pair.substr(0, equals))] = decoded(
+            pair.substr(std::min(equals + 1, pair.size())));
         query.remove_prefix(std::min(end + 1, query.size()));
     }
     request.body = raw.body();
@@ -98,7 +98,8 @@ std::string refusal(const http::request<http::string_body>& raw) {
     if (raw.count(http::field::origin) > 0 || raw.count(http::field::referer) > 0) {
         return "requests of a browser are not answered here";
     }
-    if (raw.count(http::field::transfer_encoding) > 0 && !boost::beast::iequals(raw[http::field::transfer_encoding], "chunked")) {
+    if (raw.count(http::field::transfer_encoding) > 0 &&
+        !boost::beast::iequals(raw[http::field::transfer_encoding], "chunked")) {
         return "an unknown Transfer-Encoding";
     }
     if (raw.method() == http::verb::get && !raw.body().empty()) {
@@ -116,7 +117,8 @@ std::string user_of(uid_t uid) {
     passwd entry{};
     passwd* found = nullptr;
     const bool named = ::getpwuid_r(uid, &entry, space.data(), space.size(), &found) == 0 && found != nullptr;
-    return (named ? std::string{entry.pw_name} : std::string{"somebody"}) + " (uid " + std::to_string(uid) + ")";
+    return (named ? std::string{entry.pw_name} : std::string{"somebody"}) + " (uid " + std::to_string(uid) +
+           ")";
 }
 
 }  // namespace
@@ -136,7 +138,8 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     Result<void> add(std::optional<int> inherited, const std::string& path, bool admin);
     Task<void> accept_from(std::shared_ptr<Listener> listener);
     Task<void> serve(std::shared_ptr<stream_protocol::socket> socket, bool admin, uid_t uid);
-    Task<bool> serve_one(stream_protocol::socket& socket, boost::beast::flat_buffer& buffer, const Peer& peer);
+    Task<bool> serve_one(stream_protocol::socket& socket, boost::beast::flat_buffer& buffer,
+                         const Peer& peer);
 
     asio::any_io_executor loop;
     Scheduler& scheduler;
@@ -162,7 +165,7 @@ Result<int> Server::Impl::listen_at(const std::string& path, mode_t mode) {
         ::close(fd);
         return fail(Errc::disk, text, path);
     };
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) == 0) {
         if (!S_ISSOCK(info.st_mode)) {
             ::close(fd);
@@ -227,7 +230,8 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Listener> listener) {
         ucred peer{};
         socklen_t size = sizeof peer;
         const bool known = ::getsockopt(socket->native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-        const bool room = static_cast<int>(sockets.size()) < connections_max && by_user[peer.uid] < connections_per_user_max;
+        const bool room = static_cast<int>(sockets.size()) < connections_max &&
+                          by_user[peer.uid] < connections_per_user_max;
         if (!known || !room) {
             boost::system::error_code ignored;
             socket->close(ignored);
@@ -240,7 +244,8 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Listener> listener) {
 }
 
 /// One request and its answer. False ends the connection.
-Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast::flat_buffer& buffer, const Peer& peer) {
+Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast::flat_buffer& buffer,
+                                   const Peer& peer) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(header_bytes_max);
     parser.body_limit(body_bytes_max);
@@ -251,7 +256,8 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
             socket.close(ignored);
         });
         if (buffer.size() == 0) {
-            co_await socket.async_wait(stream_protocol::socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
+            co_await socket.async_wait(stream_protocol::socket::wait_read,
+                                       asio::redirect_error(asio::use_awaitable, error));
         }
     }
     if (error) {
@@ -265,16 +271,20 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
     co_await http::async_read(socket, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
     http::response<http::string_body> response;
     bool keep_alive = false;
-    if (error == http::error::end_of_stream || error == asio::error::operation_aborted || error == asio::error::connection_reset) {
+    if (error == http::error::end_of_stream || error == asio::error::operation_aborted ||
+        error == asio::error::connection_reset) {
         co_return false;
     }
     if (error) {
         const bool large = error == http::error::body_limit || error == http::error::header_limit;
         response.result(large ? 413U : 400U);
-        response.body() = "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"not a request that this API answers\",\"exit\":2}\n";
+        response.body() =
+            "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"not a request that this API "
+            "answers\",\"exit\":2}\n";
     } else if (const std::string why = refusal(parser.get()); !why.empty()) {
         response.result(400U);
-        response.body() = "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"" + why + "\",\"exit\":2}\n";
+        response.body() = "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"" + why +
+                          "\",\"exit\":2}\n";
     } else {
         Reply reply = co_await handler.handle(request_from(parser.get()), peer);
         response.result(static_cast<unsigned>(reply.status));
@@ -318,7 +328,8 @@ Task<void> Server::Impl::serve(std::shared_ptr<stream_protocol::socket> socket, 
     }
 }
 
-Server::Server(asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks, int patience)
+Server::Server(asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks,
+               int patience)
     : impl_(std::make_shared<Impl>(std::move(loop), scheduler, handler, tasks, patience)) {}
 
 Server::~Server() = default;

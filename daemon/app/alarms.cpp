@@ -93,7 +93,8 @@ void Alarms::restore(Memory memory) {
 
 void Alarms::resolve_others(const std::string& prefix, const std::set<std::string>& still, Batch& batch) {
     std::vector<std::string> over;
-    for (auto alert = firing_.lower_bound(prefix); alert != firing_.end() && alert->first.starts_with(prefix); ++alert) {
+    for (auto alert = firing_.lower_bound(prefix); alert != firing_.end() && alert->first.starts_with(prefix);
+         ++alert) {
         if (!still.contains(alert->first)) {
             over.push_back(alert->first);
         }
@@ -104,8 +105,8 @@ void Alarms::resolve_others(const std::string& prefix, const std::set<std::strin
 }
 
 Result<void> Alarms::acknowledge(const AlertId& id, Batch& batch) {
-    const auto found =
-        std::ranges::find_if(firing_, [&](const auto& entry) { return entry.second.id == id; });
+    const auto found = std::ranges::find_if(firing_,
+                                            [&](const auto& entry) { return entry.second.id == id; });
     if (found == firing_.end()) {
         return fail(Errc::not_found, "no alert with this id is firing", id.value);
     }

@@ -5,8 +5,7 @@
 
 namespace curfew {
 
-Bookkeeper::Bookkeeper(Picture& picture, PriceBook prices)
-    : picture_(picture), prices_(std::move(prices)) {}
+Bookkeeper::Bookkeeper(Picture& picture, PriceBook prices) : picture_(picture), prices_(std::move(prices)) {}
 
 Task<Result<void>> Bookkeeper::load(Store& store, const Config& config, WallTime now) {
     return reload(store, config, now);
@@ -25,8 +24,7 @@ Task<Result<void>> Bookkeeper::reload(Store& store, const Config& config, WallTi
     co_return Result<void>{};
 }
 
-Resource Bookkeeper::scope_of(const SpendRow& row,
-                              const std::map<ResourceId, ResourceRow>& known) const {
+Resource Bookkeeper::scope_of(const SpendRow& row, const std::map<ResourceId, ResourceRow>& known) const {
     Resource resource;
     resource.id = row.key.resource;
     resource.name = row.name;
@@ -85,9 +83,12 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     if (!run.meter) {
         const WallTime started = run.run.started_at.value_or(now);
         const WallTime from = std::max(started, counted.value_or(started));
-        run.meter = Meter{.resource = live.resource.id, .run = run.run.id,
-                          .machine_type = run.run.machine_type, .rate = rate,
-                          .counted_to = from < now ? from : now, .last_seen_billing = now};
+        run.meter = Meter{.resource = live.resource.id,
+                          .run = run.run.id,
+                          .machine_type = run.run.machine_type,
+                          .rate = rate,
+                          .counted_to = from < now ? from : now,
+                          .last_seen_billing = now};
         changed = true;
     }
     Meter& meter = *run.meter;
@@ -105,8 +106,8 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     }
 }
 
-void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
-                       WallTime now, Batch& batch) {
+void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at, WallTime now,
+                       Batch& batch) {
     if (!run.meter) {
         return;
     }
@@ -166,8 +167,10 @@ std::vector<Bookkeeper::Finding> Bookkeeper::judge_budgets(const Config& config,
         live.spend = spend;
         for (ThresholdCrossing& crossing : crossings(budget, period, spend, lead, live.fired)) {
             live.fired.push_back(crossing.threshold.percent);
-            batch.emplace_back(FiredThresholdRow{.budget = budget.name, .period = period.id,
-                                                 .percent = crossing.threshold.percent, .at = now.wall});
+            batch.emplace_back(FiredThresholdRow{.budget = budget.name,
+                                                 .period = period.id,
+                                                 .percent = crossing.threshold.percent,
+                                                 .at = now.wall});
             findings.push_back({&budget, std::move(crossing), spend});
         }
     }

@@ -112,15 +112,20 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         LiveResource& live = found->second;
         LiveRun run;
         run.first_seen = first_seen(stored, row, same_boot, now.mono);
-        run.run = Run{.id = row.id, .state = row.state, .state_text = row.state_text,
-                      .machine_type = row.machine_type, .started_at = row.started_at,
-                      .ended_at = row.ended_at, .address = {}, .token = {}};
+        run.run = Run{.id = row.id,
+                      .state = row.state,
+                      .state_text = row.state_text,
+                      .machine_type = row.machine_type,
+                      .started_at = row.started_at,
+                      .ended_at = row.ended_at,
+                      .address = {},
+                      .token = {}};
         const auto meter = std::ranges::find(stored.meters, row.id, &Meter::run);
         if (meter != stored.meters.end()) {
             run.meter = *meter;
         }
-        const bool newer = live.current.run.id.empty() ||
-                           live.current.run.started_at.value_or(WallTime{}) < row.started_at.value_or(WallTime{});
+        const bool newer = live.current.run.id.empty() || live.current.run.started_at.value_or(WallTime{}) <
+                                                              row.started_at.value_or(WallTime{});
         if (newer) {
             std::swap(live.current, run);
         }
@@ -185,8 +190,8 @@ Task<void> Daemon::feed_watchdog() {
         for (const AccountConfig& account : world_.config->accounts) {
             const auto live = world_.picture.accounts.find(account.name);
             const bool known = live != world_.picture.accounts.end() && live->second.last_attempt_mono;
-            const Duration allowed =
-                std::max<Duration>(attempt_age_min, (account.poll_interval + account.list_timeout) * 3);
+            const Duration allowed = std::max<Duration>(attempt_age_min,
+                                                        (account.poll_interval + account.list_timeout) * 3);
             polled = polled && (!known || now - *live->second.last_attempt_mono < allowed);
         }
         auto counts = co_await world_.store.outbox_counts();  // the database thread answers
@@ -229,9 +234,15 @@ LiveResource* Daemon::running(const ResourceId& id) {
     return on ? &found->second : nullptr;
 }
 
-AuditRow Daemon::audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const {
-    return {.seq = 0, .at = world_.scheduler.wall(), .kind = std::move(kind), .account = live.resource.account,
-            .resource = live.resource.id, .run = live.current.run.id, .actor = std::move(actor),
+AuditRow Daemon::audit(const LiveResource& live, std::string kind, std::string actor,
+                       std::string text) const {
+    return {.seq = 0,
+            .at = world_.scheduler.wall(),
+            .kind = std::move(kind),
+            .account = live.resource.account,
+            .resource = live.resource.id,
+            .run = live.current.run.id,
+            .actor = std::move(actor),
             .text = std::move(text)};
 }
 
@@ -256,7 +267,8 @@ Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, st
     }
     const std::optional<Rate> rate = live->price != nullptr ? std::optional{live->price->rate} : std::nullopt;
     const auto left = books_.left_for(*world_.config, live->resource);
-    auto offer = offer_keep(how_long, used, world_.config->keep, rate, left ? std::optional{left->amount} : std::nullopt);
+    auto offer = offer_keep(how_long, used, world_.config->keep, rate,
+                            left ? std::optional{left->amount} : std::nullopt);
     if (!offer) {
         if (left && offer.error().code == Errc::conflict) {
             offer.error().text += " (budget " + left->budget.value + ")";
@@ -264,9 +276,15 @@ Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, st
         co_return std::unexpected(offer.error());
     }
     const WallTime now = world_.scheduler.wall();
-    Hold hold{.id = HoldId{"hld_" + world_.entropy.hex(8)}, .kind = HoldKind::keep, .resource = resource,
-              .run = live->current.run.id, .from = now, .until = now + how_long, .reason = std::move(reason),
-              .by = actor, .released_at = std::nullopt};
+    Hold hold{.id = HoldId{"hld_" + world_.entropy.hex(8)},
+              .kind = HoldKind::keep,
+              .resource = resource,
+              .run = live->current.run.id,
+              .from = now,
+              .until = now + how_long,
+              .reason = std::move(reason),
+              .by = actor,
+              .released_at = std::nullopt};
     const std::string text = "keep until " + to_string(hold.until) +
                              (offer->priced ? ", costs " + to_string(offer->price) : ", unpriced") +
                              (hold.reason.empty() ? "" : ": " + hold.reason);
@@ -306,7 +324,8 @@ Task<Result<int>> Daemon::release(ResourceId resource, std::string actor) {
     }
     const auto again = world_.picture.resources.find(resource);
     if (again != world_.picture.resources.end()) {
-        std::erase_if(again->second.holds, [&](const Hold& h) { return h.kind == HoldKind::keep && h.from <= now; });
+        std::erase_if(again->second.holds,
+                      [&](const Hold& h) { return h.kind == HoldKind::keep && h.from <= now; });
         const auto& e = again->second.enforcement;
         if (e && e->cause.kind == CauseKind::manual) {
             ended += enforcer_.cancel(resource, "called off by " + actor) ? 1 : 0;
@@ -338,23 +357,27 @@ Task<Result<StopAnswer>> Daemon::stop(ResourceId resource, StopOptions options, 
         co_return fail(Errc::not_found, "it is not running", resource.value);
     }
     if (live->protected_) {
-        co_return fail(Errc::conflict, live->resource.name + " is protected by the configuration (daemon.protect)");
+        co_return fail(Errc::conflict,
+                       live->resource.name + " is protected by the configuration (daemon.protect)");
     }
     const Verdict verdict = live->current.judgement.verdict;
     if (!options.pack && !accepted(options, "unpacked-outputs")) {
         co_return fail(Errc::conflict, "needs accepted risk: unpacked-outputs");
     }
     if (options.pack && world_.config->vaults.empty()) {
-        co_return fail(Errc::conflict, "no vault is configured, so nothing can be packed; needs accepted risk: "
-                                       "unpacked-outputs (with --no-pack)");
+        co_return fail(Errc::conflict,
+                       "no vault is configured, so nothing can be packed; needs accepted risk: "
+                       "unpacked-outputs (with --no-pack)");
     }
     if (verdict != Verdict::quiet && !accepted(options, "kills-busy-kernel") && !options.dry_run) {
         co_return fail(Errc::conflict, "needs accepted risk: kills-busy-kernel (it is " +
                                            std::string{to_string(verdict)} + ": " +
                                            live->current.judgement.step + ")");
     }
-    StopAnswer answer{.enforcement = {}, .steps = steps_of_stop(*live, options.pack),
-                      .per_hour = live->price != nullptr ? std::optional{live->price->rate.per_hour} : std::nullopt};
+    StopAnswer answer{
+        .enforcement = {},
+        .steps = steps_of_stop(*live, options.pack),
+        .per_hour = live->price != nullptr ? std::optional{live->price->rate.per_hour} : std::nullopt};
     if (options.dry_run) {
         co_return answer;
     }
@@ -392,8 +415,13 @@ Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
     if (!done) {
         co_return done;
     }
-    batch.emplace_back(AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "alert.acknowledged",
-                                .account = {}, .resource = {}, .run = {}, .actor = std::move(actor),
+    batch.emplace_back(AuditRow{.seq = 0,
+                                .at = world_.scheduler.wall(),
+                                .kind = "alert.acknowledged",
+                                .account = {},
+                                .resource = {},
+                                .run = {},
+                                .actor = std::move(actor),
                                 .text = alert.value});
     co_return co_await world_.store.commit(std::move(batch));
 }
@@ -405,7 +433,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         supervisor_.ready();
         spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
         co_await raise(std::string{config_alert}, AlertKind::config,
-                       "The configuration was not reloaded, the old one stays in force: " + first_line(to_string(parts.error())));
+                       "The configuration was not reloaded, the old one stays in force: " +
+                           first_line(to_string(parts.error())));
         co_return std::unexpected(parts.error());
     }
     // A limit that became shorter never stops anything sooner than one full ladder from now.
@@ -416,8 +445,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         if (new_rule != nullptr && (old_rule == nullptr || new_rule->idle_limit < old_rule->idle_limit)) {
             const auto ladder = scaled_ladder(new_rule->ladder, new_rule->idle_limit);
             const Duration head = ladder.empty() ? Duration{0} : ladder.front();
-            live.current.clock.quiet =
-                std::min(live.current.clock.quiet, std::max(Duration{0}, new_rule->idle_limit - head));
+            live.current.clock.quiet = std::min(live.current.clock.quiet,
+                                                std::max(Duration{0}, new_rule->idle_limit - head));
         }
     }
     world_.config = std::move(parts->config);
@@ -442,8 +471,14 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     auto summed = co_await books_.reload(world_.store, *world_.config, world_.scheduler.wall());
     start_watchers();
     poll_now();
-    Batch batch{AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "config.reloaded", .account = {},
-                         .resource = {}, .run = {}, .actor = std::move(actor), .text = "configuration reloaded"}};
+    Batch batch{AuditRow{.seq = 0,
+                         .at = world_.scheduler.wall(),
+                         .kind = "config.reloaded",
+                         .account = {},
+                         .resource = {},
+                         .run = {},
+                         .actor = std::move(actor),
+                         .text = "configuration reloaded"}};
     alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
     supervisor_.ready();

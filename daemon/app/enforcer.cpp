@@ -21,11 +21,16 @@ constexpr std::size_t inbox_max = 64;
 
 std::string words(event::Answer answer) {
     switch (answer) {
-        case event::Answer::accepted: return "accepted";
-        case event::Answer::already_off: return "already off";
-        case event::Answer::refused: return "refused";
-        case event::Answer::unauthorized: return "unauthorized";
-        case event::Answer::ambiguous: break;
+        case event::Answer::accepted:
+            return "accepted";
+        case event::Answer::already_off:
+            return "already off";
+        case event::Answer::refused:
+            return "refused";
+        case event::Answer::unauthorized:
+            return "unauthorized";
+        case event::Answer::ambiguous:
+            break;
     }
     return "no clear answer";
 }
@@ -38,8 +43,8 @@ std::string stop_act(const Enforcement& e) {
 
 Enforcer::Enforcer(World& world, Looker& looker, Packer& packer, Notifier& notifier, Alarms& alarms,
                    TaskGroup& tasks, EnforcementPolicy policy)
-    : world_(world), looker_(looker), packer_(packer), notifier_(notifier), alarms_(alarms),
-      tasks_(tasks), policy_(policy) {}
+    : world_(world), looker_(looker), packer_(packer), notifier_(notifier), alarms_(alarms), tasks_(tasks),
+      policy_(policy) {}
 
 // ---- beginning -----------------------------------------------------------------------------------
 
@@ -210,7 +215,8 @@ Task<void> Enforcer::pump(RunId run) {
         EnforcementEvent event = active.inbox.front();
         if (auto* looked = std::get_if<event::Looked>(&event)) {
             // Others of the same rule may have been stopped since the look began.
-            looked->look.breaker_open = active.e.cause.kind == CauseKind::idle && breaker_open(active.e.cause.name);
+            looked->look.breaker_open = active.e.cause.kind == CauseKind::idle &&
+                                        breaker_open(active.e.cause.name);
         }
         Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
@@ -255,7 +261,8 @@ Task<void> Enforcer::pump(RunId run) {
 
 Enforcer::Undo Enforcer::remember(const Active& active) const {
     const std::string& run = active.e.run.value;
-    return {.open_intents = active.open_intents, .told = active.told,
+    return {.open_intents = active.open_intents,
+            .told = active.told,
             .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
                                         "breaker/" + active.e.cause.name}),
             .open_breakers = open_breakers_};
@@ -327,9 +334,14 @@ EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
 // ---- what is written with a transition -----------------------------------------------------------
 
 AuditRow Enforcer::audit(const Enforcement& e, std::string kind, std::string text) const {
-    return {.seq = 0, .at = world_.scheduler.wall(), .kind = std::move(kind), .account = e.account,
-            .resource = e.resource, .run = e.run,
-            .actor = e.cause.kind == CauseKind::manual ? e.cause.name : "curfewd", .text = std::move(text)};
+    return {.seq = 0,
+            .at = world_.scheduler.wall(),
+            .kind = std::move(kind),
+            .account = e.account,
+            .resource = e.resource,
+            .run = e.run,
+            .actor = e.cause.kind == CauseKind::manual ? e.cause.name : "curfewd",
+            .text = std::move(text)};
 }
 
 Batch Enforcer::record(Active& active, const EnforcementEvent& event, const Transition& t) {
@@ -340,7 +352,8 @@ Batch Enforcer::record(Active& active, const EnforcementEvent& event, const Tran
     }
     batch.emplace_back(t.next);
     if (active.e.state != t.next.state || active.e.reason != t.next.reason) {
-        batch.emplace_back(audit(t.next, "enforcement." + std::string{to_string(t.next.state)}, t.next.reason));
+        batch.emplace_back(
+            audit(t.next, "enforcement." + std::string{to_string(t.next.state)}, t.next.reason));
     }
     record_outcomes(active, event, batch);
     record_intents(active, t, batch);
@@ -352,8 +365,8 @@ void Enforcer::record_outcomes(Active& active, const EnforcementEvent& event, Ba
     const auto close = [&](const std::string& act, std::string outcome) {
         const auto open = active.open_intents.find(act);
         if (open != active.open_intents.end()) {
-            batch.emplace_back(OutcomeRow{.intent = open->second, .outcome = std::move(outcome),
-                                          .at = world_.scheduler.wall()});
+            batch.emplace_back(OutcomeRow{
+                .intent = open->second, .outcome = std::move(outcome), .at = world_.scheduler.wall()});
             active.open_intents.erase(open);
         }
     };
@@ -372,8 +385,11 @@ void Enforcer::record_outcomes(Active& active, const EnforcementEvent& event, Ba
 
 void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch) {
     const auto open = [&](const std::string& act) {
-        IntentRow intent{.id = "int_" + world_.entropy.hex(8), .enforcement = t.next.id, .run = t.next.run,
-                         .act = act, .at = world_.scheduler.wall()};
+        IntentRow intent{.id = "int_" + world_.entropy.hex(8),
+                         .enforcement = t.next.id,
+                         .run = t.next.run,
+                         .act = act,
+                         .at = world_.scheduler.wall()};
         active.open_intents[act] = intent.id;
         batch.emplace_back(std::move(intent));
     };
@@ -390,8 +406,8 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
     }
     if (t.next.state == EnforcementState::over) {
         for (const auto& [act, id] : active.open_intents) {
-            batch.emplace_back(OutcomeRow{.intent = id, .outcome = "given up: " + t.next.reason,
-                                          .at = world_.scheduler.wall()});
+            batch.emplace_back(OutcomeRow{
+                .intent = id, .outcome = "given up: " + t.next.reason, .at = world_.scheduler.wall()});
         }
         active.open_intents.clear();
     }
@@ -417,8 +433,9 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         m.kind = AlertKind::breaker;
         m.severity = Severity::critical;
         m.title = "Rule " + e.cause.name + " stopped " + why + " and only warns from now on";
-        m.body = {"More than a quarter of what runs would have been stopped by one rule. If that is right, "
-                  "reload to let it act again."};
+        m.body = {
+            "More than a quarter of what runs would have been stopped by one rule. If that is right, "
+            "reload to let it act again."};
         m.do_next = "curfew reload";
         m.account = e.account;
         m.cause = "rule " + e.cause.name;
@@ -460,7 +477,9 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
                 alarms_.resolve(pack_key, std::nullopt, batch);
                 alarms_.tell(messages::stopped(subject, active.receipt), batch);
                 break;
-            case Effect::alert_pack_failed: alarms_.raise(pack_key, messages::pack_failed(subject), batch); break;
+            case Effect::alert_pack_failed:
+                alarms_.raise(pack_key, messages::pack_failed(subject), batch);
+                break;
             case Effect::alert_stop_failed:
             case Effect::alert_unauthorized:
                 alarms_.raise(failed_key, messages::stop_failed(subject), batch);
@@ -474,12 +493,15 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
                     alarms_.tell(messages::would_stop(subject), batch);
                 }
                 break;
-            case Effect::call_stop: count_stop(e, batch); break;
+            case Effect::call_stop:
+                count_stop(e, batch);
+                break;
             case Effect::look_fresh:
             case Effect::pack:
             case Effect::cancel_pack:
             case Effect::fence:
-            case Effect::look_up: break;
+            case Effect::look_up:
+                break;
         }
     }
     if (e.state == EnforcementState::over) {
@@ -506,8 +528,12 @@ void Enforcer::act(Active& active, const std::vector<Effect>& effects) {
                     tasks_.spawn("look up " + run.value, do_look_up(run));
                 }
                 break;
-            case Effect::pack: active.pack_task = tasks_.spawn("pack " + run.value, do_pack(run)); break;
-            case Effect::cancel_pack: tasks_.cancel(active.pack_task); break;
+            case Effect::pack:
+                active.pack_task = tasks_.spawn("pack " + run.value, do_pack(run));
+                break;
+            case Effect::cancel_pack:
+                tasks_.cancel(active.pack_task);
+                break;
             case Effect::call_stop:
                 CURFEW_ASSERT(!active.calling, "I4: one stop call at a time");
                 active.calling = true;
@@ -520,7 +546,8 @@ void Enforcer::act(Active& active, const std::vector<Effect>& effects) {
             case Effect::alert_stop_failed:
             case Effect::alert_unauthorized:
             case Effect::alert_undelivered:
-            case Effect::record_would_stop: break;  // rows of the transition itself
+            case Effect::record_would_stop:
+                break;  // rows of the transition itself
         }
     }
 }
@@ -621,7 +648,8 @@ Task<void> Enforcer::do_pack(RunId run) {
     const auto found = active_.find(run);
     LiveResource* live = found == active_.end() ? nullptr : resource_of(found->second.e);
     if (live == nullptr || live->current.run.id != run) {
-        post(run, event::PackFailed{{Errc::not_found, Retry::later(), "the run is not in the picture", run.value}});
+        post(run, event::PackFailed{
+                      {Errc::not_found, Retry::later(), "the run is not in the picture", run.value}});
         co_return;
     }
     const EnforcementId enforcement = found->second.e.id;
@@ -629,8 +657,9 @@ Task<void> Enforcer::do_pack(RunId run) {
     auto earlier = co_await world_.store.receipts(live->resource.id, 1);
     const auto again = active_.find(run);
     live = again == active_.end() ? nullptr : resource_of(again->second.e);
-    std::shared_ptr<Guest> guest =
-        live == nullptr ? nullptr : world_.guests.open(live->resource.account, live->resource, live->current.run);
+    std::shared_ptr<Guest> guest = live == nullptr ? nullptr
+                                                   : world_.guests.open(live->resource.account,
+                                                                        live->resource, live->current.run);
     if (guest == nullptr || !earlier) {
         post(run, event::PackFailed{{Errc::not_found, Retry::never(),
                                      "this resource has no guest that Curfew can copy from", run.value}});
@@ -733,8 +762,11 @@ Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::s
     subject.account = live->resource.account;
     subject.run = live->current.run.id;
     subject.cause = Cause{CauseKind::manual, actor};
-    const IntentRow intent{.id = "int_" + world_.entropy.hex(8), .enforcement = {}, .run = subject.run,
-                           .act = "pack", .at = world_.scheduler.wall()};
+    const IntentRow intent{.id = "int_" + world_.entropy.hex(8),
+                           .enforcement = {},
+                           .run = subject.run,
+                           .act = "pack",
+                           .at = world_.scheduler.wall()};
     Batch begin{intent, audit(subject, "pack.asked", "pack without a stop, " + receipt.value)};
     auto begun = co_await world_.store.commit(std::move(begin));
     live = find();
@@ -745,7 +777,8 @@ Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::s
     if (!earlier->empty()) {
         previous = std::move(earlier->front());
     }
-    std::shared_ptr<Guest> guest = world_.guests.open(live->resource.account, live->resource, live->current.run);
+    std::shared_ptr<Guest> guest = world_.guests.open(live->resource.account, live->resource,
+                                                      live->current.run);
     Result<Receipt> packed = fail(Errc::not_found, "this resource has no guest that Curfew can copy from");
     if (guest) {
         packed = co_await packer_.pack(guest, order_for(*live, receipt, {}, std::move(previous)),
@@ -762,7 +795,8 @@ Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::s
     }
     auto done = co_await world_.store.commit(std::move(end));
     if (!done) {
-        spdlog::error("event=pack_not_recorded receipt={} error=\"{}\"", receipt.value, to_string(done.error()));
+        spdlog::error("event=pack_not_recorded receipt={} error=\"{}\"", receipt.value,
+                      to_string(done.error()));
     }
 }
 

@@ -29,9 +29,14 @@ Task<std::vector<Observation>> Looker::observe(Resource resource, Run run, Deadl
     }
     const auto unknown = [&](Signal source, std::string evidence) {
         const Now now = world_.scheduler.now();
-        seen.push_back({.source = source, .run = run.id, .at = now.mono, .wall = now.wall,
-                        .verdict = Verdict::unknown, .last_active_at = std::nullopt,
-                        .strength = Strength::strong, .evidence = std::move(evidence),
+        seen.push_back({.source = source,
+                        .run = run.id,
+                        .at = now.mono,
+                        .wall = now.wall,
+                        .verdict = Verdict::unknown,
+                        .last_active_at = std::nullopt,
+                        .strength = Strength::strong,
+                        .evidence = std::move(evidence),
                         .ttl = observation_ttl(account->poll_interval)});
     };
     if (auto guest = world_.guests.open(resource.account, resource, run)) {
@@ -80,22 +85,22 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     const AccountConfig* account = world_.account(live.resource.account);
     std::erase_if(live.holds, [&](const Hold& hold) { return !hold.in_force(now.wall); });
 
-    AssessInput in{.state = live.current.run.state,
-                   .newest = newest,
-                   .gone = gone,
-                   .judgement = live.current.judgement,
-                   .quiet = live.current.clock.quiet,
-                   .seen_for = now.mono - live.current.first_seen,
-                   .rule = rule,
-                   .mode = weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe),
-                   .hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall),
-                   .protected_ = std::ranges::any_of(config.protect, [&](const std::string& glob) {
-                       return glob_matches(glob, live.resource.name);
-                   }),
-                   .breaker_open = rule != nullptr && breaker_open_(rule->name.value),
-                   .exhausted_budget = std::nullopt,
-                   .budget_mode = Mode::observe,
-                   .manual_by = std::nullopt};
+    AssessInput in{
+        .state = live.current.run.state,
+        .newest = newest,
+        .gone = gone,
+        .judgement = live.current.judgement,
+        .quiet = live.current.clock.quiet,
+        .seen_for = now.mono - live.current.first_seen,
+        .rule = rule,
+        .mode = weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe),
+        .hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall),
+        .protected_ = std::ranges::any_of(
+            config.protect, [&](const std::string& glob) { return glob_matches(glob, live.resource.name); }),
+        .breaker_open = rule != nullptr && breaker_open_(rule->name.value),
+        .exhausted_budget = std::nullopt,
+        .budget_mode = Mode::observe,
+        .manual_by = std::nullopt};
     if (const Budget* budget = books_.exhausted(config, live.resource)) {
         in.exhausted_budget = budget->name.value;
         in.budget_mode = budget->mode;

@@ -50,15 +50,17 @@ Message base(const Subject& s, AlertKind kind, Severity severity) {
 }
 
 std::string save_text(const Subject& s) {
-    return s.vaults.empty() ? std::string{"Nothing will be copied first: no vault is configured."}
-                            : "Before the stop its files are copied to " + s.vaults +
-                                  " and every copy is read back. Kernel memory and unsaved tabs are not files "
-                                  "and are lost.";
+    return s.vaults.empty()
+               ? std::string{"Nothing will be copied first: no vault is configured."}
+               : "Before the stop its files are copied to " + s.vaults +
+                     " and every copy is read back. Kernel memory and unsaved tabs are not files "
+                     "and are lost.";
 }
 
 void append_receipt(Message& m, const Receipt& receipt) {
     std::string text = "Saved: " + std::to_string(receipt.files) + " files, " + size_text(receipt.bytes) +
-                       ", verified at " + clock_text(receipt.verified_at) + ", receipt " + receipt.id.value + ".";
+                       ", verified at " + clock_text(receipt.verified_at) + ", receipt " + receipt.id.value +
+                       ".";
     for (const VaultProof& proof : receipt.proofs) {
         text += " " + proof.vault.value + ": " + proof.locator + " (" + proof.method + ").";
     }
@@ -101,9 +103,15 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
     s.run = e.run;
     s.machine_type = live.current.run.machine_type;
     switch (e.cause.kind) {
-        case CauseKind::idle: s.cause = "rule " + e.cause.name; break;
-        case CauseKind::budget: s.cause = "budget " + e.cause.name; break;
-        case CauseKind::manual: s.cause = "stop asked by " + e.cause.name; break;
+        case CauseKind::idle:
+            s.cause = "rule " + e.cause.name;
+            break;
+        case CauseKind::budget:
+            s.cause = "budget " + e.cause.name;
+            break;
+        case CauseKind::manual:
+            s.cause = "stop asked by " + e.cause.name;
+            break;
     }
     s.reason = e.reason;
     s.evidence = live.current.judgement.step;
@@ -120,7 +128,8 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
         s.per_hour = live.price->rate.per_hour;
         if (live.current.run.started_at && now.wall > *live.current.run.started_at) {
             const WallTime until = live.current.run.ended_at.value_or(now.wall);
-            auto cost = cost_of(live.price->rate, std::max(Duration{0}, until - *live.current.run.started_at));
+            auto cost = cost_of(live.price->rate,
+                                std::max(Duration{0}, until - *live.current.run.started_at));
             if (cost) {
                 s.cost_so_far = *cost;
             }
@@ -129,9 +138,10 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
     for (const VaultConfig& vault : config.vaults) {
         s.vaults += (s.vaults.empty() ? "" : ", ") + vault.name.value + " (" + vault.path + ")";
     }
-    s.manual_way = live.resource.kind == ResourceKind::notebook
-                       ? "Stop it in the console: https://console.paperspace.com/ (notebook " + s.resource.value + ")"
-                       : "Stop it in the console: https://console.paperspace.com/ (machine " + s.resource.value + ")";
+    s.manual_way =
+        live.resource.kind == ResourceKind::notebook
+            ? "Stop it in the console: https://console.paperspace.com/ (notebook " + s.resource.value + ")"
+            : "Stop it in the console: https://console.paperspace.com/ (machine " + s.resource.value + ")";
     return s;
 }
 
@@ -162,7 +172,8 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
 Message stop_cancelled(const Subject& s) {
     Message m = base(s, AlertKind::stop_cancelled, Severity::info);
     m.state = AlertState::resolved;
-    m.title = s.name + " will not be stopped: " + s.reason + " (" + per_hour_text(s) + ", " + so_far_text(s) + ")";
+    m.title = s.name + " will not be stopped: " + s.reason + " (" + per_hour_text(s) + ", " + so_far_text(s) +
+              ")";
     m.do_next = "curfew explain " + s.resource.value;
     return m;
 }
@@ -172,10 +183,13 @@ Message stopped(const Subject& s, const std::optional<Receipt>& receipt) {
     m.state = AlertState::resolved;
     m.saved = s.per_hour;
     m.title = s.name + " is stopped" +
-              (receipt ? ", " + std::to_string(receipt->files) + " files saved" : std::string{" without a pack"}) +
-              "; " + (s.per_hour ? to_string(*s.per_hour) + " saved every hour from now" : "it was unpriced") +
+              (receipt ? ", " + std::to_string(receipt->files) + " files saved"
+                       : std::string{" without a pack"}) +
+              "; " +
+              (s.per_hour ? to_string(*s.per_hour) + " saved every hour from now" : "it was unpriced") +
               (s.cost_so_far ? " (the run cost " + to_string(*s.cost_so_far) + ")" : "");
-    m.body = {"Why: " + s.cause + ". The provider confirmed twice that it does not bill any more; Curfew looks "
+    m.body = {"Why: " + s.cause +
+              ". The provider confirmed twice that it does not bill any more; Curfew looks "
               "again after 10 and 60 minutes."};
     if (receipt) {
         append_receipt(m, *receipt);
@@ -199,15 +213,18 @@ Message stop_failed(const Subject& s) {
     Message m = base(s, AlertKind::stop_failed, Severity::critical);
     m.title = s.name + " IS STILL BILLING " + per_hour_text(s) + " (" + so_far_text(s) +
               ") although Curfew tried to stop it";
-    m.body = {s.reason + ".", s.manual_way + ". Its files are packed; Curfew goes on trying by every way it has."};
+    m.body = {s.reason + ".",
+              s.manual_way + ". Its files are packed; Curfew goes on trying by every way it has."};
     m.do_next = "curfew explain " + s.resource.value;
     return m;
 }
 
 Message undelivered(const Subject& s) {
     Message m = base(s, AlertKind::undelivered, Severity::critical);
-    m.title = "No channel took the warning about " + s.name + ", so its stop waits (" + per_hour_text(s) + ")";
-    m.body = {s.reason + ".", "Repair the channels of the configuration; see what waits with the line below."};
+    m.title = "No channel took the warning about " + s.name + ", so its stop waits (" + per_hour_text(s) +
+              ")";
+    m.body = {s.reason + ".",
+              "Repair the channels of the configuration; see what waits with the line below."};
     m.do_next = "curfew doctor";
     return m;
 }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int batch_max = 32;
 constexpr Duration attempt_limit = seconds{45};
-constexpr Duration look_again = minutes{1};   // a row of an older process may become due meanwhile
+constexpr Duration look_again = minutes{1};  // a row of an older process may become due meanwhile
 constexpr Duration store_retry = seconds{5};
 constexpr Duration retry_after_max = hours{24};
 
@@ -27,9 +27,16 @@ std::vector<OutboxRow> Notifier::rows_for(const Message& message) const {
     std::vector<OutboxRow> rows;
     const WallTime now = scheduler_.wall();
     for (const auto& channel : channels_) {
-        rows.push_back({.id = message.id + "/" + channel->name().value, .channel = channel->name(),
-                        .message = message, .state = OutboxState::waiting, .attempts = 0, .next_at = now,
-                        .last_error = {}, .created_at = now, .enforcement = {}, .warn_step = 0});
+        rows.push_back({.id = message.id + "/" + channel->name().value,
+                        .channel = channel->name(),
+                        .message = message,
+                        .state = OutboxState::waiting,
+                        .attempts = 0,
+                        .next_at = now,
+                        .last_error = {},
+                        .created_at = now,
+                        .enforcement = {},
+                        .warn_step = 0});
     }
     return rows;
 }
@@ -114,7 +121,8 @@ void Notifier::settle(OutboxRow& row, const Result<void>& sent) {
 }
 
 Task<void> Notifier::deliver(OutboxRow row) {
-    const auto channel = std::ranges::find_if(channels_, [&](const auto& c) { return c->name() == row.channel; });
+    const auto channel = std::ranges::find_if(channels_,
+                                              [&](const auto& c) { return c->name() == row.channel; });
     if (row.message.expires_at && scheduler_.wall() >= *row.message.expires_at) {
         row.state = OutboxState::superseded;
         row.last_error = "past its use";
@@ -141,7 +149,8 @@ Task<void> Notifier::deliver(OutboxRow row) {
         spdlog::info("event=outbox id={} state={} attempts={} error=\"{}\"", row.id, to_string(row.state),
                      row.attempts, row.last_error);
     } else {
-        spdlog::warn("event=outbox_retry id={} attempts={} error=\"{}\"", row.id, row.attempts, row.last_error);
+        spdlog::warn("event=outbox_retry id={} attempts={} error=\"{}\"", row.id, row.attempts,
+                     row.last_error);
     }
     if (report_) {
         report_(DeliveryReport{std::move(row)});

@@ -2,6 +2,7 @@
 
 #include "curfew/app/task_group.hpp"
 
+#include <boost/asio/this_coro.hpp>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -9,14 +10,12 @@
 #include <set>
 #include <utility>
 
-#include <boost/asio/this_coro.hpp>
-
 namespace curfew {
 
 namespace {
 
-constexpr int rounds_max = 5;            // of the whole tree
-constexpr int file_attempts_max = 6;     // of one file that moves or whose transfer breaks
+constexpr int rounds_max = 5;                            // of the whole tree
+constexpr int file_attempts_max = 6;                     // of one file that moves or whose transfer breaks
 constexpr std::int64_t notebook_bytes_max = 64LL << 20;  // above, no parse and no HTML
 constexpr Duration read_pause = seconds{2};
 constexpr std::string_view invalid_note = "invalid notebook on the server";
@@ -91,9 +90,9 @@ private:
     Snapshot& snapshot_;
     const std::function<bool(std::string_view)>& whole_notebook_;
     Deadline deadline_;
-    std::map<std::string, ManifestEntry> entries_;        // by guest path
-    std::map<std::string, std::string> local_of_;         // guest path → local path
-    std::set<std::string> folded_;                        // local paths in lower case
+    std::map<std::string, ManifestEntry> entries_;  // by guest path
+    std::map<std::string, std::string> local_of_;   // guest path → local path
+    std::set<std::string> folded_;                  // local paths in lower case
     std::map<std::string, NotCovered> not_covered_;
     std::map<std::string, NotCovered> walk_not_covered_;  // of the newest walk
     std::vector<HtmlCopy> html_;
@@ -190,8 +189,14 @@ Task<Result<ManifestEntry>> Job::fetch_once(const FileEntry& file, const std::st
                 co_return std::unexpected(hash.error());
             }
             // What was read may differ from the listing: a link's size and time are its own.
-            ManifestEntry entry{.path = file.path, .local_path = local, .size = sink.count(), .mtime_us = file.mtime_us,
-                                .sha256 = *hash, .read_at = scheduler_.wall(), .attempts = attempt, .how = how,
+            ManifestEntry entry{.path = file.path,
+                                .local_path = local,
+                                .size = sink.count(),
+                                .mtime_us = file.mtime_us,
+                                .sha256 = *hash,
+                                .read_at = scheduler_.wall(),
+                                .attempts = attempt,
+                                .how = how,
                                 .note = std::string{read->after == file ? std::string_view{} : link_note}};
             auto whole = co_await check_notebook(entry, last);
             if (!whole) {
@@ -235,8 +240,9 @@ Task<Result<void>> Job::fetch(FileEntry file) {
         if (attempt == file_attempts_max) {
             co_return std::unexpected(error);
         }
-        const Duration wait = error.code == Errc::changing ? std::max<Duration>(order_.policy.settle, seconds{1})
-                                                           : read_pause * attempt;
+        const Duration wait = error.code == Errc::changing
+                                  ? std::max<Duration>(order_.policy.settle, seconds{1})
+                                  : read_pause * attempt;
         co_await scheduler_.sleep_for(error.retry.kind == Retry::Kind::after ? error.retry.delay : wait);
     }
 }
@@ -246,15 +252,16 @@ Task<Result<void>> Job::fetch_all(const std::vector<FileEntry>& files) {
     std::size_t next = 0;
     const auto parallel = static_cast<std::size_t>(std::max(1, guest_->parallel_reads()));
     const auto loop = co_await boost::asio::this_coro::executor;
-    co_await for_each_bounded(loop, std::min(parallel, files.size()), parallel, [&](std::size_t) -> Task<void> {
-        while (next < files.size() && !failure) {
-            const FileEntry& file = files[next++];
-            auto done = co_await fetch(file);
-            if (!done && !failure) {
-                failure = done.error();
-            }
-        }
-    });
+    co_await for_each_bounded(loop, std::min(parallel, files.size()), parallel,
+                              [&](std::size_t) -> Task<void> {
+                                  while (next < files.size() && !failure) {
+                                      const FileEntry& file = files[next++];
+                                      auto done = co_await fetch(file);
+                                      if (!done && !failure) {
+                                          failure = done.error();
+                                      }
+                                  }
+                              });
     if (failure) {
         co_return std::unexpected(*failure);
     }
@@ -311,7 +318,8 @@ Task<Result<void>> Job::copy(Walk first) {
             co_return fail(Errc::changing,
                            "the files did not hold still over " + std::to_string(rounds_max) +
                                " rounds, so something is at work",
-                           changed->empty() ? std::string{} : printable_path(changed->front().path), Retry::later());
+                           changed->empty() ? std::string{} : printable_path(changed->front().path),
+                           Retry::later());
         }
         files = std::move(*changed);
     }
@@ -335,7 +343,8 @@ Task<void> Job::make_html() {
         if (text) {
             const std::size_t slash = path.rfind('/');
             auto html = co_await guest_->to_html(path.substr(slash == std::string::npos ? 0 : slash + 1),
-                                                 std::move(*text), deadline_.earlier(scheduler_.mono() + minutes{1}));
+                                                 std::move(*text),
+                                                 deadline_.earlier(scheduler_.mono() + minutes{1}));
             if (html) {
                 const std::string local = entry.local_path + ".html";
                 auto added = co_await snapshot_.add_html(local, std::move(*html));
@@ -375,7 +384,8 @@ Receipt Job::receipt(WallTime begun) const {
     for (const auto& [what, item] : not_covered_) {
         r.not_covered.push_back(item);
     }
-    r.not_covered.push_back({"hidden files (names that begin with a dot)", "the server does not list them", false});
+    r.not_covered.push_back(
+        {"hidden files (names that begin with a dot)", "the server does not list them", false});
     r.not_covered.push_back({"kernel memory and unsaved tabs", "they are not files", false});
     return r;
 }
@@ -413,8 +423,9 @@ Result<void> check_bounds(const Sum& sum, const PackOrder& order) {
     }
     if (order.previous &&
         shrank_suspiciously(order.previous->files, order.previous->bytes, sum.files, sum.bytes)) {
-        return fail(Errc::conflict, "the files shrank by more than half since receipt " + order.previous->id.value +
-                                        " (" + std::to_string(order.previous->files) + " files then, " +
+        return fail(Errc::conflict, "the files shrank by more than half since receipt " +
+                                        order.previous->id.value + " (" +
+                                        std::to_string(order.previous->files) + " files then, " +
                                         std::to_string(sum.files) + " now): look before it is stopped");
     }
     return {};
@@ -467,7 +478,8 @@ Task<Result<Receipt>> Packer::pack(std::shared_ptr<Guest> guest, PackOrder order
 
 Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
                                         Walk first, std::int64_t bytes, WallTime begun, Deadline deadline) {
-    auto snapshot = co_await vault.begin(order.account, order.resource.id, order.resource.run.id, order.receipt, bytes);
+    auto snapshot = co_await vault.begin(order.account, order.resource.id, order.resource.run.id,
+                                         order.receipt, bytes);
     if (!snapshot) {
         co_return std::unexpected(snapshot.error());
     }
@@ -490,8 +502,10 @@ Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> gue
     Receipt receipt = job.receipt(begun);
     if (receipt.partial() && !order.policy.partial_ok) {
         const auto missing = std::ranges::find_if(receipt.not_covered, &NotCovered::listed);
-        co_return fail(Errc::conflict, "a listed file cannot be copied (" + missing->why +
-                                           "); pack.partial_ok = true would allow it", printable_path(missing->what));
+        co_return fail(
+            Errc::conflict,
+            "a listed file cannot be copied (" + missing->why + "); pack.partial_ok = true would allow it",
+            printable_path(missing->what));
     }
     co_await job.make_html();
     co_return co_await (*snapshot)->publish(job.receipt(begun), job.manifest());
@@ -529,7 +543,8 @@ Task<Result<bool>> Packer::unchanged(std::shared_ptr<Guest> guest, Receipt recei
         packed.emplace(entry.path, &entry);
     }
     const auto is_known = [&](const std::string& what) {
-        return std::ranges::any_of(receipt.not_covered, [&](const NotCovered& item) { return item.what == what; });
+        return std::ranges::any_of(receipt.not_covered,
+                                   [&](const NotCovered& item) { return item.what == what; });
     };
     // What cannot be covered is work as well.
     if (!std::ranges::all_of(walk->not_covered,

@@ -16,7 +16,8 @@ Money open_since(const Meter& meter, WallTime from, WallTime now) {
         return {};
     }
     const WallTime begin = std::max(meter.counted_to, from);
-    const auto cost = now > begin ? cost_of(*meter.rate, now - begin) : Result<Money>{Money{0, meter.rate->per_hour.currency}};
+    const auto cost = now > begin ? cost_of(*meter.rate, now - begin)
+                                  : Result<Money>{Money{0, meter.rate->per_hour.currency}};
     return cost ? *cost : Money{0, meter.rate->per_hour.currency};
 }
 
@@ -51,7 +52,9 @@ Freshness Reporter::freshness() const {
         const auto live = world_.picture.accounts.find(account.name);
         const std::string what = "account " + account.name.value;
         if (live == world_.picture.accounts.end() || !live->second.last_success) {
-            const std::string why = live == world_.picture.accounts.end() || live->second.error.empty() ? "not seen yet" : live->second.error;
+            const std::string why = live == world_.picture.accounts.end() || live->second.error.empty()
+                                        ? "not seen yet"
+                                        : live->second.error;
             f.degraded.push_back({what, why, std::nullopt});
             continue;
         }
@@ -68,13 +71,20 @@ Freshness Reporter::freshness() const {
             continue;
         }
         if (live.price == nullptr) {
-            f.degraded.push_back({name_of(live), "unpriced: machine type " + live.current.run.machine_type + " is in no price table", std::nullopt});
+            f.degraded.push_back(
+                {name_of(live),
+                 "unpriced: machine type " + live.current.run.machine_type + " is in no price table",
+                 std::nullopt});
         }
         if (live.current.unseen_since && live.current.run.state == RunState::running) {
-            f.degraded.push_back({name_of(live), "unknown: " + live.current.judgement.step, f.now - (mono - *live.current.unseen_since)});
+            f.degraded.push_back({name_of(live), "unknown: " + live.current.judgement.step,
+                                  f.now - (mono - *live.current.unseen_since)});
         }
         if (live.current.run.state == RunState::unknown) {
-            f.degraded.push_back({name_of(live), "the provider calls its state \"" + live.current.run.state_text + "\", which Curfew does not know", std::nullopt});
+            f.degraded.push_back({name_of(live),
+                                  "the provider calls its state \"" + live.current.run.state_text +
+                                      "\", which Curfew does not know",
+                                  std::nullopt});
         }
     }
     return f;
@@ -107,12 +117,15 @@ Result<ResourceId> Reporter::resolve(std::string_view noun) const {
                 break;
             }
         }
-        return fail(Errc::not_found, "no resource is called so" + (known.empty() ? std::string{"; none is known yet"} : "; known: " + known),
+        return fail(Errc::not_found,
+                    "no resource is called so" +
+                        (known.empty() ? std::string{"; none is known yet"} : "; known: " + known),
                     std::string{noun});
     }
     std::string candidates;
     for (const LiveResource* live : found) {
-        candidates += (candidates.empty() ? "" : ", ") + live->resource.name + " (" + live->resource.id.value + ")";
+        candidates += (candidates.empty() ? "" : ", ") + live->resource.name + " (" +
+                      live->resource.id.value + ")";
     }
     return fail(Errc::invalid, "more than one resource fits: " + candidates, std::string{noun});
 }
@@ -121,7 +134,8 @@ std::vector<BudgetItem> Reporter::budgets_of(const Resource* resource) const {
     std::vector<BudgetItem> items;
     for (const Budget& budget : world_.config->budgets) {
         const auto live = world_.picture.budgets.find(budget.name);
-        if (live != world_.picture.budgets.end() && (resource == nullptr || matches(budget.scope, *resource))) {
+        if (live != world_.picture.budgets.end() &&
+            (resource == nullptr || matches(budget.scope, *resource))) {
             items.push_back({budget, live->second, left_of(budget, live->second.spend)});
         }
     }
@@ -204,7 +218,8 @@ Task<Result<StatusReport>> Reporter::status() {
         const bool a_bills = bills(a.live->current.run.state);
         const bool b_bills = bills(b.live->current.run.state);
         return a_bills != b_bills ? a_bills
-                                  : std::pair{a.live->resource.name, a.live->resource.id} < std::pair{b.live->resource.name, b.live->resource.id};
+                                  : std::pair{a.live->resource.name, a.live->resource.id} <
+                                        std::pair{b.live->resource.name, b.live->resource.id};
     });
     report.budgets = budgets_of(nullptr);
     co_return report;
@@ -213,7 +228,9 @@ Task<Result<StatusReport>> Reporter::status() {
 void Reporter::tell_what_next(ExplainReport& report) const {
     const LiveResource& live = *report.live;
     const WallTime now = report.freshness.now;
-    const auto in_words = [&](WallTime t) { return to_string(std::max<Duration>(Duration{0}, std::chrono::floor<seconds>(t - now))); };
+    const auto in_words = [&](WallTime t) {
+        return to_string(std::max<Duration>(Duration{0}, std::chrono::floor<seconds>(t - now)));
+    };
     if (!bills(live.current.run.state)) {
         report.next = "nothing: it does not bill";
         report.would_stop = "it is off";
@@ -221,23 +238,26 @@ void Reporter::tell_what_next(ExplainReport& report) const {
         return;
     }
     if (live.enforcement) {
-        report.next = "enforcement " + live.enforcement->id.value + " is " + std::string{to_string(live.enforcement->state)} + ": " +
-                      live.enforcement->reason;
+        report.next = "enforcement " + live.enforcement->id.value + " is " +
+                      std::string{to_string(live.enforcement->state)} + ": " + live.enforcement->reason;
     } else if (live.stops_at) {
-        report.next = "packed and stopped in " + in_words(*live.stops_at) + " if it stays quiet; warned before";
+        report.next = "packed and stopped in " + in_words(*live.stops_at) +
+                      " if it stays quiet; warned before";
     } else {
         report.next = "nothing: " + live.why;
     }
     if (report.rule == nullptr) {
         report.would_stop = "only a hard budget or `curfew stop`, since no rule matches";
     } else if (live.mode != Mode::enforce) {
-        report.would_stop = "only a hard budget or `curfew stop`: the mode is " + std::string{to_string(live.mode)};
+        report.would_stop = "only a hard budget or `curfew stop`: the mode is " +
+                            std::string{to_string(live.mode)};
     } else {
         report.would_stop = "being quiet for " + to_string(live.idle_limit) + " in all (quiet so far: " +
                             to_string(std::chrono::floor<seconds>(live.current.clock.quiet)) + ")";
     }
-    report.would_keep = "work in a kernel or on the CPU or GPU; or `curfew keep " + live.resource.id.value + " --for 2h`" +
-                        (live.price != nullptr ? " (" + to_string(percent_of(live.price->rate.per_hour, 200)) + ")" : "");
+    report.would_keep =
+        "work in a kernel or on the CPU or GPU; or `curfew keep " + live.resource.id.value + " --for 2h`" +
+        (live.price != nullptr ? " (" + to_string(percent_of(live.price->rate.per_hour, 200)) + ")" : "");
 }
 
 Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
@@ -253,7 +273,8 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     auto stored = co_await world_.store.observations_of(run);
     const auto again = world_.picture.resources.find(resource);
     if (!stored || again == world_.picture.resources.end()) {
-        co_return stored ? fail(Errc::not_found, "it is gone", resource.value) : std::unexpected(stored.error());
+        co_return stored ? fail(Errc::not_found, "it is gone", resource.value)
+                         : std::unexpected(stored.error());
     }
     const LiveResource& live = again->second;
     ExplainReport report;
@@ -289,20 +310,29 @@ Task<Result<SpendReport>> Reporter::spend(WallTime from, WallTime to, SpendBy by
             if (!run.meter || run.meter->counted_to >= to) {
                 return;
             }
-            SpendRow row{.key = {id, {}}, .name = live.resource.name, .machine_type = run.meter->machine_type,
-                         .meter = MeterKind::compute, .gross = open_since(*run.meter, from, now),
+            SpendRow row{.key = {id, {}},
+                         .name = live.resource.name,
+                         .machine_type = run.meter->machine_type,
+                         .meter = MeterKind::compute,
+                         .gross = open_since(*run.meter, from, now),
                          .quantity = std::max(Duration{0}, now - std::max(run.meter->counted_to, from)),
-                         .error_bar = Duration{0}, .unpriced = !run.meter->rate.has_value()};
+                         .error_bar = Duration{0},
+                         .unpriced = !run.meter->rate.has_value()};
             switch (by) {
-                case SpendBy::resource: break;
+                case SpendBy::resource:
+                    break;
                 case SpendBy::day: {
                     const Date d = local_date(std::max(run.meter->counted_to, from), zone);
                     const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
                     row.key.group = std::to_string(d.year) + two(d.month) + two(d.day);
                     break;
                 }
-                case SpendBy::type: row.key.group = run.meter->machine_type; break;
-                case SpendBy::account: row.key.group = live.resource.account.value; break;
+                case SpendBy::type:
+                    row.key.group = run.meter->machine_type;
+                    break;
+                case SpendBy::account:
+                    row.key.group = live.resource.account.value;
+                    break;
             }
             const auto same = std::ranges::find_if(report.rows, [&](const SpendRow& r) {
                 return r.key == row.key && r.machine_type == row.machine_type && r.meter == row.meter;
@@ -336,22 +366,29 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     }
     for (const AccountConfig& account : world_.config->accounts) {
         const auto live = world_.picture.accounts.find(account.name);
-        const bool seen = live != world_.picture.accounts.end() && live->second.last_success_mono && live->second.error.empty();
-        const std::string why = live == world_.picture.accounts.end() || live->second.error.empty() ? "not polled yet" : live->second.error;
+        const bool seen = live != world_.picture.accounts.end() && live->second.last_success_mono &&
+                          live->second.error.empty();
+        const std::string why = live == world_.picture.accounts.end() || live->second.error.empty()
+                                    ? "not polled yet"
+                                    : live->second.error;
         add(seen, "account " + account.name.value, seen ? "the key works: " + live->second.identity : why);
     }
-    add(chain.has_value(), "audit", chain ? std::to_string(*chain) + " rows, chain whole" : chain.error().text);
+    add(chain.has_value(), "audit",
+        chain ? std::to_string(*chain) + " rows, chain whole" : chain.error().text);
     const std::int64_t dead = (*outbox)[OutboxState::dead];
     const std::int64_t waiting = (*outbox)[OutboxState::waiting];
-    add(dead == 0 && waiting < 100, "outbox", std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered");
-    add(!world_.config->channels.empty(), "channels", world_.config->channels.empty()
-                                                           ? "no channel is configured, so nobody is warned before a stop"
-                                                           : std::to_string(world_.config->channels.size()) + " configured");
-    add(!world_.config->vaults.empty(), "vaults", world_.config->vaults.empty()
-                                                       ? "no vault is configured, so nothing can be packed and nothing is stopped"
-                                                       : std::to_string(world_.config->vaults.size()) + " configured");
+    add(dead == 0 && waiting < 100, "outbox",
+        std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered");
+    add(!world_.config->channels.empty(), "channels",
+        world_.config->channels.empty() ? "no channel is configured, so nobody is warned before a stop"
+                                        : std::to_string(world_.config->channels.size()) + " configured");
+    add(!world_.config->vaults.empty(), "vaults",
+        world_.config->vaults.empty()
+            ? "no vault is configured, so nothing can be packed and nothing is stopped"
+            : std::to_string(world_.config->vaults.size()) + " configured");
     add(world_.config->mode == Mode::enforce, "mode",
-        "daemon.mode is " + std::string{to_string(world_.config->mode)} + (world_.config->mode == Mode::enforce ? "" : ": nothing is stopped by rules"));
+        "daemon.mode is " + std::string{to_string(world_.config->mode)} +
+            (world_.config->mode == Mode::enforce ? "" : ": nothing is stopped by rules"));
     for (const Degraded& d : freshness().degraded) {
         if (!d.what.starts_with("account ")) {
             add(false, d.what, d.why);

@@ -35,8 +35,7 @@ Task<void> Wakeup::wait() {
         co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
             [state](auto handler) {
                 CURFEW_ASSERT(!state->waiter, "one coroutine waits for one wakeup");
-                state->waiter =
-                    std::make_unique<asio::any_completion_handler<void()>>(std::move(handler));
+                state->waiter = std::make_unique<asio::any_completion_handler<void()>>(std::move(handler));
             },
             asio::use_awaitable);
         state->pending = false;
@@ -90,21 +89,21 @@ TaskGroup::Handle TaskGroup::spawn(std::string name, Task<void> task) {
     entry->name = std::move(name);
     state_->entries.push_back(entry);
     asio::co_spawn(loop_, std::move(task),
-                   asio::bind_cancellation_slot(
-                       entry->cancel.slot(), [state = state_, entry](const std::exception_ptr& error) {
-                           state->entries.remove(entry);
-                           if (error) {
-                               const std::string text = bug_text(entry->name, error);
-                               if (!text.empty() && state->on_bug) {
-                                   state->on_bug(text);
-                               }
-                           }
-                           if (state->entries.empty()) {
-                               for (Wakeup* joiner : state->joiners) {
-                                   joiner->notify();
-                               }
-                           }
-                       }));
+                   asio::bind_cancellation_slot(entry->cancel.slot(),
+                                                [state = state_, entry](const std::exception_ptr& error) {
+                                                    state->entries.remove(entry);
+                                                    if (error) {
+                                                        const std::string text = bug_text(entry->name, error);
+                                                        if (!text.empty() && state->on_bug) {
+                                                            state->on_bug(text);
+                                                        }
+                                                    }
+                                                    if (state->entries.empty()) {
+                                                        for (Wakeup* joiner : state->joiners) {
+                                                            joiner->notify();
+                                                        }
+                                                    }
+                                                }));
     return entry;
 }
 

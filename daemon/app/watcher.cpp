@@ -24,14 +24,28 @@ constexpr Duration gone_kept = hours{24 * 7};
 constexpr Duration stop_lead = minutes{6};
 
 RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
-    return {.id = run.id, .resource = live.resource.id, .account = live.resource.account,
-            .machine_type = run.machine_type, .state = run.state, .state_text = run.state_text,
-            .started_at = run.started_at, .ended_at = run.ended_at, .first_seen = now, .last_seen = now};
+    return {.id = run.id,
+            .resource = live.resource.id,
+            .account = live.resource.account,
+            .machine_type = run.machine_type,
+            .state = run.state,
+            .state_text = run.state_text,
+            .started_at = run.started_at,
+            .ended_at = run.ended_at,
+            .first_seen = now,
+            .last_seen = now};
 }
 
 ResourceRow row_of(const Resource& r, WallTime now, bool gone) {
-    return {.id = r.id, .account = r.account, .kind = r.kind, .name = r.name, .project = r.project,
-            .owner = r.owner, .first_seen = now, .last_seen = now, .gone = gone};
+    return {.id = r.id,
+            .account = r.account,
+            .kind = r.kind,
+            .name = r.name,
+            .project = r.project,
+            .owner = r.owner,
+            .first_seen = now,
+            .last_seen = now,
+            .gone = gone};
 }
 
 bool same_row(const Resource& a, const Resource& b) {
@@ -45,8 +59,8 @@ bool same_row(const Run& a, const Run& b) {
 
 }  // namespace
 
-Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker,
-                 Enforcer& enforcer, Alarms& alarms)
+Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker, Enforcer& enforcer,
+                 Alarms& alarms)
     : world_(world), account_(std::move(account)), books_(books), looker_(looker), enforcer_(enforcer),
       alarms_(alarms), wakeup_(world.loop) {}
 
@@ -138,14 +152,15 @@ Task<Duration> Watcher::cycle() {
     account.failures_in_a_row = 0;
     alarms_.resolve("key/" + account_.value,
                     message(AlertKind::key_rejected, Severity::info,
-                            "Account " + account_.value + ": the key works again"), batch);
-    alarms_.resolve("blind/" + account_.value,
-                    message(AlertKind::blind, Severity::info,
-                            "Account " + account_.value + " can be seen again"), batch);
+                            "Account " + account_.value + ": the key works again"),
+                    batch);
+    alarms_.resolve(
+        "blind/" + account_.value,
+        message(AlertKind::blind, Severity::info, "Account " + account_.value + " can be seen again"), batch);
     judge_unseen(batch);
     judge_money(batch);
-    batch.emplace_back(AccountPollRow{.account = account_, .mono = now.mono, .wall = now.wall,
-                                      .complete = listing->complete, .error = {}});
+    batch.emplace_back(AccountPollRow{
+        .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
         act();
     }
@@ -166,15 +181,17 @@ Task<Duration> Watcher::failed(Error error) {
     Batch batch = std::exchange(carried_, {});
     if (refused) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
-                            "Account " + account_.value + ": the provider refuses the key, so nothing there "
-                            "can be seen or stopped");
+                            "Account " + account_.value +
+                                ": the provider refuses the key, so nothing there "
+                                "can be seen or stopped");
         m.body = {text, "The key is read from " + config().key_file +
                             ". Make a new one in the provider's console and run the line below."};
         m.do_next = "curfew reload";
         alarms_.raise("key/" + account_.value, std::move(m), batch);
     } else if (account.failures_in_a_row == 3) {
-        Message m = message(AlertKind::blind, Severity::warning,
-                            "Account " + account_.value + " cannot be seen (3 polls failed); money counts on");
+        Message m = message(
+            AlertKind::blind, Severity::warning,
+            "Account " + account_.value + " cannot be seen (3 polls failed); money counts on");
         m.body = {text};
         m.do_next = "curfew doctor";
         alarms_.raise("blind/" + account_.value, std::move(m), batch);
@@ -182,8 +199,10 @@ Task<Duration> Watcher::failed(Error error) {
     for (auto& [id, live] : world_.picture.resources) {
         if (live.resource.account == account_ && live.current.meter) {
             const QuietClock before = live.current.clock;
-            live.current.judgement = {.verdict = Verdict::unknown, .coverage = Coverage::none,
-                                      .weak_activity = false, .step = "the account cannot be seen"};
+            live.current.judgement = {.verdict = Verdict::unknown,
+                                      .coverage = Coverage::none,
+                                      .weak_activity = false,
+                                      .step = "the account cannot be seen"};
             live.current.clock = tick(before, Verdict::unknown, world_.scheduler.mono(),
                                       Looker::max_gap(config()));
             store_look(live.current, before, batch);
@@ -191,8 +210,8 @@ Task<Duration> Watcher::failed(Error error) {
     }
     judge_money(batch);
     const Now now = world_.scheduler.now();
-    batch.emplace_back(AccountPollRow{.account = account_, .mono = now.mono, .wall = now.wall,
-                                      .complete = false, .error = text});
+    batch.emplace_back(AccountPollRow{
+        .account = account_, .mono = now.mono, .wall = now.wall, .complete = false, .error = text});
     if (co_await commit(std::move(batch))) {
         act();
     }
@@ -201,14 +220,17 @@ Task<Duration> Watcher::failed(Error error) {
     }
     if (error.retry.kind == Retry::Kind::after) {
         // The jitter may shorten a pause by 5 %; what the provider asked for is the least it gets.
-        const Duration asked = std::min<Duration>(error.retry.delay, retry_after_max) * 100 / 95 + Duration{1};
-        co_return std::clamp(asked, config().poll_interval, std::max<Duration>(retry_after_max, config().poll_interval));
+        const Duration asked = std::min<Duration>(error.retry.delay, retry_after_max) * 100 / 95 +
+                               Duration{1};
+        co_return std::clamp(asked, config().poll_interval,
+                             std::max<Duration>(retry_after_max, config().poll_interval));
     }
     const int doublings = std::min(account.failures_in_a_row - 1, 8);
     const Duration longest = std::min(failure_pause_max, config().poll_interval * (1 << doublings));
     const auto half = static_cast<std::uint64_t>(std::max<std::int64_t>(1, longest.count() / 2));
-    co_return std::max<Duration>(longest / 2 + Duration{static_cast<std::int64_t>(world_.entropy.below(half))},
-                                 std::min<Duration>(config().poll_interval, seconds{1}));
+    co_return std::max<Duration>(
+        longest / 2 + Duration{static_cast<std::int64_t>(world_.entropy.below(half))},
+        std::min<Duration>(config().poll_interval, seconds{1}));
 }
 
 void Watcher::apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings) {
@@ -290,7 +312,8 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         }
     }
     for (const Run& other : seen.other_runs) {
-        const bool known = std::ranges::any_of(live.older, [&](const LiveRun& o) { return o.run.id == other.id; });
+        const bool known = std::ranges::any_of(live.older,
+                                               [&](const LiveRun& o) { return o.run.id == other.id; });
         if (!known && bills(other.state)) {
             LiveRun run;
             run.run = other;
@@ -327,7 +350,8 @@ Task<void> Watcher::find_ends(std::vector<Ending>& endings) {
         if (cloud == nullptr || ending.at || live == world_.picture.resources.end()) {
             co_return;
         }
-        auto end = co_await cloud->ended_at({live->second.resource.kind, ending.resource, ending.run}, deadline);
+        auto end = co_await cloud->ended_at({live->second.resource.kind, ending.resource, ending.run},
+                                            deadline);
         if (end && *end) {
             ending.at = (*end)->at;
         }
@@ -419,7 +443,8 @@ void Watcher::judge_unseen(Batch& batch) {
         if (live.resource.account != account_ || (!blind && !odd)) {
             continue;
         }
-        Message m = message(AlertKind::blind, unseen >= blind_critical_after ? Severity::critical : Severity::warning,
+        Message m = message(AlertKind::blind,
+                            unseen >= blind_critical_after ? Severity::critical : Severity::warning,
                             odd ? live.resource.name + " is in a state that Curfew does not know (\"" +
                                       run.run.state_text + "\"); no rule stops it, and its money counts on"
                                 : live.resource.name + " cannot be judged for " +
@@ -473,8 +498,13 @@ void Watcher::judge_money(Batch& batch) {
                                     : "Nothing is stopped: the mode is not enforce.");
         }
         m.do_next = "curfew spend --by resource";
-        batch.emplace_back(AuditRow{.seq = 0, .at = world_.scheduler.wall(), .kind = "budget.threshold",
-                                    .account = account_, .resource = {}, .run = {}, .actor = "curfewd",
+        batch.emplace_back(AuditRow{.seq = 0,
+                                    .at = world_.scheduler.wall(),
+                                    .kind = "budget.threshold",
+                                    .account = account_,
+                                    .resource = {},
+                                    .run = {},
+                                    .actor = "curfewd",
                                     .text = m.title});
         alarms_.tell(std::move(m), batch);
     }
@@ -485,7 +515,8 @@ Task<bool> Watcher::commit(Batch batch) {
     Batch copy;
     std::ranges::copy_if(batch, std::back_inserter(copy),
                          [](const Write& w) { return !std::holds_alternative<Observation>(w); });
-    const bool tells = std::ranges::any_of(batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
+    const bool tells = std::ranges::any_of(
+        batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
     auto done = co_await world_.store.commit(std::move(batch));
     if (done) {
         if (tells) {
@@ -529,7 +560,8 @@ void Watcher::forget_gone() {
     for (const auto& [id, live] : world_.picture.resources) {
         const Run& run = live.current.run;
         if (live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 && run.ended_at) {
-            gone_.insert_or_assign(run.id, *run.ended_at);  // a list that left it out may be followed by one that does not
+            gone_.insert_or_assign(
+                run.id, *run.ended_at);  // a list that left it out may be followed by one that does not
         }
     }
     std::erase_if(world_.picture.resources, [&](const auto& entry) {

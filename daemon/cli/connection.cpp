@@ -32,11 +32,14 @@ Answer trouble(api::Exit exit, std::string text) {
 
 Answer unreachable(const std::string& socket, const boost::system::error_code& error) {
     if (error == boost::system::errc::permission_denied) {
-        return trouble(api::Exit::not_allowed, "you may not use " + socket + ". Reading needs the group `curfew`, changes need the group "
-                                               "`curfew-admin`: sudo adduser $USER curfew, then log in again.");
+        return trouble(api::Exit::not_allowed,
+                       "you may not use " + socket +
+                           ". Reading needs the group `curfew`, changes need the group "
+                           "`curfew-admin`: sudo adduser $USER curfew, then log in again.");
     }
-    return trouble(api::Exit::unreachable, "no daemon answers at " + socket + " (" + error.message() +
-                                               "). Is it running? systemctl status curfewd, or name its socket with --socket.");
+    return trouble(api::Exit::unreachable,
+                   "no daemon answers at " + socket + " (" + error.message() +
+                       "). Is it running? systemctl status curfewd, or name its socket with --socket.");
 }
 
 }  // namespace
@@ -45,7 +48,8 @@ std::string encoded(const std::string& text) {
     return curfew::http::percent_encode(text);
 }
 
-Answer ask(const std::string& socket, const std::string& target, const std::string& body, const std::string& idempotency_key) {
+Answer ask(const std::string& socket, const std::string& target, const std::string& body,
+           const std::string& idempotency_key) {
     asio::io_context io;
     asio::local::stream_protocol::socket connection(io);
     boost::system::error_code error;
@@ -75,7 +79,8 @@ Answer ask(const std::string& socket, const std::string& target, const std::stri
     if (!error) {
         http::read(connection, buffer, parser, error);
     }
-    if (error == boost::system::errc::resource_unavailable_try_again || error == boost::system::errc::operation_would_block) {
+    if (error == boost::system::errc::resource_unavailable_try_again ||
+        error == boost::system::errc::operation_would_block) {
         return trouble(api::Exit::timed_out, "the daemon did not answer within 60 s");
     }
     if (error && error != http::error::end_of_stream) {
@@ -91,8 +96,9 @@ Answer ask(const std::string& socket, const std::string& target, const std::stri
         return answer;
     }
     answer.exit = answer.body.is_object() ? answer.body.value("exit", 1) : 1;
-    answer.trouble = answer.body.is_object() ? answer.body.value("detail", std::string{"failed"})
-                                             : "the daemon answered " + std::to_string(parser.get().result_int());
+    answer.trouble = answer.body.is_object()
+                         ? answer.body.value("detail", std::string{"failed"})
+                         : "the daemon answered " + std::to_string(parser.get().result_int());
     if (answer.body.is_object() && answer.body.contains("hint") && answer.body["hint"].is_string()) {
         answer.trouble += "\n" + answer.body["hint"].get<std::string>();
     }

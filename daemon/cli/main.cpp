@@ -1,11 +1,10 @@
 // curfew: asks the daemon, and tells it what a person wants. Reads go to the read socket, changes to the
 // admin socket; the answer of the API is what --json prints.
 #include "connection.hpp"
-#include "render.hpp"
-#include "table.hpp"
-
 #include "curfew/api/wire.hpp"
 #include "curfew/core/time.hpp"
+#include "render.hpp"
+#include "table.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -96,7 +95,8 @@ std::string random_key() {
 }
 
 Answer change(const Options& o, const std::string& target, const Json& body) {
-    return ask(o.admin_socket, target, body.dump(-1, ' ', false, Json::error_handler_t::replace), random_key());
+    return ask(o.admin_socket, target, body.dump(-1, ' ', false, Json::error_handler_t::replace),
+               random_key());
 }
 
 template <class Render>
@@ -123,14 +123,16 @@ int spend(const Options& o) {
 
 int receipts(const Options& o) {
     if (o.noun.starts_with("rcp_")) {
-        return read(o, "/v1/receipts/" + encoded(o.noun), [&](const Json& j) { return receipt_text(j, o.style); });
+        return read(o, "/v1/receipts/" + encoded(o.noun),
+                    [&](const Json& j) { return receipt_text(j, o.style); });
     }
     const std::string query = o.noun.empty() ? "" : "?resource=" + encoded(o.noun);
     return read(o, "/v1/receipts" + query, [&](const Json& j) { return receipts_text(j, o.style); });
 }
 
 int alerts(const Options& o) {
-    return read(o, std::string{"/v1/alerts"} + (o.style.all ? "?all=1" : ""), [&](const Json& j) { return alerts_text(j, o.style); });
+    return read(o, std::string{"/v1/alerts"} + (o.style.all ? "?all=1" : ""),
+                [&](const Json& j) { return alerts_text(j, o.style); });
 }
 
 int acknowledge(const Options& o) {
@@ -189,14 +191,16 @@ int keep(const Options& o) {
         std::cerr << "curfew: say for how long: curfew keep " << o.noun << " --for 2h\n";
         return static_cast<int>(Exit::usage);
     }
-    const Answer answer = change(o, "/v1/keep", {{"resource", o.noun}, {"for", how_long}, {"reason", o.reason}});
+    const Answer answer = change(o, "/v1/keep",
+                                 {{"resource", o.noun}, {"for", how_long}, {"reason", o.reason}});
     return changed(o, answer, [&](const Json& j) { return keep_text(j, o.style); });
 }
 
 int release(const Options& o) {
     const Answer answer = change(o, "/v1/release", {{"resource", o.noun}});
     return changed(o, answer, [](const Json& j) {
-        return j["released"] == 0 ? std::string{"nothing held it\n"} : j["released"].dump() + " ended; the rules apply again\n";
+        return j["released"] == 0 ? std::string{"nothing held it\n"}
+                                  : j["released"].dump() + " ended; the rules apply again\n";
     });
 }
 
@@ -204,7 +208,8 @@ int pack(const Options& o) {
     const Answer answer = change(o, "/v1/pack", {{"resource", o.noun}});
     if (answer.exit != 0 || !o.wait) {
         return changed(o, answer, [](const Json& j) {
-            return "packing; when it is proven, `curfew receipts " + j["receipt"].get<std::string>() + "` shows it\n";
+            return "packing; when it is proven, `curfew receipts " + j["receipt"].get<std::string>() +
+                   "` shows it\n";
         });
     }
     const std::string receipt = answer.body["receipt"].get<std::string>();
@@ -218,11 +223,14 @@ int pack(const Options& o) {
         if (done.exit != static_cast<int>(Exit::not_found)) {
             return say(done);
         }
-        const Answer log = ask(o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun) + "&after=" + std::to_string(after), {}, {});
+        const Answer log = ask(
+            o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun) + "&after=" + std::to_string(after),
+            {}, {});
         for (const Json& event : log.exit == 0 ? log.body["items"] : Json::array()) {
             after = event["id"].get<std::int64_t>();
             const std::string text = event.value("text", std::string{});
-            if (event.value("kind", std::string{}) == "pack.failed" && text.find(receipt) != std::string::npos) {
+            if (event.value("kind", std::string{}) == "pack.failed" &&
+                text.find(receipt) != std::string::npos) {
                 std::cerr << "curfew: " << safe(text) << "\n";
                 return static_cast<int>(Exit::failed);
             }
@@ -235,7 +243,10 @@ int pack(const Options& o) {
 }
 
 bool confirmed(const Options& o) {
-    const Json body{{"resource", o.noun}, {"pack", !o.no_pack}, {"dry_run", true}, {"accept_risks", {"unpacked-outputs"}}};
+    const Json body{{"resource", o.noun},
+                    {"pack", !o.no_pack},
+                    {"dry_run", true},
+                    {"accept_risks", {"unpacked-outputs"}}};
     const Answer plan = change(o, "/v1/stop", body);
     if (plan.exit == 0) {
         std::cout << stop_text(plan.body, true);
@@ -259,12 +270,15 @@ int stop(const Options& o) {
         std::cerr << "curfew: with --json say --yes\n";
         return static_cast<int>(Exit::refused);
     }
-    const Answer answer = change(o, "/v1/stop", {{"resource", o.noun}, {"pack", !o.no_pack}, {"dry_run", o.dry_run}, {"accept_risks", o.risks}});
+    const Answer answer = change(
+        o, "/v1/stop",
+        {{"resource", o.noun}, {"pack", !o.no_pack}, {"dry_run", o.dry_run}, {"accept_risks", o.risks}});
     if (answer.exit != 0 && answer.trouble.find("needs accepted risk: ") != std::string::npos) {
         say(answer);
         const std::size_t at = answer.trouble.find("needs accepted risk: ") + 21;
         const std::string risk = answer.trouble.substr(at, answer.trouble.find_first_of(" (\n", at) - at);
-        std::cerr << "If that is what you want: curfew stop " << safe(o.noun) << " --accept-risk=" << risk << "\n";
+        std::cerr << "If that is what you want: curfew stop " << safe(o.noun) << " --accept-risk=" << risk
+                  << "\n";
         return answer.exit;
     }
     return changed(o, answer, [&](const Json& j) { return stop_text(j, o.dry_run); });
@@ -285,7 +299,8 @@ int doctor(const Options& o) {
 }
 
 int reload(const Options& o) {
-    return changed(o, change(o, "/v1/reload", Json::object()), [](const Json&) { return std::string{"reloaded\n"}; });
+    return changed(o, change(o, "/v1/reload", Json::object()),
+                   [](const Json&) { return std::string{"reloaded\n"}; });
 }
 
 /// The daemon knows how to read its configuration; there is no second way.
@@ -315,12 +330,18 @@ int check_config(const Options& o) {
         std::cerr << "curfew: cannot run " << daemon.string() << "\n";
         return static_cast<int>(Exit::failed);
     }
-    return WEXITSTATUS(state) == 0 ? 0 : static_cast<int>(WEXITSTATUS(state) == 78 ? Exit::findings : Exit::failed);
+    return WEXITSTATUS(state) == 0
+               ? 0
+               : static_cast<int>(WEXITSTATUS(state) == 78 ? Exit::findings : Exit::failed);
 }
 
 int version(const Options& o) {
     if (o.json) {
-        std::cout << Json{{"schema", std::string{api::schema::version}}, {"version", std::string{api::version_text}}, {"program", "curfew"}}.dump() << "\n";
+        std::cout << Json{{"schema", std::string{api::schema::version}},
+                          {"version", std::string{api::version_text}},
+                          {"program", "curfew"}}
+                         .dump()
+                  << "\n";
     } else {
         std::cout << "curfew " << api::version_text << "\n";
     }
@@ -336,8 +357,10 @@ std::string verbs_of(CLI::App& app) {
 }
 
 constexpr const char* exit_codes =
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 no such thing, 4 not allowed, 5 daemon not reachable, 6 temporary,\n"
-    "8 refused (needs --yes or --accept-risk), 10 findings, 124 timed out. Treat any unknown code as failure.";
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 no such thing, 4 not allowed, 5 daemon not reachable, 6 "
+    "temporary,\n"
+    "8 refused (needs --yes or --accept-risk), 10 findings, 124 timed out. Treat any unknown code as "
+    "failure.";
 
 }  // namespace
 
@@ -373,10 +396,12 @@ int main(int argc, char** argv) {
     CLI::App* sub = verb("status", "what runs, since when, what it costs, when it stops by itself", status);
     sub->alias("ps");
     sub->add_flag("-a,--all", o.style.all, "also what is off");
-    named(verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain), true);
+    named(verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain),
+          true);
     sub = verb("spend", "what was spent, by resource, day, type or account", spend);
     sub->add_option("--since", o.since, "30d, or a time; default: this month");
-    sub->add_option("--by", o.by, "resource, day, type or account")->check(CLI::IsMember({"resource", "day", "type", "account"}));
+    sub->add_option("--by", o.by, "resource, day, type or account")
+        ->check(CLI::IsMember({"resource", "day", "type", "account"}));
     sub = verb("keep", "do not stop it for a while; states the price", keep);
     named(sub, true);
     sub->add_option("--for", o.how_long, "how long: 45m, 2h, 1h30m");
@@ -388,7 +413,8 @@ int main(int argc, char** argv) {
     sub->add_flag("--no-pack", o.no_pack, "copy nothing (needs --accept-risk=unpacked-outputs)");
     sub->add_flag("--dry-run", o.dry_run, "say what would be done");
     sub->add_flag("-y,--yes", o.yes, "do not ask");
-    sub->add_option("--accept-risk", o.risks, "kills-busy-kernel, unpacked-outputs")->check(CLI::IsMember({"kills-busy-kernel", "unpacked-outputs"}));
+    sub->add_option("--accept-risk", o.risks, "kills-busy-kernel, unpacked-outputs")
+        ->check(CLI::IsMember({"kills-busy-kernel", "unpacked-outputs"}));
     sub = verb("pack", "copy its files to the vaults and prove the copy; does not stop it", pack);
     named(sub, true);
     sub->add_flag("--wait", o.wait, "until the receipt is there");

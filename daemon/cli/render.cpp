@@ -1,9 +1,8 @@
 #include "render.hpp"
 
-#include "table.hpp"
-
 #include "curfew/core/money.hpp"
 #include "curfew/core/time.hpp"
+#include "table.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -25,7 +24,8 @@ std::string money(const Json& value, const std::string& otherwise = "unpriced") 
 }
 
 std::optional<WallTime> time_of(const Json& value) {
-    const auto t = value.is_string() ? parse_wall_time(value.get<std::string>()) : Result<WallTime>{fail(Errc::invalid, "no time")};
+    const auto t = value.is_string() ? parse_wall_time(value.get<std::string>())
+                                     : Result<WallTime>{fail(Errc::invalid, "no time")};
     return t ? std::optional{*t} : std::nullopt;
 }
 
@@ -78,7 +78,8 @@ std::string two_units(const Json& value) {
 std::string footer(const Json& answer) {
     std::string out;
     const Json& stale = answer["stale_for"];
-    out += stale.is_null() ? "nothing seen yet\n" : "as of " + to_string(Duration{seconds{stale.get<std::int64_t>()}}) + " ago\n";
+    out += stale.is_null() ? "nothing seen yet\n"
+                           : "as of " + to_string(Duration{seconds{stale.get<std::int64_t>()}}) + " ago\n";
     for (const Json& d : answer["degraded"]) {
         out += coloured("! ", "bad") + safe(text_of(d["what"])) + ": " + safe(text_of(d["why"])) + "\n";
     }
@@ -86,7 +87,8 @@ std::string footer(const Json& answer) {
 }
 
 std::string saved_text(const Json& saved) {
-    return money(saved, "$0.00") + " saved by " + saved["stops"].dump() + " stop" + (saved["stops"] == 1 ? "" : "s") + " of Curfew (estimate)";
+    return money(saved, "$0.00") + " saved by " + saved["stops"].dump() + " stop" +
+           (saved["stops"] == 1 ? "" : "s") + " of Curfew (estimate)";
 }
 
 std::string state_of(const Json& item) {
@@ -112,8 +114,9 @@ std::string size_text(std::int64_t bytes) {
 }  // namespace
 
 std::string status_text(const Json& answer, const Style& style) {
-    Table table({"NAME", "ACCOUNT", "TYPE", "STATE", "UP", "QUIET", "$/H", "TODAY", "MONTH", "STOPS IN", "WHY"},
-                {false, false, false, false, true, true, true, true, true, true, false});
+    Table table(
+        {"NAME", "ACCOUNT", "TYPE", "STATE", "UP", "QUIET", "$/H", "TODAY", "MONTH", "STOPS IN", "WHY"},
+        {false, false, false, false, true, true, true, true, true, true, false});
     int off = 0;
     for (const Json& item : answer["items"]) {
         const bool on = item["billing"].get<bool>();
@@ -122,20 +125,23 @@ std::string status_text(const Json& answer, const Style& style) {
             continue;
         }
         const std::string about = item["exact"].get<bool>() ? "" : "~";
-        table.add({text_of(item["name"]), text_of(item["account"]), text_of(item["machine_type"]), state_of(item),
-                   two_units(item["run"]["up"]), on ? two_units(item["quiet"]) : "-", money(item["price"]),
-                   about + money(item["today"]), about + money(item["month"]),
-                   item["stops_at"].is_null() ? "-" : left_until(item["stops_at"], answer), text_of(item["why"])});
+        table.add({text_of(item["name"]), text_of(item["account"]), text_of(item["machine_type"]),
+                   state_of(item), two_units(item["run"]["up"]), on ? two_units(item["quiet"]) : "-",
+                   money(item["price"]), about + money(item["today"]), about + money(item["month"]),
+                   item["stops_at"].is_null() ? "-" : left_until(item["stops_at"], answer),
+                   text_of(item["why"])});
     }
     const Json& totals = answer["totals"];
     std::string out = table.empty() ? std::string{"nothing is running\n"} : table.text();
-    out += "\n" + money(totals["per_hour"]) + "/h now, " + money(totals["today"]) + " today, " + money(totals["month"]) + " this month";
+    out += "\n" + money(totals["per_hour"]) + "/h now, " + money(totals["today"]) + " today, " +
+           money(totals["month"]) + " this month";
     out += totals["unpriced"] != 0 ? ", " + totals["unpriced"].dump() + " unpriced" : "";
     out += off > 0 ? "; " + std::to_string(off) + " off (curfew status -a)" : "";
     out += "\n" + saved_text(totals["saved"]) + "\n";
     for (const Json& budget : answer["budgets"]) {
-        out += "budget " + safe(text_of(budget["name"])) + ": " + money(budget["spent"]) + " of " + money(budget["amount"]) + " in " +
-               text_of(budget["period"]) + (budget["hard"].get<bool>() ? ", hard" : "") +
+        out += "budget " + safe(text_of(budget["name"])) + ": " + money(budget["spent"]) + " of " +
+               money(budget["amount"]) + " in " + text_of(budget["period"]) +
+               (budget["hard"].get<bool>() ? ", hard" : "") +
                (budget["complete"].get<bool>() ? "" : ", something is unpriced") + "\n";
     }
     return out + footer(answer);
@@ -143,54 +149,68 @@ std::string status_text(const Json& answer, const Style& style) {
 
 std::string explain_text(const Json& answer, const Style& style) {
     const Json& s = answer["subject"];
-    std::string out = bold(safe(text_of(s["name"]))) + "  " + text_of(s["kind"]) + " " + text_of(s["resource"]) + " on " +
-                      text_of(s["machine_type"]) + ", run " + text_of(s["run"]["id"]) + ", " + text_of(s["state"]) + "\n";
-    out += "cost      " + money(s["price"]) + "/h, " + money(answer["run_cost"], "unknown") + " in this run so far\n";
-    out += "verdict   " + coloured(text_of(s["verdict"]), text_of(s["verdict"])) + ", decided by " + safe(text_of(answer["decided_by"])) +
-           " (coverage " + text_of(s["coverage"]) + ")\n";
-    out += "quiet     " + text_of(answer["quiet"]) + " of " + text_of(answer["limit"]) + ", rule " + text_of(answer["rule"], "none") +
-           ", mode " + text_of(answer["mode"]) + (answer["protected"].get<bool>() ? ", protected" : "") + "\n";
+    std::string out = bold(safe(text_of(s["name"]))) + "  " + text_of(s["kind"]) + " " +
+                      text_of(s["resource"]) + " on " + text_of(s["machine_type"]) + ", run " +
+                      text_of(s["run"]["id"]) + ", " + text_of(s["state"]) + "\n";
+    out += "cost      " + money(s["price"]) + "/h, " + money(answer["run_cost"], "unknown") +
+           " in this run so far\n";
+    out += "verdict   " + coloured(text_of(s["verdict"]), text_of(s["verdict"])) + ", decided by " +
+           safe(text_of(answer["decided_by"])) + " (coverage " + text_of(s["coverage"]) + ")\n";
+    out += "quiet     " + text_of(answer["quiet"]) + " of " + text_of(answer["limit"]) + ", rule " +
+           text_of(answer["rule"], "none") + ", mode " + text_of(answer["mode"]) +
+           (answer["protected"].get<bool>() ? ", protected" : "") + "\n";
     out += "why       " + safe(text_of(answer["why"])) + "\n";
     out += "next      " + safe(text_of(answer["next"])) + "\n";
     out += "stopped by  " + safe(text_of(answer["would_stop"])) + "\n";
     out += "kept by     " + safe(text_of(answer["would_keep"])) + "\n\n";
     Table signals({"SIGNAL", "VERDICT", "STRENGTH", "AGE", "LAST ACTIVE", "EVIDENCE"});
     for (const Json& o : answer["signals"]) {
-        signals.add({text_of(o["source"]), text_of(o["verdict"]) + (o["expired"].get<bool>() ? " (expired)" : ""), text_of(o["strength"]),
-                     text_of(o["age"]), moment(o["last_active_at"], style), text_of(o["evidence"])});
+        signals.add({text_of(o["source"]),
+                     text_of(o["verdict"]) + (o["expired"].get<bool>() ? " (expired)" : ""),
+                     text_of(o["strength"]), text_of(o["age"]), moment(o["last_active_at"], style),
+                     text_of(o["evidence"])});
     }
     out += signals.empty() ? "no signal yet\n" : signals.text();
     for (const Json& hold : answer["holds"]) {
-        out += "hold      " + text_of(hold["kind"]) + " by " + safe(text_of(hold["by"])) + " until " + moment(hold["until"], style) +
+        out += "hold      " + text_of(hold["kind"]) + " by " + safe(text_of(hold["by"])) + " until " +
+               moment(hold["until"], style) +
                (hold["reason"].is_null() ? "" : ": " + safe(text_of(hold["reason"]))) + "\n";
     }
     for (const Json& budget : answer["budgets"]) {
-        out += "budget    " + safe(text_of(budget["name"])) + ": " + money(budget["left"]) + " left of " + money(budget["amount"]) +
-               (budget["hard"].get<bool>() ? " (hard)" : "") + "\n";
+        out += "budget    " + safe(text_of(budget["name"])) + ": " + money(budget["left"]) + " left of " +
+               money(budget["amount"]) + (budget["hard"].get<bool>() ? " (hard)" : "") + "\n";
     }
     for (const Json& e : answer["enforcements"]) {
-        out += "enforcement  " + text_of(e["id"]) + " " + text_of(e["state"]) + " (" + text_of(e["cause"]) + " " + safe(text_of(e["cause_name"])) +
-               "): " + safe(text_of(e["reason"])) + (e["receipt"].is_null() ? "" : ", receipt " + text_of(e["receipt"])) + "\n";
+        out += "enforcement  " + text_of(e["id"]) + " " + text_of(e["state"]) + " (" + text_of(e["cause"]) +
+               " " + safe(text_of(e["cause_name"])) + "): " + safe(text_of(e["reason"])) +
+               (e["receipt"].is_null() ? "" : ", receipt " + text_of(e["receipt"])) + "\n";
     }
     return out + footer(answer);
 }
 
 std::string spend_text(const Json& answer, const std::string& by, const Style& style) {
     const bool grouped = !by.empty() && by != "resource";
-    Table table(grouped ? std::vector<std::string>{by == "day" ? "DAY" : by == "type" ? "TYPE" : "ACCOUNT", "NAME", "METER", "TIME", "COST"}
+    Table table(grouped ? std::vector<std::string>{by == "day"    ? "DAY"
+                                                   : by == "type" ? "TYPE"
+                                                                  : "ACCOUNT",
+                                                   "NAME", "METER", "TIME", "COST"}
                         : std::vector<std::string>{"NAME", "TYPE", "METER", "TIME", "COST"},
                 {false, false, false, true, true});
     for (const Json& row : answer["items"]) {
-        const std::string cost = row["unpriced"].get<bool>() ? "unpriced" : (text_of(row["error_bar"]) != "0s" ? "~" : "") + money(row["gross"]);
+        const std::string cost = row["unpriced"].get<bool>()
+                                     ? "unpriced"
+                                     : (text_of(row["error_bar"]) != "0s" ? "~" : "") + money(row["gross"]);
         if (grouped) {
-            table.add({text_of(row["group"]), text_of(row["name"]), text_of(row["meter"]), text_of(row["hours"]), cost});
+            table.add({text_of(row["group"]), text_of(row["name"]), text_of(row["meter"]),
+                       text_of(row["hours"]), cost});
         } else {
-            table.add({text_of(row["name"]), text_of(row["machine_type"]), text_of(row["meter"]), text_of(row["hours"]), cost});
+            table.add({text_of(row["name"]), text_of(row["machine_type"]), text_of(row["meter"]),
+                       text_of(row["hours"]), cost});
         }
     }
     std::string out = table.empty() ? std::string{"no cost in this time\n"} : table.text();
-    out += "\ntotal " + money(answer["total"]) + " accrued from " + moment(answer["from"], style) + " to " + moment(answer["to"], style) + " " +
-           zone_name(style);
+    out += "\ntotal " + money(answer["total"]) + " accrued from " + moment(answer["from"], style) + " to " +
+           moment(answer["to"], style) + " " + zone_name(style);
     if (text_of(answer["error_bar"]) != "0s") {
         out += "; ~ marks estimates, in all " + text_of(answer["error_bar"]) + " of uncertain time";
     }
@@ -198,7 +218,8 @@ std::string spend_text(const Json& answer, const std::string& by, const Style& s
 }
 
 std::string receipts_text(const Json& answer, const Style& style) {
-    Table table({"RECEIPT", "NAME", "VERIFIED " + zone_name(style), "FILES", "SIZE", "WHERE"}, {false, false, false, true, true, false});
+    Table table({"RECEIPT", "NAME", "VERIFIED " + zone_name(style), "FILES", "SIZE", "WHERE"},
+                {false, false, false, true, true, false});
     for (const Json& r : answer["items"]) {
         const std::string where = r["proofs"].empty() ? std::string{"-"} : text_of(r["proofs"][0]["locator"]);
         table.add({text_of(r["id"]), text_of(r["name"]), moment(r["verified_at"], style), r["files"].dump(),
@@ -208,16 +229,20 @@ std::string receipts_text(const Json& answer, const Style& style) {
 }
 
 std::string receipt_text(const Json& r, const Style& style) {
-    std::string out = bold("receipt " + text_of(r["id"])) + " of " + safe(text_of(r["name"])) + ", run " + text_of(r["run"]) + "\n";
-    out += "verified  " + moment(r["verified_at"], style) + " " + zone_name(style) + ": " + r["files"].dump() + " files, " +
-           size_text(r["bytes"].get<std::int64_t>()) + ", " + r["reused"].dump() + " taken over from the copy before\n";
+    std::string out = bold("receipt " + text_of(r["id"])) + " of " + safe(text_of(r["name"])) + ", run " +
+                      text_of(r["run"]) + "\n";
+    out += "verified  " + moment(r["verified_at"], style) + " " + zone_name(style) + ": " +
+           r["files"].dump() + " files, " + size_text(r["bytes"].get<std::int64_t>()) + ", " +
+           r["reused"].dump() + " taken over from the copy before\n";
     for (const Json& proof : r["proofs"]) {
-        out += "vault     " + text_of(proof["vault"]) + " (" + text_of(proof["method"]) + ")\n          cd '" + text_of(proof["locator"]) +
-               "/files' && sha256sum -c ../SHA256SUMS\n";
+        out += "vault     " + text_of(proof["vault"]) + " (" + text_of(proof["method"]) +
+               ")\n          cd '" + text_of(proof["locator"]) + "/files' && sha256sum -c ../SHA256SUMS\n";
     }
     for (const Json& copy : r["html"]) {
-        out += "html      " + safe(text_of(copy["notebook"])) + (copy["failure"].is_null() ? " -> html/" + safe(text_of(copy["html"]))
-                                                                                          : " failed: " + safe(text_of(copy["failure"]))) + "\n";
+        out += "html      " + safe(text_of(copy["notebook"])) +
+               (copy["failure"].is_null() ? " -> html/" + safe(text_of(copy["html"]))
+                                          : " failed: " + safe(text_of(copy["failure"]))) +
+               "\n";
     }
     for (const Json& item : r["not_covered"]) {
         out += "missing   " + safe(text_of(item["what"])) + " (" + safe(text_of(item["why"])) + ")\n";
@@ -229,13 +254,15 @@ std::string event_line(const Json& e, const Style& style) {
     std::string out = moment(e["at"], style) + "  " + text_of(e["kind"]);
     out += std::string(out.size() < 42 ? 42 - out.size() : 1, ' ');
     out += e["run"].is_null() ? "" : safe(text_of(e["run"])) + "  ";
-    return out + safe(text_of(e["text"])) + (text_of(e["actor"]) == "curfewd" ? "" : "  (" + safe(text_of(e["actor"])) + ")") + "\n";
+    return out + safe(text_of(e["text"])) +
+           (text_of(e["actor"]) == "curfewd" ? "" : "  (" + safe(text_of(e["actor"])) + ")") + "\n";
 }
 
 std::string alerts_text(const Json& answer, const Style& style) {
     Table table({"ALERT", "SEVERITY", "STATE", "SINCE " + zone_name(style), "WHAT"});
     for (const Json& a : answer["items"]) {
-        table.add({text_of(a["id"]), text_of(a["severity"]), text_of(a["state"]), moment(a["since"], style), text_of(a["title"])});
+        table.add({text_of(a["id"]), text_of(a["severity"]), text_of(a["state"]), moment(a["since"], style),
+                   text_of(a["title"])});
     }
     return table.empty() ? std::string{"no alert is firing\n"} : table.text();
 }
@@ -244,15 +271,16 @@ std::string doctor_text(const Json& answer) {
     std::string out;
     for (const Json& item : answer["items"]) {
         const bool good = item["good"].get<bool>();
-        out += coloured(good ? "ok    " : "FOUND ", good ? "good" : "bad") + safe(text_of(item["what"])) + ": " + safe(text_of(item["text"])) + "\n";
+        out += coloured(good ? "ok    " : "FOUND ", good ? "good" : "bad") + safe(text_of(item["what"])) +
+               ": " + safe(text_of(item["text"])) + "\n";
     }
     return out;
 }
 
 std::string keep_text(const Json& answer, const Style& style) {
     return "kept until " + moment(answer["until"], style) + " " + zone_name(style) + "; that costs " +
-           money(answer["price"], "an unknown amount, since it is unpriced") + ". It ends by itself; `curfew release " +
-           text_of(answer["resource"]) + "` ends it now.\n";
+           money(answer["price"], "an unknown amount, since it is unpriced") +
+           ". It ends by itself; `curfew release " + text_of(answer["resource"]) + "` ends it now.\n";
 }
 
 std::string stop_text(const Json& answer, bool dry_run) {

@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 struct Style {
     bool utc = false;
-    bool all = false;      // also what is off
+    bool all = false;  // also what is off
     bool verbose = false;
 };
 

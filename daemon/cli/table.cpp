@@ -81,7 +81,8 @@ bool colours() {
         return true;
     }
     const char* term = std::getenv("TERM");
-    return ::isatty(STDOUT_FILENO) != 0 && !set_and_not_empty("NO_COLOR") && (term == nullptr || std::string_view{term} != "dumb");
+    return ::isatty(STDOUT_FILENO) != 0 && !set_and_not_empty("NO_COLOR") &&
+           (term == nullptr || std::string_view{term} != "dumb");
 }
 
 std::string bold(const std::string& text) {
@@ -92,11 +93,15 @@ std::string coloured(const std::string& text, std::string_view word) {
     if (!colours()) {
         return text;
     }
-    const char* colour = word == "active" || word == "good" ? "\x1b[32m" : word == "quiet" ? "\x1b[33m" : word == "unknown" || word == "bad" ? "\x1b[31m" : "";
+    const char* colour = word == "active" || word == "good"   ? "\x1b[32m"
+                         : word == "quiet"                    ? "\x1b[33m"
+                         : word == "unknown" || word == "bad" ? "\x1b[31m"
+                                                              : "";
     return *colour == '\0' ? text : colour + text + "\x1b[0m";
 }
 
-Table::Table(std::vector<std::string> head, std::vector<bool> right) : head_(std::move(head)), right_(std::move(right)) {
+Table::Table(std::vector<std::string> head, std::vector<bool> right)
+    : head_(std::move(head)), right_(std::move(right)) {
     right_.resize(head_.size(), false);
 }
 

@@ -7,9 +7,12 @@ namespace curfew {
 
 std::string_view to_string(Verdict verdict) {
     switch (verdict) {
-        case Verdict::active: return "active";
-        case Verdict::quiet: return "quiet";
-        case Verdict::unknown: break;
+        case Verdict::active:
+            return "active";
+        case Verdict::quiet:
+            return "quiet";
+        case Verdict::unknown:
+            break;
     }
     return "unknown";
 }
@@ -20,24 +23,36 @@ std::string_view to_string(Strength strength) {
 
 std::string_view to_string(Coverage coverage) {
     switch (coverage) {
-        case Coverage::full: return "full";
-        case Coverage::partial: return "partial";
-        case Coverage::none: break;
+        case Coverage::full:
+            return "full";
+        case Coverage::partial:
+            return "partial";
+        case Coverage::none:
+            break;
     }
     return "none";
 }
 
 std::string_view to_string(Signal signal) {
     switch (signal) {
-        case Signal::kernels: return "kernels";
-        case Signal::terminals: return "terminals";
-        case Signal::server: return "server";
-        case Signal::metrics: return "metrics";
-        case Signal::processes: return "processes";
-        case Signal::gpu: return "gpu";
-        case Signal::disk_network: return "disk_network";
-        case Signal::watched_paths: return "watched_paths";
-        case Signal::session: break;
+        case Signal::kernels:
+            return "kernels";
+        case Signal::terminals:
+            return "terminals";
+        case Signal::server:
+            return "server";
+        case Signal::metrics:
+            return "metrics";
+        case Signal::processes:
+            return "processes";
+        case Signal::gpu:
+            return "gpu";
+        case Signal::disk_network:
+            return "disk_network";
+        case Signal::watched_paths:
+            return "watched_paths";
+        case Signal::session:
+            break;
     }
     return "session";
 }
@@ -136,7 +151,8 @@ Judgement combine(std::span<const Observation> observations, Instant now) {
     // A strong source that was asked and could not say may be hiding work.
     for (const Seen& s : seen) {
         const bool stands_in = s.present && second_known && std::ranges::find(second, &s) != second.end();
-        if (s.present && s.verdict == Verdict::unknown && s.from->strength == Strength::strong && !stands_in) {
+        if (s.present && s.verdict == Verdict::unknown && s.from->strength == Strength::strong &&
+            !stands_in) {
             judgement.step = words(s) + " (unknown is never quiet)";
             return judgement;
         }
@@ -161,9 +177,13 @@ QuietClock tick(QuietClock clock, Verdict verdict, Instant at, Duration max_gap)
         return verdict == Verdict::active ? QuietClock{} : clock;
     }
     switch (verdict) {
-        case Verdict::active: return {};
-        case Verdict::unknown: clock.last_quiet_at.reset(); return clock;
-        case Verdict::quiet: break;
+        case Verdict::active:
+            return {};
+        case Verdict::unknown:
+            clock.last_quiet_at.reset();
+            return clock;
+        case Verdict::quiet:
+            break;
     }
     if (clock.last_quiet_at && at - *clock.last_quiet_at <= max_gap) {
         clock.quiet += at - *clock.last_quiet_at;

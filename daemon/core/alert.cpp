@@ -6,46 +6,66 @@ namespace curfew {
 
 std::string_view to_string(Severity severity) {
     switch (severity) {
-        case Severity::info: return "info";
-        case Severity::warning: return "warning";
-        case Severity::critical: break;
+        case Severity::info:
+            return "info";
+        case Severity::warning:
+            return "warning";
+        case Severity::critical:
+            break;
     }
     return "critical";
 }
 
 std::string_view to_string(AlertState state) {
     switch (state) {
-        case AlertState::firing: return "firing";
-        case AlertState::acknowledged: return "acknowledged";
-        case AlertState::resolved: break;
+        case AlertState::firing:
+            return "firing";
+        case AlertState::acknowledged:
+            return "acknowledged";
+        case AlertState::resolved:
+            break;
     }
     return "resolved";
 }
 
 std::string_view to_string(AlertKind kind) {
     switch (kind) {
-        case AlertKind::stop_warning: return "stop_warning";
-        case AlertKind::stop_cancelled: return "stop_cancelled";
-        case AlertKind::stopped: return "stopped";
-        case AlertKind::stop_failed: return "stop_failed";
-        case AlertKind::pack_failed: return "pack_failed";
-        case AlertKind::budget_threshold: return "budget_threshold";
-        case AlertKind::key_rejected: return "key_rejected";
-        case AlertKind::blind: return "blind";
-        case AlertKind::unpriced: return "unpriced";
-        case AlertKind::undelivered: return "undelivered";
-        case AlertKind::breaker: return "breaker";
-        case AlertKind::disk: return "disk";
-        case AlertKind::config: return "config";
-        case AlertKind::would_stop: break;
+        case AlertKind::stop_warning:
+            return "stop_warning";
+        case AlertKind::stop_cancelled:
+            return "stop_cancelled";
+        case AlertKind::stopped:
+            return "stopped";
+        case AlertKind::stop_failed:
+            return "stop_failed";
+        case AlertKind::pack_failed:
+            return "pack_failed";
+        case AlertKind::budget_threshold:
+            return "budget_threshold";
+        case AlertKind::key_rejected:
+            return "key_rejected";
+        case AlertKind::blind:
+            return "blind";
+        case AlertKind::unpriced:
+            return "unpriced";
+        case AlertKind::undelivered:
+            return "undelivered";
+        case AlertKind::breaker:
+            return "breaker";
+        case AlertKind::disk:
+            return "disk";
+        case AlertKind::config:
+            return "config";
+        case AlertKind::would_stop:
+            break;
     }
     return "would_stop";
 }
 
 std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {
-    static constexpr std::array<Duration, 10> schedule{
-        seconds{0}, seconds{5}, seconds{30}, minutes{2}, minutes{10},
-        minutes{30}, hours{2}, hours{6}, hours{12}, hours{24}};
+    static constexpr std::array<Duration, 10> schedule{seconds{0},  seconds{5},  seconds{30}, minutes{2},
+                                                       minutes{10}, minutes{30}, hours{2},    hours{6},
+                                                       hours{12},   hours{24}};
     if (attempts_made < 0 || attempts_made >= static_cast<int>(schedule.size())) {
         return std::nullopt;
     }

@@ -21,13 +21,14 @@ void apply_idle_rule(const AssessInput& in, AssessResult& out) {
     out.idle_limit = rule.idle_limit + (in.judgement.weak_activity ? head : Duration{0});
     out.mode = weakest(in.mode, rule.mode);
     // While it is unknown nothing is stopped anyway; that one look failed is no change of mode.
-    if (in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full && !rule.accept_partial) {
+    if (in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full &&
+        !rule.accept_partial) {
         out.mode = weakest(out.mode, Mode::warn);
     }
     a.mode = out.mode;
     a.min_notice = rule.min_notice;
-    a.why = "quiet " + to_string(std::chrono::floor<seconds>(in.quiet)) + " of " +
-            to_string(out.idle_limit) + ", rule " + rule.name.value;
+    a.why = "quiet " + to_string(std::chrono::floor<seconds>(in.quiet)) + " of " + to_string(out.idle_limit) +
+            ", rule " + rule.name.value;
     if (in.judgement.verdict == Verdict::active) {
         a.why = "active: " + in.judgement.step;
         return;

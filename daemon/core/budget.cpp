@@ -7,9 +7,12 @@ namespace curfew {
 
 std::string_view to_string(ThresholdAction action) {
     switch (action) {
-        case ThresholdAction::notify: return "notify";
-        case ThresholdAction::warn: return "warn";
-        case ThresholdAction::stop: break;
+        case ThresholdAction::notify:
+            return "notify";
+        case ThresholdAction::warn:
+            return "warn";
+        case ThresholdAction::stop:
+            break;
     }
     return "stop";
 }
@@ -19,9 +22,8 @@ bool Budget::hard() const {
                                [](const Threshold& t) { return t.action == ThresholdAction::stop; });
 }
 
-std::vector<ThresholdCrossing> crossings(const Budget& budget, const Period& period,
-                                         const BudgetSpend& spend, Duration lead,
-                                         std::span<const std::int64_t> fired) {
+std::vector<ThresholdCrossing> crossings(const Budget& budget, const Period& period, const BudgetSpend& spend,
+                                         Duration lead, std::span<const std::int64_t> fired) {
     std::vector<ThresholdCrossing> reached;
     for (const Threshold& threshold : budget.thresholds) {
         if (std::ranges::find(fired, threshold.percent) != fired.end()) {

@@ -11,12 +11,18 @@ using State = EnforcementState;
 namespace {
 
 constexpr std::array state_words{
-    std::pair{State::watching, "watching"},       std::pair{State::warned, "warned"},
-    std::pair{State::due, "due"},                 std::pair{State::packing, "packing"},
-    std::pair{State::packed, "packed"},           std::pair{State::stopping, "stopping"},
-    std::pair{State::confirming, "confirming"},   std::pair{State::stopped, "stopped"},
-    std::pair{State::pack_failed, "pack_failed"}, std::pair{State::held, "held"},
-    std::pair{State::stop_failed, "stop_failed"}, std::pair{State::over, "over"},
+    std::pair{State::watching, "watching"},
+    std::pair{State::warned, "warned"},
+    std::pair{State::due, "due"},
+    std::pair{State::packing, "packing"},
+    std::pair{State::packed, "packed"},
+    std::pair{State::stopping, "stopping"},
+    std::pair{State::confirming, "confirming"},
+    std::pair{State::stopped, "stopped"},
+    std::pair{State::pack_failed, "pack_failed"},
+    std::pair{State::held, "held"},
+    std::pair{State::stop_failed, "stop_failed"},
+    std::pair{State::over, "over"},
 };
 
 constexpr int off_sightings_needed = 2;
@@ -43,18 +49,23 @@ public:
     void on(const event::Assessed& e) {
         const Assessment& a = e.assessment;
         switch (t_.next.state) {
-            case State::watching: return assess_watching(a);
-            case State::warned: return assess_warned(a);
+            case State::watching:
+                return assess_watching(a);
+            case State::warned:
+                return assess_warned(a);
             case State::due:
             case State::packing:
             case State::packed:
             case State::pack_failed:
-            case State::held: return assess_before_stop(a);
-            case State::stop_failed: return assess_stop_failed(a);
+            case State::held:
+                return assess_before_stop(a);
+            case State::stop_failed:
+                return assess_stop_failed(a);
             case State::stopping:
             case State::confirming:
             case State::stopped:
-            case State::over: return;  // Seen speaks here
+            case State::over:
+                return;  // Seen speaks here
         }
     }
 
@@ -111,8 +122,10 @@ public:
             return;
         }
         switch (e.answer) {
-            case event::Answer::accepted: return confirm("stop accepted" + detail(e.text));
-            case event::Answer::already_off: return confirm("provider says it is already off" + detail(e.text));
+            case event::Answer::accepted:
+                return confirm("stop accepted" + detail(e.text));
+            case event::Answer::already_off:
+                return confirm("provider says it is already off" + detail(e.text));
             case event::Answer::ambiguous:
                 return confirm("no clear answer to the stop" + detail(e.text) + "; looking it up");
             case event::Answer::refused:
@@ -125,9 +138,12 @@ public:
 
     void on(const event::Seen& e) {
         switch (t_.next.state) {
-            case State::confirming: return seen_confirming(e.sighting);
-            case State::stop_failed: return seen_stop_failed(e.sighting);
-            case State::stopped: return seen_stopped(e.sighting);
+            case State::confirming:
+                return seen_confirming(e.sighting);
+            case State::stop_failed:
+                return seen_stop_failed(e.sighting);
+            case State::stopped:
+                return seen_stopped(e.sighting);
             case State::watching:
             case State::warned:
             case State::due:
@@ -136,7 +152,8 @@ public:
             case State::stopping:
             case State::pack_failed:
             case State::held:
-            case State::over: return;
+            case State::over:
+                return;
         }
     }
 
@@ -145,7 +162,8 @@ public:
             return;
         }
         switch (t_.next.state) {
-            case State::pack_failed: return begin_due("trying to pack again");
+            case State::pack_failed:
+                return begin_due("trying to pack again");
             case State::confirming:
                 wake_after(policy_.confirm_every);
                 return add({Effect::look_up});
@@ -169,7 +187,8 @@ public:
             case State::packing:
             case State::stopping:
             case State::held:
-            case State::over: return;
+            case State::over:
+                return;
         }
     }
 
@@ -201,21 +220,25 @@ public:
             t_.changed = true;
         }
         switch (t_.next.state) {
-            case State::due: return add({Effect::look_fresh});
+            case State::due:
+                return add({Effect::look_fresh});
             case State::packing:
                 // Signals may have changed while nobody looked: entering packing means looking first.
                 return begin_due("daemon restarted in mid-pack");
-            case State::packed: return add({Effect::fence});
+            case State::packed:
+                return add({Effect::fence});
             case State::stopping:
                 return confirm("daemon restarted around the stop call; looking it up");
             case State::confirming:
-            case State::stop_failed: return add({Effect::look_up});
+            case State::stop_failed:
+                return add({Effect::look_up});
             case State::watching:
             case State::warned:
             case State::stopped:
             case State::pack_failed:
             case State::held:
-            case State::over: return;
+            case State::over:
+                return;
         }
     }
 
@@ -444,8 +467,9 @@ private:
         CURFEW_ASSERT(t_.next.receipt || t_.next.override_, "I1");
         CURFEW_ASSERT(t_.next.cause.kind != CauseKind::idle || look.verdict == Verdict::quiet, "I2");
         CURFEW_ASSERT(!look.held_by, "I3");
-        CURFEW_ASSERT(t_.next.cause.kind == CauseKind::manual ||
-                          (look.mode == Mode::enforce && !look.breaker_open), "I3");
+        CURFEW_ASSERT(
+            t_.next.cause.kind == CauseKind::manual || (look.mode == Mode::enforce && !look.breaker_open),
+            "I3");
         CURFEW_ASSERT(look.newest && look.same_run_on, "I4");
         // The first call goes to the provider; after a failure the methods take turns.
         t_.next.method = t_.next.stop_attempts % 2 == 0 ? StopMethod::provider : StopMethod::guest;
@@ -453,8 +477,9 @@ private:
         t_.next.stop_called_at = now_;
         t_.next.off_sightings = 0;
         t_.next.next_at.reset();
-        go(State::stopping, "everything looked at once more; stopping by the " +
-                                std::string{to_string(t_.next.method)}, {Effect::call_stop});
+        go(State::stopping,
+           "everything looked at once more; stopping by the " + std::string{to_string(t_.next.method)},
+           {Effect::call_stop});
     }
 
     // ---- after the call ----------------------------------------------------------------------
@@ -497,7 +522,8 @@ private:
         if (sighting == event::Sighting::off) {
             return confirm("seems to be off after all");
         }
-        const Duration pause = doubled(policy_.stop_retry_first, t_.next.stop_attempts - 1, policy_.stop_retry_max);
+        const Duration pause = doubled(policy_.stop_retry_first, t_.next.stop_attempts - 1,
+                                       policy_.stop_retry_max);
         const bool rested = !t_.next.stop_called_at || now_ - *t_.next.stop_called_at >= pause;
         if (sighting == event::Sighting::on && rested) {
             // Signals and files are read again before anything is sent again.
@@ -554,9 +580,12 @@ std::optional<EnforcementState> enforcement_state_from(std::string_view word) {
 
 std::string_view to_string(CauseKind kind) {
     switch (kind) {
-        case CauseKind::idle: return "idle";
-        case CauseKind::budget: return "budget";
-        case CauseKind::manual: break;
+        case CauseKind::idle:
+            return "idle";
+        case CauseKind::budget:
+            return "budget";
+        case CauseKind::manual:
+            break;
     }
     return "manual";
 }
@@ -571,20 +600,34 @@ std::string_view to_string(StopMethod method) {
 
 std::string_view to_string(Effect effect) {
     switch (effect) {
-        case Effect::warn: return "warn";
-        case Effect::tell_cancelled: return "tell_cancelled";
-        case Effect::look_fresh: return "look_fresh";
-        case Effect::pack: return "pack";
-        case Effect::cancel_pack: return "cancel_pack";
-        case Effect::fence: return "fence";
-        case Effect::call_stop: return "call_stop";
-        case Effect::look_up: return "look_up";
-        case Effect::tell_stopped: return "tell_stopped";
-        case Effect::alert_pack_failed: return "alert_pack_failed";
-        case Effect::alert_stop_failed: return "alert_stop_failed";
-        case Effect::alert_unauthorized: return "alert_unauthorized";
-        case Effect::alert_undelivered: return "alert_undelivered";
-        case Effect::record_would_stop: break;
+        case Effect::warn:
+            return "warn";
+        case Effect::tell_cancelled:
+            return "tell_cancelled";
+        case Effect::look_fresh:
+            return "look_fresh";
+        case Effect::pack:
+            return "pack";
+        case Effect::cancel_pack:
+            return "cancel_pack";
+        case Effect::fence:
+            return "fence";
+        case Effect::call_stop:
+            return "call_stop";
+        case Effect::look_up:
+            return "look_up";
+        case Effect::tell_stopped:
+            return "tell_stopped";
+        case Effect::alert_pack_failed:
+            return "alert_pack_failed";
+        case Effect::alert_stop_failed:
+            return "alert_stop_failed";
+        case Effect::alert_unauthorized:
+            return "alert_unauthorized";
+        case Effect::alert_undelivered:
+            return "alert_undelivered";
+        case Effect::record_would_stop:
+            break;
     }
     return "record_would_stop";
 }
@@ -598,7 +641,8 @@ Transition step(const Enforcement& current, const EnforcementEvent& event, Insta
     Transition t = machine.take();
     CURFEW_ASSERT(t.next.run == current.run && t.next.resource == current.resource, "I4");
     CURFEW_ASSERT(std::ranges::count(t.effects, Effect::call_stop) == 0 ||
-                      ((t.next.receipt || t.next.override_) && t.next.state == State::stopping), "I1");
+                      ((t.next.receipt || t.next.override_) && t.next.state == State::stopping),
+                  "I1");
     return t;
 }
 

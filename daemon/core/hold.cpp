@@ -4,9 +4,12 @@ namespace curfew {
 
 std::string_view to_string(HoldKind kind) {
     switch (kind) {
-        case HoldKind::keep: return "keep";
-        case HoldKind::exemption: return "exemption";
-        case HoldKind::lease: break;
+        case HoldKind::keep:
+            return "keep";
+        case HoldKind::exemption:
+            return "exemption";
+        case HoldKind::lease:
+            break;
     }
     return "lease";
 }
@@ -22,9 +25,9 @@ Result<KeepOffer> offer_keep(Duration asked, Duration used_this_period, const Ke
     }
     if (used_this_period + asked > policy.max_per_period) {
         const Duration left = policy.max_per_period - used_this_period;
-        return fail(Errc::invalid,
-                    "keeps of this resource may last " + to_string(policy.max_per_period) +
-                        " in a month; " + to_string(left > Duration{0} ? left : Duration{0}) + " are left");
+        return fail(Errc::invalid, "keeps of this resource may last " + to_string(policy.max_per_period) +
+                                       " in a month; " + to_string(left > Duration{0} ? left : Duration{0}) +
+                                       " are left");
     }
     if (!rate) {
         if (left_in_budget) {

@@ -7,19 +7,26 @@ namespace curfew {
 
 std::string_view to_string(MeterKind kind) {
     switch (kind) {
-        case MeterKind::compute: return "compute";
-        case MeterKind::storage: return "storage";
-        case MeterKind::ip: return "ip";
-        case MeterKind::other: break;
+        case MeterKind::compute:
+            return "compute";
+        case MeterKind::storage:
+            return "storage";
+        case MeterKind::ip:
+            return "ip";
+        case MeterKind::other:
+            break;
     }
     return "other";
 }
 
 std::string_view to_string(CostSource source) {
     switch (source) {
-        case CostSource::own: return "own";
-        case CostSource::provider: return "provider";
-        case CostSource::adjustment: break;
+        case CostSource::own:
+            return "own";
+        case CostSource::provider:
+            return "provider";
+        case CostSource::adjustment:
+            break;
     }
     return "adjustment";
 }
@@ -46,9 +53,17 @@ Money priced(const std::optional<Rate>& rate, Duration d) {
 }
 
 CostRow row(const Meter& meter, WallTime from, WallTime to) {
-    return {.resource = meter.resource, .run = meter.run, .meter = MeterKind::compute, .from = from, .to = to,
-            .machine_type = meter.machine_type, .rate = meter.rate, .gross = priced(meter.rate, to - from),
-            .source = CostSource::own, .estimated = false, .error_bar = Duration{0}};
+    return {.resource = meter.resource,
+            .run = meter.run,
+            .meter = MeterKind::compute,
+            .from = from,
+            .to = to,
+            .machine_type = meter.machine_type,
+            .rate = meter.rate,
+            .gross = priced(meter.rate, to - from),
+            .source = CostSource::own,
+            .estimated = false,
+            .error_bar = Duration{0}};
 }
 
 /// Rows from what is counted to `until`, none across a full hour, the last one possibly shorter.

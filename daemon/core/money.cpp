@@ -80,7 +80,9 @@ struct Decimal {
 };
 
 Result<Decimal> split_decimal(std::string_view text) {
-    const auto bad = [&] { return fail(Errc::invalid, fmt::format("not an amount: \"{}\"", text.substr(0, 40))); };
+    const auto bad = [&] {
+        return fail(Errc::invalid, fmt::format("not an amount: \"{}\"", text.substr(0, 40)));
+    };
     if (text.empty() || text.size() > 64) {
         return bad();
     }
@@ -146,7 +148,9 @@ Result<Money> parse_money(std::string_view text, Currency currency) {
         return fail(Errc::invalid, fmt::format("more than nine decimals: \"{}\"", text.substr(0, 40)));
     }
     Wide nanos = 0;
-    const auto too_large = [&] { return fail(Errc::too_large, fmt::format("too large: \"{}\"", text.substr(0, 40))); };
+    const auto too_large = [&] {
+        return fail(Errc::too_large, fmt::format("too large: \"{}\"", text.substr(0, 40)));
+    };
     for (const char c : digits) {
         nanos = nanos * 10 + (c - '0');
         if (nanos > nanos_max) {

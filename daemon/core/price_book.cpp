@@ -39,13 +39,15 @@ Result<std::pair<std::string, Price>> parse_row(std::string_view line, const std
     }
     int gpus = 0;
     const auto parsed = std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), gpus);
-    if (!fields[2].empty() && (parsed.ec != std::errc{} || parsed.ptr != fields[2].data() + fields[2].size() ||
-                               gpus < 0 || gpus > 64)) {
+    if (!fields[2].empty() && (parsed.ec != std::errc{} ||
+                               parsed.ptr != fields[2].data() + fields[2].size() || gpus < 0 || gpus > 64)) {
         return fail(Errc::invalid, "the number of GPUs is not a number from 0 to 64", where);
     }
-    return std::pair{std::string{fields[0]},
-                     Price{.rate = Rate{*rate}, .gpus = gpus, .gpu = std::string{fields[3]},
-                           .as_of = std::string{fields[5]}, .note = std::string{fields[6]}}};
+    return std::pair{std::string{fields[0]}, Price{.rate = Rate{*rate},
+                                                   .gpus = gpus,
+                                                   .gpu = std::string{fields[3]},
+                                                   .as_of = std::string{fields[5]},
+                                                   .note = std::string{fields[6]}}};
 }
 
 }  // namespace

@@ -233,10 +233,17 @@ std::string sha256sums_line(const Sha256& hash, std::string_view path) {
     std::string escaped;
     for (const char c : path) {
         switch (c) {
-            case '\\': escaped += "\\\\"; break;
-            case '\n': escaped += "\\n"; break;
-            case '\r': escaped += "\\r"; break;
-            default: escaped += c;
+            case '\\':
+                escaped += "\\\\";
+                break;
+            case '\n':
+                escaped += "\\n";
+                break;
+            case '\r':
+                escaped += "\\r";
+                break;
+            default:
+                escaped += c;
         }
     }
     return (escaped != path ? "\\" : "") + to_hex(hash) + "  " + escaped + "\n";
@@ -253,7 +260,8 @@ bool is_packed(const PackPolicy& policy, std::string_view path) {
 
 bool shrank_suspiciously(std::int64_t files_before, std::int64_t bytes_before, std::int64_t files_now,
                          std::int64_t bytes_now) {
-    return files_before > few_files && (files_now < files_before - files_now || bytes_now < bytes_before - bytes_now);
+    return files_before > few_files &&
+           (files_now < files_before - files_now || bytes_now < bytes_before - bytes_now);
 }
 
 }  // namespace curfew

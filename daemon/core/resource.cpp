@@ -8,9 +8,9 @@ namespace curfew {
 namespace {
 
 constexpr std::array words{
-    std::pair{RunState::pending, "pending"},   std::pair{RunState::provisioned, "provisioned"},
-    std::pair{RunState::running, "running"},   std::pair{RunState::stopping, "stopping"},
-    std::pair{RunState::stopped, "stopped"},   std::pair{RunState::failed, "failed"},
+    std::pair{RunState::pending, "pending"}, std::pair{RunState::provisioned, "provisioned"},
+    std::pair{RunState::running, "running"}, std::pair{RunState::stopping, "stopping"},
+    std::pair{RunState::stopped, "stopped"}, std::pair{RunState::failed, "failed"},
     std::pair{RunState::unknown, "unknown"},
 };
 

@@ -6,9 +6,12 @@ namespace curfew {
 
 std::string_view to_string(Mode mode) {
     switch (mode) {
-        case Mode::observe: return "observe";
-        case Mode::warn: return "warn";
-        case Mode::enforce: break;
+        case Mode::observe:
+            return "observe";
+        case Mode::warn:
+            return "warn";
+        case Mode::enforce:
+            break;
     }
     return "enforce";
 }
@@ -49,12 +52,12 @@ bool any_glob(const std::vector<std::string>& patterns, std::string_view text) {
 }  // namespace
 
 bool matches(const Match& match, const Resource& resource) {
-    const bool kind_fits =
-        match.kinds.empty() || std::ranges::find(match.kinds, resource.kind) != match.kinds.end();
+    const bool kind_fits = match.kinds.empty() ||
+                           std::ranges::find(match.kinds, resource.kind) != match.kinds.end();
     return kind_fits && any_glob(match.names, resource.name) &&
            any_glob(match.machine_types, resource.run.machine_type) &&
-           any_glob(match.accounts, resource.account.value) &&
-           any_glob(match.projects, resource.project) && any_glob(match.owners, resource.owner);
+           any_glob(match.accounts, resource.account.value) && any_glob(match.projects, resource.project) &&
+           any_glob(match.owners, resource.owner);
 }
 
 std::vector<Duration> scaled_ladder(std::span<const Duration> ladder, Duration limit) {
@@ -67,8 +70,8 @@ std::vector<Duration> scaled_ladder(std::span<const Duration> ladder, Duration l
     const Duration room = limit / 2;
     if (head > room) {
         for (Duration& step : steps) {
-            step = Duration{static_cast<std::int64_t>(static_cast<__int128>(step.count()) * room.count() /
-                                                      head.count())};
+            step = Duration{
+                static_cast<std::int64_t>(static_cast<__int128>(step.count()) * room.count() / head.count())};
         }
     }
     for (Duration& step : steps) {
@@ -84,8 +87,8 @@ int steps_reached(std::span<const Duration> ladder, Duration left) {
 }
 
 const Rule* rule_for(std::span<const Rule> rules, const Resource& resource) {
-    const auto found =
-        std::ranges::find_if(rules, [&](const Rule& rule) { return matches(rule.match, resource); });
+    const auto found = std::ranges::find_if(rules,
+                                            [&](const Rule& rule) { return matches(rule.match, resource); });
     return found == rules.end() ? nullptr : &*found;
 }
 

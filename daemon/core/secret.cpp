@@ -50,6 +50,15 @@ void Secret::wipe() {
     wipe_text(text_);
 }
 
+std::string Secret::hidden_in(std::string text) const {
+    constexpr std::string_view instead = "[secret]";
+    for (std::size_t at = text_.empty() ? text.npos : text.find(text_); at != text.npos;
+         at = text.find(text_, at + instead.size())) {
+        text.replace(at, text_.size(), instead);
+    }
+    return text;
+}
+
 bool Secret::equals(std::string_view other) const {
     unsigned difference = text_.size() == other.size() ? 0U : 1U;
     for (std::size_t i = 0; i < text_.size(); ++i) {

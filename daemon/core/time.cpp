@@ -125,8 +125,8 @@ Result<WallTime> parse_wall_time(std::string_view text) {
     if (i != text.size()) {
         return bad("trailing text");
     }
-    const std::int64_t days =
-        days_from_civil({*year, static_cast<unsigned>(*month), static_cast<unsigned>(*day)});
+    const std::int64_t days = days_from_civil(
+        {*year, static_cast<unsigned>(*month), static_cast<unsigned>(*day)});
     const WallTime t{days * day_ms + ((*hour * 60 + *minute - offset_minutes) * 60 + *second) * 1000 + ms};
     if (t < WallTime{0} || t >= end_of_2200) {
         return bad("the year is outside 1970–2200");
@@ -141,8 +141,7 @@ struct Unit {
     std::int64_t ms;
 };
 // Largest first: the order of printing, and the only order in which they may be written.
-constexpr std::array<Unit, 5> units{
-    {{"d", day_ms}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+constexpr std::array<Unit, 5> units{{{"d", day_ms}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
 constexpr std::int64_t duration_ms_max = 10LL * 366 * day_ms;
 
 /// One part of a duration: "1", "5" and "h" of "1.5h".
@@ -265,7 +264,8 @@ Duration Zone::offset_at(WallTime t) const {
 WallTime Zone::from_local(std::int64_t local_ms) const {
     // The first instant at which local clocks show `local_ms` or later: looked for stretch by
     // stretch, beginning with one in which they certainly still show less.
-    auto next = std::ranges::upper_bound(transitions, WallTime{local_ms - offset_ms_max}, {}, &Transition::at);
+    auto next = std::ranges::upper_bound(transitions, WallTime{local_ms - offset_ms_max}, {},
+                                         &Transition::at);
     Duration offset = next == transitions.begin() ? first_offset : std::prev(next)->offset;
     WallTime t{local_ms - offset.count()};
     for (; next != transitions.end() && t >= next->at; ++next) {

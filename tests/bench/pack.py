@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 
-from rig import REPEATS, Notebook, Rig, ask_unix, check, median, peak_kib, table, wait_for
+from rig import REPEATS, Notebook, Rig, ask_unix, check, median, memory_kib, table, wait_for
 
 PARALLEL = 16
 SETS = {
@@ -83,7 +83,7 @@ def measure(binaries, files):
             ours.append(packed(rig, "bench"))
             raw.append(fetched(rig, notebook, list(files)))
             check(f"curfewd moved {ours[-1][3:]}, curl {raw[-1][2:]}", ours[-1][3:] == raw[-1][2:])
-        return ours, raw, peak_kib(rig.daemon.pid)
+        return ours, raw, memory_kib(rig.daemon.pid)[0]
 
 
 def run(binaries):

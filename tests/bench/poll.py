@@ -5,7 +5,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from rig import HERE, REPEATS, Rig, check, cpu_seconds, median, peak_kib, table
+from rig import HERE, REPEATS, Rig, check, cpu_seconds, median, memory_kib, table
 
 SIZES = (1_000, 10_000)
 CONNECTIONS = 64
@@ -52,7 +52,7 @@ def wrk(address, requests, connections):
 
 
 def measure(binaries, count):
-    """Rows of the table, and the peak memory in KiB."""
+    """Requests of a cycle, what each side took, and curfewd's memory."""
     with Rig(binaries, guests="standin") as rig:
         made = rig.control("/standins", {"count": count, "machineType": "A4000"})["notebooks"]
         v1 = rig.urls["v1"].removeprefix("http://").split("/")[0]
@@ -72,25 +72,25 @@ def measure(binaries, count):
             second = wrk(rig.urls["guest_connect_plain"], probes, CONNECTIONS)
             check("wrk made other requests", first[2] + second[2] == expected)
             raw.append((first[0] + second[0], first[1] + second[1], first[3] + second[3]))
-        peak = peak_kib(rig.daemon.pid)
+        memory = memory_kib(rig.daemon.pid)
     print(f"  {count} notebooks: {len(pages)} pages and {len(made) * len(PROBES)} probes, {raw[0][2] / 1e6:.1f} MB of bodies")
-    return expected, ours, raw, peak
+    return expected, ours, raw, memory
 
 
 def run(binaries):
     print("\npoll: a cycle over running stand-in notebooks (machines and metrics off; per notebook GET "
           + ", ".join(p.split("?")[0] for p in PROBES) + ")")
     print(f"  beside: wrk -t1 -c1 for the pages, wrk -t1 -c{CONNECTIONS} for the probes, keep-alive, -s raw_load.lua")
-    rows, peaks, ratios = [], {}, {}
+    rows, memory, ratios = [], {}, {}
     for count in SIZES:
-        requests, ours, raw, peaks[count] = measure(binaries, count)
-        wall, cpu = median([o[0] for o in ours]), median([o[1] for o in ours])
-        raw_wall, raw_cpu = median([r[0] for r in raw]), median([r[1] for r in raw])
+        requests, ours, raw, memory[count] = measure(binaries, count)
         ratios[count] = median([r[0] / o[0] for o, r in zip(ours, raw)])
-        rows.append([f"curfewd, {count}", requests, f"{wall:.3f}", f"{cpu:.2f}", f"{requests / wall:,.0f}", f"{peaks[count] / 1024:.1f}"])
-        rows.append([f"wrk, {count}", requests, f"{raw_wall:.3f}", f"{raw_cpu:.2f}", f"{requests / raw_wall:,.0f}", ""])
-    table(f"medians of {REPEATS}", ["", "requests", "wall s", "CPU s", "requests/s", "peak MiB"], rows)
+        for name, sides, used in (("curfewd", ours, [f"{m / 1024:.0f}" for m in memory[count]]), ("wrk", raw, ["", ""])):
+            wall, cpu = (median([s[i] for s in sides]) for i in (0, 1))
+            rows.append([f"{name}, {count}", requests, f"{wall:.3f}", f"{cpu:.2f}", f"{requests / wall:,.0f}",
+                         f"{requests / max(cpu, 0.01):,.0f}", *used])
+    table(f"medians of {REPEATS}", ["", "requests", "wall s", "CPU s", "requests/s", "per CPU s", "peak MiB", "at rest MiB"], rows)
     small, large = SIZES
-    growth = (peaks[large] - peaks[small]) / (large - small)
+    peak, rest = ((memory[large][i] - memory[small][i]) / (large - small) for i in (0, 1))
     print(f"poll: {ratios[large]:.2f} of the raw rate at {large} notebooks ({ratios[small]:.2f} at {small}; aim 0.5); "
-          f"{growth:.2f} KiB per notebook (aim < 4)")
+          f"a notebook takes {peak:.1f} KiB at the peak and {rest:.1f} KiB at rest (aim < 4)")

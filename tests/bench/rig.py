@@ -27,11 +27,11 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def peak_kib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-    raise Failure("no VmHWM: is this Linux?")
+def memory_kib(pid):
+    """Peak and present resident memory of a process."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    values = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmHWM:", "VmRSS:"))}
+    return int(values["VmHWM"]), int(values["VmRSS"])
 
 
 def median(values):

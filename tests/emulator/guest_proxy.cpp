@@ -149,7 +149,8 @@ std::string run_of_host(std::string host) {
 /// Follows the requests of one connection, to see when one is for another guest than the first.
 class RequestFollower {
 public:
-    RequestFollower(const Head& first, std::size_t body_seen) : run_{run_of_host(first.request.header("host"))} {
+    RequestFollower(const Head& first, std::size_t body_seen)
+        : run_{run_of_host(first.request.header("host"))} {
         begin(first);
         body_left_ -= std::min<std::uint64_t>(body_left_, body_seen);
     }
@@ -160,7 +161,8 @@ public:
         std::string out;
         while (!held_.empty() && !other_) {
             if (opaque_ || body_left_ > 0) {
-                const std::size_t size = opaque_ ? held_.size() : std::min<std::uint64_t>(body_left_, held_.size());
+                const std::size_t size = opaque_ ? held_.size()
+                                                 : std::min<std::uint64_t>(body_left_, held_.size());
                 body_left_ -= opaque_ ? 0 : size;
                 out += held_.substr(0, size);
                 held_.erase(0, size);
@@ -188,7 +190,8 @@ private:
     void begin(const Head& head) {
         const std::string length = head.request.header("content-length");
         std::from_chars(length.data(), length.data() + length.size(), body_left_);
-        opaque_ = !head.request.header("upgrade").empty() || !head.request.header("transfer-encoding").empty();
+        opaque_ = !head.request.header("upgrade").empty() ||
+                  !head.request.header("transfer-encoding").empty();
     }
 
     std::string run_;
@@ -203,8 +206,8 @@ asio::awaitable<void> upstream(std::shared_ptr<Pipe<Stream>> pipe, RequestFollow
     const auto bytes = std::make_unique<char[]>(head_limit);
     try {
         for (;;) {
-            const std::size_t got = co_await pipe->client.async_read_some(asio::buffer(bytes.get(), head_limit),
-                                                                          asio::use_awaitable);
+            const std::size_t got = co_await pipe->client.async_read_some(
+                asio::buffer(bytes.get(), head_limit), asio::use_awaitable);
             const std::string out = requests.take({bytes.get(), got});
             co_await asio::async_write(pipe->backend, asio::buffer(out), asio::use_awaitable);
             if (requests.other()) {
@@ -423,7 +426,8 @@ asio::awaitable<void> serve_guest(std::shared_ptr<Pipe<Stream>> pipe, Emulator& 
         }
         if (!found.run->standin) {
             emulator.record(call, -1, "");
-            if (!co_await relay(pipe, emulator, found.run->guest->port(), std::move(head), std::move(buffer))) {
+            if (!co_await relay(pipe, emulator, found.run->guest->port(), std::move(head),
+                                std::move(buffer))) {
                 co_return;
             }
             buffer = std::exchange(pipe->next, {});

@@ -258,12 +258,12 @@ class Secrets(StageTest):
         fault("status", status=500, body={"message": f"bad header Authorization: Bearer {key}"}, match={"host": "v1"})
         wait_for("the provider's words", lambda: "HTTP 500" in json.dumps(stage.answer("status")["degraded"]), 30)
         wait_for("it to be over", lambda: "HTTP 500" not in json.dumps(stage.answer("status")["degraded"]), 60)
+        fault("empty_2xx_error", match={"host": "v1"})
         fault("status", status=403, body=f"token {one.token} is not valid", match={"host": "guest"})
         fault("status", status=400, body={"error": {"message": f"Invalid API token {key}"}}, count=1, match={"host": "legacy", "path": "stopNotebook"})
         fault("status", status=302, location=f"/login?token={one.token}", match={"host": "guest"})
         process = pathlib.Path(f"/proc/{stage.daemon.pid}")
         around = {"cmdline": (process / "cmdline").read_bytes(), "environ": (process / "environ").read_bytes()}
-        stage.curfew("pack", "one", "--wait", check=False)
         stage.wait_event("enforcement.stopped", one.id, 90)
         stage.control(f"/notebooks/{one.repo}/start", {"wait": True})
         one.refresh()

@@ -29,8 +29,12 @@ private:
     std::size_t left_;
 };
 
-Mode mode_of(unsigned n) { return static_cast<Mode>(n % 3); }
-Verdict verdict_of(unsigned n) { return static_cast<Verdict>(n % 3); }
+Mode mode_of(unsigned n) {
+    return static_cast<Mode>(n % 3);
+}
+Verdict verdict_of(unsigned n) {
+    return static_cast<Verdict>(n % 3);
+}
 
 EnforcementEvent event_from(Bytes& in) {
     switch (in.next() % 10) {
@@ -54,7 +58,8 @@ EnforcementEvent event_from(Bytes& in) {
             a.needs_notice = in.flag();
             return event::Assessed{a};
         }
-        case 1: return event::WarningDelivered{static_cast<int>(in.next() % 4)};
+        case 1:
+            return event::WarningDelivered{static_cast<int>(in.next() % 4)};
         case 2: {
             FreshLook look;
             look.answered = in.flag();
@@ -70,13 +75,21 @@ EnforcementEvent event_from(Bytes& in) {
             look.breaker_open = in.flag();
             return event::Looked{look};
         }
-        case 3: return event::PackDone{ReceiptId{"rcp"}};
-        case 4: return event::PackFailed{{Errc::unavailable, in.flag() ? Retry::later() : Retry::never(), "x", "y"}};
-        case 5: return event::StopAnswered{static_cast<event::Answer>(in.next() % 5), "text"};
-        case 6: return event::Seen{static_cast<event::Sighting>(in.next() % 3)};
-        case 7: return event::Woken{};
-        case 8: return event::Overridden{{"ana", "reason"}};
-        default: return event::Cancelled{"called off"};
+        case 3:
+            return event::PackDone{ReceiptId{"rcp"}};
+        case 4:
+            return event::PackFailed{
+                {Errc::unavailable, in.flag() ? Retry::later() : Retry::never(), "x", "y"}};
+        case 5:
+            return event::StopAnswered{static_cast<event::Answer>(in.next() % 5), "text"};
+        case 6:
+            return event::Seen{static_cast<event::Sighting>(in.next() % 3)};
+        case 7:
+            return event::Woken{};
+        case 8:
+            return event::Overridden{{"ana", "reason"}};
+        default:
+            return event::Cancelled{"called off"};
     }
 }
 
@@ -95,7 +108,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     while (!in.empty()) {
         now = now + Duration{in.next() * 7'000U};
         const bool restart = in.next() % 16 == 0 && e.live();
-        const Transition t = restart ? recover(e, now, in.flag(), policy) : step(e, event_from(in), now, policy);
+        const Transition t = restart ? recover(e, now, in.flag(), policy)
+                                     : step(e, event_from(in), now, policy);
         const auto stops = std::ranges::count(t.effects, Effect::call_stop);
         // A restart alone sends nothing, and one step sends at most once.
         if (stops > 1 || (restart && stops > 0)) {

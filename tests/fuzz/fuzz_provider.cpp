@@ -10,7 +10,8 @@
 using namespace curfew;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const auto body = json::parse({reinterpret_cast<const char*>(data), size}, {.depth_max = 12, .nodes_max = 2000});
+    const auto body = json::parse({reinterpret_cast<const char*>(data), size},
+                                  {.depth_max = 12, .nodes_max = 2000});
     if (!body) {
         return 0;
     }
@@ -31,8 +32,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto directory = jupyter::read_directory(*body, "top")) {
         for (const FileEntry& file : directory->files) {
             const std::string_view path = file.path;
-            if (!path.starts_with("top/") || path.find("/../") != std::string_view::npos || path.ends_with("/..") ||
-                path.find('\0') != std::string_view::npos || path.find('/', 4) != std::string_view::npos) {
+            if (!path.starts_with("top/") || path.find("/../") != std::string_view::npos ||
+                path.ends_with("/..") || path.find('\0') != std::string_view::npos ||
+                path.find('/', 4) != std::string_view::npos) {
                 std::abort();
             }
         }

@@ -1,6 +1,5 @@
 // Money, durations, times, URLs, prices, names of files: what is read back is what was written.
 #include "adapters/http/client.hpp"
-
 #include "curfew/core/money.hpp"
 #include "curfew/core/price_book.hpp"
 #include "curfew/core/receipt.hpp"

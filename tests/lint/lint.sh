@@ -70,6 +70,11 @@ spelling() {
         xargs -0 codespell --quiet-level 3 --ignore-words tests/lint/codespell-ignore.txt
 }
 
+format() {
+    has clang-format-19 clang-format-19 || return 1
+    files | grep -zE '\.(cpp|hpp)$' | xargs -0 clang-format-19 --dry-run -Werror
+}
+
 scripts() {
     has shellcheck shellcheck || return 1
     files | xargs -0 awk 'FNR == 1 { if (/^#!.*(\/|env )(ba|da)?sh( |$)/) printf "%s%c", FILENAME, 0; nextfile }' |
@@ -98,6 +103,7 @@ check file_size source_check file_size
 check line_length source_check line_length
 check trailing_space source_check trailing_space
 check machine_paths source_check machine_paths
+check format format
 check headers_alone headers
 check spelling spelling
 check scripts scripts

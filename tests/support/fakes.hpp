@@ -54,25 +54,43 @@ public:
         co_await turn(io_);
         StoredState s;
         s.boot_id = std::exchange(boot_, boot_id);
-        for (const auto& [id, row] : known) { s.resources.push_back(row); }
-        for (const auto& [id, row] : runs) { s.runs.push_back(row); }
+        for (const auto& [id, row] : known) {
+            s.resources.push_back(row);
+        }
+        for (const auto& [id, row] : runs) {
+            s.runs.push_back(row);
+        }
         for (const auto& [id, row] : meters) {
-            if (row.open) { s.meters.push_back(row); }
+            if (row.open) {
+                s.meters.push_back(row);
+            }
         }
         for (const auto& [id, e] : enforcements) {
-            if (e.live()) { s.enforcements.push_back(e); }
+            if (e.live()) {
+                s.enforcements.push_back(e);
+            }
         }
         for (const auto& [id, row] : alert_rows) {
-            if (row.state != AlertState::resolved) { s.alerts.push_back(row); }
+            if (row.state != AlertState::resolved) {
+                s.alerts.push_back(row);
+            }
         }
         for (const auto& [id, row] : hold_rows) {
-            if (!row.released_at) { s.holds.push_back(row); }
+            if (!row.released_at) {
+                s.holds.push_back(row);
+            }
         }
         for (const auto& [id, row] : intents) {
-            if (!outcomes.contains(id)) { s.open_intents.push_back(row); }
+            if (!outcomes.contains(id)) {
+                s.open_intents.push_back(row);
+            }
         }
-        for (const auto& [run, clock] : clocks) { s.quiet_clocks.push_back({run, clock}); }
-        for (const auto& [name, row] : polls) { s.polls.push_back(row); }
+        for (const auto& [run, clock] : clocks) {
+            s.quiet_clocks.push_back({run, clock});
+        }
+        for (const auto& [name, row] : polls) {
+            s.polls.push_back(row);
+        }
         s.fired = fired;
         co_return s;
     }
@@ -91,34 +109,51 @@ public:
         co_await turn(io_);
         std::vector<SpendRow> rows;
         for (const CostRow& c : costs) {
-            rows.push_back({.key = {c.resource, {}}, .name = {}, .machine_type = c.machine_type, .meter = c.meter,
-                            .gross = c.gross, .quantity = c.to - c.from, .error_bar = c.error_bar, .unpriced = !c.rate});
+            rows.push_back({.key = {c.resource, {}},
+                            .name = {},
+                            .machine_type = c.machine_type,
+                            .meter = c.meter,
+                            .gross = c.gross,
+                            .quantity = c.to - c.from,
+                            .error_bar = c.error_bar,
+                            .unpriced = !c.rate});
         }
         co_return rows;
     }
     Task<Result<std::vector<StoppedRun>>> stopped_by_us() override { co_return std::vector<StoppedRun>{}; }
     Task<Result<std::vector<ResourceRow>>> resources() override {
         std::vector<ResourceRow> rows;
-        for (const auto& [id, row] : known) { rows.push_back(row); }
-        co_return rows;
-    }
-    Task<Result<std::vector<RunRow>>> runs_of(ResourceId, int) override { co_return std::vector<RunRow>{}; }
-    Task<Result<std::vector<Observation>>> observations_of(RunId) override { co_return std::vector<Observation>{}; }
-    Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int) override {
-        std::vector<Enforcement> rows;
-        for (const auto& [id, e] : enforcements) {
-            if (e.resource == resource) { rows.push_back(e); }
+        for (const auto& [id, row] : known) {
+            rows.push_back(row);
         }
         co_return rows;
     }
-    Task<Result<std::vector<AuditRow>>> audit(std::int64_t, int, std::optional<ResourceId>) override { co_return audits; }
+    Task<Result<std::vector<RunRow>>> runs_of(ResourceId, int) override { co_return std::vector<RunRow>{}; }
+    Task<Result<std::vector<Observation>>> observations_of(RunId) override {
+        co_return std::vector<Observation>{};
+    }
+    Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int) override {
+        std::vector<Enforcement> rows;
+        for (const auto& [id, e] : enforcements) {
+            if (e.resource == resource) {
+                rows.push_back(e);
+            }
+        }
+        co_return rows;
+    }
+    Task<Result<std::vector<AuditRow>>> audit(std::int64_t, int, std::optional<ResourceId>) override {
+        co_return audits;
+    }
     Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) override {
         co_await turn(io_);
         std::vector<Receipt> rows;
         for (const auto& [id, row] : receipt_rows) {
-            if (!resource || row.resource == *resource) { rows.push_back(row); }
+            if (!resource || row.resource == *resource) {
+                rows.push_back(row);
+            }
         }
-        std::ranges::sort(rows, [](const Receipt& a, const Receipt& b) { return a.verified_at > b.verified_at; });
+        std::ranges::sort(rows,
+                          [](const Receipt& a, const Receipt& b) { return a.verified_at > b.verified_at; });
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
         co_return rows;
     }
@@ -131,26 +166,35 @@ public:
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId>, WallTime) override {
         co_await turn(io_);
         std::vector<Hold> rows;
-        for (const auto& [id, row] : hold_rows) { rows.push_back(row); }
+        for (const auto& [id, row] : hold_rows) {
+            rows.push_back(row);
+        }
         co_return rows;
     }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
         co_await turn(io_);
         std::vector<OutboxRow> rows;
         for (const auto& [id, row] : outbox) {
-            if (row.state == OutboxState::waiting && row.next_at <= now) { rows.push_back(row); }
+            if (row.state == OutboxState::waiting && row.next_at <= now) {
+                rows.push_back(row);
+            }
         }
-        std::ranges::sort(rows, [](const OutboxRow& a, const OutboxRow& b) { return a.created_at < b.created_at; });
+        std::ranges::sort(rows,
+                          [](const OutboxRow& a, const OutboxRow& b) { return a.created_at < b.created_at; });
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
         co_return rows;
     }
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
         co_await turn(io_);
         std::map<OutboxState, std::int64_t> counts;
-        for (const auto& [id, row] : outbox) { ++counts[row.state]; }
+        for (const auto& [id, row] : outbox) {
+            ++counts[row.state];
+        }
         co_return counts;
     }
-    Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override { co_return std::optional<IdempotencyRow>{}; }
+    Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
+        co_return std::optional<IdempotencyRow>{};
+    }
     Task<Result<std::int64_t>> verify_audit() override { co_return std::int64_t{0}; }
     Task<Result<void>> close() override { co_return Result<void>{}; }
 
@@ -164,7 +208,8 @@ private:
     void put(AccountPollRow& p) { polls[p.account] = p; }
     void put(Enforcement& e) {
         const bool sends = e.state == EnforcementState::stopping || e.state == EnforcementState::confirming;
-        CURFEW_ASSERT(!sends || e.override_ || (e.receipt && receipt_rows.contains(e.receipt->value)), "I1: durable before the call");
+        CURFEW_ASSERT(!sends || e.override_ || (e.receipt && receipt_rows.contains(e.receipt->value)),
+                      "I1: durable before the call");
         enforcements[e.id.value] = e;
     }
     void put(AuditRow& a) { audits.push_back(a); }
@@ -290,8 +335,15 @@ public:
         co_await turn(world_.io);
         const Now now = world_.scheduler.now();
         std::vector<Observation> seen;
-        seen.push_back({.source = Signal::metrics, .run = ref.run, .at = now.mono, .wall = now.wall, .verdict = Verdict::quiet,
-                        .last_active_at = std::nullopt, .strength = Strength::strong, .evidence = "0.00 cores", .ttl = minutes{5}});
+        seen.push_back({.source = Signal::metrics,
+                        .run = ref.run,
+                        .at = now.mono,
+                        .wall = now.wall,
+                        .verdict = Verdict::quiet,
+                        .last_active_at = std::nullopt,
+                        .strength = Strength::strong,
+                        .evidence = "0.00 cores",
+                        .ttl = minutes{5}});
         co_return seen;
     }
 
@@ -313,8 +365,15 @@ public:
         const Now now = world_.scheduler.now();
         const Verdict verdict = n.kernel == "busy" ? Verdict::active : Verdict::quiet;
         std::vector<Observation> seen;
-        seen.push_back({.source = Signal::kernels, .run = n.resource.run.id, .at = now.mono, .wall = now.wall, .verdict = verdict,
-                        .last_active_at = std::nullopt, .strength = Strength::strong, .evidence = "kernel " + n.kernel, .ttl = minutes{5}});
+        seen.push_back({.source = Signal::kernels,
+                        .run = n.resource.run.id,
+                        .at = now.mono,
+                        .wall = now.wall,
+                        .verdict = verdict,
+                        .last_active_at = std::nullopt,
+                        .strength = Strength::strong,
+                        .evidence = "kernel " + n.kernel,
+                        .ttl = minutes{5}});
         co_return seen;
     }
     Task<Result<Walk>> walk(WalkLimits, Deadline) override {
@@ -344,9 +403,12 @@ public:
         if (!written) {
             co_return std::unexpected(written.error());
         }
-        co_return ReadReport{.before = file, .after = file, .server_time = world_.scheduler.wall(), .bytes = 0};
+        co_return ReadReport{
+            .before = file, .after = file, .server_time = world_.scheduler.wall(), .bytes = 0};
     }
-    Task<Result<std::string>> to_html(std::string, std::string, Deadline) override { co_return std::string{"<html></html>"}; }
+    Task<Result<std::string>> to_html(std::string, std::string, Deadline) override {
+        co_return std::string{"<html></html>"};
+    }
     Task<StopReply> shut_down(Deadline) override {
         co_await turn(world_.io);
         world_.end(world_.notebooks.at(name_));
@@ -387,7 +449,8 @@ public:
         Task<Result<Sha256>> finish() override {
             Sha256 hash{};
             for (std::size_t i = 0; i < text_.size(); ++i) {
-                hash[i % hash.size()] = static_cast<std::uint8_t>(hash[i % hash.size()] * 31 + static_cast<unsigned char>(text_[i]));
+                hash[i % hash.size()] = static_cast<std::uint8_t>(hash[i % hash.size()] * 31 +
+                                                                  static_cast<unsigned char>(text_[i]));
             }
             co_return hash;
         }
@@ -399,7 +462,9 @@ public:
     class Shot final : public Snapshot {
     public:
         explicit Shot(FakeVault& vault) : vault_(vault) {}
-        Task<Result<std::optional<ManifestEntry>>> reuse(FileEntry) override { co_return std::optional<ManifestEntry>{}; }
+        Task<Result<std::optional<ManifestEntry>>> reuse(FileEntry) override {
+            co_return std::optional<ManifestEntry>{};
+        }
         Task<Result<std::unique_ptr<VaultFile>>> create(std::string) override {
             std::unique_ptr<VaultFile> file = std::make_unique<File>();
             co_return file;
@@ -423,12 +488,15 @@ public:
 
     const VaultName& name() const override { return name_; }
     bool required() const override { return true; }
-    Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName, ResourceId, RunId, ReceiptId, std::int64_t) override {
+    Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName, ResourceId, RunId, ReceiptId,
+                                                  std::int64_t) override {
         std::unique_ptr<Snapshot> shot = std::make_unique<Shot>(*this);
         co_return shot;
     }
     Task<Result<void>> verify(Receipt) override { co_return Result<void>{}; }
-    Task<Result<std::vector<ManifestEntry>>> manifest(Receipt receipt) override { co_return published[receipt.id.value]; }
+    Task<Result<std::vector<ManifestEntry>>> manifest(Receipt receipt) override {
+        co_return published[receipt.id.value];
+    }
 
 private:
     VaultName name_{"home"};
@@ -436,7 +504,8 @@ private:
 
 class FakeChannel final : public Channel {
 public:
-    FakeChannel(ManualScheduler& scheduler, std::string name) : scheduler_(scheduler), name_(std::move(name)) {}
+    FakeChannel(ManualScheduler& scheduler, std::string name)
+        : scheduler_(scheduler), name_(std::move(name)) {}
     std::deque<Result<void>> answers;  // then success
     Duration takes{0};
     std::vector<Message> delivered;

@@ -46,8 +46,7 @@ struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
         if (options.speed == 1) {
             return {{boot}, {wall}};
         }
-        return {{boot * options.speed},
-                {options.origin.ms + (wall - options.start_real.ms) * options.speed}};
+        return {{boot * options.speed}, {options.origin.ms + (wall - options.start_real.ms) * options.speed}};
     }
 
     void arm() {
@@ -56,7 +55,8 @@ struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
             return;
         }
         const Duration virtual_wait = std::max(Duration{0}, alarms.begin()->first - now().mono);
-        const auto real = std::chrono::milliseconds{(virtual_wait.count() + options.speed - 1) / options.speed};
+        const auto real = std::chrono::milliseconds{(virtual_wait.count() + options.speed - 1) /
+                                                    options.speed};
         timer.expires_after(std::min(real, sleep_max));
         timer.async_wait([self = shared_from_this()](const boost::system::error_code& e) {
             if (!e) {
@@ -87,7 +87,8 @@ struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
     ClockOptions options;
     asio::steady_timer timer;
     std::multimap<Instant, std::weak_ptr<Entry>> alarms;
-    std::string own_id = "process " + std::to_string(::getpid()) + " of " + std::to_string(clock_ms(CLOCK_REALTIME));
+    std::string own_id = "process " + std::to_string(::getpid()) + " of " +
+                         std::to_string(clock_ms(CLOCK_REALTIME));
 };
 
 RealScheduler::RealScheduler(asio::any_io_executor loop, ClockOptions options)

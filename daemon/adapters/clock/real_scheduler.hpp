@@ -15,9 +15,9 @@
 namespace curfew::clock {
 
 struct ClockOptions {
-    int speed = 1;         // 1 = real time
-    WallTime origin;       // virtual wall time at …
-    WallTime start_real;   // … this real wall time
+    int speed = 1;        // 1 = real time
+    WallTime origin;      // virtual wall time at …
+    WallTime start_real;  // … this real wall time
 };
 
 class RealScheduler final : public Scheduler {

@@ -22,8 +22,8 @@ Mode mode_of(const std::string& word) {
 
 ThresholdAction action_of(const std::string& word) {
     constexpr std::array actions{ThresholdAction::notify, ThresholdAction::warn, ThresholdAction::stop};
-    const auto found =
-        std::ranges::find(actions, word, [](ThresholdAction action) { return to_string(action); });
+    const auto found = std::ranges::find(actions, word,
+                                         [](ThresholdAction action) { return to_string(action); });
     return found == actions.end() ? ThresholdAction::notify : *found;
 }
 
@@ -314,8 +314,8 @@ private:
         const auto globs = match.list("accounts");
         for (std::size_t i = 0; i < globs.size(); ++i) {
             const std::string& glob = globs[i];
-            const bool known =
-                std::ranges::any_of(names, [&](const auto& name) { return glob_matches(glob, name); });
+            const bool known = std::ranges::any_of(
+                names, [&](const auto& name) { return glob_matches(glob, name); });
             if (!known) {
                 const std::vector<std::string_view> candidates(names.begin(), names.end());
                 faults_.add(

@@ -127,8 +127,8 @@ public:
 private:
     static const Section* child_named(const Section& section, std::string_view name) {
         const auto children = children_of(section);
-        const auto found =
-            std::ranges::find_if(children, [&](const Section* child) { return child->name() == name; });
+        const auto found = std::ranges::find_if(children,
+                                                [&](const Section* child) { return child->name() == name; });
         return found == children.end() ? nullptr : *found;
     }
 
@@ -205,8 +205,8 @@ private:
                         fmt::format("`{}`: secrets come from files only: use {}", entry.name, use));
             return;
         }
-        const bool is_table =
-            section.path.empty() && (entry.node.kind == Kind::table || entry.node.kind == Kind::array);
+        const bool is_table = section.path.empty() &&
+                              (entry.node.kind == Kind::table || entry.node.kind == Kind::array);
         std::string text = fmt::format("unknown {} `{}`", is_table ? "table" : "key", shown(entry.name));
         if (!section.path.empty()) {
             text += " in " + section.bracketed();

@@ -153,13 +153,20 @@ Node converted(const toml::node& from, int file) {
 
 std::string_view with_article(Kind kind) {
     switch (kind) {
-        case Kind::table: return "a table";
-        case Kind::array: return "an array";
-        case Kind::string: return "a string";
-        case Kind::integer: return "a whole number";
-        case Kind::decimal: return "a decimal number";
-        case Kind::boolean: return "true or false";
-        case Kind::date: break;
+        case Kind::table:
+            return "a table";
+        case Kind::array:
+            return "an array";
+        case Kind::string:
+            return "a string";
+        case Kind::integer:
+            return "a whole number";
+        case Kind::decimal:
+            return "a decimal number";
+        case Kind::boolean:
+            return "true or false";
+        case Kind::date:
+            break;
     }
     return "a date or time";
 }

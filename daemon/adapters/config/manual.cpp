@@ -104,13 +104,26 @@ std::string roff(std::string_view text) {
     std::string out;
     for (const char c : text) {
         switch (c) {
-            case '\\': out += "\\e"; break;
-            case '-': out += "\\-"; break;
-            case '`': out += "\\`"; break;
-            case '\'': out += "\\(aq"; break;
-            case '"': out += "\\(dq"; break;
-            case '~': out += "\\(ti"; break;
-            default: out += c;
+            case '\\':
+                out += "\\e";
+                break;
+            case '-':
+                out += "\\-";
+                break;
+            case '`':
+                out += "\\`";
+                break;
+            case '\'':
+                out += "\\(aq";
+                break;
+            case '"':
+                out += "\\(dq";
+                break;
+            case '~':
+                out += "\\(ti";
+                break;
+            default:
+                out += c;
         }
     }
     return out.starts_with('.') ? "\\&" + out : out;

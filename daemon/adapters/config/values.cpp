@@ -31,11 +31,15 @@ std::unexpected<Problem> wrong(std::string text, std::string suggestion = {}) {
 
 Type element_type(Type type) {
     switch (type) {
-        case Type::words: return Type::word;
-        case Type::durations: return Type::duration;
-        case Type::addresses: return Type::address;
+        case Type::words:
+            return Type::word;
+        case Type::durations:
+            return Type::duration;
+        case Type::addresses:
+            return Type::address;
         case Type::globs:
-        case Type::path_globs: return Type::text;
+        case Type::path_globs:
+            return Type::text;
         case Type::boolean:
         case Type::integer:
         case Type::duration:
@@ -52,7 +56,8 @@ Type element_type(Type type) {
         case Type::endpoint:
         case Type::url:
         case Type::guest_url:
-        case Type::address: break;
+        case Type::address:
+            break;
     }
     return type;
 }
@@ -212,19 +217,30 @@ Checked<std::string> checked_path_glob(const Key& key, std::string_view text) {
 Checked<std::string> checked_by_type(const Key& key, std::string_view text, const std::string& config_dir) {
     switch (key.type) {
         case Type::word:
-        case Type::words: return checked_word(key, text);
-        case Type::name: return checked_name(key, text);
-        case Type::folder: return absolute(key, text);
-        case Type::socket: return checked_socket(key, text);
-        case Type::file: return checked_file(key, text, config_dir);
-        case Type::secret: return checked_secret(key, text, config_dir);
-        case Type::host: return checked_host(key, text);
-        case Type::endpoint: return checked_endpoint(key, text);
+        case Type::words:
+            return checked_word(key, text);
+        case Type::name:
+            return checked_name(key, text);
+        case Type::folder:
+            return absolute(key, text);
+        case Type::socket:
+            return checked_socket(key, text);
+        case Type::file:
+            return checked_file(key, text, config_dir);
+        case Type::secret:
+            return checked_secret(key, text, config_dir);
+        case Type::host:
+            return checked_host(key, text);
+        case Type::endpoint:
+            return checked_endpoint(key, text);
         case Type::url:
-        case Type::guest_url: return checked_url(key, text);
+        case Type::guest_url:
+            return checked_url(key, text);
         case Type::address:
-        case Type::addresses: return checked_address(key, text);
-        case Type::path_globs: return checked_path_glob(key, text);
+        case Type::addresses:
+            return checked_address(key, text);
+        case Type::path_globs:
+            return checked_path_glob(key, text);
         case Type::boolean:
         case Type::integer:
         case Type::duration:
@@ -232,7 +248,8 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::text:
         case Type::zone:
         case Type::globs:
-        case Type::durations: break;
+        case Type::durations:
+            break;
     }
     return std::string(text);
 }
@@ -356,8 +373,8 @@ std::optional<Value> read_list_value(const Key& key, const Node& node, const std
         return std::nullopt;
     }
     if (key.type == Type::durations) {
-        auto steps =
-            read_list<Duration>(node, faults, [&](const Node& e) { return checked_duration(key, e); });
+        auto steps = read_list<Duration>(node, faults,
+                                         [&](const Node& e) { return checked_duration(key, e); });
         return steps && falling(key, node, *steps, faults) ? std::optional<Value>(std::move(*steps))
                                                            : std::nullopt;
     }

@@ -35,16 +35,16 @@ constexpr Duration address_age_max = minutes{5};
 constexpr Duration address_stale_max = hours{1};
 
 bool is_clean(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) {
-        return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\t';
-    });
+    return std::ranges::all_of(
+        text, [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\t'; });
 }
 
 /// Header names and values, methods and targets: nothing that could end a line (I12, request splitting).
 Result<std::string> serialize(const Request& request, const std::string& user_agent) {
     const Origin& origin = request.url.origin;
     const bool default_port = origin.port == (origin.scheme == "https" ? 443 : 80);
-    const std::string host = (origin.host.find(':') != std::string::npos ? "[" + origin.host + "]" : origin.host) +
+    const std::string host = (origin.host.find(':') != std::string::npos ? "[" + origin.host + "]"
+                                                                         : origin.host) +
                              (default_port ? "" : ":" + std::to_string(origin.port));
     std::string out = request.method + " " + request.url.target + " HTTP/1.1\r\n";
     bool clean = is_clean(request.method) && is_clean(request.url.target) &&
@@ -60,7 +60,8 @@ Result<std::string> serialize(const Request& request, const std::string& user_ag
         add(name, value);
     }
     if (request.credential) {
-        add(request.credential->header, request.credential->prefix + std::string{request.credential->secret.reveal()});
+        add(request.credential->header,
+            request.credential->prefix + std::string{request.credential->secret.reveal()});
     }
     if (!request.body.empty()) {
         add("Content-Type", request.content_type);
@@ -86,7 +87,8 @@ struct Connection {
 /// Ends a transfer by closing its connection: at the deadline, or when nothing moves for too long.
 class Guard {
 public:
-    Guard(Scheduler& scheduler, Deadline deadline, Duration stall) : scheduler_(scheduler), deadline_(deadline), stall_(stall) {}
+    Guard(Scheduler& scheduler, Deadline deadline, Duration stall)
+        : scheduler_(scheduler), deadline_(deadline), stall_(stall) {}
 
     void watch(Transport& transport) {
         transport_ = &transport;
@@ -104,7 +106,8 @@ public:
     Error explain(Error error) const {
         if (fired_) {
             const bool over = scheduler_.mono() >= deadline_.at;
-            return {Errc::timeout, Retry::later(), over ? "no whole answer in time" : "the answer stalled", error.where};
+            return {Errc::timeout, Retry::later(), over ? "no whole answer in time" : "the answer stalled",
+                    error.where};
         }
         return error;
     }
@@ -148,7 +151,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         Instant at;
     };
     struct Lookup {
-        explicit Lookup(const asio::any_io_executor& loop) : done(loop, asio::steady_timer::time_point::max()) {}
+        explicit Lookup(const asio::any_io_executor& loop)
+            : done(loop, asio::steady_timer::time_point::max()) {}
         asio::steady_timer done;
         boost::system::error_code error;
         std::vector<tcp::endpoint> endpoints;
@@ -193,9 +197,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     static std::string key_of(const Request& request) {
         const Origin& o = request.url.origin;
         const std::string host = through_gateway(request) ? "*" : o.host + "|" + std::to_string(o.port);
-        return o.scheme + "|" + host + "|" + request.route.connect_to + "|" +
-               request.route.ca_file + "|" + (request.route.check_addresses ? "c" : "-") +
-               (request.route.allow_private ? "p" : "-");
+        return o.scheme + "|" + host + "|" + request.route.connect_to + "|" + request.route.ca_file + "|" +
+               (request.route.check_addresses ? "c" : "-") + (request.route.allow_private ? "p" : "-");
     }
 
     void give_back(const std::string& key, std::unique_ptr<Connection> connection) {
@@ -234,7 +237,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
                 --endpoint.open;
                 --open;
             }
-            entry = endpoint.open == 0 && endpoint.waiting.empty() ? endpoints.erase(entry) : std::next(entry);
+            entry = endpoint.open == 0 && endpoint.waiting.empty() ? endpoints.erase(entry)
+                                                                   : std::next(entry);
         }
         sweeping = {};
         armed = false;
@@ -244,12 +248,11 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     void arm_sweep() {
         if (!armed && open > 0 && !closed) {
             armed = true;
-            sweeping = scheduler.at(scheduler.mono() + options.idle_max,
-                                    [weak = weak_from_this()] {
-                                        if (const auto self = weak.lock()) {
-                                            self->sweep();
-                                        }
-                                    });
+            sweeping = scheduler.at(scheduler.mono() + options.idle_max, [weak = weak_from_this()] {
+                if (const auto self = weak.lock()) {
+                    self->sweep();
+                }
+            });
         }
     }
 
@@ -257,7 +260,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         auto oldest = endpoints.end();
         for (auto entry = endpoints.begin(); entry != endpoints.end(); ++entry) {
             if (!entry->second.idle.empty() &&
-                (oldest == endpoints.end() || entry->second.idle.front()->used < oldest->second.idle.front()->used)) {
+                (oldest == endpoints.end() ||
+                 entry->second.idle.front()->used < oldest->second.idle.front()->used)) {
                 oldest = entry;
             }
         }
@@ -278,13 +282,15 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     Task<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::uint16_t port, Deadline deadline);
     Task<Result<std::unique_ptr<Connection>>> connect(const Request& request, Deadline deadline);
     Task<Result<std::shared_ptr<TrustStore>>> trust(const std::string& ca_file);
-    Task<Result<Response>> exchange(Request request, const HeadCheck* check, const BodySink* sink, Deadline deadline);
+    Task<Result<Response>> exchange(Request request, const HeadCheck* check, const BodySink* sink,
+                                    Deadline deadline);
     Task<Result<Response>> converse(Lease& lease, const Request& request, const std::string& bytes,
-                                    const HeadCheck* check, const BodySink* sink, Deadline deadline, bool& answered);
-    Task<Result<void>> read_head(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer, Guard& guard,
-                                 bool& answered);
-    Task<Result<void>> read_body(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer, Guard& guard,
-                                 const BodySink& take);
+                                    const HeadCheck* check, const BodySink* sink, Deadline deadline,
+                                    bool& answered);
+    Task<Result<void>> read_head(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
+                                 Guard& guard, bool& answered);
+    Task<Result<void>> read_body(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
+                                 Guard& guard, const BodySink& take);
 
     asio::any_io_executor loop;
     Scheduler& scheduler;
@@ -301,7 +307,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     Scheduler::Alarm sweeping;
 };
 
-Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, int at_once_max, bool fresh, Deadline deadline) {
+Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, int at_once_max, bool fresh,
+                                                        Deadline deadline) {
     for (;;) {
         if (closed) {
             co_return fail(Errc::cancelled, "shutting down", {}, Retry::later());
@@ -311,7 +318,8 @@ Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, int at_
         while (!endpoint.idle.empty()) {
             std::unique_ptr<Connection> connection = std::move(endpoint.idle.back());
             endpoint.idle.pop_back();
-            const bool stale = now - connection->used >= options.idle_max || now - connection->made >= options.age_max;
+            const bool stale = now - connection->used >= options.idle_max ||
+                               now - connection->made >= options.age_max;
             if (!fresh && !stale && connection->transport->quiet()) {
                 connection->reused = true;
                 co_return Lease(shared_from_this(), key, std::move(connection));
@@ -341,7 +349,8 @@ Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, int at_
     }
 }
 
-Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host, std::uint16_t port, Deadline deadline) {
+Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host, std::uint16_t port,
+                                                               Deadline deadline) {
     boost::system::error_code not_an_address;
     const auto literal = asio::ip::make_address(host, not_an_address);
     if (!not_an_address) {
@@ -357,20 +366,21 @@ Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host,
     std::shared_ptr<Lookup>& slot = lookups[key];
     if (!slot) {
         slot = std::make_shared<Lookup>(loop);
-        resolver.async_resolve(host, std::to_string(port),
-                               [self = shared_from_this(), key, lookup = slot](const boost::system::error_code& error,
-                                                                               const tcp::resolver::results_type& found) {
-                                   lookup->error = error;
-                                   lookup->finished = true;
-                                   for (const auto& entry : found) {
-                                       lookup->endpoints.push_back(entry.endpoint());
-                                   }
-                                   if (!error) {
-                                       self->addresses[key] = {lookup->endpoints, self->scheduler.mono()};
-                                   }
-                                   self->lookups.erase(key);
-                                   lookup->done.cancel();
-                               });
+        resolver.async_resolve(
+            host, std::to_string(port),
+            [self = shared_from_this(), key, lookup = slot](const boost::system::error_code& error,
+                                                            const tcp::resolver::results_type& found) {
+                lookup->error = error;
+                lookup->finished = true;
+                for (const auto& entry : found) {
+                    lookup->endpoints.push_back(entry.endpoint());
+                }
+                if (!error) {
+                    self->addresses[key] = {lookup->endpoints, self->scheduler.mono()};
+                }
+                self->lookups.erase(key);
+                lookup->done.cancel();
+            });
     }
     const std::shared_ptr<Lookup> lookup = slot;
     const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
@@ -387,7 +397,8 @@ Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host,
         co_return stale->second.endpoints;
     }
     co_return fail(Errc::unavailable,
-                   lookup->finished ? "cannot find the host: " + lookup->error.message() : "finding the host took too long",
+                   lookup->finished ? "cannot find the host: " + lookup->error.message()
+                                    : "finding the host took too long",
                    host, Retry::later());
 }
 
@@ -422,8 +433,10 @@ Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& r
     if (request.route.check_addresses && !request.route.allow_private) {
         for (const tcp::endpoint& endpoint : *found) {
             if (!is_public(endpoint.address())) {
-                co_return fail(Errc::unsafe, "its address " + endpoint.address().to_string() +
-                                                 " is private or special; allow_private = true would allow it", host);
+                co_return fail(Errc::unsafe,
+                               "its address " + endpoint.address().to_string() +
+                                   " is private or special; allow_private = true would allow it",
+                               host);
             }
         }
     }
@@ -442,7 +455,8 @@ Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& r
             co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
         }
         if (error) {
-            last = late ? Error{Errc::timeout, Retry::later(), "no connection in time", host} : network_error(error, host);
+            last = late ? Error{Errc::timeout, Retry::later(), "no connection in time", host}
+                        : network_error(error, host);
             continue;
         }
         boost::system::error_code ignored;
@@ -505,13 +519,16 @@ Response head_of(const Parser& parser) {
 
 Error parse_trouble(const boost::system::error_code& error) {
     const bool large = error == bhttp::error::header_limit || error == bhttp::error::body_limit;
-    return {large ? Errc::too_large : Errc::protocol, Retry::later(), "not HTTP as it should be: " + error.message(), {}};
+    return {large ? Errc::too_large : Errc::protocol,
+            Retry::later(),
+            "not HTTP as it should be: " + error.message(),
+            {}};
 }
 
 }  // namespace
 
-Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
-                                           Guard& guard, bool& answered) {
+Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parser,
+                                           boost::beast::flat_buffer& buffer, Guard& guard, bool& answered) {
     std::size_t bytes = 0;  // Beast's own limit forgets the fields that it has taken
     while (!parser.is_header_done()) {
         if (buffer.size() > 0) {
@@ -530,7 +547,8 @@ Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parse
             }
         }
         const auto space = buffer.prepare(small_read_bytes);
-        auto got = co_await connection.transport->read_some({static_cast<std::byte*>(space.data()), space.size()});
+        auto got = co_await connection.transport->read_some(
+            {static_cast<std::byte*>(space.data()), space.size()});
         if (!got) {
             co_return std::unexpected(guard.explain(got.error()));
         }
@@ -544,8 +562,9 @@ Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parse
     co_return Result<void>{};
 }
 
-Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parser, boost::beast::flat_buffer& buffer,
-                                           Guard& guard, const BodySink& take) {
+Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parser,
+                                           boost::beast::flat_buffer& buffer, Guard& guard,
+                                           const BodySink& take) {
     const auto bytes_of = [](const auto& b) {
         return std::span<const std::byte>{static_cast<const std::byte*>(b.data()), b.size()};
     };
@@ -569,7 +588,8 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
                 co_return std::unexpected(guard.explain(got.error()));
             }
             if (*got == 0) {
-                co_return fail(Errc::protocol, "the answer ended " + std::to_string(left) + " bytes early", {}, Retry::later());
+                co_return fail(Errc::protocol, "the answer ended " + std::to_string(left) + " bytes early",
+                               {}, Retry::later());
             }
             guard.moved();
             left -= *got;
@@ -580,7 +600,8 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
         }
         co_return Result<void>{};
     }
-    if (!parser.chunked() && parser.need_eof() && !boost::beast::iequals(parser.get()[bhttp::field::connection], "close")) {
+    if (!parser.chunked() && parser.need_eof() &&
+        !boost::beast::iequals(parser.get()[bhttp::field::connection], "close")) {
         co_return fail(Errc::protocol, "an answer without a length that does not end its connection");
     }
     std::vector<std::byte> piece(small_read_bytes);
@@ -609,7 +630,8 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
             co_return std::unexpected(parse_trouble(error));
         }
         const auto space = buffer.prepare(small_read_bytes);
-        auto got = co_await connection.transport->read_some({static_cast<std::byte*>(space.data()), space.size()});
+        auto got = co_await connection.transport->read_some(
+            {static_cast<std::byte*>(space.data()), space.size()});
         if (!got) {
             co_return std::unexpected(guard.explain(got.error()));
         }
@@ -662,10 +684,13 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
             co_return std::unexpected(accepted.error());
         }
     }
-    const std::size_t body_max = sink != nullptr ? error_body_max : good ? request.body_max : std::min(request.body_max, error_body_max);
+    const std::size_t body_max = sink != nullptr ? error_body_max
+                                 : good          ? request.body_max
+                                                 : std::min(request.body_max, error_body_max);
     const BodySink collect = [&](std::span<const std::byte> piece) -> Task<Result<void>> {
         if (response.body.size() + piece.size() > body_max) {
-            co_return fail(Errc::too_large, "the answer is larger than " + std::to_string(body_max >> 10) + " KiB");
+            co_return fail(Errc::too_large,
+                           "the answer is larger than " + std::to_string(body_max >> 10) + " KiB");
         }
         response.body.append(reinterpret_cast<const char*>(piece.data()), piece.size());
         co_return Result<void>{};
@@ -673,7 +698,8 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
     const bool no_body = response.status == 204 || response.status == 304;
     const bool too_long = !streams && parser->content_length() && *parser->content_length() > body_max;
     if (too_long && good) {
-        co_return fail(Errc::too_large, "the answer is larger than " + std::to_string(body_max >> 10) + " KiB");
+        co_return fail(Errc::too_large,
+                       "the answer is larger than " + std::to_string(body_max >> 10) + " KiB");
     }
     if (!no_body && !too_long) {
         auto body = co_await read_body(connection, *parser, buffer, guard, streams ? *sink : collect);
@@ -702,7 +728,8 @@ Task<Result<Response>> Client::Impl::exchange(Request request, const HeadCheck* 
         co_return std::unexpected(bytes.error());
     }
     const std::string key = key_of(request);
-    const int at_once_max = through_gateway(request) ? options.connections_total_max : options.connections_per_endpoint_max;
+    const int at_once_max = through_gateway(request) ? options.connections_total_max
+                                                     : options.connections_per_endpoint_max;
     for (bool fresh = false;; fresh = true) {
         auto lease = co_await acquire(key, at_once_max, fresh, deadline);
         if (!lease) {
@@ -743,12 +770,23 @@ Client::~Client() = default;
 
 Task<Result<Response>> Client::send(Request request, Deadline deadline) {
     const std::shared_ptr<Impl> impl = impl_;
-    co_return co_await impl->exchange(std::move(request), nullptr, nullptr, deadline);
+    const Secret secret = request.credential ? request.credential->secret : Secret{};
+    auto response = co_await impl->exchange(std::move(request), nullptr, nullptr, deadline);
+    if (response && (response->status < 200 || response->status > 299)) {
+        response->body = secret.hidden_in(
+            std::move(response->body));  // it ends in errors that are shown (I12)
+    }
+    co_return response;
 }
 
 Task<Result<Response>> Client::stream(Request request, HeadCheck check, BodySink sink, Deadline deadline) {
     const std::shared_ptr<Impl> impl = impl_;
-    co_return co_await impl->exchange(std::move(request), &check, &sink, deadline);
+    const Secret secret = request.credential ? request.credential->secret : Secret{};
+    auto response = co_await impl->exchange(std::move(request), &check, &sink, deadline);
+    if (response && (response->status < 200 || response->status > 299)) {
+        response->body = secret.hidden_in(std::move(response->body));
+    }
+    co_return response;
 }
 
 int Client::connections() const {

@@ -44,10 +44,10 @@ std::string percent_encode(std::string_view raw);
 
 /// How a connection is made. Equal routes share connections.
 struct Route {
-    std::string connect_to;    // "host:port" to dial instead of the URL's host; TLS name stays the URL's
-    std::string ca_file;       // trusted in addition to the system's store
-    bool check_addresses = false;   // refuse private, loopback and special addresses (webhooks)
-    bool allow_private = false;     // … but not these
+    std::string connect_to;        // "host:port" to dial instead of the URL's host; TLS name stays the URL's
+    std::string ca_file;           // trusted in addition to the system's store
+    bool check_addresses = false;  // refuse private, loopback and special addresses (webhooks)
+    bool allow_private = false;    // … but not these
     bool operator==(const Route&) const = default;
 };
 

@@ -32,8 +32,12 @@ int escape_at(std::string_view text, std::size_t at) {
     return value;
 }
 
-bool is_high(int unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
-bool is_low(int unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
+bool is_high(int unit) {
+    return unit >= 0xD800 && unit <= 0xDBFF;
+}
+bool is_low(int unit) {
+    return unit >= 0xDC00 && unit <= 0xDFFF;
+}
 
 bool needs_repair(std::string_view text) {
     return text.find("\\ud") != std::string_view::npos || text.find("\\uD") != std::string_view::npos ||
@@ -85,9 +89,15 @@ public:
 
     bool null() override { return add(Value{}); }
     bool boolean(bool value) override { return add(Value{value}); }
-    bool number_integer(number_integer_t value) override { return add(Value{Value::Number{std::to_string(value)}}); }
-    bool number_unsigned(number_unsigned_t value) override { return add(Value{Value::Number{std::to_string(value)}}); }
-    bool number_float(number_float_t, const string_t& text) override { return add(Value{Value::Number{text}}); }
+    bool number_integer(number_integer_t value) override {
+        return add(Value{Value::Number{std::to_string(value)}});
+    }
+    bool number_unsigned(number_unsigned_t value) override {
+        return add(Value{Value::Number{std::to_string(value)}});
+    }
+    bool number_float(number_float_t, const string_t& text) override {
+        return add(Value{Value::Number{text}});
+    }
     bool string(string_t& value) override { return add(Value{std::move(value)}); }
     bool binary(binary_t&) override { return false; }
     bool start_object(std::size_t) override { return open(Value{Value::Object{}}); }
@@ -175,7 +185,9 @@ public:
         --depth_;
         return true;
     }
-    bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+    bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
+        return false;
+    }
     bool whole() const { return nbformat_ && cells_; }
 
 private:
@@ -185,8 +197,8 @@ private:
     bool cells_ = false;
 };
 
-std::string_view number_text(const std::variant<std::monostate, bool, Value::Number, std::string, Value::Array,
-                                                Value::Object>& data) {
+std::string_view number_text(
+    const std::variant<std::monostate, bool, Value::Number, std::string, Value::Array, Value::Object>& data) {
     if (const auto* number = std::get_if<Value::Number>(&data)) {
         return number->text;
     }
@@ -241,7 +253,8 @@ std::optional<std::int64_t> Value::thousandths() const {
     const std::string_view text = number_text(data_);
     double value = 0;  // a measurement, not money
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || text.empty() || !(value < 9e12 && value > -9e12)) {
+    if (error != std::errc{} || end != text.data() + text.size() || text.empty() ||
+        !(value < 9e12 && value > -9e12)) {
         return std::nullopt;
     }
     return static_cast<std::int64_t>(value * 1000 + (value < 0 ? -0.5 : 0.5));

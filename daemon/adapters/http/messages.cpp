@@ -34,7 +34,8 @@ std::optional<int> number(std::string_view text) {
 
 bool good_host(std::string_view host) {
     return !host.empty() && host.size() <= 253 && std::ranges::all_of(host, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':';
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+               c == ':';
     });
 }
 
@@ -150,7 +151,8 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
         !within(*second, 0, 60)) {
         return std::nullopt;
     }
-    const std::int64_t days = days_from_civil({*year, static_cast<unsigned>(month / 3 + 1), static_cast<unsigned>(*day)});
+    const std::int64_t days = days_from_civil(
+        {*year, static_cast<unsigned>(month / 3 + 1), static_cast<unsigned>(*day)});
     return WallTime{((days * 24 + *hour) * 60 + *minute) * 60'000 + std::int64_t{*second} * 1000};
 }
 
@@ -172,12 +174,14 @@ std::optional<Duration> retry_after_of(const Response& response, WallTime wall) 
 Error error_of(const Response& response, std::string where) {
     const int status = response.status;
     std::string text = "HTTP " + std::to_string(status);
-    const bool page = response.header("Content-Type").find("html") != std::string_view::npos;  // nobody reads markup
+    const bool page = response.header("Content-Type").find("html") !=
+                      std::string_view::npos;  // nobody reads markup
     if (!response.body.empty() && !page) {
         text += ": " + printable(response.body);
     }
     const auto wait = retry_after_of(response, response.date.value_or(WallTime{0}));
-    const Retry again = wait && response.header("Retry-After") != "" && (response.date || number(response.header("Retry-After")))
+    const Retry again = wait && response.header("Retry-After") != "" &&
+                                (response.date || number(response.header("Retry-After")))
                             ? Retry::after(*wait)
                             : Retry::later();
     Error error{Errc::protocol, Retry::never(), std::move(text), std::move(where)};

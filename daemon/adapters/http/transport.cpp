@@ -7,7 +7,6 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -36,9 +35,18 @@ bool is_public_v4(std::uint32_t a) {
         int bits;
     };
     static constexpr std::array<Network, 13> denied{{
-        {0x00000000, 8}, {0x0A000000, 8}, {0x64400000, 10}, {0x7F000000, 8}, {0xA9FE0000, 16},
-        {0xAC100000, 12}, {0xC0000000, 24}, {0xC0A80000, 16}, {0xC6120000, 15}, {0xE0000000, 4},
-        {0xF0000000, 4}, {0xA83F8110, 32},  // 168.63.129.16, a cloud's metadata
+        {0x00000000, 8},
+        {0x0A000000, 8},
+        {0x64400000, 10},
+        {0x7F000000, 8},
+        {0xA9FE0000, 16},
+        {0xAC100000, 12},
+        {0xC0000000, 24},
+        {0xC0A80000, 16},
+        {0xC6120000, 15},
+        {0xE0000000, 4},
+        {0xF0000000, 4},
+        {0xA83F8110, 32},  // 168.63.129.16, a cloud's metadata
         {0xC0000200, 24},
     }};
     for (const Network& n : denied) {
@@ -94,7 +102,8 @@ public:
     }
     Task<Result<void>> write(std::string_view bytes) override {
         boost::system::error_code error;
-        co_await asio::async_write(socket_, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
+        co_await asio::async_write(socket_, asio::buffer(bytes),
+                                   asio::redirect_error(asio::use_awaitable, error));
         if (error) {
             co_return std::unexpected(network_error(error, {}));
         }
@@ -128,7 +137,8 @@ Error network_error(const boost::system::error_code& error, const std::string& w
         return {Errc::cancelled, Retry::later(), "given up", where};
     }
     const bool certificate = error.category() == asio::error::get_ssl_category() &&
-                             ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+                             ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
+                                 SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (certificate) {
         return {Errc::unsafe, Retry::never(), "the certificate is not trusted or is for another name", where};
     }
@@ -190,13 +200,16 @@ public:
     }
     Task<Result<void>> write(std::string_view bytes) override {
         boost::system::error_code error;
-        co_await asio::async_write(stream_, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
+        co_await asio::async_write(stream_, asio::buffer(bytes),
+                                   asio::redirect_error(asio::use_awaitable, error));
         if (error) {
             co_return std::unexpected(network_error(error, host_));
         }
         co_return Result<void>{};
     }
-    bool quiet() override { return SSL_pending(stream_.native_handle()) == 0 && nothing_to_read(stream_.next_layer()); }
+    bool quiet() override {
+        return SSL_pending(stream_.native_handle()) == 0 && nothing_to_read(stream_.next_layer());
+    }
     void close() override {
         boost::system::error_code ignored;
         stream_.next_layer().close(ignored);  // no farewell: peers hang in it
@@ -213,7 +226,8 @@ private:
         if (!not_an_address) {
             return X509_VERIFY_PARAM_set1_ip_asc(param, host_.c_str()) == 1;
         }
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        X509_VERIFY_PARAM_set_hostflags(
+            param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
         std::string sni = host_;
         return X509_VERIFY_PARAM_set1_host(param, host_.data(), host_.size()) == 1 &&
                SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, sni.data()) == 1;

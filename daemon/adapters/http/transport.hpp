@@ -39,8 +39,8 @@ class TlsTransport : public Transport {
 public:
     virtual Task<Result<void>> handshake() = 0;
 };
-std::unique_ptr<TlsTransport> tls_transport(boost::asio::ip::tcp::socket socket, std::shared_ptr<TrustStore> trust,
-                                            const std::string& host);
+std::unique_ptr<TlsTransport> tls_transport(boost::asio::ip::tcp::socket socket,
+                                            std::shared_ptr<TrustStore> trust, const std::string& host);
 
 /// Errno and TLS errors as ours; `where` names the peer.
 Error network_error(const boost::system::error_code& error, const std::string& where);

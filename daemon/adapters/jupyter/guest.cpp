@@ -2,12 +2,11 @@
 
 #include "adapters/jupyter/wire.hpp"
 
+#include <boost/asio/this_coro.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <utility>
-
-#include <boost/asio/this_coro.hpp>
 
 namespace curfew::jupyter {
 
@@ -18,7 +17,7 @@ constexpr std::size_t html_bytes_max = std::size_t{256} << 20;
 constexpr std::size_t html_bytes_min = 1024;
 constexpr json::Limits listing_limits{.depth_max = 16, .nodes_max = 4'000'000};
 constexpr int parallel_when_alone = 16;
-constexpr int loop_proofs = 3;              // more turns of what looks like a loop of links
+constexpr int loop_proofs = 3;                  // more turns of what looks like a loop of links
 constexpr Duration clocks_differ = seconds{2};  // a stamp further ahead of the server's Date is in the future
 constexpr std::string_view no_track = "no_track_activity=1";
 
@@ -26,7 +25,8 @@ std::string encoded(const std::string& path) {
     std::string out;
     for (std::size_t from = 0; from <= path.size();) {
         const std::size_t slash = std::min(path.find('/', from), path.size());
-        out += (from == 0 ? "" : "/") + http::percent_encode(std::string_view{path}.substr(from, slash - from));
+        out += (from == 0 ? "" : "/") +
+               http::percent_encode(std::string_view{path}.substr(from, slash - from));
         from = slash + 1;
     }
     return out;
@@ -61,10 +61,12 @@ bool has_stamp_of(const http::Response& head, const FileEntry& file) {
 /// A server that sends us away or shows a login page has lost our token or is not Jupyter any more.
 Error judged(const http::Response& response, const std::string& where) {
     Error error = http::error_of(response, where);
-    if (response.status == 401 || response.status == 403 || (response.status >= 300 && response.status < 400)) {
+    if (response.status == 401 || response.status == 403 ||
+        (response.status >= 300 && response.status < 400)) {
         error.code = Errc::unauthorized;
         error.retry = Retry::later();
-        error.text = "the notebook's server does not accept its token (HTTP " + std::to_string(response.status) + ")";
+        error.text = "the notebook's server does not accept its token (HTTP " +
+                     std::to_string(response.status) + ")";
     }
     return error;
 }
@@ -84,7 +86,8 @@ public:
     Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) override;
     Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink,
                                   Deadline deadline) override;
-    Task<Result<std::string>> to_html(std::string name, std::string notebook_json, Deadline deadline) override;
+    Task<Result<std::string>> to_html(std::string name, std::string notebook_json,
+                                      Deadline deadline) override;
     Task<StopReply> shut_down(Deadline deadline) override;
     int parallel_reads() const override {
         return connections_ && *connections_ == 0 ? parallel_when_alone : connections_max_;
@@ -103,7 +106,8 @@ private:
     http::Request request(std::string method, const std::string& target) const;
     Task<Result<Answer>> ask(std::string target, json::Limits limits, Deadline deadline);
     Task<Result<Answer>> list(std::string path, Deadline deadline);
-    Task<Result<bool>> leads_back(std::string path, std::string again, std::string fingerprint, Deadline deadline);
+    Task<Result<bool>> leads_back(std::string path, std::string again, std::string fingerprint,
+                                  Deadline deadline);
     Task<Result<Dated>> model_of(std::string path, Deadline deadline);
     Task<Result<void>> confirm(FileEntry file, Deadline deadline);
     Task<Result<http::Response>> fetch(const FileEntry& file, std::int64_t offset, bool any_length,
@@ -131,7 +135,8 @@ http::Request JupyterGuest::request(std::string method, const std::string& targe
     return r;
 }
 
-Task<Result<JupyterGuest::Answer>> JupyterGuest::ask(std::string target, json::Limits limits, Deadline deadline) {
+Task<Result<JupyterGuest::Answer>> JupyterGuest::ask(std::string target, json::Limits limits,
+                                                     Deadline deadline) {
     http::Request r = request("GET", target);
     r.body_max = listing_bytes_max;
     auto response = co_await client_.send(std::move(r), deadline);
@@ -143,7 +148,8 @@ Task<Result<JupyterGuest::Answer>> JupyterGuest::ask(std::string target, json::L
     }
     auto body = json::parse(response->body, limits);
     if (!body) {
-        co_return fail(Errc::protocol, "the notebook's server does not answer as Jupyter does: " + body.error().text,
+        co_return fail(Errc::protocol,
+                       "the notebook's server does not answer as Jupyter does: " + body.error().text,
                        base_.origin.host, Retry::later());
     }
     co_return Answer{std::move(*body), response->date};
@@ -151,9 +157,16 @@ Task<Result<JupyterGuest::Answer>> JupyterGuest::ask(std::string target, json::L
 
 Observation JupyterGuest::observation(Signal source, const Reading& reading) const {
     const Now now = scheduler_.now();
-    return {.source = source, .run = run_, .at = now.mono, .wall = now.wall, .verdict = reading.verdict,
-            .last_active_at = reading.active_ago ? std::optional{now.wall - *reading.active_ago} : std::nullopt,
-            .strength = reading.strength, .evidence = reading.evidence, .ttl = ttl_};
+    return {
+        .source = source,
+        .run = run_,
+        .at = now.mono,
+        .wall = now.wall,
+        .verdict = reading.verdict,
+        .last_active_at = reading.active_ago ? std::optional{now.wall - *reading.active_ago} : std::nullopt,
+        .strength = reading.strength,
+        .evidence = reading.evidence,
+        .ttl = ttl_};
 }
 
 Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) {
@@ -190,7 +203,8 @@ Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) 
 /// A file that vanishes while its folder is listed turns the whole listing into a 404, so that one is
 /// asked again.
 Task<Result<JupyterGuest::Answer>> JupyterGuest::list(std::string path, Deadline deadline) {
-    const std::string target = "/api/contents/" + encoded(path) + "?type=directory&content=1&" + std::string{no_track};
+    const std::string target = "/api/contents/" + encoded(path) + "?type=directory&content=1&" +
+                               std::string{no_track};
     auto answer = co_await ask(target, listing_limits, deadline);
     if (!answer && answer.error().code == Errc::not_found) {
         answer = co_await ask(target, listing_limits, deadline);
@@ -265,8 +279,9 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
             co_return fail(Errc::too_large, "more than " + std::to_string(limits.entries_max) + " entries",
                            base_.origin.host);
         }
-        const auto alike = std::ranges::find_if(
-            *folder.ancestors, [&](const auto& fingerprint) { return *fingerprint == directory->fingerprint; });
+        const auto alike = std::ranges::find_if(*folder.ancestors, [&](const auto& fingerprint) {
+            return *fingerprint == directory->fingerprint;
+        });
         if (!directory->fingerprint.empty() && alike != folder.ancestors->end()) {
             const auto components = static_cast<std::size_t>(alike - folder.ancestors->begin());
             auto back = co_await leads_back(folder.path, below_ancestor(folder.path, components),
@@ -275,7 +290,8 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
                 co_return std::unexpected(back.error());
             }
             if (*back) {
-                walk.not_covered.push_back({folder.path, "a link that leads back to a folder above it", false});
+                walk.not_covered.push_back(
+                    {folder.path, "a link that leads back to a folder above it", false});
                 continue;
             }
         }
@@ -345,7 +361,8 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
         if (offset > 0) {
             const std::string range = "bytes " + std::to_string(offset) + "-" +
                                       std::to_string(file.size - 1) + "/" + std::to_string(file.size);
-            if (head.status != 206 || head.header("Content-Range") != range || *length != file.size - offset) {
+            if (head.status != 206 || head.header("Content-Range") != range ||
+                *length != file.size - offset) {
                 return fail(Errc::changing, "the server does not go on where the transfer broke", file.path,
                             Retry::later());
             }
@@ -361,7 +378,9 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
         }
         return {};
     };
-    const auto take = [&](std::span<const std::byte> bytes) -> Task<Result<void>> { return sink.write(bytes); };
+    const auto take = [&](std::span<const std::byte> bytes) -> Task<Result<void>> {
+        return sink.write(bytes);
+    };
     co_return co_await client_.stream(std::move(r), check, take, deadline);
 }
 
@@ -427,10 +446,12 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
     co_return report;
 }
 
-Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string notebook_json, Deadline deadline) {
+Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string notebook_json,
+                                                Deadline deadline) {
     http::Request r = request("POST", "/nbconvert/html");
     r.content_type = "application/json";
-    r.body = "{\"name\":" + nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
+    r.body = "{\"name\":" +
+             nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
              ",\"content\":" + with_joined_lines(notebook_json) + "}";
     r.body_max = html_bytes_max;
     auto response = co_await client_.send(std::move(r), deadline);
@@ -462,7 +483,8 @@ Task<StopReply> JupyterGuest::shut_down(Deadline deadline) {
         co_return StopReply{event::Answer::accepted, {}};
     }
     const Error error = judged(*response, base_.origin.host);
-    co_return StopReply{response->status >= 500 ? event::Answer::ambiguous : event::Answer::refused, error.text};
+    co_return StopReply{response->status >= 500 ? event::Answer::ambiguous : event::Answer::refused,
+                        error.text};
 }
 
 }  // namespace
@@ -473,13 +495,16 @@ JupyterDoor::JupyterDoor(http::Client& client, Scheduler& scheduler,
     : client_(client), scheduler_(scheduler), account_(std::move(account)),
       connections_max_(std::move(connections_max)) {}
 
-std::unique_ptr<Guest> JupyterDoor::open(const AccountName& account, const Resource& resource, const Run& run) {
+std::unique_ptr<Guest> JupyterDoor::open(const AccountName& account, const Resource& resource,
+                                         const Run& run) {
     const AccountConfig* config = account_(account);
-    if (config == nullptr || resource.kind != ResourceKind::notebook || run.address.empty() || run.token.empty()) {
+    if (config == nullptr || resource.kind != ResourceKind::notebook || run.address.empty() ||
+        run.token.empty()) {
         return nullptr;
     }
     const bool host_only = std::ranges::all_of(run.address, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '.';
     });
     std::string text = config->guest_url;
     const std::size_t place = text.find("{fqdn}");

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "adapters/http/client.hpp"
-
 #include "curfew/core/config.hpp"
 #include "curfew/ports/guest.hpp"
 
@@ -19,7 +18,8 @@ public:
     JupyterDoor(http::Client& client, Scheduler& scheduler,
                 std::function<const AccountConfig*(const AccountName&)> account,
                 std::function<int()> connections_max);
-    std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource, const Run& run) override;
+    std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource,
+                                const Run& run) override;
 
 private:
     http::Client& client_;

@@ -57,7 +57,8 @@ bool holds_lines(const std::vector<Level>& at) {
         return at[4].key == "text";
     }
     const bool in_data = in_outputs && at.size() == 6 && at[4].key == "data" && is(5, true, {});
-    const bool in_attachment = at.size() == 5 && at[2].key == "attachments" && is(3, true, {}) && is(4, true, {});
+    const bool in_attachment = at.size() == 5 && at[2].key == "attachments" && is(3, true, {}) &&
+                               is(4, true, {});
     return (in_data || in_attachment) && !is_json_type(at.back().key);
 }
 
@@ -127,7 +128,8 @@ std::optional<std::int64_t> microseconds_of(std::string_view stamp) {
     const std::size_t dot = stamp.find('.');
     if (dot != std::string_view::npos) {
         std::int64_t scale = 100'000;
-        for (std::size_t i = dot + 1; i < stamp.size() && scale > 0 && stamp[i] >= '0' && stamp[i] <= '9'; ++i) {
+        for (std::size_t i = dot + 1; i < stamp.size() && scale > 0 && stamp[i] >= '0' && stamp[i] <= '9';
+             ++i) {
             micros += (stamp[i] - '0') * scale;
             scale /= 10;
         }
@@ -212,8 +214,9 @@ std::optional<Status> read_status(const json::Value& body, std::optional<WallTim
     const bool recent = reading.active_ago && *reading.active_ago < recent_request;
     if (status.connections > 0 || recent) {
         reading.verdict = Verdict::active;
-        reading.evidence = status.connections > 0 ? std::to_string(status.connections) + " open connections to kernels"
-                                                  : "a request " + to_string(*reading.active_ago) + " ago";
+        reading.evidence = status.connections > 0
+                               ? std::to_string(status.connections) + " open connections to kernels"
+                               : "a request " + to_string(*reading.active_ago) + " ago";
     } else {
         reading.verdict = Verdict::quiet;
         reading.evidence = "no open connection";
@@ -296,7 +299,8 @@ Result<Directory> read_directory(const json::Value& body, const std::string& pat
         } else if (!mtime) {
             refuse("it has no time of its last change");
         } else {
-            directory.files.push_back({full, std::max<std::int64_t>(0, item["size"].integer().value_or(0)), *mtime});
+            directory.files.push_back(
+                {full, std::max<std::int64_t>(0, item["size"].integer().value_or(0)), *mtime});
         }
     }
     std::ranges::sort(marks);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "adapters/http/json.hpp"
-
 #include "curfew/core/activity.hpp"
 #include "curfew/core/receipt.hpp"
 

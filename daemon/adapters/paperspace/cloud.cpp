@@ -56,7 +56,8 @@ private:
 
     Result<http::Request> v1(std::string method, const std::string& target) const;
     Result<http::Request> legacy(std::string method, const std::string& target) const;
-    Task<Result<json::Value>> ask(http::Request request, Deadline deadline, std::optional<WallTime>* date = nullptr);
+    Task<Result<json::Value>> ask(http::Request request, Deadline deadline,
+                                  std::optional<WallTime>* date = nullptr);
     Task<Result<Pages>> all_pages(std::string path, TakeItem take, Deadline deadline);
     Task<Result<Pages>> list_notebooks(std::vector<Resource>& into, Deadline deadline);
     Task<Result<bool>> list_machines(std::vector<Resource>& into, Deadline deadline);
@@ -133,7 +134,8 @@ Error judged(const http::Response& response, const std::string& where) {
     return error;
 }
 
-Task<Result<json::Value>> PaperspaceCloud::ask(http::Request request, Deadline deadline, std::optional<WallTime>* date) {
+Task<Result<json::Value>> PaperspaceCloud::ask(http::Request request, Deadline deadline,
+                                               std::optional<WallTime>* date) {
     const std::string host = request.url.origin.host;
     auto response = co_await client_.send(std::move(request), deadline);
     if (!response) {
@@ -154,8 +156,9 @@ Task<Result<json::Value>> PaperspaceCloud::ask(http::Request request, Deadline d
     }
     if (auto hidden = hidden_error(*body)) {
         const bool key = hidden->starts_with("UNAUTHORIZED");
-        co_return std::unexpected(with_account({key ? Errc::unauthorized : Errc::protocol, key ? Retry::never() : Retry::later(),
-                                                *hidden, host}));
+        co_return std::unexpected(
+            with_account({key ? Errc::unauthorized : Errc::protocol, key ? Retry::never() : Retry::later(),
+                          key_.hidden_in(*hidden), host}));
     }
     co_return std::move(*body);
 }
@@ -171,14 +174,17 @@ Task<Result<std::string>> PaperspaceCloud::check_key(Deadline deadline) {
     }
     const json::Value& user = (*body)["user"];
     if (user["id"].text().empty()) {  // a bad session is `null` with 200
-        co_return std::unexpected(with_account({Errc::unauthorized, Retry::never(), "the provider does not know this key", {}}));
+        co_return std::unexpected(
+            with_account({Errc::unauthorized, Retry::never(), "the provider does not know this key", {}}));
     }
     const std::string last = user["lastName"].text();
-    co_return user["firstName"].text() + (last.empty() ? "" : " " + last) + ", team " + (*body)["team"]["namespace"].text();
+    co_return user["firstName"].text() + (last.empty() ? "" : " " + last) + ", team " +
+        (*body)["team"]["namespace"].text();
 }
 
 /// Page by page, so that no more than one is in memory.
-Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path, TakeItem take, Deadline deadline) {
+Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path, TakeItem take,
+                                                                Deadline deadline) {
     Pages all;
     bool named = true;
     std::string after;
@@ -195,11 +201,14 @@ Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path
         }
         auto body = co_await ask(std::move(*request), deadline, page == 0 ? &all.date : nullptr);
         if (!body || !(*body)["items"].is_array()) {
-            const bool key_trouble = !body && (body.error().code == Errc::unauthorized || body.error().code == Errc::forbidden);
+            const bool key_trouble = !body && (body.error().code == Errc::unauthorized ||
+                                               body.error().code == Errc::forbidden);
             if (page > 0 && !key_trouble) {
                 co_return all;  // what came is true; what did not is unknown
             }
-            co_return std::unexpected(body ? with_account({Errc::protocol, Retry::later(), "a list without items", path}) : body.error());
+            co_return std::unexpected(
+                body ? with_account({Errc::protocol, Retry::later(), "a list without items", path})
+                     : body.error());
         }
         for (const json::Value& item : (*body)["items"].items()) {
             named = take(item) && named;
@@ -217,17 +226,19 @@ Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path
     co_return all;
 }
 
-Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::list_notebooks(std::vector<Resource>& into, Deadline deadline) {
+Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::list_notebooks(std::vector<Resource>& into,
+                                                                     Deadline deadline) {
     std::vector<NotebookItem> items;
-    auto all = co_await all_pages("/notebooks?orderBy=dtCreated&order=desc",
-                                  [&items](const json::Value& value) {
-                                      auto item = notebook_item(value);
-                                      if (item) {
-                                          items.push_back(std::move(*item));
-                                      }
-                                      return item.has_value();
-                                  },
-                                  deadline);
+    auto all = co_await all_pages(
+        "/notebooks?orderBy=dtCreated&order=desc",
+        [&items](const json::Value& value) {
+            auto item = notebook_item(value);
+            if (item) {
+                items.push_back(std::move(*item));
+            }
+            return item.has_value();
+        },
+        deadline);
     if (all) {
         into = notebooks_from(std::move(items), config_.name);
     }
@@ -255,7 +266,8 @@ Task<Result<Resource>> PaperspaceCloud::machine_resource(MachineItem item, Deadl
         if (!run) {
             co_return std::unexpected(run.error());
         }
-        known = {item.modified, item.state, run->value_or(MachineRun{.start_event = "first", .started_at = {}, .stopped_at = {}})};
+        known = {item.modified, item.state,
+                 run->value_or(MachineRun{.start_event = "first", .started_at = {}, .stopped_at = {}})};
     }
     Resource r;
     r.id = item.resource;
@@ -273,15 +285,16 @@ Task<Result<Resource>> PaperspaceCloud::machine_resource(MachineItem item, Deadl
 
 Task<Result<bool>> PaperspaceCloud::list_machines(std::vector<Resource>& into, Deadline deadline) {
     std::vector<MachineItem> items;
-    auto all = co_await all_pages("/machines?orderBy=dtCreated&order=desc",
-                                  [&items](const json::Value& value) {
-                                      auto item = machine_item(value);
-                                      if (item) {
-                                          items.push_back(std::move(*item));
-                                      }
-                                      return item.has_value();
-                                  },
-                                  deadline);
+    auto all = co_await all_pages(
+        "/machines?orderBy=dtCreated&order=desc",
+        [&items](const json::Value& value) {
+            auto item = machine_item(value);
+            if (item) {
+                items.push_back(std::move(*item));
+            }
+            return item.has_value();
+        },
+        deadline);
     if (!all) {
         co_return std::unexpected(all.error());
     }
@@ -353,7 +366,8 @@ Task<Result<RunLook>> PaperspaceCloud::look_at_notebook(RunRef ref, Deadline dea
         }
     }
     if (!look.listed && !all->complete) {
-        co_return fail(Errc::unavailable, "the list is incomplete and does not show it", ref.run.value, Retry::later());
+        co_return fail(Errc::unavailable, "the list is incomplete and does not show it", ref.run.value,
+                       Retry::later());
     }
     co_return look;
 }
@@ -397,9 +411,10 @@ StopReply PaperspaceCloud::judge_stop(const Result<http::Response>& answer) cons
     }
     const int status = answer->status;
     if (status >= 200 && status < 300) {
-        const auto body = answer->body.empty() ? Result<json::Value>{json::Value{}} : json::parse(answer->body);
+        const auto body = answer->body.empty() ? Result<json::Value>{json::Value{}}
+                                               : json::parse(answer->body);
         const auto hidden = body ? hidden_error(*body) : std::nullopt;
-        return hidden ? StopReply{Answer::refused, *hidden} : StopReply{Answer::accepted, {}};
+        return hidden ? StopReply{Answer::refused, key_.hidden_in(*hidden)} : StopReply{Answer::accepted, {}};
     }
     const Error error = judged(*answer, {});
     if (status == 409) {
@@ -415,7 +430,8 @@ Task<StopReply> PaperspaceCloud::stop_machine(RunRef ref, Deadline deadline) {
     // A machine keeps its id over restarts, so the call itself cannot name the run: look right before it.
     auto now = co_await look_at_machine(ref, deadline);
     if (!now || !now->listed) {
-        co_return StopReply{event::Answer::refused, now ? "another run has begun, or it is gone" : now.error().text};
+        co_return StopReply{event::Answer::refused,
+                            now ? "another run has begun, or it is gone" : now.error().text};
     }
     if (is_off(now->run.state)) {
         co_return StopReply{event::Answer::already_off, now->run.state_text};
@@ -473,7 +489,8 @@ Task<Result<std::optional<RunEnd>>> PaperspaceCloud::ended_at(RunRef ref, Deadli
     co_return finished ? std::optional{RunEnd{*finished}} : std::nullopt;
 }
 
-Task<Result<std::vector<Observation>>> PaperspaceCloud::metrics(RunRef ref, Duration window, Deadline deadline) {
+Task<Result<std::vector<Observation>>> PaperspaceCloud::metrics(RunRef ref, Duration window,
+                                                                Deadline deadline) {
     const auto guest = guests_.find(ref.run);
     const std::size_t dot = guest == guests_.end() ? std::string::npos : guest->second.address.find('.');
     if (dot == std::string::npos) {
@@ -483,9 +500,10 @@ Task<Result<std::vector<Observation>>> PaperspaceCloud::metrics(RunRef ref, Dura
     const bool needs_gpu = !is_cpu_type(guest->second.machine_type);
     const Now asked = scheduler_.now();
     const WallTime from = asked.wall - window;
-    auto url = http::parse_url("https://" + host + "/metrics/api/v1/range?charts=cpuPercentage,gpuUtilization&start=" +
-                               http::percent_encode(stamp(from)) + "&interval=30s&objecttype=notebook&handle=" +
-                               http::percent_encode(ref.run.value));
+    auto url = http::parse_url(
+        "https://" + host + "/metrics/api/v1/range?charts=cpuPercentage,gpuUtilization&start=" +
+        http::percent_encode(stamp(from)) +
+        "&interval=30s&objecttype=notebook&handle=" + http::percent_encode(ref.run.value));
     if (!url) {
         co_return std::unexpected(url.error());
     }
@@ -500,16 +518,23 @@ Task<Result<std::vector<Observation>>> PaperspaceCloud::metrics(RunRef ref, Dura
     const MetricsReading reading = read_metrics(*body, from, config_.cpu_unit == "percent", needs_gpu);
     const Now now = scheduler_.now();
     std::vector<Observation> seen;
-    seen.push_back({.source = Signal::metrics, .run = ref.run, .at = now.mono, .wall = now.wall, .verdict = reading.verdict,
-                    .last_active_at = reading.verdict == Verdict::active ? std::optional{now.wall} : std::nullopt,
-                    .strength = Strength::strong, .evidence = reading.evidence,
-                    .ttl = observation_ttl(config_.poll_interval)});
+    seen.push_back(
+        {.source = Signal::metrics,
+         .run = ref.run,
+         .at = now.mono,
+         .wall = now.wall,
+         .verdict = reading.verdict,
+         .last_active_at = reading.verdict == Verdict::active ? std::optional{now.wall} : std::nullopt,
+         .strength = Strength::strong,
+         .evidence = reading.evidence,
+         .ttl = observation_ttl(config_.poll_interval)});
     co_return seen;
 }
 
 }  // namespace
 
-std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Secret key, http::Client& client, Scheduler& scheduler) {
+std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Secret key, http::Client& client,
+                                  Scheduler& scheduler) {
     return std::make_shared<PaperspaceCloud>(account, std::move(key), client, scheduler);
 }
 

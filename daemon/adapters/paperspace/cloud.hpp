@@ -4,7 +4,6 @@
 #pragma once
 
 #include "adapters/http/client.hpp"
-
 #include "curfew/core/config.hpp"
 #include "curfew/ports/cloud.hpp"
 
@@ -13,6 +12,7 @@
 namespace curfew::paperspace {
 
 /// `client` and `scheduler` must outlive it.
-std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Secret key, http::Client& client, Scheduler& scheduler);
+std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Secret key, http::Client& client,
+                                  Scheduler& scheduler);
 
 }  // namespace curfew::paperspace

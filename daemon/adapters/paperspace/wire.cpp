@@ -13,7 +13,8 @@ constexpr std::int64_t active_gpu = 5000;  // thousandths of a percent
 
 std::string lower(std::string_view text) {
     std::string out{text};
-    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(out, out.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return out;
 }
 
@@ -79,24 +80,31 @@ bool newer(const NotebookItem& a, const NotebookItem& b) {
 
 RunState notebook_state(std::string_view word) {
     static const std::map<std::string, RunState, std::less<>> states{
-        {"pending", RunState::pending},   {"provisioned", RunState::provisioned}, {"running", RunState::running},
-        {"stopped", RunState::stopped},   {"cancelled", RunState::stopped},       {"cancel", RunState::stopped},
-        {"error", RunState::failed},      {"failed", RunState::failed},           {"preempted", RunState::failed}};
+        {"pending", RunState::pending},   {"provisioned", RunState::provisioned},
+        {"running", RunState::running},   {"stopped", RunState::stopped},
+        {"cancelled", RunState::stopped}, {"cancel", RunState::stopped},
+        {"error", RunState::failed},      {"failed", RunState::failed},
+        {"preempted", RunState::failed}};
     const auto found = states.find(lower(word));
     return found == states.end() ? RunState::unknown : found->second;
 }
 
 RunState machine_state(std::string_view word) {
-    static const std::map<std::string, RunState, std::less<>> states{
-        {"off", RunState::stopped},          {"starting", RunState::provisioned}, {"provisioning", RunState::provisioned},
-        {"restarting", RunState::running},   {"serviceready", RunState::running}, {"ready", RunState::running},
-        {"upgrading", RunState::running},    {"stopping", RunState::stopping}};
+    static const std::map<std::string, RunState, std::less<>> states{{"off", RunState::stopped},
+                                                                     {"starting", RunState::provisioned},
+                                                                     {"provisioning", RunState::provisioned},
+                                                                     {"restarting", RunState::running},
+                                                                     {"serviceready", RunState::running},
+                                                                     {"ready", RunState::running},
+                                                                     {"upgrading", RunState::running},
+                                                                     {"stopping", RunState::stopping}};
     const auto found = states.find(lower(word));
     return found == states.end() ? RunState::unknown : found->second;
 }
 
 std::optional<std::string> hidden_error(const json::Value& body) {
-    if (!body.is_object() || body.members().size() > 3 || body["code"].is_null() || !body["message"].string()) {
+    if (!body.is_object() || body.members().size() > 3 || body["code"].is_null() ||
+        !body["message"].string()) {
         return std::nullopt;
     }
     return body["code"].text() + ": " + body["message"].text();
@@ -129,7 +137,8 @@ std::vector<Resource> notebooks_from(std::vector<NotebookItem> items, const Acco
     std::map<ResourceId, std::vector<NotebookItem>> by_resource;
     for (NotebookItem& item : items) {
         auto& runs = by_resource[item.resource];
-        const bool twice = std::ranges::any_of(runs, [&](const NotebookItem& r) { return r.run.id == item.run.id; });
+        const bool twice = std::ranges::any_of(
+            runs, [&](const NotebookItem& r) { return r.run.id == item.run.id; });
         if (!twice) {
             runs.push_back(std::move(item));
         }
@@ -188,7 +197,8 @@ std::optional<MachineRun> newest_run(const json::Value& events) {
             // before must not reach it meanwhile (I4). Cancelled while it booted, it was a run as well.
             const auto begun = e["dtStarted"].time();
             const auto at = begun ? begun : e["dtCreated"].time() ? e["dtCreated"].time() : finished;
-            const bool failed = (state == "error" && !(succeeded && finished)) || (state == "cancelled" && !begun);
+            const bool failed = (state == "error" && !(succeeded && finished)) ||
+                                (state == "cancelled" && !begun);
             if (at && !failed) {
                 ordered.push_back({e["id"].text(), true, *at});
             }
@@ -226,7 +236,8 @@ MetricsReading read_metrics(const json::Value& body, WallTime from, bool percent
         reading.evidence = decimal(cores) + " cores";
     }
     if (gpu) {
-        reading.evidence += (reading.evidence.empty() ? "" : ", ") + std::string{"GPU "} + decimal(*gpu) + " %";
+        reading.evidence += (reading.evidence.empty() ? "" : ", ") + std::string{"GPU "} + decimal(*gpu) +
+                            " %";
     }
     const bool active = (cpu && cores >= active_cpu) || (gpu && *gpu >= active_gpu);
     if (active) {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "adapters/http/json.hpp"
-
 #include "curfew/core/activity.hpp"
 #include "curfew/core/resource.hpp"
 

@@ -8,16 +8,22 @@ namespace {
 
 Error error_of(int code, std::string text) {
     switch (code & 0xFF) {
-        case SQLITE_FULL: return {Errc::disk_full, Retry::later(), "the disk is full: " + text, "database"};
+        case SQLITE_FULL:
+            return {Errc::disk_full, Retry::later(), "the disk is full: " + text, "database"};
         case SQLITE_BUSY:
-        case SQLITE_LOCKED: return {Errc::locked, Retry::later(), "the database is locked by another process", "database"};
+        case SQLITE_LOCKED:
+            return {Errc::locked, Retry::later(), "the database is locked by another process", "database"};
         case SQLITE_CORRUPT:
-        case SQLITE_NOTADB: return {Errc::corrupt, Retry::never(), text, "database"};
-        case SQLITE_CONSTRAINT: return {Errc::conflict, Retry::never(), text, "database"};
+        case SQLITE_NOTADB:
+            return {Errc::corrupt, Retry::never(), text, "database"};
+        case SQLITE_CONSTRAINT:
+            return {Errc::conflict, Retry::never(), text, "database"};
         case SQLITE_IOERR:
         case SQLITE_CANTOPEN:
-        case SQLITE_READONLY: return {Errc::disk, Retry::never(), text, "database"};
-        default: return {Errc::internal, Retry::never(), text, "database"};
+        case SQLITE_READONLY:
+            return {Errc::disk, Retry::never(), text, "database"};
+        default:
+            return {Errc::internal, Retry::never(), text, "database"};
     }
 }
 
@@ -28,7 +34,8 @@ Database::~Database() {
 }
 
 Result<void> Database::open(const std::string& path) {
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                      SQLITE_OPEN_EXRESCODE;
     const int code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
     if (code != SQLITE_OK) {
         Error error = error_of(code, db_ != nullptr ? sqlite3_errmsg(db_) : "out of memory");
@@ -122,7 +129,8 @@ std::optional<std::int64_t> Query::optional_integer(int column) const {
 std::string Query::text(int column) const {
     const void* bytes = sqlite3_column_blob(statement_, column);
     const int size = sqlite3_column_bytes(statement_, column);
-    return bytes == nullptr ? std::string{} : std::string{static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
+    return bytes == nullptr ? std::string{}
+                            : std::string{static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
 }
 
 void Query::bind(int index, std::int64_t value) {
@@ -136,7 +144,8 @@ void Query::bind(int index, std::int64_t value) {
 void Query::bind(int index, std::string_view value) {
     if (statement_ != nullptr) {
         const char* bytes = value.empty() ? "" : value.data();
-        const int code = sqlite3_bind_text64(statement_, index, bytes, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+        const int code = sqlite3_bind_text64(statement_, index, bytes, value.size(), SQLITE_TRANSIENT,
+                                             SQLITE_UTF8);
         if (code != SQLITE_OK) {
             db_.failed(code);
         }

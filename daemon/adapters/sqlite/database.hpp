@@ -56,7 +56,10 @@ public:
     /// The next row; false at the end and after an error.
     bool row();
     /// For statements without rows.
-    void run() { while (row()) {} }
+    void run() {
+        while (row()) {
+        }
+    }
 
     std::int64_t integer(int column) const;
     std::optional<std::int64_t> optional_integer(int column) const;

@@ -12,7 +12,8 @@ namespace {
 using nlohmann::json;
 
 json money_json(const std::optional<Money>& money) {
-    return money ? json{{"nanos", money->nanos}, {"currency", std::string{money->currency.view()}}} : json(nullptr);
+    return money ? json{{"nanos", money->nanos}, {"currency", std::string{money->currency.view()}}}
+                 : json(nullptr);
 }
 json time_json(const std::optional<WallTime>& time) {
     return time ? json(time->ms) : json(nullptr);
@@ -38,12 +39,24 @@ std::string dump(const json& j) {
 }  // namespace
 
 std::string to_document(const Message& m) {
-    return dump(json{{"id", m.id}, {"alert", m.alert.value}, {"kind", static_cast<int>(m.kind)},
-                     {"severity", static_cast<int>(m.severity)}, {"state", static_cast<int>(m.state)}, {"at", m.at.ms},
-                     {"title", m.title}, {"body", m.body}, {"do_next", m.do_next}, {"account", m.account.value},
-                     {"resource", m.resource.value}, {"resource_name", m.resource_name}, {"run", m.run.value},
-                     {"cause", m.cause}, {"stops_at", time_json(m.stops_at)}, {"cost_so_far", money_json(m.cost_so_far)},
-                     {"per_hour", money_json(m.per_hour)}, {"saved", money_json(m.saved)},
+    return dump(json{{"id", m.id},
+                     {"alert", m.alert.value},
+                     {"kind", static_cast<int>(m.kind)},
+                     {"severity", static_cast<int>(m.severity)},
+                     {"state", static_cast<int>(m.state)},
+                     {"at", m.at.ms},
+                     {"title", m.title},
+                     {"body", m.body},
+                     {"do_next", m.do_next},
+                     {"account", m.account.value},
+                     {"resource", m.resource.value},
+                     {"resource_name", m.resource_name},
+                     {"run", m.run.value},
+                     {"cause", m.cause},
+                     {"stops_at", time_json(m.stops_at)},
+                     {"cost_so_far", money_json(m.cost_so_far)},
+                     {"per_hour", money_json(m.per_hour)},
+                     {"saved", money_json(m.saved)},
                      {"expires_at", time_json(m.expires_at)}});
 }
 
@@ -79,7 +92,8 @@ Result<Message> message_from(const std::string& document) {
 std::string to_document(const Receipt& r) {
     json html = json::array();
     for (const HtmlCopy& copy : r.html) {
-        html.push_back({{"notebook", copy.notebook_path}, {"local", copy.local_path}, {"failure", copy.failure}});
+        html.push_back(
+            {{"notebook", copy.notebook_path}, {"local", copy.local_path}, {"failure", copy.failure}});
     }
     json missing = json::array();
     for (const NotCovered& item : r.not_covered) {
@@ -87,13 +101,25 @@ std::string to_document(const Receipt& r) {
     }
     json proofs = json::array();
     for (const VaultProof& proof : r.proofs) {
-        proofs.push_back({{"vault", proof.vault.value}, {"locator", proof.locator}, {"method", proof.method}});
+        proofs.push_back(
+            {{"vault", proof.vault.value}, {"locator", proof.locator}, {"method", proof.method}});
     }
-    return dump(json{{"id", r.id.value}, {"enforcement", r.enforcement.value}, {"account", r.account.value},
-                     {"resource", r.resource.value}, {"run", r.run.value}, {"resource_name", r.resource_name},
-                     {"begun_at", r.begun_at.ms}, {"verified_at", r.verified_at.ms}, {"files", r.files},
-                     {"bytes", r.bytes}, {"reused", r.reused}, {"manifest_sha256", r.manifest_sha256},
-                     {"sums_sha256", r.sums_sha256}, {"html", html}, {"not_covered", missing}, {"proofs", proofs},
+    return dump(json{{"id", r.id.value},
+                     {"enforcement", r.enforcement.value},
+                     {"account", r.account.value},
+                     {"resource", r.resource.value},
+                     {"run", r.run.value},
+                     {"resource_name", r.resource_name},
+                     {"begun_at", r.begun_at.ms},
+                     {"verified_at", r.verified_at.ms},
+                     {"files", r.files},
+                     {"bytes", r.bytes},
+                     {"reused", r.reused},
+                     {"manifest_sha256", r.manifest_sha256},
+                     {"sums_sha256", r.sums_sha256},
+                     {"html", html},
+                     {"not_covered", missing},
+                     {"proofs", proofs},
                      {"verified", r.verified}});
 }
 
@@ -123,7 +149,8 @@ Result<Receipt> receipt_from(const std::string& document) {
                                      item.at("listed").get<bool>()});
         }
         for (const json& proof : j.at("proofs")) {
-            r.proofs.push_back({VaultName{proof.at("vault").get<std::string>()}, proof.at("locator").get<std::string>(),
+            r.proofs.push_back({VaultName{proof.at("vault").get<std::string>()},
+                                proof.at("locator").get<std::string>(),
                                 proof.at("method").get<std::string>()});
         }
         r.verified = j.at("verified").get<bool>();

@@ -29,8 +29,10 @@ MeterKind meter_kind(const std::string& word) {
     return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
 }
 Signal signal_from(const std::string& word) {
-    return word_to(std::array{Signal::session, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
-                              Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths}, word);
+    return word_to(
+        std::array{Signal::session, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
+                   Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths},
+        word);
 }
 
 std::optional<std::int64_t> ms(const std::optional<WallTime>& t) {
@@ -67,7 +69,8 @@ std::optional<Rate> rate(const std::optional<std::int64_t>& nanos_per_hour, cons
 std::string chain_hash(const std::string& before, const AuditRow& r) {
     Sha256 hash{};
     EVP_MD_CTX* context = EVP_MD_CTX_new();
-    CURFEW_ASSERT(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "SHA-256 is there");
+    CURFEW_ASSERT(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1,
+                  "SHA-256 is there");
     const auto add = [&](const std::string& text) {
         const std::string length = std::to_string(text.size()) + ":";
         EVP_DigestUpdate(context, length.data(), length.size());
@@ -76,7 +79,8 @@ std::string chain_hash(const std::string& before, const AuditRow& r) {
     add(before);
     add(std::to_string(r.seq));
     add(std::to_string(r.at.ms));
-    for (const std::string* text : {&r.kind, &r.account.value, &r.resource.value, &r.run.value, &r.actor, &r.text}) {
+    for (const std::string* text :
+         {&r.kind, &r.account.value, &r.resource.value, &r.run.value, &r.actor, &r.text}) {
         add(*text);
     }
     unsigned size = 0;
@@ -90,16 +94,19 @@ struct Writer {
 
     void operator()(const ResourceRow& r) const {
         Query(db,
-              "INSERT INTO resource VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET account=excluded.account,"
-              " name=excluded.name, project=excluded.project, owner=excluded.owner, last_seen=excluded.last_seen,"
+              "INSERT INTO resource VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "account=excluded.account,"
+              " name=excluded.name, project=excluded.project, owner=excluded.owner, "
+              "last_seen=excluded.last_seen,"
               " gone=excluded.gone",
-              r.id.value, r.account.value, std::string{to_string(r.kind)}, r.name, r.project, r.owner, r.first_seen.ms,
-              r.last_seen.ms, r.gone)
+              r.id.value, r.account.value, std::string{to_string(r.kind)}, r.name, r.project, r.owner,
+              r.first_seen.ms, r.last_seen.ms, r.gone)
             .run();
     }
     void operator()(const RunRow& r) const {
         Query(db,
-              "INSERT INTO run VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET machine_type=excluded.machine_type,"
+              "INSERT INTO run VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "machine_type=excluded.machine_type,"
               " state=excluded.state, state_text=excluded.state_text, started_at=excluded.started_at,"
               " ended_at=excluded.ended_at, last_seen=excluded.last_seen",
               r.id.value, r.resource.value, r.account.value, r.machine_type, std::string{to_string(r.state)},
@@ -107,8 +114,9 @@ struct Writer {
             .run();
     }
     void operator()(const Meter& m) const {
-        Query(db, "INSERT OR REPLACE INTO meter VALUES (?,?,?,?,?,?,?,?)", m.run.value, m.resource.value, m.machine_type,
-              nanos(m.rate), currency_of(m.rate), m.counted_to.ms, m.last_seen_billing.ms, m.open)
+        Query(db, "INSERT OR REPLACE INTO meter VALUES (?,?,?,?,?,?,?,?)", m.run.value, m.resource.value,
+              m.machine_type, nanos(m.rate), currency_of(m.rate), m.counted_to.ms, m.last_seen_billing.ms,
+              m.open)
             .run();
     }
     void operator()(const CostRow& c) const {
@@ -117,26 +125,27 @@ struct Writer {
         Query(db,
               "INSERT INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
               " ON CONFLICT (resource, run, meter, from_ms, source) DO NOTHING",
-              c.resource.value, c.run.value,
-              std::string{to_string(c.meter)}, c.from.ms, c.to.ms, c.machine_type, nanos(c.rate), c.gross.nanos,
-              std::string{c.gross.currency.view()}, std::string{to_string(c.source)}, c.estimated,
-              std::int64_t{c.error_bar.count()})
+              c.resource.value, c.run.value, std::string{to_string(c.meter)}, c.from.ms, c.to.ms,
+              c.machine_type, nanos(c.rate), c.gross.nanos, std::string{c.gross.currency.view()},
+              std::string{to_string(c.source)}, c.estimated, std::int64_t{c.error_bar.count()})
             .run();
     }
     void operator()(const Observation& o) const {
         Query(db, "INSERT OR REPLACE INTO observation VALUES (?,?,?,?,?,?,?,?,?)", o.run.value,
               std::string{to_string(o.source)}, o.at.ms, o.wall.ms, std::string{to_string(o.verdict)},
-              ms(o.last_active_at), std::string{to_string(o.strength)}, o.evidence, std::int64_t{o.ttl.count()})
+              ms(o.last_active_at), std::string{to_string(o.strength)}, o.evidence,
+              std::int64_t{o.ttl.count()})
             .run();
     }
     void operator()(const QuietRow& q) const {
-        Query(db, "INSERT OR REPLACE INTO quiet_clock VALUES (?,?,?)", q.run.value, std::int64_t{q.clock.quiet.count()},
-              ms(q.clock.last_quiet_at))
+        Query(db, "INSERT OR REPLACE INTO quiet_clock VALUES (?,?,?)", q.run.value,
+              std::int64_t{q.clock.quiet.count()}, ms(q.clock.last_quiet_at))
             .run();
     }
     void operator()(const AccountPollRow& p) const {
         Query(db,
-              "INSERT INTO poll VALUES (?,?,?,?,?) ON CONFLICT (account) DO UPDATE SET complete=excluded.complete,"
+              "INSERT INTO poll VALUES (?,?,?,?,?) ON CONFLICT (account) DO UPDATE SET "
+              "complete=excluded.complete,"
               " error=excluded.error, mono=CASE excluded.error WHEN '' THEN excluded.mono ELSE mono END,"
               " wall=CASE excluded.error WHEN '' THEN excluded.wall ELSE wall END",
               p.account.value, p.mono.ms, p.wall.ms, p.complete, p.error)
@@ -147,18 +156,21 @@ struct Writer {
         const auto why = e.override_ ? std::optional{e.override_->reason} : std::nullopt;
         const auto receipt = e.receipt ? std::optional{e.receipt->value} : std::nullopt;
         Query(db,
-              "INSERT INTO enforcement VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+              "INSERT INTO enforcement VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) "
+              "DO UPDATE SET"
               " cause_kind=excluded.cause_kind, cause_name=excluded.cause_name, state=excluded.state,"
               " warned_step=excluded.warned_step, warned_at=excluded.warned_at, notice_at=excluded.notice_at,"
-              " pack_attempts=excluded.pack_attempts, stop_attempts=excluded.stop_attempts, method=excluded.method,"
+              " pack_attempts=excluded.pack_attempts, stop_attempts=excluded.stop_attempts, "
+              "method=excluded.method,"
               " next_at=excluded.next_at, stop_called_at=excluded.stop_called_at, receipt=excluded.receipt,"
               " override_by=excluded.override_by, override_reason=excluded.override_reason,"
               " off_sightings=excluded.off_sightings, relooks=excluded.relooks, reason=excluded.reason,"
               " outcome=excluded.outcome",
-              e.id.value, e.account.value, e.resource.value, e.run.value, std::string{to_string(e.cause.kind)},
-              e.cause.name, std::string{to_string(e.state)}, e.warned_step, ms(e.warned_at), ms(e.notice_at),
-              e.pack_attempts, e.stop_attempts, std::string{to_string(e.method)}, ms(e.next_at), ms(e.stop_called_at),
-              receipt, by, why, e.off_sightings, e.relooks, e.reason, e.outcome)
+              e.id.value, e.account.value, e.resource.value, e.run.value,
+              std::string{to_string(e.cause.kind)}, e.cause.name, std::string{to_string(e.state)},
+              e.warned_step, ms(e.warned_at), ms(e.notice_at), e.pack_attempts, e.stop_attempts,
+              std::string{to_string(e.method)}, ms(e.next_at), ms(e.stop_called_at), receipt, by, why,
+              e.off_sightings, e.relooks, e.reason, e.outcome)
             .run();
     }
     void operator()(const AuditRow& given) const {
@@ -177,45 +189,54 @@ struct Writer {
             .run();
     }
     void operator()(const IntentRow& i) const {
-        Query(db, "INSERT INTO intent VALUES (?,?,?,?,?)", i.id, i.enforcement.value, i.run.value, i.act, i.at.ms).run();
+        Query(db, "INSERT INTO intent VALUES (?,?,?,?,?)", i.id, i.enforcement.value, i.run.value, i.act,
+              i.at.ms)
+            .run();
     }
     void operator()(const OutcomeRow& o) const {
         Query(db, "INSERT OR IGNORE INTO outcome VALUES (?,?,?)", o.intent, o.outcome, o.at.ms).run();
     }
     void operator()(const Hold& h) const {
         Query(db,
-              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET released_at=excluded.released_at",
-              h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms, h.until.ms, h.reason,
-              h.by, ms(h.released_at))
+              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "released_at=excluded.released_at",
+              h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms,
+              h.until.ms, h.reason, h.by, ms(h.released_at))
             .run();
     }
     void operator()(const Alert& a) const {
         Query(db,
-              "INSERT INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET severity=excluded.severity,"
+              "INSERT INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "severity=excluded.severity,"
               " state=excluded.state, changed_at=excluded.changed_at, title=excluded.title",
-              a.id.value, a.key, static_cast<int>(a.kind), static_cast<int>(a.severity), std::string{to_string(a.state)},
-              a.since.ms, a.changed_at.ms, a.title, a.account.value, a.resource.value, a.run.value)
+              a.id.value, a.key, static_cast<int>(a.kind), static_cast<int>(a.severity),
+              std::string{to_string(a.state)}, a.since.ms, a.changed_at.ms, a.title, a.account.value,
+              a.resource.value, a.run.value)
             .run();
     }
     void operator()(const OutboxRow& o) const {
         Query(db,
-              "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET state=excluded.state,"
+              "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "state=excluded.state,"
               " attempts=excluded.attempts, next_at=excluded.next_at, last_error=excluded.last_error",
-              o.id, o.channel.value, to_document(o.message), std::string{to_string(o.state)}, o.attempts, o.next_at.ms,
-              o.last_error, o.created_at.ms, o.enforcement.value, o.warn_step)
+              o.id, o.channel.value, to_document(o.message), std::string{to_string(o.state)}, o.attempts,
+              o.next_at.ms, o.last_error, o.created_at.ms, o.enforcement.value, o.warn_step)
             .run();
     }
     void operator()(const FiredThresholdRow& f) const {
-        Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.percent, f.at.ms).run();
+        Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.percent,
+              f.at.ms)
+            .run();
     }
     void operator()(const Receipt& r) const {
         CURFEW_ASSERT(r.verified, "I1: only proven receipts are stored");
-        Query(db, "INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?)", r.id.value, r.resource.value, r.run.value,
-              r.verified_at.ms, to_document(r))
+        Query(db, "INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?)", r.id.value, r.resource.value,
+              r.run.value, r.verified_at.ms, to_document(r))
             .run();
     }
     void operator()(const IdempotencyRow& i) const {
-        Query(db, "INSERT OR IGNORE INTO idempotency VALUES (?,?,?,?)", i.key, i.status, i.body, i.at.ms).run();
+        Query(db, "INSERT OR IGNORE INTO idempotency VALUES (?,?,?,?)", i.key, i.status, i.body, i.at.ms)
+            .run();
     }
 };
 
@@ -225,23 +246,39 @@ constexpr const char* resource_columns =
     "SELECT id, account, kind, name, project, owner, first_seen, last_seen, gone FROM resource";
 
 ResourceRow resource_row(const Query& q) {
-    return {.id = ResourceId{q.text(0)}, .account = AccountName{q.text(1)},
-            .kind = q.text(2) == "machine" ? ResourceKind::machine : ResourceKind::notebook, .name = q.text(3),
-            .project = q.text(4), .owner = q.text(5), .first_seen = {q.integer(6)}, .last_seen = {q.integer(7)},
+    return {.id = ResourceId{q.text(0)},
+            .account = AccountName{q.text(1)},
+            .kind = q.text(2) == "machine" ? ResourceKind::machine : ResourceKind::notebook,
+            .name = q.text(3),
+            .project = q.text(4),
+            .owner = q.text(5),
+            .first_seen = {q.integer(6)},
+            .last_seen = {q.integer(7)},
             .gone = q.integer(8) != 0};
 }
 
 RunRow run_row(const Query& q) {
-    return {.id = RunId{q.text(0)}, .resource = ResourceId{q.text(1)}, .account = AccountName{q.text(2)},
-            .machine_type = q.text(3), .state = run_state_from(q.text(4)), .state_text = q.text(5),
-            .started_at = wall(q.optional_integer(6)), .ended_at = wall(q.optional_integer(7)),
-            .first_seen = {q.integer(8)}, .last_seen = {q.integer(9)}};
+    return {.id = RunId{q.text(0)},
+            .resource = ResourceId{q.text(1)},
+            .account = AccountName{q.text(2)},
+            .machine_type = q.text(3),
+            .state = run_state_from(q.text(4)),
+            .state_text = q.text(5),
+            .started_at = wall(q.optional_integer(6)),
+            .ended_at = wall(q.optional_integer(7)),
+            .first_seen = {q.integer(8)},
+            .last_seen = {q.integer(9)}};
 }
 
 Observation observation(const Query& q) {
-    return {.source = signal_from(q.text(1)), .run = RunId{q.text(0)}, .at = {q.integer(2)}, .wall = {q.integer(3)},
-            .verdict = verdict_from(q.text(4)), .last_active_at = wall(q.optional_integer(5)),
-            .strength = q.text(6) == "weak" ? Strength::weak : Strength::strong, .evidence = q.text(7),
+    return {.source = signal_from(q.text(1)),
+            .run = RunId{q.text(0)},
+            .at = {q.integer(2)},
+            .wall = {q.integer(3)},
+            .verdict = verdict_from(q.text(4)),
+            .last_active_at = wall(q.optional_integer(5)),
+            .strength = q.text(6) == "weak" ? Strength::weak : Strength::strong,
+            .evidence = q.text(7),
             .ttl = Duration{q.integer(8)}};
 }
 
@@ -276,21 +313,39 @@ Enforcement enforcement(const Query& q) {
 Hold hold(const Query& q) {
     return {.id = HoldId{q.text(0)},
             .kind = word_to(std::array{HoldKind::keep, HoldKind::exemption, HoldKind::lease}, q.text(1)),
-            .resource = ResourceId{q.text(2)}, .run = RunId{q.text(3)}, .from = {q.integer(4)}, .until = {q.integer(5)},
-            .reason = q.text(6), .by = q.text(7), .released_at = wall(q.optional_integer(8))};
+            .resource = ResourceId{q.text(2)},
+            .run = RunId{q.text(3)},
+            .from = {q.integer(4)},
+            .until = {q.integer(5)},
+            .reason = q.text(6),
+            .by = q.text(7),
+            .released_at = wall(q.optional_integer(8))};
 }
 
 Alert alert(const Query& q) {
-    return {.id = AlertId{q.text(0)}, .key = q.text(1), .kind = static_cast<AlertKind>(q.integer(2)),
+    return {.id = AlertId{q.text(0)},
+            .key = q.text(1),
+            .kind = static_cast<AlertKind>(q.integer(2)),
             .severity = static_cast<Severity>(q.integer(3)),
-            .state = word_to(std::array{AlertState::firing, AlertState::acknowledged, AlertState::resolved}, q.text(4)),
-            .since = {q.integer(5)}, .changed_at = {q.integer(6)}, .title = q.text(7), .account = AccountName{q.text(8)},
-            .resource = ResourceId{q.text(9)}, .run = RunId{q.text(10)}};
+            .state = word_to(std::array{AlertState::firing, AlertState::acknowledged, AlertState::resolved},
+                             q.text(4)),
+            .since = {q.integer(5)},
+            .changed_at = {q.integer(6)},
+            .title = q.text(7),
+            .account = AccountName{q.text(8)},
+            .resource = ResourceId{q.text(9)},
+            .run = RunId{q.text(10)}};
 }
 
 AuditRow audit_row(const Query& q) {
-    return {.seq = q.integer(0), .at = {q.integer(1)}, .kind = q.text(2), .account = AccountName{q.text(3)},
-            .resource = ResourceId{q.text(4)}, .run = RunId{q.text(5)}, .actor = q.text(6), .text = q.text(7)};
+    return {.seq = q.integer(0),
+            .at = {q.integer(1)},
+            .kind = q.text(2),
+            .account = AccountName{q.text(3)},
+            .resource = ResourceId{q.text(4)},
+            .run = RunId{q.text(5)},
+            .actor = q.text(6),
+            .text = q.text(7)};
 }
 
 template <class Row, class Read>
@@ -303,9 +358,13 @@ std::vector<Row> all(Query& q, Read read) {
 }
 
 Meter meter(const Query& q) {
-    return {.resource = ResourceId{q.text(1)}, .run = RunId{q.text(0)}, .machine_type = q.text(2),
-            .rate = rate(q.optional_integer(3), q.text(4)), .counted_to = {q.integer(5)},
-            .last_seen_billing = {q.integer(6)}, .open = q.integer(7) != 0};
+    return {.resource = ResourceId{q.text(1)},
+            .run = RunId{q.text(0)},
+            .machine_type = q.text(2),
+            .rate = rate(q.optional_integer(3), q.text(4)),
+            .counted_to = {q.integer(5)},
+            .last_seen_billing = {q.integer(6)},
+            .open = q.integer(7) != 0};
 }
 
 std::string day_text(WallTime t, const Zone& zone) {
@@ -331,28 +390,37 @@ StoredState read_state(Database& db) {
         s.boot_id = q.row() ? q.text(0) : std::string{};
     }
     {
-        Query q(db, "SELECT id, account, kind, name, project, owner, first_seen, last_seen, gone FROM resource WHERE gone = 0 ORDER BY id");
+        Query q(db,
+                "SELECT id, account, kind, name, project, owner, first_seen, last_seen, gone FROM resource "
+                "WHERE gone = 0 ORDER BY id");
         s.resources = all<ResourceRow>(q, resource_row);
     }
     {
-        Query q(db,
-                "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, first_seen, last_seen"
-                " FROM run r WHERE EXISTS (SELECT 1 FROM meter m WHERE m.run = r.id AND m.open = 1) OR id ="
-                " (SELECT id FROM run n WHERE n.resource = r.resource ORDER BY COALESCE(n.started_at, 0) DESC,"
-                " n.first_seen DESC, n.id LIMIT 1) ORDER BY id");
+        Query q(
+            db,
+            "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, "
+            "first_seen, last_seen"
+            " FROM run r WHERE EXISTS (SELECT 1 FROM meter m WHERE m.run = r.id AND m.open = 1) OR id ="
+            " (SELECT id FROM run n WHERE n.resource = r.resource ORDER BY COALESCE(n.started_at, 0) DESC,"
+            " n.first_seen DESC, n.id LIMIT 1) ORDER BY id");
         s.runs = all<RunRow>(q, run_row);
     }
     {
-        Query q(db, "SELECT run, resource, machine_type, rate_nanos, currency, counted_to, last_seen_billing, open FROM meter WHERE open = 1 ORDER BY run");
+        Query q(db,
+                "SELECT run, resource, machine_type, rate_nanos, currency, counted_to, last_seen_billing, "
+                "open FROM meter WHERE open = 1 ORDER BY run");
         s.meters = all<Meter>(q, meter);
     }
     {
         // While a clock only goes on adding nothing is written: it stands where the last poll left it.
-        Query q(db,
-                "SELECT q.run, q.quiet_ms, q.last_quiet_at, p.mono FROM quiet_clock q JOIN run r ON r.id = q.run"
-                " LEFT JOIN poll p ON p.account = r.account ORDER BY q.run");
+        Query q(
+            db,
+            "SELECT q.run, q.quiet_ms, q.last_quiet_at, p.mono FROM quiet_clock q JOIN run r ON r.id = q.run"
+            " LEFT JOIN poll p ON p.account = r.account ORDER BY q.run");
         while (q.row()) {
-            QuietRow row{.run = RunId{q.text(0)}, .clock = {.quiet = Duration{q.integer(1)}, .last_quiet_at = instant(q.optional_integer(2))}};
+            QuietRow row{
+                .run = RunId{q.text(0)},
+                .clock = {.quiet = Duration{q.integer(1)}, .last_quiet_at = instant(q.optional_integer(2))}};
             const auto polled = instant(q.optional_integer(3));
             if (row.clock.last_quiet_at && polled && *polled > *row.clock.last_quiet_at) {
                 row.clock.quiet += *polled - *row.clock.last_quiet_at;
@@ -364,8 +432,11 @@ StoredState read_state(Database& db) {
     {
         Query q(db, "SELECT account, mono, wall, complete, error FROM poll ORDER BY account");
         while (q.row()) {
-            s.polls.push_back({.account = AccountName{q.text(0)}, .mono = {q.integer(1)}, .wall = {q.integer(2)},
-                               .complete = q.integer(3) != 0, .error = q.text(4)});
+            s.polls.push_back({.account = AccountName{q.text(0)},
+                               .mono = {q.integer(1)},
+                               .wall = {q.integer(2)},
+                               .complete = q.integer(3) != 0,
+                               .error = q.text(4)});
         }
     }
     {
@@ -378,32 +449,48 @@ StoredState read_state(Database& db) {
     }
     s.alerts = read_alerts(db, false, 100'000);
     {
-        Query q(db, "SELECT budget, period, percent, at FROM fired WHERE at > (SELECT COALESCE(MAX(at), 0) FROM fired) - 3456000000 ORDER BY budget, period, percent");
+        Query q(db,
+                "SELECT budget, period, percent, at FROM fired WHERE at > (SELECT COALESCE(MAX(at), 0) FROM "
+                "fired) - 3456000000 ORDER BY budget, period, percent");
         while (q.row()) {
-            s.fired.push_back({.budget = BudgetName{q.text(0)}, .period = q.text(1), .percent = q.integer(2), .at = {q.integer(3)}});
+            s.fired.push_back({.budget = BudgetName{q.text(0)},
+                               .period = q.text(1),
+                               .percent = q.integer(2),
+                               .at = {q.integer(3)}});
         }
     }
     {
-        Query q(db, "SELECT i.id, i.enforcement, i.run, i.act, i.at FROM intent i LEFT JOIN outcome o ON o.intent = i.id WHERE o.intent IS NULL ORDER BY i.at, i.id");
+        Query q(db,
+                "SELECT i.id, i.enforcement, i.run, i.act, i.at FROM intent i LEFT JOIN outcome o ON "
+                "o.intent = i.id WHERE o.intent IS NULL ORDER BY i.at, i.id");
         while (q.row()) {
-            s.open_intents.push_back({.id = q.text(0), .enforcement = EnforcementId{q.text(1)}, .run = RunId{q.text(2)},
-                                      .act = q.text(3), .at = {q.integer(4)}});
+            s.open_intents.push_back({.id = q.text(0),
+                                      .enforcement = EnforcementId{q.text(1)},
+                                      .run = RunId{q.text(2)},
+                                      .act = q.text(3),
+                                      .at = {q.integer(4)}});
         }
     }
     return s;
 }
 
 std::vector<StoppedRun> read_stopped(Database& db) {
-    Query q(db,
-            "SELECT r.resource, r.id, r.machine_type, e.cause_kind, e.cause_name, r.ended_at,"
-            " (SELECT MIN(n.started_at) FROM run n WHERE n.resource = r.resource AND n.started_at >= r.ended_at)"
-            " FROM enforcement e JOIN run r ON r.id = e.run WHERE (e.state = 'stopped' OR e.outcome = 'stopped')"
-            " AND r.ended_at IS NOT NULL ORDER BY r.ended_at, r.id");
+    Query q(
+        db,
+        "SELECT r.resource, r.id, r.machine_type, e.cause_kind, e.cause_name, r.ended_at,"
+        " (SELECT MIN(n.started_at) FROM run n WHERE n.resource = r.resource AND n.started_at >= r.ended_at)"
+        " FROM enforcement e JOIN run r ON r.id = e.run WHERE (e.state = 'stopped' OR e.outcome = 'stopped')"
+        " AND r.ended_at IS NOT NULL ORDER BY r.ended_at, r.id");
     std::vector<StoppedRun> rows;
     while (q.row()) {
-        rows.push_back({.resource = ResourceId{q.text(0)}, .run = RunId{q.text(1)}, .machine_type = q.text(2),
-                        .cause = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(3)),
-                        .cause_name = q.text(4), .ended_at = {q.integer(5)}, .next_started_at = wall(q.optional_integer(6))});
+        rows.push_back(
+            {.resource = ResourceId{q.text(0)},
+             .run = RunId{q.text(1)},
+             .machine_type = q.text(2),
+             .cause = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(3)),
+             .cause_name = q.text(4),
+             .ended_at = {q.integer(5)},
+             .next_started_at = wall(q.optional_integer(6))});
     }
     return rows;
 }
@@ -415,35 +502,43 @@ std::vector<ResourceRow> read_resources(Database& db) {
 
 std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit) {
     Query q(db,
-            "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, first_seen, last_seen"
+            "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, "
+            "first_seen, last_seen"
             " FROM run WHERE resource = ? ORDER BY first_seen DESC, id LIMIT ?",
             resource.value, limit);
     return all<RunRow>(q, run_row);
 }
 
 std::vector<Observation> read_observations(Database& db, const RunId& run) {
-    Query q(db,
-            "SELECT run, source, at, wall, verdict, last_active_at, strength, evidence, ttl_ms FROM observation"
-            " WHERE run = ? ORDER BY source",
-            run.value);
+    Query q(
+        db,
+        "SELECT run, source, at, wall, verdict, last_active_at, strength, evidence, ttl_ms FROM observation"
+        " WHERE run = ? ORDER BY source",
+        run.value);
     return all<Observation>(q, observation);
 }
 
 std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit) {
-    Query q(db, "SELECT * FROM enforcement WHERE resource = ? ORDER BY (state = 'over'), id LIMIT ?", resource.value, limit);
+    Query q(db, "SELECT * FROM enforcement WHERE resource = ? ORDER BY (state = 'over'), id LIMIT ?",
+            resource.value, limit);
     return all<Enforcement>(q, enforcement);
 }
 
-std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit, const std::optional<ResourceId>& resource) {
+std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit,
+                                 const std::optional<ResourceId>& resource) {
     Query q(db,
-            "SELECT seq, at, kind, account, resource, run, actor, text FROM audit WHERE seq > ?1 AND (?3 IS NULL OR resource = ?3)"
+            "SELECT seq, at, kind, account, resource, run, actor, text FROM audit WHERE seq > ?1 AND (?3 IS "
+            "NULL OR resource = ?3)"
             " ORDER BY seq LIMIT ?2",
             after, limit, resource ? std::optional{resource->value} : std::nullopt);
     return all<AuditRow>(q, audit_row);
 }
 
-Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource, int limit) {
-    Query q(db, "SELECT document FROM receipt WHERE (?1 IS NULL OR resource = ?1) ORDER BY verified_at DESC, id LIMIT ?2",
+Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource,
+                                           int limit) {
+    Query q(db,
+            "SELECT document FROM receipt WHERE (?1 IS NULL OR resource = ?1) ORDER BY verified_at DESC, id "
+            "LIMIT ?2",
             resource ? std::optional{resource->value} : std::nullopt, limit);
     std::vector<Receipt> rows;
     while (q.row()) {
@@ -469,19 +564,23 @@ Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id) {
 }
 
 std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit) {
-    Query q(db, "SELECT * FROM alert WHERE ?1 OR state <> 'resolved' ORDER BY changed_at DESC, id LIMIT ?2", with_resolved, limit);
+    Query q(db, "SELECT * FROM alert WHERE ?1 OR state <> 'resolved' ORDER BY changed_at DESC, id LIMIT ?2",
+            with_resolved, limit);
     return all<Alert>(q, alert);
 }
 
 std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since) {
-    Query q(db, "SELECT * FROM hold WHERE (?1 IS NULL OR resource = ?1) AND COALESCE(released_at, until_ms) >= ?2 ORDER BY from_ms, id",
+    Query q(db,
+            "SELECT * FROM hold WHERE (?1 IS NULL OR resource = ?1) AND COALESCE(released_at, until_ms) >= "
+            "?2 ORDER BY from_ms, id",
             resource ? std::optional{resource->value} : std::nullopt, since.ms);
     return all<Hold>(q, hold);
 }
 
 Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit) {
     Query q(db,
-            "SELECT id, channel, message, state, attempts, next_at, last_error, created_at, enforcement, warn_step FROM outbox"
+            "SELECT id, channel, message, state, attempts, next_at, last_error, created_at, enforcement, "
+            "warn_step FROM outbox"
             " WHERE state = 'waiting' AND next_at <= ? ORDER BY created_at, id LIMIT ?",
             now.ms, limit);
     std::vector<OutboxRow> rows;
@@ -490,9 +589,15 @@ Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit) {
         if (!message) {
             return std::unexpected(message.error());
         }
-        rows.push_back({.id = q.text(0), .channel = ChannelName{q.text(1)}, .message = std::move(*message),
-                        .state = OutboxState::waiting, .attempts = static_cast<int>(q.integer(4)), .next_at = {q.integer(5)},
-                        .last_error = q.text(6), .created_at = {q.integer(7)}, .enforcement = EnforcementId{q.text(8)},
+        rows.push_back({.id = q.text(0),
+                        .channel = ChannelName{q.text(1)},
+                        .message = std::move(*message),
+                        .state = OutboxState::waiting,
+                        .attempts = static_cast<int>(q.integer(4)),
+                        .next_at = {q.integer(5)},
+                        .last_error = q.text(6),
+                        .created_at = {q.integer(7)},
+                        .enforcement = EnforcementId{q.text(8)},
                         .warn_step = static_cast<int>(q.integer(9))});
     }
     return rows;
@@ -502,7 +607,8 @@ std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db) {
     std::map<OutboxState, std::int64_t> counts;
     Query q(db, "SELECT state, COUNT(*) FROM outbox GROUP BY state ORDER BY state");
     while (q.row()) {
-        counts[word_to(std::array{OutboxState::waiting, OutboxState::delivered, OutboxState::superseded, OutboxState::dead},
+        counts[word_to(std::array{OutboxState::waiting, OutboxState::delivered, OutboxState::superseded,
+                                  OutboxState::dead},
                        q.text(0))] = q.integer(1);
     }
     return counts;
@@ -513,12 +619,14 @@ std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& k
     if (!q.row()) {
         return std::nullopt;
     }
-    return IdempotencyRow{.key = q.text(0), .status = static_cast<int>(q.integer(1)), .body = q.text(2), .at = {q.integer(3)}};
+    return IdempotencyRow{
+        .key = q.text(0), .status = static_cast<int>(q.integer(1)), .body = q.text(2), .at = {q.integer(3)}};
 }
 
 std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, SpendBy by, const Zone& zone) {
     Query q(db,
-            "SELECT c.resource, COALESCE(r.name, c.resource), COALESCE(r.account, ''), c.machine_type, c.meter, c.currency,"
+            "SELECT c.resource, COALESCE(r.name, c.resource), COALESCE(r.account, ''), c.machine_type, "
+            "c.meter, c.currency,"
             " CASE ?3 WHEN 1 THEN c.from_ms ELSE 0 END AS cut, SUM(c.gross_nanos),"
             // An adjustment takes back what was counted too much.
             " SUM(CASE c.source WHEN 'adjustment' THEN c.from_ms - c.to_ms ELSE c.to_ms - c.from_ms END),"
@@ -531,10 +639,17 @@ std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, Spend
     while (q.row()) {
         std::string group;
         switch (by) {
-            case SpendBy::resource: break;
-            case SpendBy::day: group = day_text({q.integer(6)}, zone); break;
-            case SpendBy::type: group = q.text(3); break;
-            case SpendBy::account: group = q.text(2); break;
+            case SpendBy::resource:
+                break;
+            case SpendBy::day:
+                group = day_text({q.integer(6)}, zone);
+                break;
+            case SpendBy::type:
+                group = q.text(3);
+                break;
+            case SpendBy::account:
+                group = q.text(2);
+                break;
         }
         SpendRow& sum = sums[{q.text(0), group, q.text(3), q.text(4)}];
         sum.key = {ResourceId{q.text(0)}, group};
@@ -562,7 +677,8 @@ Result<std::int64_t> verify_chain(Database& db) {
         const AuditRow row = audit_row(q);
         const std::string hash = q.text(8);
         if (row.seq != expected || chain_hash(before, row) != hash) {
-            return fail(Errc::corrupt, "the audit was changed at row " + std::to_string(expected), "database");
+            return fail(Errc::corrupt, "the audit was changed at row " + std::to_string(expected),
+                        "database");
         }
         before = hash;
         ++expected;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "adapters/sqlite/database.hpp"
-
 #include "curfew/ports/store.hpp"
 
 #include <string>
@@ -18,8 +17,10 @@ std::vector<ResourceRow> read_resources(Database& db);
 std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit);
 std::vector<Observation> read_observations(Database& db, const RunId& run);
 std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit);
-std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit, const std::optional<ResourceId>& resource);
-Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource, int limit);
+std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit,
+                                 const std::optional<ResourceId>& resource);
+Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource,
+                                           int limit);
 Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id);
 std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit);
 std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since);

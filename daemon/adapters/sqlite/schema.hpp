@@ -10,7 +10,8 @@ constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE resource (
   id TEXT PRIMARY KEY, account TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, project TEXT NOT NULL,
-  owner TEXT NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  owner TEXT NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone INTEGER NOT NULL)
+  STRICT, WITHOUT ROWID;
 CREATE TABLE run (
   id TEXT PRIMARY KEY, resource TEXT NOT NULL, account TEXT NOT NULL, machine_type TEXT NOT NULL, state TEXT NOT NULL,
   state_text TEXT NOT NULL, started_at INTEGER, ended_at INTEGER, first_seen INTEGER NOT NULL,
@@ -33,7 +34,8 @@ CREATE TABLE observation (
   run TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, wall INTEGER NOT NULL, verdict TEXT NOT NULL,
   last_active_at INTEGER, strength TEXT NOT NULL, evidence TEXT NOT NULL, ttl_ms INTEGER NOT NULL,
   PRIMARY KEY (run, source)) STRICT, WITHOUT ROWID;
-CREATE TABLE quiet_clock (run TEXT PRIMARY KEY, quiet_ms INTEGER NOT NULL, last_quiet_at INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE quiet_clock (run TEXT PRIMARY KEY, quiet_ms INTEGER NOT NULL, last_quiet_at INTEGER)
+  STRICT, WITHOUT ROWID;
 CREATE TABLE poll (
   account TEXT PRIMARY KEY, mono INTEGER NOT NULL, wall INTEGER NOT NULL, complete INTEGER NOT NULL,
   error TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -44,7 +46,8 @@ CREATE TABLE enforcement (
   stop_called_at INTEGER, receipt TEXT REFERENCES receipt (id), override_by TEXT, override_reason TEXT,
   off_sightings INTEGER NOT NULL, relooks INTEGER NOT NULL, reason TEXT NOT NULL, outcome TEXT NOT NULL,
   -- I1, also for whoever writes here by other ways.
-  CHECK (state NOT IN ('stopping', 'confirming') OR receipt IS NOT NULL OR override_by IS NOT NULL)) STRICT, WITHOUT ROWID;
+  CHECK (state NOT IN ('stopping', 'confirming') OR receipt IS NOT NULL OR override_by IS NOT NULL))
+  STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX enforcement_live ON enforcement (run) WHERE state NOT IN ('over', 'watching');  -- I4
 CREATE INDEX enforcement_by_resource ON enforcement (resource);
 CREATE TABLE audit (
@@ -54,7 +57,8 @@ CREATE INDEX audit_by_resource ON audit (resource, seq);
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is never changed'); END;
 CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is never deleted'); END;
 CREATE TABLE intent (
-  id TEXT PRIMARY KEY, enforcement TEXT NOT NULL, run TEXT NOT NULL, act TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  id TEXT PRIMARY KEY, enforcement TEXT NOT NULL, run TEXT NOT NULL, act TEXT NOT NULL, at INTEGER NOT NULL)
+  STRICT, WITHOUT ROWID;
 CREATE TABLE outcome (
   intent TEXT PRIMARY KEY REFERENCES intent (id), outcome TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE hold (
@@ -79,7 +83,8 @@ CREATE TABLE receipt (
   id TEXT PRIMARY KEY, resource TEXT NOT NULL, run TEXT NOT NULL, verified_at INTEGER NOT NULL,
   document TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX receipt_by_resource ON receipt (resource, verified_at);
-CREATE TABLE idempotency (key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE idempotency (key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL)
+  STRICT, WITHOUT ROWID;
 )sql";
 
 }  // namespace curfew::sqlite

@@ -61,8 +61,10 @@ public:
             while (!who.empty() && who.back() == '\n') {
                 who.pop_back();
             }
-            return fail(Errc::locked, "another curfewd" + (who.empty() ? std::string{} : " (process " + who + ")") +
-                                          " holds this database", path);
+            return fail(Errc::locked,
+                        "another curfewd" + (who.empty() ? std::string{} : " (process " + who + ")") +
+                            " holds this database",
+                        path);
         }
         const std::string me = std::to_string(::getpid()) + "\n";
         if (::ftruncate(lock.fd_, 0) != 0 || ::pwrite(lock.fd_, me.data(), me.size(), 0) < 0) {
@@ -176,7 +178,7 @@ Result<void> open_and_check(Database& db, const std::string& path) {
 std::string holder_of(const std::string& path) {
     for (const char* suffix : {"", "-shm", "-wal"}) {
         const int fd = ::open((path + suffix).c_str(), O_RDWR | O_CLOEXEC);
-        struct flock wanted {};
+        struct flock wanted{};
         wanted.l_type = F_WRLCK;
         wanted.l_whence = SEEK_SET;
         const bool held = fd >= 0 && ::fcntl(fd, F_GETLK, &wanted) == 0 && wanted.l_type != F_UNLCK;
@@ -192,7 +194,7 @@ std::string holder_of(const std::string& path) {
 
 /// A whole copy, made beside the last one and renamed over it. Skipped while the last one is fresh.
 void back_up(Database& db, const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) == 0 && std::time(nullptr) - info.st_mtime < backup_every_s) {
         return;
     }
@@ -205,7 +207,8 @@ void back_up(Database& db, const std::string& path) {
             done = sqlite3_backup_step(backup, -1) == SQLITE_DONE;
             sqlite3_backup_finish(backup);
         }
-        done = done && sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) == SQLITE_OK;
+        done = done &&
+               sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) == SQLITE_OK;
     }
     sqlite3_close(copy);
     if (done) {
@@ -248,7 +251,9 @@ public:
             StoredState state = read_state(db);
             db.execute("BEGIN IMMEDIATE");
             Query(db, "INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", boot_id).run();
-            Query(db, "DELETE FROM idempotency WHERE at < ?", std::int64_t{std::time(nullptr)} * 1000 - idempotency_kept_ms).run();
+            Query(db, "DELETE FROM idempotency WHERE at < ?",
+                  std::int64_t{std::time(nullptr)} * 1000 - idempotency_kept_ms)
+                .run();
             // Instants of another boot mean nothing: an old clock must not be stretched by new polls.
             if (state.boot_id != boot_id) {
                 Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
@@ -274,25 +279,36 @@ public:
     }
 
     Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by, Zone zone) override {
-        return ask<std::vector<SpendRow>>([=](Database& db) -> Result<std::vector<SpendRow>> { return read_spend(db, from, to, by, zone); });
+        return ask<std::vector<SpendRow>>([=](Database& db) -> Result<std::vector<SpendRow>> {
+            return read_spend(db, from, to, by, zone);
+        });
     }
     Task<Result<std::vector<StoppedRun>>> stopped_by_us() override {
-        return ask<std::vector<StoppedRun>>([](Database& db) -> Result<std::vector<StoppedRun>> { return read_stopped(db); });
+        return ask<std::vector<StoppedRun>>(
+            [](Database& db) -> Result<std::vector<StoppedRun>> { return read_stopped(db); });
     }
     Task<Result<std::vector<ResourceRow>>> resources() override {
-        return ask<std::vector<ResourceRow>>([](Database& db) -> Result<std::vector<ResourceRow>> { return read_resources(db); });
+        return ask<std::vector<ResourceRow>>(
+            [](Database& db) -> Result<std::vector<ResourceRow>> { return read_resources(db); });
     }
     Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) override {
-        return ask<std::vector<RunRow>>([=](Database& db) -> Result<std::vector<RunRow>> { return read_runs_of(db, resource, limit); });
+        return ask<std::vector<RunRow>>(
+            [=](Database& db) -> Result<std::vector<RunRow>> { return read_runs_of(db, resource, limit); });
     }
     Task<Result<std::vector<Observation>>> observations_of(RunId run) override {
-        return ask<std::vector<Observation>>([=](Database& db) -> Result<std::vector<Observation>> { return read_observations(db, run); });
+        return ask<std::vector<Observation>>(
+            [=](Database& db) -> Result<std::vector<Observation>> { return read_observations(db, run); });
     }
     Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) override {
-        return ask<std::vector<Enforcement>>([=](Database& db) -> Result<std::vector<Enforcement>> { return read_enforcements_of(db, resource, limit); });
+        return ask<std::vector<Enforcement>>([=](Database& db) -> Result<std::vector<Enforcement>> {
+            return read_enforcements_of(db, resource, limit);
+        });
     }
-    Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit, std::optional<ResourceId> resource) override {
-        return ask<std::vector<AuditRow>>([=](Database& db) -> Result<std::vector<AuditRow>> { return read_audit(db, after_seq, limit, resource); });
+    Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
+                                              std::optional<ResourceId> resource) override {
+        return ask<std::vector<AuditRow>>([=](Database& db) -> Result<std::vector<AuditRow>> {
+            return read_audit(db, after_seq, limit, resource);
+        });
     }
     Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) override {
         return ask<std::vector<Receipt>>([=](Database& db) { return read_receipts(db, resource, limit); });
@@ -301,19 +317,26 @@ public:
         return ask<std::optional<Receipt>>([=](Database& db) { return read_receipt(db, id); });
     }
     Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) override {
-        return ask<std::vector<Alert>>([=](Database& db) -> Result<std::vector<Alert>> { return read_alerts(db, with_resolved, limit); });
+        return ask<std::vector<Alert>>([=](Database& db) -> Result<std::vector<Alert>> {
+            return read_alerts(db, with_resolved, limit);
+        });
     }
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
-        return ask<std::vector<Hold>>([=](Database& db) -> Result<std::vector<Hold>> { return read_holds(db, resource, since); });
+        return ask<std::vector<Hold>>(
+            [=](Database& db) -> Result<std::vector<Hold>> { return read_holds(db, resource, since); });
     }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
         return ask<std::vector<OutboxRow>>([=](Database& db) { return read_due(db, now, limit); });
     }
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
-        return ask<std::map<OutboxState, std::int64_t>>([](Database& db) -> Result<std::map<OutboxState, std::int64_t>> { return read_outbox_counts(db); });
+        return ask<std::map<OutboxState, std::int64_t>>(
+            [](Database& db) -> Result<std::map<OutboxState, std::int64_t>> {
+                return read_outbox_counts(db);
+            });
     }
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) override {
-        return ask<std::optional<IdempotencyRow>>([=](Database& db) -> Result<std::optional<IdempotencyRow>> { return read_idempotent(db, key); });
+        return ask<std::optional<IdempotencyRow>>(
+            [=](Database& db) -> Result<std::optional<IdempotencyRow>> { return read_idempotent(db, key); });
     }
     Task<Result<std::int64_t>> verify_audit() override {
         return ask<std::int64_t>([](Database& db) { return verify_chain(db); });
@@ -336,7 +359,8 @@ private:
     template <class T>
     Task<Result<T>> ask(std::function<Result<T>(Database&)> work) {
         struct Answer {
-            explicit Answer(const asio::any_io_executor& loop) : ready(loop, asio::steady_timer::time_point::max()) {}
+            explicit Answer(const asio::any_io_executor& loop)
+                : ready(loop, asio::steady_timer::time_point::max()) {}
             asio::steady_timer ready;
             std::optional<Result<T>> result;
         };
@@ -421,7 +445,8 @@ private:
 
 }  // namespace
 
-Result<Opened> open(const std::string& path, asio::any_io_executor loop, std::function<void(const std::string&)> on_fatal) {
+Result<Opened> open(const std::string& path, asio::any_io_executor loop,
+                    std::function<void(const std::string&)> on_fatal) {
     const mode_t before = ::umask(0077);
     auto lock = LockFile::take(path + ".lock");
     if (!lock) {
@@ -450,13 +475,15 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop, std::fu
         Error error = ready.error();
         error.where = path;
         db.reset();  // closing any descriptor of the file drops this process's locks on it
-        if (const std::string who = error.code == Errc::locked ? holder_of(path) : std::string{}; !who.empty()) {
+        if (const std::string who = error.code == Errc::locked ? holder_of(path) : std::string{};
+            !who.empty()) {
             error.text += " (process " + who + ")";
         }
         return std::unexpected(std::move(error));
     }
     sqlite3_busy_timeout(db->raw(), 0);
-    opened.store = std::make_unique<SqliteStore>(std::move(db), std::move(*lock), std::move(loop), std::move(on_fatal));
+    opened.store = std::make_unique<SqliteStore>(std::move(db), std::move(*lock), std::move(loop),
+                                                 std::move(on_fatal));
     return opened;
 }
 

@@ -61,8 +61,8 @@ Result<std::map<std::string, int>> inherited_sockets() {
         const int fd = SD_LISTEN_FDS_START + i;
         const std::string name = names != nullptr && names[i] != nullptr ? names[i] : "";
         if (::sd_is_socket_unix(fd, SOCK_STREAM, 1, nullptr, 0) <= 0) {
-            bad = fail(Errc::invalid, "the manager handed over something that is no listening Unix stream socket",
-                       name);
+            bad = fail(Errc::invalid,
+                       "the manager handed over something that is no listening Unix stream socket", name);
         }
         ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
         sockets[name] = fd;
@@ -85,15 +85,17 @@ Result<Secret> read_secret(const std::string& file_or_credential) {
         const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
         const std::string name = path.substr(prefix.size());
         if (folder == nullptr || name.empty() || name.find('/') != std::string::npos) {
-            return fail(Errc::invalid, "no such credential (LoadCredential= in the unit hands it over)", path);
+            return fail(Errc::invalid, "no such credential (LoadCredential= in the unit hands it over)",
+                        path);
         }
         path = std::string{folder} + "/" + name;
     }
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
-        return fail(Errc::not_found, std::string{"cannot be read: "} + std::strerror(errno), file_or_credential);
+        return fail(Errc::not_found, std::string{"cannot be read: "} + std::strerror(errno),
+                    file_or_credential);
     }
-    struct stat info {};
+    struct stat info{};
     std::string text;
     std::array<char, 4096> buffer{};
     bool readable = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
@@ -118,13 +120,15 @@ Result<Secret> read_secret(const std::string& file_or_credential) {
         return fail(Errc::invalid, "is not a readable file", file_or_credential);
     }
     if (open_to_others) {
-        return fail(Errc::unsafe, "can be read by group or others; run: chmod 600 " + path, file_or_credential);
+        return fail(Errc::unsafe, "can be read by group or others; run: chmod 600 " + path,
+                    file_or_credential);
     }
     const std::string_view value = secret.reveal();
     if (value.empty() || value.size() > 65'536) {
         return fail(Errc::invalid, "is empty or larger than 64 KiB", file_or_credential);
     }
-    if (std::ranges::any_of(value, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
+    if (std::ranges::any_of(value,
+                            [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
         return fail(Errc::invalid, "holds control characters; it must be one line", file_or_credential);
     }
     return secret;

@@ -125,7 +125,7 @@ Result<void> write_all(const Descriptor& file, std::span<const std::byte> bytes,
 }
 
 Result<std::string> read_all(const Descriptor& file, std::int64_t bytes_max, const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.get(), &info) != 0) {
         return std::unexpected(disk_error("cannot look at", path));
     }
@@ -135,7 +135,8 @@ Result<std::string> read_all(const Descriptor& file, std::int64_t bytes_max, con
     std::string text(static_cast<std::size_t>(info.st_size), '\0');
     std::size_t done = 0;
     while (done < text.size()) {
-        const ssize_t got = ::pread(file.get(), text.data() + done, text.size() - done, static_cast<off_t>(done));
+        const ssize_t got = ::pread(file.get(), text.data() + done, text.size() - done,
+                                    static_cast<off_t>(done));
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -188,7 +189,8 @@ Result<Hashed> hash_file(const Descriptor& folder, const std::string& path) {
 }
 
 Hasher::Hasher() : context_(EVP_MD_CTX_new()) {
-    CURFEW_ASSERT(context_ != nullptr && EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1,
+    CURFEW_ASSERT(context_ != nullptr &&
+                      EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1,
                   "SHA-256 is there");
 }
 

@@ -138,9 +138,9 @@ public:
     FolderSnapshot(VaultName vault, std::string resource_folder, std::string temporary, Descriptor lock,
                    std::shared_ptr<Descriptor> folder, Previous previous, Scheduler& scheduler,
                    std::shared_ptr<Workers> workers)
-        : vault_(std::move(vault)), resource_folder_(std::move(resource_folder)), temporary_(std::move(temporary)),
-          lock_(std::move(lock)), folder_(std::move(folder)), previous_(std::move(previous)), scheduler_(scheduler),
-          workers_(std::move(workers)) {}
+        : vault_(std::move(vault)), resource_folder_(std::move(resource_folder)),
+          temporary_(std::move(temporary)), lock_(std::move(lock)), folder_(std::move(folder)),
+          previous_(std::move(previous)), scheduler_(scheduler), workers_(std::move(workers)) {}
     FolderSnapshot(const FolderSnapshot&) = delete;
     FolderSnapshot& operator=(const FolderSnapshot&) = delete;
     ~FolderSnapshot() override {
@@ -154,18 +154,20 @@ public:
 
     Task<Result<std::optional<ManifestEntry>>> reuse(FileEntry file) override {
         const auto found = previous_.entries.find(file.path);
-        if (found == previous_.entries.end() || found->second.size != file.size || found->second.mtime_us != file.mtime_us ||
-            !found->second.note.empty()) {
+        if (found == previous_.entries.end() || found->second.size != file.size ||
+            found->second.mtime_us != file.mtime_us || !found->second.note.empty()) {
             co_return std::optional<ManifestEntry>{};
         }
         const ManifestEntry entry = found->second;
         const std::string from = previous_.folder + "/files/" + entry.local_path;
         const std::string to = "files/" + entry.local_path;
-        const bool linked = co_await workers_->run<bool>([folder = folder_, path = temporary_, from, to, size = entry.size] {
-            struct stat info {};
-            return ::lstat(from.c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_size == size &&
-                   make_parents(*folder, to).has_value() && ::link(from.c_str(), (path + "/" + to).c_str()) == 0;
-        });
+        const bool linked = co_await workers_->run<bool>(
+            [folder = folder_, path = temporary_, from, to, size = entry.size] {
+                struct stat info{};
+                return ::lstat(from.c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_size == size &&
+                       make_parents(*folder, to).has_value() &&
+                       ::link(from.c_str(), (path + "/" + to).c_str()) == 0;
+            });
         co_return linked ? std::optional{entry} : std::nullopt;
     }
 
@@ -189,23 +191,24 @@ public:
         if (!opened) {
             co_return std::unexpected(opened.error());
         }
-        std::unique_ptr<VaultFile> file =
-            std::make_unique<BufferedFile>(workers_, std::move(**opened), "files/" + local_path);
+        std::unique_ptr<VaultFile> file = std::make_unique<BufferedFile>(workers_, std::move(**opened),
+                                                                         "files/" + local_path);
         co_return file;
     }
 
     Task<Result<std::string>> read_back(std::string local_path, std::int64_t bytes_max) override {
-        return workers_->run<Result<std::string>>([folder = folder_, local_path, bytes_max]() -> Result<std::string> {
-            if (auto sound = check_local(local_path); !sound) {
-                return std::unexpected(sound.error());
-            }
-            const std::string path = "files/" + local_path;
-            auto file = open_below(*folder, path, O_RDONLY, false);
-            if (!file) {
-                return std::unexpected(file.error());
-            }
-            return read_all(*file, bytes_max, path);
-        });
+        return workers_->run<Result<std::string>>(
+            [folder = folder_, local_path, bytes_max]() -> Result<std::string> {
+                if (auto sound = check_local(local_path); !sound) {
+                    return std::unexpected(sound.error());
+                }
+                const std::string path = "files/" + local_path;
+                auto file = open_below(*folder, path, O_RDONLY, false);
+                if (!file) {
+                    return std::unexpected(file.error());
+                }
+                return read_all(*file, bytes_max, path);
+            });
     }
 
     Task<Result<void>> add_html(std::string local_path, std::string html) override {
@@ -244,7 +247,8 @@ Result<void> compare(const Descriptor& folder, const ManifestEntry& entry) {
         return std::unexpected(hashed.error());
     }
     if (hashed->sha256 != entry.sha256 || hashed->bytes != entry.size) {
-        return fail(Errc::disk, "the copy does not read back as it was written: the disk lies", entry.local_path);
+        return fail(Errc::disk, "the copy does not read back as it was written: the disk lies",
+                    entry.local_path);
     }
     return {};
 }
@@ -286,8 +290,8 @@ Result<void> remove_strangers(const std::string& temporary, const std::vector<Ma
     std::error_code error;
     const fs::path root = fs::path(temporary) / "files";
     std::vector<fs::path> strangers;
-    for (auto entry = fs::recursive_directory_iterator(root, error); !error && entry != fs::recursive_directory_iterator();
-         entry.increment(error)) {
+    for (auto entry = fs::recursive_directory_iterator(root, error);
+         !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
         const bool folder = entry->is_directory() && !entry->is_symlink();
         if (!folder && !known.contains(entry->path().lexically_relative(root).string())) {
             strangers.push_back(entry->path());
@@ -321,7 +325,8 @@ Result<void> seal(const std::string& temporary, const std::string& resource_fold
     const std::string link = resource_folder + "/.latest-new";
     ::unlink(link.c_str());
     const std::string latest = resource_folder + "/latest";
-    if (::symlink(("snapshots/" + name).c_str(), link.c_str()) != 0 || ::rename(link.c_str(), latest.c_str()) != 0) {
+    if (::symlink(("snapshots/" + name).c_str(), link.c_str()) != 0 ||
+        ::rename(link.c_str(), latest.c_str()) != 0) {
         return std::unexpected(disk_error("cannot move the link to the latest snapshot", latest));
     }
     return sync_folder(resource_folder);
@@ -334,23 +339,24 @@ Task<Result<Receipt>> FolderSnapshot::publish(Receipt receipt, std::vector<Manif
         sums += sha256sums_line(entry.sha256, entry.local_path);
     }
     const std::string listing = manifest_text(manifest);
-    auto written = co_await workers_->run<Result<void>>([folder = folder_, path = temporary_, manifest, sums, listing]() -> Result<void> {
-        for (const char* part : {"files/.", "html/."}) {
-            if (auto made = make_parents(*folder, part); !made) {
-                return made;
+    auto written = co_await workers_->run<Result<void>>(
+        [folder = folder_, path = temporary_, manifest, sums, listing]() -> Result<void> {
+            for (const char* part : {"files/.", "html/."}) {
+                if (auto made = make_parents(*folder, part); !made) {
+                    return made;
+                }
             }
-        }
-        if (auto cleaned = remove_strangers(path, manifest); !cleaned) {
-            return cleaned;
-        }
-        if (auto done = put(*folder, "SHA256SUMS", sums); !done) {
-            return done;
-        }
-        if (auto done = put(*folder, "manifest.jsonl", listing); !done) {
-            return done;
-        }
-        return sync_all(*folder, path);
-    });
+            if (auto cleaned = remove_strangers(path, manifest); !cleaned) {
+                return cleaned;
+            }
+            if (auto done = put(*folder, "SHA256SUMS", sums); !done) {
+                return done;
+            }
+            if (auto done = put(*folder, "manifest.jsonl", listing); !done) {
+                return done;
+            }
+            return sync_all(*folder, path);
+        });
     if (!written) {
         co_return std::unexpected(written.error());
     }
@@ -368,14 +374,16 @@ Task<Result<Receipt>> FolderSnapshot::publish(Receipt receipt, std::vector<Manif
     receipt.manifest_sha256 = to_hex(sha256_of(listing));
     receipt.verified_at = scheduler_.wall();
     const std::string name = snapshot_name(receipt);
-    receipt.proofs = {{.vault = vault_, .locator = resource_folder_ + "/snapshots/" + name, .method = "sha256 read back"}};
-    auto sealed = co_await workers_->run<Result<void>>(
-        [folder = folder_, path = temporary_, target = resource_folder_, name, text = receipt_text(receipt)]() -> Result<void> {
-            if (auto done = put(*folder, "receipt.json", text); !done) {
-                return done;
-            }
-            return seal(path, target, name);
-        });
+    receipt.proofs = {
+        {.vault = vault_, .locator = resource_folder_ + "/snapshots/" + name, .method = "sha256 read back"}};
+    auto sealed = co_await workers_->run<Result<void>>([folder = folder_, path = temporary_,
+                                                        target = resource_folder_, name,
+                                                        text = receipt_text(receipt)]() -> Result<void> {
+        if (auto done = put(*folder, "receipt.json", text); !done) {
+            return done;
+        }
+        return seal(path, target, name);
+    });
     if (!sealed) {
         co_return std::unexpected(sealed.error());
     }
@@ -420,7 +428,8 @@ void remove_abandoned(const std::string& snapshots) {
     std::vector<fs::path> abandoned;
     for (const auto& entry : fs::directory_iterator(snapshots, error)) {
         if (entry.path().filename().string().starts_with(".tmp-")) {
-            const Descriptor folder{::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+            const Descriptor folder{
+                ::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
             if (folder && ::flock(folder.get(), LOCK_EX | LOCK_NB) == 0) {
                 abandoned.push_back(entry.path());
             }
@@ -432,17 +441,20 @@ void remove_abandoned(const std::string& snapshots) {
 }
 
 Result<void> check_space(const Descriptor& folder, std::int64_t expected, const std::string& path) {
-    struct statvfs info {};
+    struct statvfs info{};
     if (::fstatvfs(folder.get(), &info) != 0) {
         return std::unexpected(disk_error("cannot ask for free space", path));
     }
     const auto block = static_cast<std::int64_t>(info.f_frsize);
     const std::int64_t free = static_cast<std::int64_t>(info.f_bavail) * block;
-    const std::int64_t spare = std::min(static_cast<std::int64_t>(info.f_blocks) * block / 20, spare_bytes_max);
+    const std::int64_t spare = std::min(static_cast<std::int64_t>(info.f_blocks) * block / 20,
+                                        spare_bytes_max);
     if (free < expected + spare) {
-        return fail(Errc::disk_full, "the vault has " + std::to_string(free >> 20) + " MiB free; the copy needs " +
-                                         std::to_string(expected >> 20) + " MiB and " + std::to_string(spare >> 20) +
-                                         " MiB are kept spare", path, Retry::later());
+        return fail(Errc::disk_full,
+                    "the vault has " + std::to_string(free >> 20) + " MiB free; the copy needs " +
+                        std::to_string(expected >> 20) + " MiB and " + std::to_string(spare >> 20) +
+                        " MiB are kept spare",
+                    path, Retry::later());
     }
     return {};
 }
@@ -454,8 +466,8 @@ struct Begun {
     Previous previous;
 };
 
-Result<std::shared_ptr<Begun>> begin_in(const std::string& resource_folder, const RunId& run, const ReceiptId& receipt,
-                                        std::int64_t expected) {
+Result<std::shared_ptr<Begun>> begin_in(const std::string& resource_folder, const RunId& run,
+                                        const ReceiptId& receipt, std::int64_t expected) {
     const std::string snapshots = resource_folder + "/snapshots";
     auto folder = open_folder(snapshots, true);
     if (!folder) {
@@ -483,8 +495,10 @@ Result<std::shared_ptr<Begun>> begin_in(const std::string& resource_folder, cons
 
 }  // namespace
 
-FolderVault::FolderVault(VaultName name, std::string path, bool required, Scheduler& scheduler, std::shared_ptr<Workers> workers)
-    : name_(std::move(name)), path_(std::move(path)), required_(required), scheduler_(scheduler), workers_(std::move(workers)) {}
+FolderVault::FolderVault(VaultName name, std::string path, bool required, Scheduler& scheduler,
+                         std::shared_ptr<Workers> workers)
+    : name_(std::move(name)), path_(std::move(path)), required_(required), scheduler_(scheduler),
+      workers_(std::move(workers)) {}
 
 std::string FolderVault::folder_of(const AccountName& account, const ResourceId& resource) const {
     // Ids come from strangers: one component each, whatever they hold.
@@ -497,8 +511,9 @@ std::string FolderVault::folder_of(const AccountName& account, const ResourceId&
     return path_ + "/" + account.value + "/" + local;
 }
 
-Task<Result<std::unique_ptr<Snapshot>>> FolderVault::begin(AccountName account, ResourceId resource, RunId run,
-                                                           ReceiptId receipt, std::int64_t bytes_expected) {
+Task<Result<std::unique_ptr<Snapshot>>> FolderVault::begin(AccountName account, ResourceId resource,
+                                                           RunId run, ReceiptId receipt,
+                                                           std::int64_t bytes_expected) {
     const std::string folder = folder_of(account, resource);
     auto begun = co_await workers_->run<Result<std::shared_ptr<Begun>>>(
         [=] { return begin_in(folder, run, receipt, bytes_expected); });
@@ -506,29 +521,32 @@ Task<Result<std::unique_ptr<Snapshot>>> FolderVault::begin(AccountName account, 
         co_return std::unexpected(begun.error());
     }
     Begun& b = **begun;
-    std::unique_ptr<Snapshot> snapshot =
-        std::make_unique<FolderSnapshot>(name_, folder, b.temporary, std::move(b.lock),
-                                         std::make_shared<Descriptor>(std::move(b.folder)), std::move(b.previous), scheduler_, workers_);
+    std::unique_ptr<Snapshot> snapshot = std::make_unique<FolderSnapshot>(
+        name_, folder, b.temporary, std::move(b.lock), std::make_shared<Descriptor>(std::move(b.folder)),
+        std::move(b.previous), scheduler_, workers_);
     co_return snapshot;
 }
 
 Task<Result<std::vector<ManifestEntry>>> FolderVault::manifest(Receipt receipt) {
-    const std::string path = folder_of(receipt.account, receipt.resource) + "/snapshots/" + snapshot_name(receipt);
-    return workers_->run<Result<std::vector<ManifestEntry>>>([path, receipt]() -> Result<std::vector<ManifestEntry>> {
-        auto folder = open_folder(path, false);
-        if (!folder) {
-            return std::unexpected(folder.error());
-        }
-        auto file = open_below(*folder, "manifest.jsonl", O_RDONLY, false);
-        auto text = file ? read_all(*file, text_bytes_max, path) : Result<std::string>{std::unexpected(file.error())};
-        if (!text) {
-            return std::unexpected(text.error());
-        }
-        if (to_hex(sha256_of(*text)) != receipt.manifest_sha256) {
-            return fail(Errc::corrupt, "the manifest is not the one of the receipt", path);
-        }
-        return parse_manifest(*text, path);
-    });
+    const std::string path = folder_of(receipt.account, receipt.resource) + "/snapshots/" +
+                             snapshot_name(receipt);
+    return workers_->run<Result<std::vector<ManifestEntry>>>(
+        [path, receipt]() -> Result<std::vector<ManifestEntry>> {
+            auto folder = open_folder(path, false);
+            if (!folder) {
+                return std::unexpected(folder.error());
+            }
+            auto file = open_below(*folder, "manifest.jsonl", O_RDONLY, false);
+            auto text = file ? read_all(*file, text_bytes_max, path)
+                             : Result<std::string>{std::unexpected(file.error())};
+            if (!text) {
+                return std::unexpected(text.error());
+            }
+            if (to_hex(sha256_of(*text)) != receipt.manifest_sha256) {
+                return fail(Errc::corrupt, "the manifest is not the one of the receipt", path);
+            }
+            return parse_manifest(*text, path);
+        });
 }
 
 Task<Result<void>> FolderVault::verify(Receipt receipt) {
@@ -536,7 +554,8 @@ Task<Result<void>> FolderVault::verify(Receipt receipt) {
     if (!entries) {
         co_return std::unexpected(entries.error());
     }
-    const std::string path = folder_of(receipt.account, receipt.resource) + "/snapshots/" + snapshot_name(receipt);
+    const std::string path = folder_of(receipt.account, receipt.resource) + "/snapshots/" +
+                             snapshot_name(receipt);
     co_return co_await workers_->run<Result<void>>([path, entries = std::move(*entries)]() -> Result<void> {
         auto folder = open_folder(path, false);
         if (!folder) {

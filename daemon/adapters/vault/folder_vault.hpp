@@ -1,5 +1,6 @@
 // A vault that is a local or mounted folder:
-//   <path>/<account>/<resource>/snapshots/2026-11-23T031500Z-7f3a9c…/files/ html/ SHA256SUMS manifest.jsonl receipt.json
+//   <path>/<account>/<resource>/snapshots/2026-11-23T031500Z-7f3a9c…/
+//       files/ html/ SHA256SUMS manifest.jsonl receipt.json
 //   <path>/<account>/<resource>/latest -> snapshots/…
 // A snapshot is built as snapshots/.tmp-<receipt>, synced, read back from the disk and compared, and renamed
 // into place; receipt.json is its last file. `cd files && sha256sum -c ../SHA256SUMS` checks it without us.
@@ -17,12 +18,13 @@ class Workers;
 
 class FolderVault final : public Vault {
 public:
-    FolderVault(VaultName name, std::string path, bool required, Scheduler& scheduler, std::shared_ptr<Workers> workers);
+    FolderVault(VaultName name, std::string path, bool required, Scheduler& scheduler,
+                std::shared_ptr<Workers> workers);
 
     const VaultName& name() const override { return name_; }
     bool required() const override { return required_; }
-    Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName account, ResourceId resource, RunId run, ReceiptId receipt,
-                                                  std::int64_t bytes_expected) override;
+    Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName account, ResourceId resource, RunId run,
+                                                  ReceiptId receipt, std::int64_t bytes_expected) override;
     Task<Result<void>> verify(Receipt receipt) override;
     Task<Result<std::vector<ManifestEntry>>> manifest(Receipt receipt) override;
 

@@ -22,8 +22,13 @@ std::string dump(const Json& j, int indent) {
 std::string manifest_text(const std::vector<ManifestEntry>& entries) {
     std::string text;
     for (const ManifestEntry& e : entries) {
-        ordered_json line{{"path", e.path}, {"local", e.local_path}, {"size", e.size}, {"mtime_us", e.mtime_us},
-                          {"sha256", to_hex(e.sha256)}, {"read_at", to_string(e.read_at)}, {"attempts", e.attempts},
+        ordered_json line{{"path", e.path},
+                          {"local", e.local_path},
+                          {"size", e.size},
+                          {"mtime_us", e.mtime_us},
+                          {"sha256", to_hex(e.sha256)},
+                          {"read_at", to_string(e.read_at)},
+                          {"attempts", e.attempts},
                           {"how", e.how}};
         if (!e.note.empty()) {
             line["note"] = e.note;
@@ -67,27 +72,40 @@ Result<std::vector<ManifestEntry>> parse_manifest(std::string_view text, const s
 std::string receipt_text(const Receipt& r) {
     ordered_json html = ordered_json::array();
     for (const HtmlCopy& copy : r.html) {
-        html.push_back({{"notebook", copy.notebook_path},
-                        {"html", copy.local_path.empty() ? ordered_json(nullptr) : ordered_json("html/" + copy.local_path)},
-                        {"failure", copy.failure.empty() ? ordered_json(nullptr) : ordered_json(copy.failure)}});
+        html.push_back(
+            {{"notebook", copy.notebook_path},
+             {"html",
+              copy.local_path.empty() ? ordered_json(nullptr) : ordered_json("html/" + copy.local_path)},
+             {"failure", copy.failure.empty() ? ordered_json(nullptr) : ordered_json(copy.failure)}});
     }
     ordered_json missing = ordered_json::array();
     for (const NotCovered& item : r.not_covered) {
         missing.push_back({{"what", item.what}, {"why", item.why}, {"listed", item.listed}});
     }
-    const ordered_json document{{"schema", "curfew.receipt/1"}, {"id", r.id.value}, {"enforcement", r.enforcement.value},
-                                {"account", r.account.value}, {"resource", r.resource.value}, {"name", r.resource_name},
-                                {"run", r.run.value}, {"begun_at", to_string(r.begun_at)},
-                                {"verified_at", to_string(r.verified_at)}, {"files", r.files}, {"bytes", r.bytes},
-                                {"reused", r.reused}, {"manifest_sha256", r.manifest_sha256}, {"sums_sha256", r.sums_sha256},
-                                {"html", html}, {"not_covered", missing},
+    const ordered_json document{{"schema", "curfew.receipt/1"},
+                                {"id", r.id.value},
+                                {"enforcement", r.enforcement.value},
+                                {"account", r.account.value},
+                                {"resource", r.resource.value},
+                                {"name", r.resource_name},
+                                {"run", r.run.value},
+                                {"begun_at", to_string(r.begun_at)},
+                                {"verified_at", to_string(r.verified_at)},
+                                {"files", r.files},
+                                {"bytes", r.bytes},
+                                {"reused", r.reused},
+                                {"manifest_sha256", r.manifest_sha256},
+                                {"sums_sha256", r.sums_sha256},
+                                {"html", html},
+                                {"not_covered", missing},
                                 {"check", "cd files && sha256sum -c ../SHA256SUMS"}};
     return dump(document, 2) + "\n";
 }
 
 std::string run_of_receipt(std::string_view text) {
     const json j = json::parse(text, nullptr, false);
-    return j.is_object() && j.contains("run") && j["run"].is_string() ? j["run"].get<std::string>() : std::string{};
+    return j.is_object() && j.contains("run") && j["run"].is_string() ? j["run"].get<std::string>()
+                                                                      : std::string{};
 }
 
 std::string snapshot_name(const Receipt& receipt) {

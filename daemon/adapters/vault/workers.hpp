@@ -19,7 +19,8 @@ namespace curfew::vault {
 
 class Workers {
 public:
-    Workers(boost::asio::any_io_executor loop, std::size_t threads) : loop_(std::move(loop)), pool_(threads) {}
+    Workers(boost::asio::any_io_executor loop, std::size_t threads)
+        : loop_(std::move(loop)), pool_(threads) {}
 
     /// Work that was given away and is waited for later.
     template <class T>
@@ -30,7 +31,8 @@ public:
             const std::shared_ptr<State> state = std::exchange(state_, nullptr);
             while (!state->result) {
                 boost::system::error_code ended;
-                co_await state->ready.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ended));
+                co_await state->ready.async_wait(
+                    boost::asio::redirect_error(boost::asio::use_awaitable, ended));
             }
             co_return std::move(*state->result);
         }
@@ -38,7 +40,8 @@ public:
     private:
         friend class Workers;
         struct State {
-            explicit State(const boost::asio::any_io_executor& loop) : ready(loop, boost::asio::steady_timer::time_point::max()) {}
+            explicit State(const boost::asio::any_io_executor& loop)
+                : ready(loop, boost::asio::steady_timer::time_point::max()) {}
             boost::asio::steady_timer ready;
             std::optional<T> result;
         };

@@ -64,7 +64,7 @@ private:
 struct Sockets {
     std::string api_path;
     std::string admin_path;
-    std::optional<int> api_fd;    // inherited from the manager, then the path is not touched
+    std::optional<int> api_fd;  // inherited from the manager, then the path is not touched
     std::optional<int> admin_fd;
 };
 
@@ -72,7 +72,8 @@ struct Sockets {
 class Server {
 public:
     /// `patience` stretches the time limits of requests; more than 1 only under an accelerated clock.
-    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks, int patience);
+    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks,
+           int patience);
     ~Server();
     Result<void> start(const Sockets& sockets);
     /// No new connections; those that are open end with their request.

@@ -18,15 +18,15 @@ struct KeepAnswer {
 };
 
 struct StopOptions {
-    bool pack = true;       // false needs the risk "unpacked-outputs" accepted
-    bool dry_run = false;   // say what would happen
+    bool pack = true;                         // false needs the risk "unpacked-outputs" accepted
+    bool dry_run = false;                     // say what would happen
     std::vector<std::string> accepted_risks;  // kills-busy-kernel, unpacked-outputs
 };
 
 struct StopAnswer {
-    EnforcementId enforcement;        // empty for a dry run
-    std::vector<std::string> steps;   // what will happen, in words
-    std::optional<Money> per_hour;    // saved from then on
+    EnforcementId enforcement;       // empty for a dry run
+    std::vector<std::string> steps;  // what will happen, in words
+    std::optional<Money> per_hour;   // saved from then on
 };
 
 class Control {
@@ -34,14 +34,13 @@ public:
     virtual ~Control() = default;
     /// Errors: not_found (no such running resource), invalid (too long), conflict (would break a
     /// hard budget; the text names it).
-    virtual Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long,
-                                          std::string reason, std::string actor) = 0;
+    virtual Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long, std::string reason,
+                                          std::string actor) = 0;
     /// Ends all keeps of a resource and cancels its manual stop; how many holds ended.
     virtual Task<Result<int>> release(ResourceId resource, std::string actor) = 0;
     /// Errors: conflict with the name of the risk to accept in `text` ("needs accepted risk:
     /// kills-busy-kernel").
-    virtual Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options,
-                                          std::string actor) = 0;
+    virtual Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) = 0;
     /// Packs without stopping; returns at once, the receipt appears in `receipts`.
     virtual Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) = 0;
     virtual Task<Result<void>> acknowledge(AlertId alert, std::string actor) = 0;

@@ -53,7 +53,6 @@ public:
     Task<Result<void>> reload(std::string actor) override;
     void poll_now() override;
 
-
 private:
     void fill_picture(const StoredState& stored, bool same_boot);
     void start_watchers();

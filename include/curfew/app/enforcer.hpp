@@ -44,7 +44,10 @@ public:
     /// Called with the account of a run that was confirmed off: its list is old news.
     void on_stopped(std::function<void(const AccountName&)> callback) { stopped_ = std::move(callback); }
     bool breaker_open(const std::string& rule) const { return open_breakers_.contains(rule); }
-    void reset_breakers() { open_breakers_.clear(); stops_by_rule_.clear(); }
+    void reset_breakers() {
+        open_breakers_.clear();
+        stops_by_rule_.clear();
+    }
     /// After a reload: enforcements that only warned start over under the new rules.
     void rules_changed();
     /// Stops and confirmations under way reach a persisted state; nothing new begins.
@@ -111,7 +114,7 @@ private:
     EnforcementPolicy policy_;
     std::map<RunId, Active> active_;
     std::map<std::string, std::map<RunId, Instant>> stops_by_rule_;  // of the last hour
-    std::map<std::string, std::string> open_breakers_;  // rule → why
+    std::map<std::string, std::string> open_breakers_;               // rule → why
     std::function<void(const AccountName&)> stopped_ = [](const AccountName&) {};
     bool accepting_ = true;
 };

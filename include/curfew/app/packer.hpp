@@ -46,8 +46,8 @@ public:
                                  Deadline deadline);
 
 private:
-    Task<Result<Receipt>> pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order, Walk first,
-                                    std::int64_t bytes, WallTime begun, Deadline deadline);
+    Task<Result<Receipt>> pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
+                                    Walk first, std::int64_t bytes, WallTime begun, Deadline deadline);
 
     Scheduler& scheduler_;
     std::vector<std::shared_ptr<Vault>> vaults_;

@@ -27,24 +27,24 @@ struct LiveRun {
     std::vector<Observation> observations;  // newest of each source
     Judgement judgement;
     QuietClock clock;
-    std::optional<Meter> meter;             // while it bills
-    std::optional<Instant> observed_at;     // the guest was asked
+    std::optional<Meter> meter;                            // while it bills
+    std::optional<Instant> observed_at;                    // the guest was asked
     std::map<Signal, std::pair<Verdict, Instant>> stored;  // what the store holds of each source
-    bool clock_adds = false;                // the store knows that the clock goes on adding
-    std::optional<Instant> unseen_since;    // verdict unknown without a break since
+    bool clock_adds = false;                               // the store knows that the clock goes on adding
+    std::optional<Instant> unseen_since;                   // verdict unknown without a break since
     int absent_in_complete_lists = 0;
 };
 
 struct LiveResource {
     Resource resource;  // `run` of it is stale beside `current.run`
     LiveRun current;
-    std::vector<LiveRun> older;  // older runs that still bill
+    std::vector<LiveRun> older;    // older runs that still bill
     const Price* price = nullptr;  // nullptr = unpriced
     std::string rule;              // name of the rule that matches; empty = none
     Mode mode = Mode::observe;     // after weakest(global, account, rule)
     Duration idle_limit{0};
-    std::optional<WallTime> stops_at;  // expected, when nothing changes
-    std::string why;                   // "quiet 41m of 60m, rule night"
+    std::optional<WallTime> stops_at;        // expected, when nothing changes
+    std::string why;                         // "quiet 41m of 60m, rule night"
     std::optional<Enforcement> enforcement;  // live
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
@@ -56,11 +56,11 @@ struct LiveAccount {
     std::optional<WallTime> last_success;
     std::optional<Instant> last_attempt_mono;
     std::optional<Instant> last_success_mono;
-    std::string error;           // of the last attempt; empty when it went well
+    std::string error;  // of the last attempt; empty when it went well
     bool key_rejected = false;
     bool complete = false;
     int failures_in_a_row = 0;
-    std::string identity;        // "Ana Ruiz, team lab" once the key was checked
+    std::string identity;  // "Ana Ruiz, team lab" once the key was checked
 };
 
 struct LiveBudget {

@@ -35,8 +35,8 @@ struct StatusItem {
     const LiveResource* live = nullptr;  // valid until the loop runs on
     Money today;
     Money month;
-    std::optional<Money> run_cost;       // of the current run so far; absent when unpriced
-    bool exact = true;                   // false: some rows are estimates
+    std::optional<Money> run_cost;  // of the current run so far; absent when unpriced
+    bool exact = true;              // false: some rows are estimates
 };
 struct BudgetItem {
     Budget budget;
@@ -61,7 +61,7 @@ struct ExplainReport {
     Instant mono;                           // to tell their ages
     std::vector<Enforcement> history;       // live one first
     std::optional<Money> run_cost;
-    std::vector<BudgetItem> budgets;        // that match
+    std::vector<BudgetItem> budgets;  // that match
     const Rule* rule = nullptr;
     std::string next;        // what happens next, and when
     std::string would_stop;  // what would make Curfew stop it

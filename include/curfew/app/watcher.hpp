@@ -66,8 +66,8 @@ private:
     Alarms& alarms_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
-    AccountConfig config_;  // as last seen in the configuration
-    Batch carried_;  // of a cycle whose transaction failed: cost rows must not be lost
+    AccountConfig config_;            // as last seen in the configuration
+    Batch carried_;                   // of a cycle whose transaction failed: cost rows must not be lost
     std::map<RunId, WallTime> gone_;  // runs that lists left out, and how far they were billed
     bool key_checked_ = false;
     bool stopping_ = false;

@@ -20,20 +20,20 @@ enum class AlertState : std::uint8_t { firing, acknowledged, resolved };
 std::string_view to_string(AlertState state);
 
 enum class AlertKind : std::uint8_t {
-    stop_warning,      // a run will be stopped
-    stop_cancelled,    // … will not, to those who were told
-    stopped,           // done, with what was saved
-    stop_failed,       // still billing
+    stop_warning,    // a run will be stopped
+    stop_cancelled,  // … will not, to those who were told
+    stopped,         // done, with what was saved
+    stop_failed,     // still billing
     pack_failed,
     budget_threshold,
     key_rejected,
-    blind,             // an account or a run cannot be seen
-    unpriced,          // a machine type without a price
-    undelivered,       // every channel failed
+    blind,        // an account or a run cannot be seen
+    unpriced,     // a machine type without a price
+    undelivered,  // every channel failed
     breaker,
     disk,
-    config,            // a reload was refused; the old configuration is in force
-    would_stop,        // observe mode: what would have happened
+    config,      // a reload was refused; the old configuration is in force
+    would_stop,  // observe mode: what would have happened
 };
 std::string_view to_string(AlertKind kind);
 
@@ -52,7 +52,7 @@ struct Message {
     ResourceId resource;
     std::string resource_name;
     RunId run;
-    std::string cause;              // "rule night", "budget team"
+    std::string cause;  // "rule night", "budget team"
     std::optional<WallTime> stops_at;
     std::optional<Money> cost_so_far;
     std::optional<Money> per_hour;

@@ -25,8 +25,8 @@ struct Threshold {
 struct Budget {
     BudgetName name;
     Money amount;
-    Zone zone;             // of the calendar month
-    Match scope;           // empty = everything
+    Zone zone;                          // of the calendar month
+    Match scope;                        // empty = everything
     std::vector<Threshold> thresholds;  // rising
     Mode mode = Mode::observe;
     /// Has it a threshold that stops? Then it is hard: a keep may not break it.
@@ -35,8 +35,8 @@ struct Budget {
 
 /// What a budget's scope costs now.
 struct BudgetSpend {
-    Money spent;         // accrued in the period, own meter
-    Money burn_per_hour; // of what runs now
+    Money spent;           // accrued in the period, own meter
+    Money burn_per_hour;   // of what runs now
     bool complete = true;  // false: something is unpriced or a listing is missing
 };
 
@@ -50,9 +50,8 @@ struct ThresholdCrossing {
 /// `fired` holds the percents that fired in `period` already. `stop` thresholds are reached early by
 /// `lead` × burn, so that spend ends at or below the amount; others at spend >= amount.
 /// Missing data never clears anything: what fired stays fired.
-std::vector<ThresholdCrossing> crossings(const Budget& budget, const Period& period,
-                                         const BudgetSpend& spend, Duration lead,
-                                         std::span<const std::int64_t> fired);
+std::vector<ThresholdCrossing> crossings(const Budget& budget, const Period& period, const BudgetSpend& spend,
+                                         Duration lead, std::span<const std::int64_t> fired);
 
 /// What is left of a hard budget; negative when exceeded.
 Money left_of(const Budget& budget, const BudgetSpend& spend);

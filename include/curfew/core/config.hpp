@@ -17,17 +17,17 @@ namespace curfew {
 struct AccountConfig {
     AccountName name;
     std::string provider = "paperspace";
-    std::string key_file;       // 0600, or "credential:NAME" for a systemd credential
+    std::string key_file;  // 0600, or "credential:NAME" for a systemd credential
     Duration poll_interval = seconds{60};
     Duration request_timeout = seconds{30};
     Duration list_timeout = seconds{60};
     std::string v1_url = "https://api.paperspace.com/v1";
     std::string legacy_url = "https://api.paperspace.io";
     std::string guest_url = "https://{fqdn}";  // {fqdn} is the run's address
-    std::string guest_connect;    // "host:port" to dial instead of the name; "" = the name
-    std::string metrics_connect;  // likewise for the metrics host
-    std::string ca_file;          // extra CA for all of the above
-    std::string cpu_unit = "core";  // of the metrics' cpuPercentage: "core" or "percent"
+    std::string guest_connect;                 // "host:port" to dial instead of the name; "" = the name
+    std::string metrics_connect;               // likewise for the metrics host
+    std::string ca_file;                       // extra CA for all of the above
+    std::string cpu_unit = "core";             // of the metrics' cpuPercentage: "core" or "percent"
     bool metrics = true;  // ask the provider's metrics; false = coverage is partial without a probe
     bool notebooks = true;
     bool machines = true;
@@ -57,7 +57,7 @@ struct ChannelConfig {
     std::string ca_file;  // extra CA, mail and webhook
     // webhook
     std::string url;
-    std::string secret_file;   // whsec_… of Standard Webhooks
+    std::string secret_file;     // whsec_… of Standard Webhooks
     bool allow_private = false;  // loopback and private addresses, and plain http to them
     Duration timeout = seconds{20};
 };
@@ -69,9 +69,9 @@ struct Config {
     std::string state_dir;      // database
     std::string api_socket;
     std::string admin_socket;
-    std::string price_file;     // shipped table; "" = built in location
+    std::string price_file;  // shipped table; "" = built in location
     std::string price_overrides;
-    std::string public_name;    // of this host in messages and Message-IDs
+    std::string public_name;           // of this host in messages and Message-IDs
     std::vector<std::string> protect;  // globs of names that are never stopped
     KeepPolicy keep;
     std::int64_t guest_connections_max = 4;  // per guest while somebody is connected

@@ -26,9 +26,9 @@
 namespace curfew {
 
 enum class EnforcementState : std::uint8_t {
-    watching,     // nothing begun; never stored
-    warned,       // told `warned_step` times
-    due,          // time is up; fresh signals are being read
+    watching,  // nothing begun; never stored
+    warned,    // told `warned_step` times
+    due,       // time is up; fresh signals are being read
     packing,
     packed,       // verified; the fence is being read
     stopping,     // the stop call is under way, or was when we crashed
@@ -69,50 +69,48 @@ struct Enforcement {
     Cause cause;
     EnforcementState state = EnforcementState::watching;
     int warned_step = 0;
-    std::optional<Instant> warned_at;         // the first warning was decided
-    std::optional<Instant> notice_at;         // the first warning was delivered
+    std::optional<Instant> warned_at;  // the first warning was decided
+    std::optional<Instant> notice_at;  // the first warning was delivered
     int pack_attempts = 0;
     int stop_attempts = 0;
     StopMethod method = StopMethod::provider;
-    std::optional<Instant> next_at;           // when this state wants to be woken
-    std::optional<Instant> stop_called_at;    // of the newest call
-    std::optional<ReceiptId> receipt;         // verified, of this run
+    std::optional<Instant> next_at;         // when this state wants to be woken
+    std::optional<Instant> stop_called_at;  // of the newest call
+    std::optional<ReceiptId> receipt;       // verified, of this run
     std::optional<Override> override_;
     int off_sightings = 0;
     int relooks = 0;
-    std::string reason;                       // of the newest transition
-    std::string outcome;                      // once over: stopped, cancelled, …
+    std::string reason;   // of the newest transition
+    std::string outcome;  // once over: stopped, cancelled, …
 
-    bool live() const {
-        return state != EnforcementState::watching && state != EnforcementState::over;
-    }
+    bool live() const { return state != EnforcementState::watching && state != EnforcementState::over; }
     /// Has anything been sent that could end the run?
     bool stop_sent() const { return stop_attempts > 0; }
 };
 
 /// How one poll cycle sees the run of an enforcement, with every rule already applied.
 struct Assessment {
-    std::optional<Cause> cause;   // the strongest that wants it ended (or warned), if any
-    int warn_step = 0;            // of the ladder, 1-based; 0 = not yet
-    bool time_is_up = false;      // limit reached (quiet time, budget notice, manual)
+    std::optional<Cause> cause;  // the strongest that wants it ended (or warned), if any
+    int warn_step = 0;           // of the ladder, 1-based; 0 = not yet
+    bool time_is_up = false;     // limit reached (quiet time, budget notice, manual)
     Verdict verdict = Verdict::unknown;
-    bool on = true;               // this very run is listed in a state that bills
-    bool gone = false;            // known not to bill, or absent from a complete list
-    bool state_known = true;      // false: the provider's word for its state is unknown to us
-    bool newest = true;           // no newer run of the resource exists
+    bool on = true;                      // this very run is listed in a state that bills
+    bool gone = false;                   // known not to bill, or absent from a complete list
+    bool state_known = true;             // false: the provider's word for its state is unknown to us
+    bool newest = true;                  // no newer run of the resource exists
     std::optional<std::string> held_by;  // hold, protection: in words
     bool breaker_open = false;
     Mode mode = Mode::observe;
     Duration min_notice = minutes{10};
-    bool needs_notice = true;     // false for manual stops
-    std::string why;              // "quiet 41m of 60m, rule night"
+    bool needs_notice = true;  // false for manual stops
+    std::string why;           // "quiet 41m of 60m, rule night"
 };
 
 /// A fresh look right before packing or stopping.
 struct FreshLook {
-    bool answered = true;         // false: somebody who had to be asked did not answer; look again later
+    bool answered = true;  // false: somebody who had to be asked did not answer; look again later
     Verdict verdict = Verdict::unknown;
-    bool same_run_on = false;     // the provider lists this run in a known billing state
+    bool same_run_on = false;  // the provider lists this run in a known billing state
     bool newest = true;
     bool gone = false;
     bool files_unchanged = true;  // against the receipt's manifest; true before packing
@@ -123,24 +121,42 @@ struct FreshLook {
 };
 
 namespace event {
-struct Assessed { Assessment assessment; };
-struct WarningDelivered { int step = 0; };  // at least one channel took it
-struct Looked { FreshLook look; };          // answers Effect::look_fresh and Effect::fence
-struct PackDone { ReceiptId receipt; };
-struct PackFailed { Error error; };
+struct Assessed {
+    Assessment assessment;
+};
+struct WarningDelivered {
+    int step = 0;
+};  // at least one channel took it
+struct Looked {
+    FreshLook look;
+};  // answers Effect::look_fresh and Effect::fence
+struct PackDone {
+    ReceiptId receipt;
+};
+struct PackFailed {
+    Error error;
+};
 enum class Answer : std::uint8_t { accepted, already_off, refused, unauthorized, ambiguous };
-struct StopAnswered { Answer answer = Answer::ambiguous; std::string text; };
+struct StopAnswered {
+    Answer answer = Answer::ambiguous;
+    std::string text;
+};
 enum class Sighting : std::uint8_t { on, off, unclear };
-struct Seen { Sighting sighting = Sighting::unclear; };  // of this run, in a listing
-struct Woken {};                            // `next_at` has come
-struct Overridden { Override override_; };  // a person said: stop without a pack
-struct Cancelled { std::string reason; };   // by a person (`curfew release` of a stop), or removal
+struct Seen {
+    Sighting sighting = Sighting::unclear;
+};  // of this run, in a listing
+struct Woken {};  // `next_at` has come
+struct Overridden {
+    Override override_;
+};  // a person said: stop without a pack
+struct Cancelled {
+    std::string reason;
+};  // by a person (`curfew release` of a stop), or removal
 }  // namespace event
 
 using EnforcementEvent =
-    std::variant<event::Assessed, event::WarningDelivered, event::Looked, event::PackDone,
-                 event::PackFailed, event::StopAnswered, event::Seen, event::Woken,
-                 event::Overridden, event::Cancelled>;
+    std::variant<event::Assessed, event::WarningDelivered, event::Looked, event::PackDone, event::PackFailed,
+                 event::StopAnswered, event::Seen, event::Woken, event::Overridden, event::Cancelled>;
 
 /// What the enforcer has to do, after the transition is durable.
 enum class Effect : std::uint8_t {
@@ -149,9 +165,9 @@ enum class Effect : std::uint8_t {
     look_fresh,      // read signals now → Looked
     pack,            // → PackDone | PackFailed
     cancel_pack,
-    fence,           // look at everything once more, within 30 s of the call → Looked
-    call_stop,       // by `method` → StopAnswered
-    look_up,         // read this run's state → Seen
+    fence,      // look at everything once more, within 30 s of the call → Looked
+    call_stop,  // by `method` → StopAnswered
+    look_up,    // read this run's state → Seen
     tell_stopped,
     alert_pack_failed,
     alert_stop_failed,   // still billing, with the money lost so far
@@ -168,8 +184,8 @@ struct EnforcementPolicy {
     Duration pack_retry_max = minutes{30};
     bool override_when_pack_failed = false;
     Duration confirm_every = seconds{5};
-    Duration look_again = seconds{30};      // after a look that was not answered
-    Duration confirm_limit = minutes{6};    // slow teardown takes up to 5 min
+    Duration look_again = seconds{30};    // after a look that was not answered
+    Duration confirm_limit = minutes{6};  // slow teardown takes up to 5 min
     Duration stop_retry_first = Duration{seconds{150}};
     Duration stop_retry_max = minutes{10};
     Duration first_relook = minutes{10};
@@ -189,8 +205,7 @@ Transition step(const Enforcement& current, const EnforcementEvent& event, Insta
 
 /// After a restart: which effects resume the stored state. A stop that may have been sent is looked
 /// up, never resent. `same_boot` false: stored instants mean nothing, every wait begins anew.
-Transition recover(const Enforcement& stored, Instant now, bool same_boot,
-                   const EnforcementPolicy& policy);
+Transition recover(const Enforcement& stored, Instant now, bool same_boot, const EnforcementPolicy& policy);
 
 /// More than max(2, 25 %) of the running resources stopped by one rule within an hour.
 bool breaker_trips(int stopped_by_rule_last_hour, int running);

@@ -26,12 +26,12 @@ enum class Errc : std::uint8_t {
     too_large,     // a bound of ours was reached
     changing,      // the source did not hold still long enough to be copied
     disk_full,
-    disk,          // any other local I/O error, or a copy that does not read back as written
-    locked,        // another process holds what we need
-    corrupt,       // our own data is damaged
-    unsafe,        // a hostile name, path, address or redirect
-    overloaded,    // a bounded queue is full
-    internal,      // a broken invariant of ours
+    disk,        // any other local I/O error, or a copy that does not read back as written
+    locked,      // another process holds what we need
+    corrupt,     // our own data is damaged
+    unsafe,      // a hostile name, path, address or redirect
+    overloaded,  // a bounded queue is full
+    internal,    // a broken invariant of ours
 };
 
 std::string_view to_string(Errc code);
@@ -61,9 +61,7 @@ struct Error {
     std::string where;  // on which thing: a host, a file, a run
 
     bool ambiguous() const { return retry.kind == Retry::Kind::ambiguous; }
-    bool may_retry() const {
-        return retry.kind == Retry::Kind::later || retry.kind == Retry::Kind::after;
-    }
+    bool may_retry() const { return retry.kind == Retry::Kind::later || retry.kind == Retry::Kind::after; }
 };
 
 /// "where: text", for logs and messages.
@@ -78,13 +76,12 @@ inline std::unexpected<Error> fail(Errc code, std::string text, std::string wher
 }
 
 /// Prints and aborts. State is on disk, so dying is safe and going on is not.
-[[noreturn]] void assertion_failed(const char* condition, const char* invariant, const char* file,
-                                   int line);
+[[noreturn]] void assertion_failed(const char* condition, const char* invariant, const char* file, int line);
 
 }  // namespace curfew
 
 /// Holds in release builds as well. Only for our own invariants, never for input.
 /// The second argument names the invariant of the design (I1 to I14) or says why it must hold.
-#define CURFEW_ASSERT(condition, invariant)                                             \
-    ((condition) ? static_cast<void>(0)                                                 \
+#define CURFEW_ASSERT(condition, invariant) \
+    ((condition) ? static_cast<void>(0)     \
                  : ::curfew::assertion_failed(#condition, invariant, __FILE__, __LINE__))

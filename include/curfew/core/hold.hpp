@@ -38,14 +38,14 @@ struct KeepPolicy {
 /// The price of a keep, or why it is refused. `left_in_budget` is what the tightest hard budget that
 /// matches still has, if any; a keep that would break it is refused.
 struct KeepOffer {
-    Money price;        // rate × duration; meaningless when unpriced
+    Money price;  // rate × duration; meaningless when unpriced
     bool priced = true;
 };
 Result<KeepOffer> offer_keep(Duration asked, Duration used_this_period, const KeepPolicy& policy,
                              std::optional<Rate> rate, std::optional<Money> left_in_budget);
 
 /// The hold in force that ends last, or nullptr.
-const Hold* strongest_hold(std::span<const Hold> holds, const ResourceId& resource,
-                           const RunId& run, WallTime now);
+const Hold* strongest_hold(std::span<const Hold> holds, const ResourceId& resource, const RunId& run,
+                           WallTime now);
 
 }  // namespace curfew

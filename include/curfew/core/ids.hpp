@@ -17,9 +17,9 @@ struct Id {
     auto operator<=>(const Id&) const = default;
 };
 
-using AccountName = Id<struct AccountTag>;        // as written in the configuration
-using ResourceId = Id<struct ResourceTag>;        // stable: notebookRepoId, machine id
-using RunId = Id<struct RunTag>;                  // one start-to-stop stretch: notebook id
+using AccountName = Id<struct AccountTag>;  // as written in the configuration
+using ResourceId = Id<struct ResourceTag>;  // stable: notebookRepoId, machine id
+using RunId = Id<struct RunTag>;            // one start-to-stop stretch: notebook id
 using RuleName = Id<struct RuleTag>;
 using BudgetName = Id<struct BudgetTag>;
 using ChannelName = Id<struct ChannelTag>;

@@ -49,8 +49,7 @@ struct Meter {
 /// hour stays open; `accrued_open` prices it for display.
 std::vector<CostRow> advance(Meter& meter, WallTime now);
 /// Cuts at `at` because price or machine type changes from then on.
-std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type,
-                             std::optional<Rate> rate);
+std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type, std::optional<Rate> rate);
 /// Ends the meter. `estimated` when `ended_at` is only known to lie within `error_bar`.
 /// An end before `counted_to` (a provider that corrects itself) yields one negative adjustment row.
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar);

@@ -37,9 +37,15 @@ Money operator-(Money a, Money b);
 Money& operator+=(Money& a, Money b);
 /// Comparison of two amounts of one currency; mixed currencies abort.
 bool operator<(Money a, Money b);
-inline bool operator>(Money a, Money b) { return b < a; }
-inline bool operator<=(Money a, Money b) { return !(b < a); }
-inline bool operator>=(Money a, Money b) { return !(a < b); }
+inline bool operator>(Money a, Money b) {
+    return b < a;
+}
+inline bool operator<=(Money a, Money b) {
+    return !(b < a);
+}
+inline bool operator>=(Money a, Money b) {
+    return !(a < b);
+}
 
 /// A price per hour.
 struct Rate {

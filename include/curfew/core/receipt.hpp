@@ -36,8 +36,8 @@ struct NotCovered {
 struct Walk {
     std::vector<FileEntry> files;  // sorted by path
     std::vector<NotCovered> not_covered;
-    WallTime server_time;          // by the guest's own clock, when the walk began
-    std::string server_identity;   // changes when the guest's server restarts
+    WallTime server_time;         // by the guest's own clock, when the walk began
+    std::string server_identity;  // changes when the guest's server restarts
 };
 
 /// Files to fetch again, or gone, between two walks.
@@ -116,7 +116,7 @@ bool is_packed(const PackPolicy& policy, std::string_view path);
 
 /// A source that shrank by more than half (bytes or files, above 10 files) since the last pack is a
 /// reason to hold.
-bool shrank_suspiciously(std::int64_t files_before, std::int64_t bytes_before,
-                         std::int64_t files_now, std::int64_t bytes_now);
+bool shrank_suspiciously(std::int64_t files_before, std::int64_t bytes_before, std::int64_t files_now,
+                         std::int64_t bytes_now);
 
 }  // namespace curfew

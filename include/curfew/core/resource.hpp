@@ -20,9 +20,9 @@ enum class RunState : std::uint8_t {
     provisioned,  // on a machine, not yet usable
     running,
     stopping,
-    stopped,    // known not to bill, however the provider words it (stopped, cancelled, off …)
-    failed,     // ended by an error; known not to bill
-    unknown,    // a word we do not know: bills for the ledger, is never stopped by a rule
+    stopped,  // known not to bill, however the provider words it (stopped, cancelled, off …)
+    failed,   // ended by an error; known not to bill
+    unknown,  // a word we do not know: bills for the ledger, is never stopped by a rule
 };
 
 std::string_view to_string(ResourceKind kind);
@@ -33,8 +33,8 @@ RunState run_state_from(std::string_view word);
 /// Does this state cost money as far as we know? `unknown` does: money counts on until a stop is
 /// proven. `pending` does not: it may be a queue for capacity.
 constexpr bool bills(RunState state) {
-    return state == RunState::running || state == RunState::stopping ||
-           state == RunState::provisioned || state == RunState::unknown;
+    return state == RunState::running || state == RunState::stopping || state == RunState::provisioned ||
+           state == RunState::unknown;
 }
 /// States in which the provider is known not to bill any more.
 constexpr bool is_off(RunState state) {

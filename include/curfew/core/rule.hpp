@@ -17,7 +17,9 @@ namespace curfew {
 /// Decide and record; also tell; also act. The weakest of global, rule and resource wins.
 enum class Mode : std::uint8_t { observe, warn, enforce };
 std::string_view to_string(Mode mode);
-constexpr Mode weakest(Mode a, Mode b) { return a < b ? a : b; }
+constexpr Mode weakest(Mode a, Mode b) {
+    return a < b ? a : b;
+}
 
 /// Globs (`*`, `?`, case-sensitive); an empty list matches everything. All given lists must match.
 struct Match {
@@ -35,11 +37,11 @@ bool matches(const Match& match, const Resource& resource);
 struct PackPolicy {
     std::vector<std::string> include{"**"};  // globs on paths below the guest's root
     std::vector<std::string> exclude;
-    Duration settle = seconds{10};    // at rest by the server's own clock
+    Duration settle = seconds{10};  // at rest by the server's own clock
     std::int64_t max_bytes = 200LL << 30;
     std::int64_t max_files = 200'000;
     bool html = true;
-    bool partial_ok = false;  // stop although something listed could not be copied
+    bool partial_ok = false;            // stop although something listed could not be copied
     bool override_when_failed = false;  // the rule says: stop although the pack failed for good
 };
 

@@ -21,6 +21,8 @@ public:
     std::string_view reveal() const { return text_; }
     /// In constant time, so that a comparison tells nothing about the value.
     bool equals(std::string_view other) const;
+    /// `text` without it: for words of somebody who knows it and may say it back to us.
+    std::string hidden_in(std::string text) const;
 
 private:
     void wipe();

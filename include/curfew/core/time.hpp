@@ -26,9 +26,15 @@ struct Instant {
     std::int64_t ms = 0;
     constexpr auto operator<=>(const Instant&) const = default;
 };
-constexpr Instant operator+(Instant t, Duration d) { return {t.ms + d.count()}; }
-constexpr Instant operator-(Instant t, Duration d) { return {t.ms - d.count()}; }
-constexpr Duration operator-(Instant a, Instant b) { return Duration{a.ms - b.ms}; }
+constexpr Instant operator+(Instant t, Duration d) {
+    return {t.ms + d.count()};
+}
+constexpr Instant operator-(Instant t, Duration d) {
+    return {t.ms - d.count()};
+}
+constexpr Duration operator-(Instant a, Instant b) {
+    return Duration{a.ms - b.ms};
+}
 /// Later than everything; arithmetic on it is not allowed.
 constexpr Instant instant_never{std::numeric_limits<std::int64_t>::max()};
 
@@ -37,9 +43,15 @@ struct WallTime {
     std::int64_t ms = 0;
     constexpr auto operator<=>(const WallTime&) const = default;
 };
-constexpr WallTime operator+(WallTime t, Duration d) { return {t.ms + d.count()}; }
-constexpr WallTime operator-(WallTime t, Duration d) { return {t.ms - d.count()}; }
-constexpr Duration operator-(WallTime a, WallTime b) { return Duration{a.ms - b.ms}; }
+constexpr WallTime operator+(WallTime t, Duration d) {
+    return {t.ms + d.count()};
+}
+constexpr WallTime operator-(WallTime t, Duration d) {
+    return {t.ms - d.count()};
+}
+constexpr Duration operator-(WallTime a, WallTime b) {
+    return Duration{a.ms - b.ms};
+}
 
 /// The moment that both clocks show.
 struct Now {

@@ -31,8 +31,8 @@ struct WalkLimits {
 
 /// What `read` saw of the file it read.
 struct ReadReport {
-    FileEntry before;  // model read right before the download
-    FileEntry after;   // and what was really read: a link's target differs from the link
+    FileEntry before;      // model read right before the download
+    FileEntry after;       // and what was really read: a link's target differs from the link
     WallTime server_time;  // the server's clock at `before`
     std::int64_t bytes = 0;
 };

@@ -67,11 +67,11 @@ struct AccountPollRow {
 struct AuditRow {
     std::int64_t seq = 0;  // given by the store
     WallTime at;
-    std::string kind;      // "enforcement.packing", "hold.placed", "stop.called", …
+    std::string kind;  // "enforcement.packing", "hold.placed", "stop.called", …
     AccountName account;
     ResourceId resource;
     RunId run;
-    std::string actor;     // "curfewd" or "ana (uid 1000)"
+    std::string actor;  // "curfewd" or "ana (uid 1000)"
     std::string text;
 };
 
@@ -92,10 +92,14 @@ struct OutcomeRow {
 enum class OutboxState : std::uint8_t { waiting, delivered, superseded, dead };
 constexpr std::string_view to_string(OutboxState state) {
     switch (state) {
-        case OutboxState::waiting: return "waiting";
-        case OutboxState::delivered: return "delivered";
-        case OutboxState::superseded: return "superseded";
-        case OutboxState::dead: break;
+        case OutboxState::waiting:
+            return "waiting";
+        case OutboxState::delivered:
+            return "delivered";
+        case OutboxState::superseded:
+            return "superseded";
+        case OutboxState::dead:
+            break;
     }
     return "dead";
 }
@@ -107,7 +111,7 @@ struct OutboxRow {
     Message message;
     OutboxState state = OutboxState::waiting;
     int attempts = 0;
-    WallTime next_at;      // not before; wall time, since it survives reboots
+    WallTime next_at;  // not before; wall time, since it survives reboots
     std::string last_error;
     WallTime created_at;
     EnforcementId enforcement;  // a warning's; its delivery is an event of the enforcement
@@ -129,14 +133,14 @@ struct IdempotencyRow {
     WallTime at;
 };
 
-using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow,
-                           AccountPollRow, Enforcement, AuditRow, IntentRow, OutcomeRow, Hold,
-                           Alert, OutboxRow, FiredThresholdRow, Receipt, IdempotencyRow>;
+using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
+                           Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
+                           FiredThresholdRow, Receipt, IdempotencyRow>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
 struct StoredState {
-    std::string boot_id;  // of the process that wrote the instants
+    std::string boot_id;                 // of the process that wrote the instants
     std::vector<ResourceRow> resources;  // not gone
     std::vector<RunRow> runs;            // newest of each such resource, and all that still bill
     std::vector<Meter> meters;           // open
@@ -156,7 +160,7 @@ struct SpendKey {
 };
 struct SpendRow {
     SpendKey key;
-    std::string name;          // of the resource
+    std::string name;  // of the resource
     std::string machine_type;
     MeterKind meter = MeterKind::compute;
     Money gross;
@@ -185,22 +189,18 @@ public:
     virtual Task<Result<void>> commit(Batch batch) = 0;
 
     /// Sums of closed rows with from >= `from` and from < `to`; days are cut in UTC offset `zone`.
-    virtual Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by,
-                                                      Zone zone) = 0;
+    virtual Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by, Zone zone) = 0;
     virtual Task<Result<std::vector<StoppedRun>>> stopped_by_us() = 0;
     virtual Task<Result<std::vector<ResourceRow>>> resources() = 0;  // with those that are gone
     virtual Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<Observation>>> observations_of(RunId run) = 0;  // newest each
-    virtual Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource,
-                                                                   int limit) = 0;
+    virtual Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
                                                       std::optional<ResourceId> resource) = 0;
-    virtual Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource,
-                                                        int limit) = 0;
+    virtual Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) = 0;
     virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
     virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;
-    virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource,
-                                                  WallTime since) = 0;
+    virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) = 0;
     /// Waiting rows whose time has come, oldest first.
     virtual Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;

@@ -51,9 +51,8 @@ public:
     virtual const VaultName& name() const = 0;
     virtual bool required() const = 0;
     /// Errc::disk_full when `bytes_expected` and 5 % spare do not fit.
-    virtual Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName account, ResourceId resource,
-                                                          RunId run, ReceiptId receipt,
-                                                          std::int64_t bytes_expected) = 0;
+    virtual Task<Result<std::unique_ptr<Snapshot>>> begin(AccountName account, ResourceId resource, RunId run,
+                                                          ReceiptId receipt, std::int64_t bytes_expected) = 0;
     /// Checks a published snapshot again: every file against its manifest.
     virtual Task<Result<void>> verify(Receipt receipt) = 0;
     /// The manifest of a published snapshot (for the fence, `curfew receipts`).

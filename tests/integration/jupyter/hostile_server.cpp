@@ -3,9 +3,8 @@
 #include "adapters/http/client.hpp"
 #include "curfew/core/time.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -181,7 +180,8 @@ Reply HostileServer::page(int status) {
 }
 
 Reply HostileServer::redirect(const std::string& location) {
-    return {.status = 302, .headers = {{"Location", location}}, .body = {}, .says_length = {}, .cut_after = {}};
+    return {
+        .status = 302, .headers = {{"Location", location}}, .body = {}, .says_length = {}, .cut_after = {}};
 }
 
 Reply HostileServer::cut(const Asked& asked, std::size_t bytes) {
@@ -209,7 +209,9 @@ std::string HostileServer::listing_of(const std::string& folder, bool& exists) {
         const bool is_folder = name != rest;
         entries.push_back({{"name", name},
                            {"path", prefix + name},
-                           {"type", is_folder ? "directory" : name.ends_with(".ipynb") ? "notebook" : "file"},
+                           {"type", is_folder                  ? "directory"
+                                    : name.ends_with(".ipynb") ? "notebook"
+                                                               : "file"},
                            {"size", is_folder ? nlohmann::json(nullptr) : nlohmann::json(file.bytes.size())},
                            {"last_modified", is_folder ? "2020-01-01T00:00:00Z" : file.stamp}});
     }
@@ -224,9 +226,8 @@ Reply HostileServer::honest(const Asked& asked) {
                         .says_length = {},
                         .cut_after = {}};
     if (asked.is("/api/status")) {
-        return json(
-            R"({"connections": 0, "kernels": 0, "last_activity": "2020-01-01T00:00:00.1Z",)"
-            R"( "started": "2019-12-31T00:00:00.5Z"})");
+        return json(R"({"connections": 0, "kernels": 0, "last_activity": "2020-01-01T00:00:00.1Z",)"
+                    R"( "started": "2019-12-31T00:00:00.5Z"})");
     }
     if (asked.is("/api/kernels") || asked.is("/api/terminals")) {
         return json("[]");

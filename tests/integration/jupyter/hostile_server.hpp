@@ -22,7 +22,7 @@ struct Asked {
     std::string target;  // as sent
     std::string path;    // decoded, without the query
     std::optional<std::size_t> range_from;
-    int number = 0;      // how often this path was asked for before
+    int number = 0;  // how often this path was asked for before
     bool is(const std::string& what) const { return path == what; }
     bool below(const std::string& what) const { return path.starts_with(what); }
 };
@@ -33,9 +33,9 @@ struct Reply {
     std::string body;
     std::optional<std::size_t> says_length;  // instead of the body's length
     bool says_date = true;
-    std::optional<std::size_t> cut_after;    // the connection ends after so many bytes of the body
-    int drip_ms = 0;                         // before every byte
-    std::size_t repeat = 1;                  // the body so many times
+    std::optional<std::size_t> cut_after;  // the connection ends after so many bytes of the body
+    int drip_ms = 0;                       // before every byte
+    std::size_t repeat = 1;                // the body so many times
 };
 
 class HostileServer {

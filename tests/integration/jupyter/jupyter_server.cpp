@@ -51,7 +51,8 @@ bool answers(int port) {
 }
 
 /// In a process group of its own that dies with us.
-pid_t start(const std::vector<std::string>& words, const std::vector<std::string>& environment, const fs::path& log) {
+pid_t start(const std::vector<std::string>& words, const std::vector<std::string>& environment,
+            const fs::path& log) {
     std::vector<char*> argv;
     for (const std::string& word : words) {
         argv.push_back(const_cast<char*>(word.c_str()));

@@ -108,8 +108,15 @@ Rig::~Rig() {
 }
 
 std::shared_ptr<Guest> Rig::guest() {
-    Resource resource{.id = ResourceId{"r1"}, .account = account.name, .kind = ResourceKind::notebook, .name = "study",
-                      .project = {}, .owner = {}, .tags = {}, .run = {}, .other_runs = {}};
+    Resource resource{.id = ResourceId{"r1"},
+                      .account = account.name,
+                      .kind = ResourceKind::notebook,
+                      .name = "study",
+                      .project = {},
+                      .owner = {},
+                      .tags = {},
+                      .run = {},
+                      .other_runs = {}};
     resource.run.id = RunId{"n1"};
     resource.run.address = "127.0.0.1";
     resource.run.token = Secret{token};
@@ -182,7 +189,8 @@ fs::path Packing::snapshot(const Receipt& receipt) {
 }
 
 std::vector<ManifestEntry> Packing::manifest(const Receipt& receipt) {
-    vault::FolderVault vault(VaultName{"disk"}, (folder.path() / "vault").string(), true, rig_.scheduler, rig_.workers);
+    vault::FolderVault vault(VaultName{"disk"}, (folder.path() / "vault").string(), true, rig_.scheduler,
+                             rig_.workers);
     auto entries = rig_.run(vault.manifest(receipt));
     REQUIRE(entries);
     return std::move(*entries);

@@ -84,9 +84,11 @@ public:
         curfew::Result<curfew::ReadReport> report;
         std::string bytes;
     };
-    Got read(const curfew::FileEntry& file, curfew::Duration settle = curfew::seconds{1}, std::int64_t offset = 0);
+    Got read(const curfew::FileEntry& file, curfew::Duration settle = curfew::seconds{1},
+             std::int64_t offset = 0);
     /// As somebody else would ask the server.
-    curfew::http::Response ask(const std::string& method, const std::string& target, const std::string& body = {});
+    curfew::http::Response ask(const std::string& method, const std::string& target,
+                               const std::string& body = {});
 
     boost::asio::io_context io;
     curfew::clock::RealScheduler scheduler;

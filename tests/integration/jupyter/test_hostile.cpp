@@ -26,7 +26,8 @@ struct Stage {
     Result<Walk> walk(WalkLimits limits = {}) { return Rig(server.port()).walk(limits); }
     FileEntry model() { return file_of(*walk(), "model.bin"); }
     Rig::Got read(std::int64_t offset = 0) {
-        const FileEntry file{"model.bin", static_cast<std::int64_t>(model_bytes.size()), 1'577'836'800'123'457};
+        const FileEntry file{"model.bin", static_cast<std::int64_t>(model_bytes.size()),
+                             1'577'836'800'123'457};
         return Rig(server.port()).read(file, seconds{10}, offset);
     }
     void trap(const std::string& path, const Reply& reply) {
@@ -38,7 +39,11 @@ struct Stage {
 };
 
 Reply raw(int status, const std::string& body, const std::string& type = "application/octet-stream") {
-    return {.status = status, .headers = {{"Content-Type", type}}, .body = body, .says_length = {}, .cut_after = {}};
+    return {.status = status,
+            .headers = {{"Content-Type", type}},
+            .body = body,
+            .says_length = {},
+            .cut_after = {}};
 }
 
 Errc code_of(const Rig::Got& got) {
@@ -74,7 +79,8 @@ TEST_CASE("a redirect to a login page is a lost token, and is not followed") {
     CHECK(stage.walk().error().code == Errc::unauthorized);
     Rig rig(stage.server.port());
     CHECK(rig.observe().error().code == Errc::unauthorized);
-    CHECK(rig.run(rig.guest()->to_html("n.ipynb", "{}", rig.in(seconds{5}))).error().code == Errc::unauthorized);
+    CHECK(rig.run(rig.guest()->to_html("n.ipynb", "{}", rig.in(seconds{5}))).error().code ==
+          Errc::unauthorized);
     CHECK(rig.run(rig.guest()->shut_down(rig.in(seconds{5}))).answer == event::Answer::refused);
     CHECK(stage.server.times_asked("/login") == 0);
 }
@@ -271,7 +277,8 @@ TEST_CASE("a slow drip ends at the deadline") {
 TEST_CASE("names that lead elsewhere never become paths") {
     Stage stage;
     std::string entries;
-    for (const char* name : {"../x", "..", ".", "", "/etc/passwd", "a/b", "../../../../tmp/evil", "nul\\u0000l"}) {
+    for (const char* name :
+         {"../x", "..", ".", "", "/etc/passwd", "a/b", "../../../../tmp/evil", "nul\\u0000l"}) {
         for (const char* type : {"file", "directory", "notebook"}) {
             std::string entry = listed("NAME", type, "NAME");
             for (std::size_t at = 0; (at = entry.find("NAME")) != std::string::npos;) {
@@ -327,7 +334,8 @@ TEST_CASE("folders without end are cut at the depth, many of them at the cap") {
         }
         // Ever new names, so that no listing is that of a folder above.
         ++count;
-        return listing(listed("d" + std::to_string(count), "directory") + "," + listed("f" + std::to_string(count)));
+        return listing(listed("d" + std::to_string(count), "directory") + "," +
+                       listed("f" + std::to_string(count)));
     });
     const auto walk = stage.walk();
     REQUIRE(walk);
@@ -426,7 +434,8 @@ TEST_CASE("kernels of wrong types are unknown, and a broken list leaves the othe
     CHECK(verdict("/api/status", raw(500, ""), Signal::kernels) == Verdict::quiet);
 }
 
-TEST_CASE("a folder that is gone when it is opened is not covered, a listing that fails once is asked again") {
+TEST_CASE(
+    "a folder that is gone when it is opened is not covered, a listing that fails once is asked again") {
     Stage stage;
     stage.trap("/api/contents/sub", raw(404, "gone"));
     const auto walk = stage.walk();

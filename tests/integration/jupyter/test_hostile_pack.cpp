@@ -36,7 +36,11 @@ struct Stage {
 };
 
 Reply raw(int status, const std::string& body, const std::string& type = "application/octet-stream") {
-    return {.status = status, .headers = {{"Content-Type", type}}, .body = body, .says_length = {}, .cut_after = {}};
+    return {.status = status,
+            .headers = {{"Content-Type", type}},
+            .body = body,
+            .says_length = {},
+            .cut_after = {}};
 }
 
 }  // namespace
@@ -144,7 +148,8 @@ TEST_CASE("hostile names and files that are folders as well stay inside the vaul
     for (const char* name : {"..", "../evil", "/etc/evil", "a/../../evil", ".", ""}) {
         entries += "," + listed(name) + "," + listed(name, "directory");
     }
-    entries += "," + listed("%2e%2e") + "," + listed("..%2fevil") + "," + listed("-") + "," + listed("\x01\x1b[2J");
+    entries += "," + listed("%2e%2e") + "," + listed("..%2fevil") + "," + listed("-") + "," +
+               listed("\x01\x1b[2J");
     stage.server.set_trap([&](const Asked& asked) -> std::optional<Reply> {
         if (asked.is("/api/contents/")) {
             return listing(entries);

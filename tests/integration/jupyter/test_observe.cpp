@@ -1,7 +1,6 @@
 // What real servers say of their use, and that asking does not look like use.
-#include "jupyter_server.hpp"
-
 #include "adapters/http/json.hpp"
+#include "jupyter_server.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -119,7 +118,8 @@ TEST_CASE("hours of polling and a whole pack move no clock of the server") {
     const OneKernel kernel(rig, server);
     const auto made = rig.ask("POST", "/api/terminals");
     write_old(server.root() / "a" / "weights.bin", std::string(300'000, 'w'));
-    write_old(server.root() / "n.ipynb", R"({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})");
+    write_old(server.root() / "n.ipynb",
+              R"({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})");
     const auto clocks = [&] {
         const auto list = [&](const char* what) {
             return parsed(rig.ask("GET", std::string{"/api/"} + what + "?no_track_activity=1"))
@@ -165,7 +165,8 @@ TEST_CASE("a wrong token is said so and nothing is written") {
     Packing packing(rig);
     CHECK(packing.pack().error().code == Errc::unauthorized);
     CHECK(packing.nothing_written());
-    CHECK(rig.run(rig.guest()->to_html("n.ipynb", "{}", rig.in(seconds{20}))).error().code == Errc::unauthorized);
+    CHECK(rig.run(rig.guest()->to_html("n.ipynb", "{}", rig.in(seconds{20}))).error().code ==
+          Errc::unauthorized);
     CHECK(rig.run(rig.guest()->shut_down(rig.in(seconds{20}))).answer == event::Answer::refused);
     CHECK(honest.observe());
 }

@@ -1,7 +1,6 @@
 // Whole packs of real servers into a folder, proven by coreutils.
-#include "jupyter_server.hpp"
-
 #include "adapters/http/json.hpp"
+#include "jupyter_server.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -83,9 +82,15 @@ TEST_CASE("the fence sees a touch, a new file and a lost file") {
     write_file(server.root() / "cache.tmp", "changed, and excluded");
     write_file(server.root() / "more.tmp", "new, and excluded");
     CHECK(packing.unchanged(*receipt) == true);
-    SECTION("a touch") { age(server.root() / "a.txt", minutes{1}); }
-    SECTION("a new file") { write_old(server.root() / "new" / "c.txt", "c"); }
-    SECTION("a lost file") { fs::remove(server.root() / "b.txt"); }
+    SECTION("a touch") {
+        age(server.root() / "a.txt", minutes{1});
+    }
+    SECTION("a new file") {
+        write_old(server.root() / "new" / "c.txt", "c");
+    }
+    SECTION("a lost file") {
+        fs::remove(server.root() / "b.txt");
+    }
     CHECK(packing.unchanged(*receipt) == false);
 }
 

@@ -52,9 +52,15 @@ TEST_CASE("a file that changed since it was listed is changing") {
     write_old(path, "12345");
     Rig rig(server.port());
     const FileEntry file = file_of(*rig.walk(), "log.txt");
-    SECTION("longer") { write_file(path, "1234567"); }
-    SECTION("shorter") { write_file(path, "123"); }
-    SECTION("of the same size") { write_file(path, "54321"); }
+    SECTION("longer") {
+        write_file(path, "1234567");
+    }
+    SECTION("shorter") {
+        write_file(path, "123");
+    }
+    SECTION("of the same size") {
+        write_file(path, "54321");
+    }
     SECTION("of the same size, with an older time") {
         write_file(path, "54321");
         age(path, hours{7});
@@ -145,7 +151,8 @@ TEST_CASE("the server makes a page of our copy of a notebook") {
     REQUIRE(html);
     CHECK(html->find("A result") != std::string::npos);
     CHECK(html->substr(html->find_last_not_of(" \r\n") - 6, 7) == "</html>");
-    const auto torn = rig.run(rig.guest()->to_html("n.ipynb", R"({"cells": 7, "nbformat": 4})", rig.in(seconds{60})));
+    const auto torn = rig.run(
+        rig.guest()->to_html("n.ipynb", R"({"cells": 7, "nbformat": 4})", rig.in(seconds{60})));
     REQUIRE_FALSE(torn);
     CHECK(fs::is_empty(server.root()));
 }

@@ -76,7 +76,7 @@ TEST_CASE("a walk sees the sizes and the microseconds of the disk") {
     JupyterServer& server = shared(kind);
     write_old(server.root() / "a.bin", std::string(12'345, 'a'));
     write_old(server.root() / "empty", "");
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat((server.root() / "a.bin").c_str(), &info) == 0);
     Rig rig(server.port());
     const auto walk = rig.walk();

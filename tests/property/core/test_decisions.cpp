@@ -60,9 +60,12 @@ TEST_CASE("permuting the sources changes nothing") {
     for (int round = 0; round < 2000; ++round) {
         std::vector<Observation> seen;
         for (int i = 0, n = pick(g, 12); i < n; ++i) {
-            seen.push_back({.source = static_cast<Signal>(pick(g, 9)), .run = RunId{"n"},
-                            .at = Instant{1000 + pick(g, 3)}, .wall = {0},
-                            .verdict = static_cast<Verdict>(pick(g, 3)), .last_active_at = std::nullopt,
+            seen.push_back({.source = static_cast<Signal>(pick(g, 9)),
+                            .run = RunId{"n"},
+                            .at = Instant{1000 + pick(g, 3)},
+                            .wall = {0},
+                            .verdict = static_cast<Verdict>(pick(g, 3)),
+                            .last_active_at = std::nullopt,
                             .strength = static_cast<Strength>(pick(g, 2)),
                             .evidence = std::string(1, static_cast<char>('a' + pick(g, 3))),
                             .ttl = Duration{pick(g, 1500)}});
@@ -97,24 +100,41 @@ EnforcementEvent any_event(std::mt19937_64& g) {
     if (pick(g, 8) == 0) {
         a.held_by = "keep";
     }
-    FreshLook look{.verdict = static_cast<Verdict>(pick(g, 3)), .same_run_on = pick(g, 4) != 0,
-                   .newest = pick(g, 10) != 0, .gone = pick(g, 10) == 0, .files_unchanged = pick(g, 4) != 0,
-                   .held_by = std::nullopt, .mode = a.mode, .breaker_open = a.breaker_open, .why = "w"};
+    FreshLook look{.verdict = static_cast<Verdict>(pick(g, 3)),
+                   .same_run_on = pick(g, 4) != 0,
+                   .newest = pick(g, 10) != 0,
+                   .gone = pick(g, 10) == 0,
+                   .files_unchanged = pick(g, 4) != 0,
+                   .held_by = std::nullopt,
+                   .mode = a.mode,
+                   .breaker_open = a.breaker_open,
+                   .why = "w"};
     if (pick(g, 8) == 0) {
         look.held_by = "keep";
     }
     switch (pick(g, 11)) {
-        case 0: return event::WarningDelivered{1};
-        case 1: return event::PackDone{ReceiptId{"rcp"}};
-        case 2: return event::PackFailed{{Errc::timeout, Retry::later(), "slow", ""}};
-        case 3: return event::PackFailed{{Errc::conflict, Retry::never(), "lost", ""}};
-        case 4: return event::StopAnswered{static_cast<event::Answer>(pick(g, 5)), ""};
-        case 5: return event::Seen{static_cast<event::Sighting>(pick(g, 3))};
-        case 6: return event::Woken{};
-        case 7: return pick(g, 6) == 0 ? EnforcementEvent{event::Overridden{{"ana", "x"}}} : event::Woken{};
-        case 8: return event::Looked{look};
-        case 9: return event::Looked{look};
-        default: return event::Assessed{a};
+        case 0:
+            return event::WarningDelivered{1};
+        case 1:
+            return event::PackDone{ReceiptId{"rcp"}};
+        case 2:
+            return event::PackFailed{{Errc::timeout, Retry::later(), "slow", ""}};
+        case 3:
+            return event::PackFailed{{Errc::conflict, Retry::never(), "lost", ""}};
+        case 4:
+            return event::StopAnswered{static_cast<event::Answer>(pick(g, 5)), ""};
+        case 5:
+            return event::Seen{static_cast<event::Sighting>(pick(g, 3))};
+        case 6:
+            return event::Woken{};
+        case 7:
+            return pick(g, 6) == 0 ? EnforcementEvent{event::Overridden{{"ana", "x"}}} : event::Woken{};
+        case 8:
+            return event::Looked{look};
+        case 9:
+            return event::Looked{look};
+        default:
+            return event::Assessed{a};
     }
 }
 
@@ -129,17 +149,23 @@ EnforcementEvent helpful_event(EnforcementState state) {
     const FreshLook look{.verdict = Verdict::quiet, .same_run_on = true, .mode = Mode::enforce, .why = "w"};
     switch (state) {
         case EnforcementState::watching:
-        case EnforcementState::warned: return event::Assessed{a};
+        case EnforcementState::warned:
+            return event::Assessed{a};
         case EnforcementState::due:
-        case EnforcementState::packed: return event::Looked{look};
-        case EnforcementState::packing: return event::PackDone{ReceiptId{"rcp"}};
-        case EnforcementState::stopping: return event::StopAnswered{event::Answer::refused, "no"};
+        case EnforcementState::packed:
+            return event::Looked{look};
+        case EnforcementState::packing:
+            return event::PackDone{ReceiptId{"rcp"}};
+        case EnforcementState::stopping:
+            return event::StopAnswered{event::Answer::refused, "no"};
         case EnforcementState::confirming:
         case EnforcementState::stop_failed:
-        case EnforcementState::stopped: return event::Seen{event::Sighting::on};
+        case EnforcementState::stopped:
+            return event::Seen{event::Sighting::on};
         case EnforcementState::pack_failed:
         case EnforcementState::held:
-        case EnforcementState::over: break;
+        case EnforcementState::over:
+            break;
     }
     return event::Woken{};
 }
@@ -172,14 +198,14 @@ TEST_CASE("no sequence of events breaks I1 to I4, crashes and recoveries include
                 const auto* looked = std::get_if<event::Looked>(&event);
                 REQUIRE(looked != nullptr);
                 REQUIRE(e.state == EnforcementState::packed);
-                REQUIRE((t.next.receipt || t.next.override_));                       // I1
+                REQUIRE((t.next.receipt || t.next.override_));  // I1
                 if (t.next.cause.kind == CauseKind::idle) {
-                    REQUIRE(looked->look.verdict == Verdict::quiet);                 // I2
-                    REQUIRE(looked->look.mode == Mode::enforce);                     // I3
+                    REQUIRE(looked->look.verdict == Verdict::quiet);  // I2
+                    REQUIRE(looked->look.mode == Mode::enforce);      // I3
                 }
-                REQUIRE_FALSE(looked->look.held_by);                                 // I3
-                REQUIRE(looked->look.newest);                                        // I4
-                REQUIRE(looked->look.same_run_on);                                   // I4
+                REQUIRE_FALSE(looked->look.held_by);  // I3
+                REQUIRE(looked->look.newest);         // I4
+                REQUIRE(looked->look.same_run_on);    // I4
                 if (last_call) {
                     REQUIRE(now - *last_call >= seconds{60});  // no two stop calls within a minute
                 }

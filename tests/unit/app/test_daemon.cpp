@@ -11,7 +11,9 @@ using namespace curfew::test;
 namespace {
 
 PriceBook prices() {
-    return *PriceBook::parse_csv("machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\nA4000,0.76,1,A4000,16,2025-11-14,\n", "test");
+    return *PriceBook::parse_csv(
+        "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\nA4000,0.76,1,A4000,16,2025-11-14,\n",
+        "test");
 }
 
 std::shared_ptr<Config> basic_config() {
@@ -34,14 +36,28 @@ std::shared_ptr<Config> basic_config() {
 
 /// One life of the daemon over a world and a store that outlive it.
 struct Life {
-    Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_, std::shared_ptr<Config> config,
-         std::shared_ptr<FakeChannel> channel, std::shared_ptr<FakeVault> vault)
+    Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
+         std::shared_ptr<Config> config, std::shared_ptr<FakeChannel> channel,
+         std::shared_ptr<FakeVault> vault)
         : io(loop), scheduler(time), door(world_), cloud(std::make_shared<FakeCloud>(world_)),
           tasks(loop.get_executor(), [](const std::string& bug) { FAIL(bug); }),
-          world{.loop = loop.get_executor(), .scheduler = time, .entropy = entropy, .store = rows, .guests = door, .clouds = {},
-                .config = {}, .picture = {}},
-          daemon(world, Parts{.config = config, .clouds = {{AccountName{"me"}, cloud}}, .channels = {channel}, .vaults = {vault}, .prices = prices()},
-                 supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; }, [](std::string_view) { return true; }) {
+          world{.loop = loop.get_executor(),
+                .scheduler = time,
+                .entropy = entropy,
+                .store = rows,
+                .guests = door,
+                .clouds = {},
+                .config = {},
+                .picture = {}},
+          daemon(
+              world,
+              Parts{.config = config,
+                    .clouds = {{AccountName{"me"}, cloud}},
+                    .channels = {channel},
+                    .vaults = {vault},
+                    .prices = prices()},
+              supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
+              [](std::string_view) { return true; }) {
         await(daemon.start());
         daemon.run();
         scheduler.settle();
@@ -226,7 +242,9 @@ TEST_CASE("a lost stop answer is looked up and not sent again") {
 TEST_CASE("a stop that does not stop is shouted about, and the other way is taken") {
     Rig rig;
     rig.world.add("demo");
-    rig.world.on_stop = [](FakeNotebook&) { return StopReply{event::Answer::accepted, {}}; };  // says yes, goes on billing
+    rig.world.on_stop = [](FakeNotebook&) {
+        return StopReply{event::Answer::accepted, {}};
+    };  // says yes, goes on billing
     rig.begin();
     rig.scheduler.run_for(minutes{75});
     CHECK(rig.told(AlertKind::stop_failed) == 1);
@@ -299,7 +317,8 @@ TEST_CASE("a keep holds it, states its price, ends by itself") {
     auto kept = rig.life->await(rig.life->daemon.keep(n.resource.id, hours{2}, "thinking", "ana (uid 1000)"));
     REQUIRE(kept);
     CHECK(to_string(kept->offer.price) == "$1.52");
-    CHECK(rig.life->await(rig.life->daemon.keep(n.resource.id, hours{13}, "", "ana")).error().code == Errc::invalid);
+    CHECK(rig.life->await(rig.life->daemon.keep(n.resource.id, hours{13}, "", "ana")).error().code ==
+          Errc::invalid);
     rig.scheduler.run_for(minutes{119});
     CHECK(rig.world.stop_calls.empty());
     rig.scheduler.run_for(hours{2});
@@ -440,7 +459,9 @@ TEST_CASE("the watchdog is fed while polls are attempted and the database answer
 TEST_CASE("an alert whose transaction failed is not taken for told (I8)") {
     Rig rig;
     rig.world.add("demo");
-    rig.world.on_stop = [](FakeNotebook&) { return StopReply{event::Answer::accepted, {}}; };  // goes on billing
+    rig.world.on_stop = [](FakeNotebook&) {
+        return StopReply{event::Answer::accepted, {}};
+    };  // goes on billing
     rig.begin();
     while (rig.world.stop_calls.empty()) {
         rig.scheduler.run_for(seconds{10});
@@ -452,7 +473,8 @@ TEST_CASE("an alert whose transaction failed is not taken for told (I8)") {
     rig.store.failing.reset();
     rig.scheduler.run_for(minutes{2});
     CHECK(rig.told(AlertKind::stop_failed) == 1);
-    CHECK(std::ranges::count(rig.store.alert_rows, AlertKind::stop_failed, [](const auto& row) { return row.second.kind; }) == 1);
+    CHECK(std::ranges::count(rig.store.alert_rows, AlertKind::stop_failed,
+                             [](const auto& row) { return row.second.kind; }) == 1);
     rig.scheduler.run_for(hours{2});
     rig.check_intents();
 }

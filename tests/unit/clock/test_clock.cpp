@@ -5,7 +5,6 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-
 #include <catch2/catch.hpp>
 
 #include <sys/stat.h>
@@ -69,7 +68,8 @@ TEST_CASE("a sleep ends early when its coroutine is cancelled") {
 
 TEST_CASE("accelerated clocks with the same options agree and run faster") {
     asio::io_context io;
-    const clock::ClockOptions options{.speed = 100, .origin = {1'795'399'800'000}, .start_real = {1'700'000'000'000}};
+    const clock::ClockOptions options{
+        .speed = 100, .origin = {1'795'399'800'000}, .start_real = {1'700'000'000'000}};
     clock::RealScheduler a(io.get_executor(), options);
     clock::RealScheduler b(io.get_executor(), options);
     const Now first = a.now();

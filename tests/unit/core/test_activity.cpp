@@ -12,8 +12,15 @@ constexpr Instant now{10'000'000};
 
 Observation seen(Signal source, Verdict verdict, Strength strength = Strength::strong,
                  Duration age = Duration{0}) {
-    return {.source = source, .run = RunId{"n1"}, .at = now - age, .wall = WallTime{0}, .verdict = verdict,
-            .last_active_at = std::nullopt, .strength = strength, .evidence = {}, .ttl = minutes{5}};
+    return {.source = source,
+            .run = RunId{"n1"},
+            .at = now - age,
+            .wall = WallTime{0},
+            .verdict = verdict,
+            .last_active_at = std::nullopt,
+            .strength = strength,
+            .evidence = {},
+            .ttl = minutes{5}};
 }
 
 Judgement judge(std::vector<Observation> observations) {
@@ -47,24 +54,29 @@ TEST_CASE("weak activity delays and does not decide") {
     CHECK(j.verdict == Verdict::quiet);
     CHECK(j.weak_activity);
     CHECK(judge({seen(Signal::kernels, Verdict::quiet), seen(Signal::metrics, Verdict::quiet),
-                 seen(Signal::server, Verdict::unknown, Strength::weak)}).verdict == Verdict::quiet);
+                 seen(Signal::server, Verdict::unknown, Strength::weak)})
+              .verdict == Verdict::quiet);
 }
 
 TEST_CASE("what is older than its ttl is unknown") {
     CHECK(judge({seen(Signal::kernels, Verdict::quiet, Strength::strong, minutes{5}),
-                 seen(Signal::metrics, Verdict::quiet)}).verdict == Verdict::quiet);
+                 seen(Signal::metrics, Verdict::quiet)})
+              .verdict == Verdict::quiet);
     CHECK(judge({seen(Signal::kernels, Verdict::quiet, Strength::strong, minutes{5} + Duration{1}),
-                 seen(Signal::metrics, Verdict::quiet)}).verdict == Verdict::unknown);
+                 seen(Signal::metrics, Verdict::quiet)})
+              .verdict == Verdict::unknown);
     CHECK(judge({seen(Signal::kernels, Verdict::active, Strength::strong, minutes{6}),
-                 seen(Signal::metrics, Verdict::quiet)}).verdict == Verdict::unknown);
+                 seen(Signal::metrics, Verdict::quiet)})
+              .verdict == Verdict::unknown);
 }
 
 TEST_CASE("of one source the newest counts, at one instant the most careful") {
     CHECK(judge({seen(Signal::kernels, Verdict::active, Strength::strong, seconds{60}),
-                 seen(Signal::kernels, Verdict::quiet), seen(Signal::metrics, Verdict::quiet)}).verdict ==
-          Verdict::quiet);
+                 seen(Signal::kernels, Verdict::quiet), seen(Signal::metrics, Verdict::quiet)})
+              .verdict == Verdict::quiet);
     CHECK(judge({seen(Signal::kernels, Verdict::quiet), seen(Signal::kernels, Verdict::unknown),
-                 seen(Signal::metrics, Verdict::quiet)}).verdict == Verdict::unknown);
+                 seen(Signal::metrics, Verdict::quiet)})
+              .verdict == Verdict::unknown);
 }
 
 TEST_CASE("the quiet clock adds what was observed and nothing else") {
@@ -103,8 +115,9 @@ TEST_CASE("words") {
     CHECK(verdict_from("busy") == Verdict::unknown);
     CHECK(observation_ttl(seconds{60}) == minutes{5});
     CHECK(observation_ttl(minutes{2}) == minutes{6});
-    for (const Signal s : {Signal::kernels, Signal::terminals, Signal::server, Signal::metrics, Signal::processes,
-                           Signal::gpu, Signal::disk_network, Signal::watched_paths, Signal::session}) {
+    for (const Signal s :
+         {Signal::kernels, Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+          Signal::disk_network, Signal::watched_paths, Signal::session}) {
         CHECK_FALSE(to_string(s).empty());
     }
 }

@@ -11,7 +11,8 @@ const Rule night{.name = RuleName{"night"}, .match = {}, .idle_limit = hours{1},
 AssessInput quiet_for(Duration quiet) {
     AssessInput in;
     in.state = RunState::running;
-    in.judgement = {.verdict = Verdict::quiet, .coverage = Coverage::full, .weak_activity = false, .step = "quiet"};
+    in.judgement = {
+        .verdict = Verdict::quiet, .coverage = Coverage::full, .weak_activity = false, .step = "quiet"};
     in.quiet = quiet;
     in.seen_for = hours{5};
     in.rule = &night;
@@ -19,8 +20,15 @@ AssessInput quiet_for(Duration quiet) {
     return in;
 }
 
-const Hold keep{.id = HoldId{"h"}, .kind = HoldKind::keep, .resource = ResourceId{"r"}, .run = RunId{"n"},
-                .from = {0}, .until = {1'000'000}, .reason = {}, .by = "ana", .released_at = std::nullopt};
+const Hold keep{.id = HoldId{"h"},
+                .kind = HoldKind::keep,
+                .resource = ResourceId{"r"},
+                .run = RunId{"n"},
+                .from = {0},
+                .until = {1'000'000},
+                .reason = {},
+                .by = "ana",
+                .released_at = std::nullopt};
 
 }  // namespace
 

@@ -43,10 +43,13 @@ TEST_CASE("a hard stop begins early enough for spend to end below the amount") {
     const Budget b = team();
     const std::vector<std::int64_t> fired{80};
     // $6 an hour for half an hour more is $3.
-    CHECK(crossings(b, november, {.spent = dollars(96), .burn_per_hour = dollars(6)}, minutes{30}, fired).empty());
-    CHECK(crossings(b, november, {.spent = dollars(97), .burn_per_hour = dollars(6)}, minutes{30}, fired).size() == 1);
+    CHECK(crossings(b, november, {.spent = dollars(96), .burn_per_hour = dollars(6)}, minutes{30}, fired)
+              .empty());
+    CHECK(crossings(b, november, {.spent = dollars(97), .burn_per_hour = dollars(6)}, minutes{30}, fired)
+              .size() == 1);
     // Notify does not run ahead.
-    CHECK(crossings(b, november, {.spent = dollars(79), .burn_per_hour = dollars(6)}, minutes{30}, {}).empty());
+    CHECK(
+        crossings(b, november, {.spent = dollars(79), .burn_per_hour = dollars(6)}, minutes{30}, {}).empty());
     CHECK(left_of(b, {.spent = dollars(97), .burn_per_hour = {}}) == dollars(3));
 }
 

@@ -31,8 +31,13 @@ Enforcement in_state(State state, CauseKind cause = CauseKind::idle) {
     }
     switch (state) {
         case State::packing:
-        case State::pack_failed: e.pack_attempts = 1; break;
-        case State::packed: e.pack_attempts = 1; e.receipt = ReceiptId{"rcp_1"}; break;
+        case State::pack_failed:
+            e.pack_attempts = 1;
+            break;
+        case State::packed:
+            e.pack_attempts = 1;
+            e.receipt = ReceiptId{"rcp_1"};
+            break;
         case State::stopping:
         case State::confirming:
         case State::stopped:
@@ -46,7 +51,8 @@ Enforcement in_state(State state, CauseKind cause = CauseKind::idle) {
         case State::warned:
         case State::due:
         case State::held:
-        case State::over: break;
+        case State::over:
+            break;
     }
     if (state == State::pack_failed || state == State::stop_failed || state == State::stopped ||
         state == State::confirming) {
@@ -96,14 +102,26 @@ const Error moving{Errc::changing, Retry::later(), "a.csv", "n1"};
 /// All events that can arrive, by name.
 const std::vector<std::pair<std::string, EnforcementEvent>> events{
     {"assessed due", event::Assessed{quiet_and_up()}},
-    {"assessed warn only", assessed([](Assessment& a) { a.time_is_up = false; a.warn_step = 1; })},
-    {"assessed next step", assessed([](Assessment& a) { a.time_is_up = false; a.warn_step = 4; })},
+    {"assessed warn only", assessed([](Assessment& a) {
+         a.time_is_up = false;
+         a.warn_step = 1;
+     })},
+    {"assessed next step", assessed([](Assessment& a) {
+         a.time_is_up = false;
+         a.warn_step = 4;
+     })},
     {"assessed active", assessed([](Assessment& a) { a.verdict = Verdict::active; })},
-    {"assessed unknown", assessed([](Assessment& a) { a.verdict = Verdict::unknown; a.time_is_up = false; })},
+    {"assessed unknown", assessed([](Assessment& a) {
+         a.verdict = Verdict::unknown;
+         a.time_is_up = false;
+     })},
     {"assessed no cause", assessed([](Assessment& a) { a.cause.reset(); })},
     {"assessed held", assessed([](Assessment& a) { a.held_by = "keep of ana"; })},
     {"assessed newer run", assessed([](Assessment& a) { a.newest = false; })},
-    {"assessed gone", assessed([](Assessment& a) { a.gone = true; a.on = false; })},
+    {"assessed gone", assessed([](Assessment& a) {
+         a.gone = true;
+         a.on = false;
+     })},
     {"assessed observe", assessed([](Assessment& a) { a.mode = Mode::observe; })},
     {"assessed breaker", assessed([](Assessment& a) { a.breaker_open = true; })},
     {"warning delivered", event::WarningDelivered{1}},
@@ -111,7 +129,10 @@ const std::vector<std::pair<std::string, EnforcementEvent>> events{
     {"look active", looked([](FreshLook& l) { l.verdict = Verdict::active; })},
     {"look unknown", looked([](FreshLook& l) { l.verdict = Verdict::unknown; })},
     {"look unseen", looked([](FreshLook& l) { l.same_run_on = false; })},
-    {"look gone", looked([](FreshLook& l) { l.gone = true; l.same_run_on = false; })},
+    {"look gone", looked([](FreshLook& l) {
+         l.gone = true;
+         l.same_run_on = false;
+     })},
     {"look newer", looked([](FreshLook& l) { l.newest = false; })},
     {"look held", looked([](FreshLook& l) { l.held_by = "keep"; })},
     {"look files changed", looked([](FreshLook& l) { l.files_unchanged = false; })},
@@ -136,53 +157,102 @@ const std::vector<std::pair<std::string, EnforcementEvent>> events{
 
 /// Where each event leads; an event that is not named here must leave the state as it is.
 const std::map<State, std::map<std::string, State>> table{
-    {State::watching, {{"assessed due", State::warned}, {"assessed warn only", State::warned},
-                       {"assessed next step", State::warned}, {"assessed unknown", State::warned},
-                       {"assessed observe", State::warned}, {"assessed breaker", State::warned}}},
-    {State::warned, {{"assessed due", State::due}, {"assessed active", State::over},
-                     {"assessed no cause", State::over}, {"assessed held", State::over},
-                     {"assessed newer run", State::over}, {"assessed gone", State::over},
-                     {"cancelled", State::over}}},
-    {State::due, {{"assessed active", State::over}, {"assessed no cause", State::over},
-                  {"assessed held", State::over}, {"assessed newer run", State::over},
-                  {"assessed gone", State::over}, {"assessed observe", State::over},
-                  {"assessed breaker", State::over}, {"look good", State::packing},
-                  {"look active", State::over}, {"look unknown", State::over},
-                  {"look gone", State::over}, {"look newer", State::over}, {"look held", State::over},
-                  {"look files changed", State::packing}, {"look observe", State::over},
-                  {"look breaker", State::over}, {"cancelled", State::over}}},
-    {State::packing, {{"assessed active", State::over}, {"assessed no cause", State::over},
-                      {"assessed held", State::over}, {"assessed newer run", State::over},
-                      {"assessed gone", State::over}, {"assessed observe", State::over},
-                      {"assessed breaker", State::over}, {"pack done", State::packed},
-                      {"pack failed later", State::pack_failed}, {"pack failed never", State::held},
-                      {"pack changing", State::over}, {"overridden", State::packed},
-                      {"cancelled", State::over}}},
-    {State::packed, {{"assessed active", State::over}, {"assessed no cause", State::over},
-                     {"assessed held", State::over}, {"assessed newer run", State::over},
-                     {"assessed gone", State::over}, {"assessed observe", State::over},
-                     {"assessed breaker", State::over}, {"look good", State::stopping},
-                     {"look active", State::over}, {"look unknown", State::over},
-                     {"look gone", State::over}, {"look newer", State::over}, {"look held", State::over},
-                     {"look files changed", State::over}, {"look observe", State::over},
-                     {"look breaker", State::over}, {"cancelled", State::over}}},
-    {State::stopping, {{"stop accepted", State::confirming}, {"stop already off", State::confirming},
-                       {"stop refused", State::stop_failed}, {"stop unauthorized", State::stop_failed},
-                       {"stop ambiguous", State::confirming}}},
+    {State::watching,
+     {{"assessed due", State::warned},
+      {"assessed warn only", State::warned},
+      {"assessed next step", State::warned},
+      {"assessed unknown", State::warned},
+      {"assessed observe", State::warned},
+      {"assessed breaker", State::warned}}},
+    {State::warned,
+     {{"assessed due", State::due},
+      {"assessed active", State::over},
+      {"assessed no cause", State::over},
+      {"assessed held", State::over},
+      {"assessed newer run", State::over},
+      {"assessed gone", State::over},
+      {"cancelled", State::over}}},
+    {State::due,
+     {{"assessed active", State::over},
+      {"assessed no cause", State::over},
+      {"assessed held", State::over},
+      {"assessed newer run", State::over},
+      {"assessed gone", State::over},
+      {"assessed observe", State::over},
+      {"assessed breaker", State::over},
+      {"look good", State::packing},
+      {"look active", State::over},
+      {"look unknown", State::over},
+      {"look gone", State::over},
+      {"look newer", State::over},
+      {"look held", State::over},
+      {"look files changed", State::packing},
+      {"look observe", State::over},
+      {"look breaker", State::over},
+      {"cancelled", State::over}}},
+    {State::packing,
+     {{"assessed active", State::over},
+      {"assessed no cause", State::over},
+      {"assessed held", State::over},
+      {"assessed newer run", State::over},
+      {"assessed gone", State::over},
+      {"assessed observe", State::over},
+      {"assessed breaker", State::over},
+      {"pack done", State::packed},
+      {"pack failed later", State::pack_failed},
+      {"pack failed never", State::held},
+      {"pack changing", State::over},
+      {"overridden", State::packed},
+      {"cancelled", State::over}}},
+    {State::packed,
+     {{"assessed active", State::over},
+      {"assessed no cause", State::over},
+      {"assessed held", State::over},
+      {"assessed newer run", State::over},
+      {"assessed gone", State::over},
+      {"assessed observe", State::over},
+      {"assessed breaker", State::over},
+      {"look good", State::stopping},
+      {"look active", State::over},
+      {"look unknown", State::over},
+      {"look gone", State::over},
+      {"look newer", State::over},
+      {"look held", State::over},
+      {"look files changed", State::over},
+      {"look observe", State::over},
+      {"look breaker", State::over},
+      {"cancelled", State::over}}},
+    {State::stopping,
+     {{"stop accepted", State::confirming},
+      {"stop already off", State::confirming},
+      {"stop refused", State::stop_failed},
+      {"stop unauthorized", State::stop_failed},
+      {"stop ambiguous", State::confirming}}},
     {State::confirming, {{"seen on", State::stop_failed}, {"seen unclear", State::stop_failed}}},
     {State::stopped, {{"seen on", State::stop_failed}}},
-    {State::pack_failed, {{"assessed active", State::over}, {"assessed no cause", State::over},
-                          {"assessed held", State::over}, {"assessed newer run", State::over},
-                          {"assessed gone", State::over}, {"assessed observe", State::over},
-                          {"assessed breaker", State::over}, {"woken", State::due},
-                          {"overridden", State::packed}, {"cancelled", State::over}}},
-    {State::held, {{"assessed active", State::over}, {"assessed no cause", State::over},
-                   {"assessed held", State::over}, {"assessed newer run", State::over},
-                   {"assessed gone", State::over}, {"assessed observe", State::over},
-                   {"assessed breaker", State::over}, {"overridden", State::packed},
-                   {"cancelled", State::over}}},
-    {State::stop_failed, {{"seen on", State::packed}, {"seen off", State::confirming},
-                          {"cancelled", State::over}}},
+    {State::pack_failed,
+     {{"assessed active", State::over},
+      {"assessed no cause", State::over},
+      {"assessed held", State::over},
+      {"assessed newer run", State::over},
+      {"assessed gone", State::over},
+      {"assessed observe", State::over},
+      {"assessed breaker", State::over},
+      {"woken", State::due},
+      {"overridden", State::packed},
+      {"cancelled", State::over}}},
+    {State::held,
+     {{"assessed active", State::over},
+      {"assessed no cause", State::over},
+      {"assessed held", State::over},
+      {"assessed newer run", State::over},
+      {"assessed gone", State::over},
+      {"assessed observe", State::over},
+      {"assessed breaker", State::over},
+      {"overridden", State::packed},
+      {"cancelled", State::over}}},
+    {State::stop_failed,
+     {{"seen on", State::packed}, {"seen off", State::confirming}, {"cancelled", State::over}}},
     {State::over, {}},
 };
 
@@ -213,7 +283,8 @@ TEST_CASE("every state and event leads where the table says") {
     }
     for (const auto& [state, row] : table) {
         for (const auto& [name, next] : row) {
-            CHECK(std::ranges::find(events, name, &std::pair<std::string, EnforcementEvent>::first) != events.end());
+            CHECK(std::ranges::find(events, name, &std::pair<std::string, EnforcementEvent>::first) !=
+                  events.end());
         }
     }
 }
@@ -233,7 +304,10 @@ TEST_CASE("the whole way of an idle stop") {
         e = t.next;
         return t;
     };
-    Transition t = go(assessed([](Assessment& a) { a.warn_step = 1; a.time_is_up = false; }));
+    Transition t = go(assessed([](Assessment& a) {
+        a.warn_step = 1;
+        a.time_is_up = false;
+    }));
     CHECK(has(t, Effect::warn));
     go(event::WarningDelivered{1});
     now = now + minutes{9};
@@ -315,8 +389,7 @@ TEST_CASE("a hard budget and a person do not look at activity, and are not held 
         const Enforcement e = in_state(State::packed, kind);
         const Transition t = step(e, looked([](FreshLook& l) { l.verdict = Verdict::active; }), t0, policy);
         CHECK(t.next.state == State::stopping);
-        const Transition again =
-            step(e, looked([](FreshLook& l) { l.files_unchanged = false; }), t0, policy);
+        const Transition again = step(e, looked([](FreshLook& l) { l.files_unchanged = false; }), t0, policy);
         CHECK(again.next.state == State::packing);  // what changed is packed again
         CHECK_FALSE(again.next.receipt);
     }

@@ -18,15 +18,22 @@ TEST_CASE("a keep has a price, limits, and does not break a hard budget") {
     CHECK(offer_keep(hours{3}, hours{46}, policy, rate, std::nullopt).error().code == Errc::invalid);
     CHECK(offer_keep(hours{2}, hours{46}, policy, rate, std::nullopt));
     CHECK(offer_keep(hours{2}, Duration{0}, policy, rate, Money{1'520'000'000}));
-    CHECK(offer_keep(hours{2}, Duration{0}, policy, rate, Money{1'519'999'999}).error().code == Errc::conflict);
+    CHECK(offer_keep(hours{2}, Duration{0}, policy, rate, Money{1'519'999'999}).error().code ==
+          Errc::conflict);
     CHECK(offer_keep(hours{2}, Duration{0}, policy, rate, Money{-1}).error().code == Errc::conflict);
     CHECK_FALSE(offer_keep(hours{1}, Duration{0}, policy, std::nullopt, std::nullopt)->priced);
     CHECK(offer_keep(hours{1}, Duration{0}, policy, std::nullopt, Money{1}).error().code == Errc::conflict);
 }
 
 TEST_CASE("a hold is in force from its start until its end or release") {
-    Hold keep{.id = HoldId{"1"}, .resource = ResourceId{"r"}, .run = RunId{"n"}, .from = {100}, .until = {200},
-              .reason = {}, .by = "ana", .released_at = std::nullopt};
+    Hold keep{.id = HoldId{"1"},
+              .resource = ResourceId{"r"},
+              .run = RunId{"n"},
+              .from = {100},
+              .until = {200},
+              .reason = {},
+              .by = "ana",
+              .released_at = std::nullopt};
     CHECK_FALSE(keep.in_force({99}));
     CHECK(keep.in_force({100}));
     CHECK_FALSE(keep.in_force({200}));

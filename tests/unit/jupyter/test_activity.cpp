@@ -19,8 +19,8 @@ json::Value value(const std::string& text) {
 }
 
 std::string kernel(const std::string& state, const std::string& stamp) {
-    return R"([{"id": "a44b1c2d-0000", "name": "python3", "last_activity": ")" + stamp + R"(", "execution_state": ")" +
-           state + R"(", "connections": 0}])";
+    return R"([{"id": "a44b1c2d-0000", "name": "python3", "last_activity": ")" + stamp +
+           R"(", "execution_state": ")" + state + R"(", "connections": 0}])";
 }
 
 }  // namespace
@@ -34,14 +34,14 @@ TEST_CASE("the state of a kernel decides, and a stale `starting` is quiet") {
         Verdict verdict;
     };
     const std::vector<Row> rows{
-        {"busy", fresh, Verdict::active},           {"busy", stale, Verdict::active},
-        {"idle", fresh, Verdict::quiet},            {"idle", stale, Verdict::quiet},
-        {"restarting", stale, Verdict::active},     {"autorestarting", stale, Verdict::active},
-        {"dead", stale, Verdict::quiet},            {"starting", fresh, Verdict::active},
-        {"starting", stale, Verdict::quiet},        {"starting", "2026-11-23T11:59:00.000Z", Verdict::quiet},
-        {"starting", "no time", Verdict::active},   {"unknown", fresh, Verdict::unknown},
-        {"terminating", stale, Verdict::unknown},   {"", stale, Verdict::unknown},
-        {"Busy", stale, Verdict::unknown},          {"starting", "2026-11-23T12:00:09Z", Verdict::active},
+        {"busy", fresh, Verdict::active},         {"busy", stale, Verdict::active},
+        {"idle", fresh, Verdict::quiet},          {"idle", stale, Verdict::quiet},
+        {"restarting", stale, Verdict::active},   {"autorestarting", stale, Verdict::active},
+        {"dead", stale, Verdict::quiet},          {"starting", fresh, Verdict::active},
+        {"starting", stale, Verdict::quiet},      {"starting", "2026-11-23T11:59:00.000Z", Verdict::quiet},
+        {"starting", "no time", Verdict::active}, {"unknown", fresh, Verdict::unknown},
+        {"terminating", stale, Verdict::unknown}, {"", stale, Verdict::unknown},
+        {"Busy", stale, Verdict::unknown},        {"starting", "2026-11-23T12:00:09Z", Verdict::active},
     };
     for (const Row& row : rows) {
         INFO(row.state << " at " << row.stamp);
@@ -53,14 +53,19 @@ TEST_CASE("the state of a kernel decides, and a stale `starting` is quiet") {
 }
 
 TEST_CASE("without the server's time a `starting` kernel is at work") {
-    CHECK(read_kernels(value(kernel("starting", "2026-11-23T11:00:00Z")), std::nullopt).verdict == Verdict::active);
-    CHECK(read_kernels(value(kernel("idle", "2026-11-23T11:00:00Z")), std::nullopt).verdict == Verdict::quiet);
+    CHECK(read_kernels(value(kernel("starting", "2026-11-23T11:00:00Z")), std::nullopt).verdict ==
+          Verdict::active);
+    CHECK(read_kernels(value(kernel("idle", "2026-11-23T11:00:00Z")), std::nullopt).verdict ==
+          Verdict::quiet);
 }
 
 TEST_CASE("a busy kernel beats an unknown one, an unknown one beats idle ones") {
-    const std::string idle = R"({"id": "1", "execution_state": "idle", "last_activity": "2026-11-23T11:30:00Z"})";
-    const std::string busy = R"({"id": "2", "execution_state": "busy", "last_activity": "2026-11-23T10:00:00Z"})";
-    const std::string odd = R"({"id": "3", "execution_state": "zen", "last_activity": "2026-11-23T10:00:00Z"})";
+    const std::string idle =
+        R"({"id": "1", "execution_state": "idle", "last_activity": "2026-11-23T11:30:00Z"})";
+    const std::string busy =
+        R"({"id": "2", "execution_state": "busy", "last_activity": "2026-11-23T10:00:00Z"})";
+    const std::string odd =
+        R"({"id": "3", "execution_state": "zen", "last_activity": "2026-11-23T10:00:00Z"})";
     CHECK(read_kernels(value("[" + idle + "," + odd + "," + busy + "]"), noon).verdict == Verdict::active);
     CHECK(read_kernels(value("[" + odd + "," + idle + "]"), noon).verdict == Verdict::unknown);
     const Reading resting = read_kernels(value("[" + idle + "," + idle + "]"), noon);
@@ -72,9 +77,9 @@ TEST_CASE("a busy kernel beats an unknown one, an unknown one beats idle ones") 
 }
 
 TEST_CASE("kernels of wrong types are unknown, never idle") {
-    for (const char* text :
-         {"{}", "null", "3", "\"idle\"", "[1]", "[null]", "[[]]", "[{}]", R"([{"execution_state": 1}])",
-          R"([{"execution_state": null}])", R"([{"execution_state": ["idle"]}])", R"({"execution_state": "idle"})"}) {
+    for (const char* text : {"{}", "null", "3", "\"idle\"", "[1]", "[null]", "[[]]", "[{}]",
+                             R"([{"execution_state": 1}])", R"([{"execution_state": null}])",
+                             R"([{"execution_state": ["idle"]}])", R"({"execution_state": "idle"})"}) {
         INFO(text);
         CHECK(read_kernels(value(text), noon).verdict == Verdict::unknown);
     }
@@ -102,7 +107,8 @@ TEST_CASE("a terminal that printed a moment ago is at work, silence is quiet") {
     // Evidence of work counts, whatever else cannot be read.
     CHECK(verdict("[" + fresh + "," + blank + "]") == Verdict::active);
     CHECK(verdict("[" + blank + "," + fresh + "]") == Verdict::active);
-    for (const char* text : {"{}", "null", "[1]", "[{\"last_activity\": 5}]", "[{\"last_activity\": \"soon\"}]"}) {
+    for (const char* text :
+         {"{}", "null", "[1]", "[{\"last_activity\": 5}]", "[{\"last_activity\": \"soon\"}]"}) {
         INFO(text);
         CHECK(verdict(text) == Verdict::unknown);
     }
@@ -111,9 +117,10 @@ TEST_CASE("a terminal that printed a moment ago is at work, silence is quiet") {
 
 TEST_CASE("the server's own state is weak evidence") {
     const auto status = [](const std::string& connections, const std::string& last) {
-        return read_status(value(R"({"connections": )" + connections + R"(, "kernels": 1, "last_activity": ")" + last +
-                                 R"(", "started": "2026-11-23T03:11:07.483841Z"})"),
-                           noon);
+        return read_status(
+            value(R"({"connections": )" + connections + R"(, "kernels": 1, "last_activity": ")" + last +
+                  R"(", "started": "2026-11-23T03:11:07.483841Z"})"),
+            noon);
     };
     const auto open = status("2", "2026-11-23T03:12:18.315765Z");
     REQUIRE(open);

@@ -77,8 +77,8 @@ TEST_CASE("odd but honest names are kept to the byte") {
     for (const FileEntry& file : directory->files) {
         names.push_back(file.path);
     }
-    CHECK(names == std::vector<std::string>{"new\nline", "back\\slash", "#?% &+\xC3\xBC", "-rf", "\xF0\x9F\x98\x80",
-                                            std::string(255, 'n'), "...", "\x01"});
+    CHECK(names == std::vector<std::string>{"new\nline", "back\\slash", "#?% &+\xC3\xBC", "-rf",
+                                            "\xF0\x9F\x98\x80", std::string(255, 'n'), "...", "\x01"});
 }
 
 TEST_CASE("hostile names are refused and said so, as files and as folders") {
@@ -136,9 +136,10 @@ TEST_CASE("entries of wrong types are refused or read with care") {
 }
 
 TEST_CASE("what is no listing is a protocol error") {
-    for (const char* text : {"{}", "[]", "null", R"({"type": "file", "content": []})", R"({"type": "directory"})",
-                             R"({"type": "directory", "content": null})", R"({"type": "directory", "content": {}})",
-                             R"({"type": "directory", "content": "a"})", R"({"content": []})"}) {
+    for (const char* text :
+         {"{}", "[]", "null", R"({"type": "file", "content": []})", R"({"type": "directory"})",
+          R"({"type": "directory", "content": null})", R"({"type": "directory", "content": {}})",
+          R"({"type": "directory", "content": "a"})", R"({"content": []})"}) {
         INFO(text);
         const auto directory = read_directory(value(text), "d");
         REQUIRE_FALSE(directory);

@@ -94,7 +94,8 @@ TEST_CASE("what is not JSON is a protocol error") {
 }
 
 TEST_CASE("the first of equal keys counts, and a wrong type is nothing") {
-    const auto parsed = json::parse(R"({"a": 1, "a": 2, "s": "x", "n": "17", "l": [1], "big": 99999999999999999999})");
+    const auto parsed = json::parse(
+        R"({"a": 1, "a": 2, "s": "x", "n": "17", "l": [1], "big": 99999999999999999999})");
     REQUIRE(parsed);
     CHECK((*parsed)["a"].integer() == 1);
     CHECK((*parsed)["n"].integer() == 17);
@@ -122,9 +123,10 @@ TEST_CASE("a notebook is whole or it is not") {
     CHECK_FALSE(json::is_whole_notebook(whole + whole));
     CHECK_FALSE(json::is_whole_notebook(whole + "}"));
     CHECK_FALSE(json::is_whole_notebook(whole.substr(0, 40) + whole));
-    for (const char* text : {"{}", "[]", "null", "4", R"("cells nbformat")", R"({"cells": []})", R"({"nbformat": 4})",
-                             R"({"metadata": {"cells": [], "nbformat": 4}})", R"([{"cells": [], "nbformat": 4}])",
-                             R"({"cells": [], "metadata": {"nbformat": 4}})", "<html></html>"}) {
+    for (const char* text :
+         {"{}", "[]", "null", "4", R"("cells nbformat")", R"({"cells": []})", R"({"nbformat": 4})",
+          R"({"metadata": {"cells": [], "nbformat": 4}})", R"([{"cells": [], "nbformat": 4}])",
+          R"({"cells": [], "metadata": {"nbformat": 4}})", "<html></html>"}) {
         INFO(text);
         CHECK_FALSE(json::is_whole_notebook(text));
     }

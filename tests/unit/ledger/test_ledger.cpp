@@ -1,6 +1,5 @@
 // The meter by tables. Every branch of ledger.cpp is taken here.
 #include "curfew/core/ledger.hpp"
-
 #include "support/aborts.hpp"
 
 #include <catch2/catch.hpp>

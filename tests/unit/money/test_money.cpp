@@ -1,6 +1,5 @@
 // Exact money by tables. Every branch of money.cpp is taken here.
 #include "curfew/core/money.hpp"
-
 #include "support/aborts.hpp"
 
 #include <catch2/catch.hpp>
@@ -56,9 +55,9 @@ TEST_CASE("amounts are read exactly from the text of the number") {
 }
 
 TEST_CASE("what is not an amount is refused, never guessed") {
-    const char* text = GENERATE("", "-", "--1", "+1", ".5", "5.", "1.e3", "1e", "1e+", "1e-", "e5", " 1", "1 ", "1,5",
-                                "$1", "1USD", "0x10", "inf", "nan", "NaN", "1..2", "1.2.3", "1-2", "1e5e5", "1e5.0",
-                                "\xd9\xa1", "1_000");
+    const char* text = GENERATE("", "-", "--1", "+1", ".5", "5.", "1.e3", "1e", "1e+", "1e-", "e5", " 1",
+                                "1 ", "1,5", "$1", "1USD", "0x10", "inf", "nan", "NaN", "1..2", "1.2.3",
+                                "1-2", "1e5e5", "1e5.0", "\xd9\xa1", "1_000");
     CAPTURE(text);
     const auto money = parse_money(text);
     REQUIRE_FALSE(money);
@@ -81,8 +80,8 @@ TEST_CASE("more than nine decimals are refused unless they are zeros") {
 }
 
 TEST_CASE("amounts beyond the range are refused") {
-    const char* text = GENERATE("9223372036.854775808", "-9223372036.854775808", "1e10", "99999999999", "1e999",
-                                "1e9999");
+    const char* text = GENERATE("9223372036.854775808", "-9223372036.854775808", "1e10", "99999999999",
+                                "1e999", "1e9999");
     CAPTURE(text);
     const auto money = parse_money(text);
     REQUIRE_FALSE(money);
@@ -135,14 +134,14 @@ TEST_CASE("the cost of a time is rounded once, half to even") {
         std::int64_t nanos;
     };
     const Row row = GENERATE(values<Row>({
-        {510'000'000, 3'600'000, 510'000'000},   // $0.51 an hour for an hour
-        {510'000'000, 1'000, 141'667},           // 141,666.67
-        {8'000'000'000, 60'000, 133'333'333},    // 133,333,333.33
+        {510'000'000, 3'600'000, 510'000'000},  // $0.51 an hour for an hour
+        {510'000'000, 1'000, 141'667},          // 141,666.67
+        {8'000'000'000, 60'000, 133'333'333},   // 133,333,333.33
         {0, 3'600'000, 0},
         {510'000'000, 0, 0},
-        {1, 1'800'000, 0},                       // half: to the even 0
-        {3, 1'800'000, 2},                       // 1.5: to the even 2
-        {5, 1'800'000, 2},                       // 2.5: to the even 2
+        {1, 1'800'000, 0},  // half: to the even 0
+        {3, 1'800'000, 2},  // 1.5: to the even 2
+        {5, 1'800'000, 2},  // 2.5: to the even 2
         {-1, 1'800'000, 0},
         {-3, 1'800'000, -2},
         {-5, 1'800'000, -2},
@@ -186,13 +185,13 @@ TEST_CASE("people see cents, and four decimals below one cent") {
         {10'000'000, "$0.01"},
         {9'999'999, "$0.0100"},
         {9'949'999, "$0.0099"},
-        {50'000, "$0.0000"},      // half to even
+        {50'000, "$0.0000"},  // half to even
         {150'000, "$0.0002"},
         {1, "$0.0000"},
-        {-1, "$0.0000"},          // a sign before zero says nothing
+        {-1, "$0.0000"},  // a sign before zero says nothing
         {-4'200'000, "-$0.0042"},
-        {15'000'000, "$0.02"},    // 1.5 cents
-        {25'000'000, "$0.02"},    // 2.5 cents
+        {15'000'000, "$0.02"},  // 1.5 cents
+        {25'000'000, "$0.02"},  // 2.5 cents
         {995'000'000, "$1.00"},
         {1'005'000'000, "$1.00"},
         {nanos_max, "$9223372036.85"},

@@ -146,9 +146,9 @@ TEST_CASE("an item of the list") {
 }
 
 TEST_CASE("nulls, gaps and wrong types of an item are unknown, never guessed") {
-    const auto nulls = notebook_item(parsed(item(
-        R"("machineType":null,"fqdn":null,"token":null,"dtStarted":null,"startedByUser":null,)"
-             R"("projectId":null,"name":null)")));
+    const auto nulls = notebook_item(
+        parsed(item(R"("machineType":null,"fqdn":null,"token":null,"dtStarted":null,"startedByUser":null,)"
+                    R"("projectId":null,"name":null)")));
     REQUIRE(nulls);
     CHECK(nulls->run.machine_type.empty());
     CHECK(nulls->run.address.empty());
@@ -164,9 +164,9 @@ TEST_CASE("nulls, gaps and wrong types of an item are unknown, never guessed") {
     CHECK(bills(bare->run.state));
     CHECK(notebook_item(parsed(item(R"("notebookRepoId":null)")))->resource == ResourceId{"n8k2m4p6q0"});
 
-    const auto odd = notebook_item(parsed(item(
-        R"("state":7,"machineType":{"a":1},"dtStarted":1795399800,"dtCreated":"yesterday",)"
-             R"("fqdn":[],"startedByUser":"Ana Ruiz")")));
+    const auto odd = notebook_item(
+        parsed(item(R"("state":7,"machineType":{"a":1},"dtStarted":1795399800,"dtCreated":"yesterday",)"
+                    R"("fqdn":[],"startedByUser":"Ana Ruiz")")));
     REQUIRE(odd);
     CHECK(odd->run.state == RunState::unknown);
     CHECK(odd->run.machine_type.empty());

@@ -40,7 +40,8 @@ const Zone lord_howe{"Australia/Lord_Howe",
                       change("2026-04-04T15:00:00Z", 630), change("2026-10-03T15:30:00Z", 660),
                       change("2027-04-03T15:00:00Z", 630), change("2027-10-02T15:30:00Z", 660)}};
 // Set back at one minute past midnight, into the day and the month before.
-const Zone st_johns{"America/St_Johns", minutes{-210},
+const Zone st_johns{"America/St_Johns",
+                    minutes{-210},
                     {change("2009-03-08T03:31:00Z", -150), change("2009-11-01T02:31:00Z", -210)}};
 // A whole day, 30 December 2011, did not exist.
 const Zone apia{"Pacific/Apia", minutes{-600}, {change("2011-12-30T10:00:00Z", 840)}};
