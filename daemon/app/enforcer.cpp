@@ -449,7 +449,7 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
         return;
     }
     const Enforcement& e = t.next;
-    const bool tells = live->mode >= Mode::warn || e.cause.kind != CauseKind::idle;
+    const bool tells = live->mode >= Mode::warn || e.cause.kind == CauseKind::manual;
     const messages::Subject subject = messages::subject_of(*live, e, world_.scheduler.now(), *world_.config);
     const std::string failed_key = "stop_failed/" + e.run.value;
     const std::string pack_key = "pack_failed/" + e.run.value;
@@ -789,7 +789,7 @@ Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::s
                          .at = world_.scheduler.wall()}};
     end.emplace_back(audit(subject, packed ? "pack.done" : "pack.failed",
                            packed ? packed->id.value + ": " + std::to_string(packed->files) + " files"
-                                  : to_string(packed.error())));
+                                  : receipt.value + ": " + to_string(packed.error())));
     if (packed) {
         end.emplace_back(*packed);
     }

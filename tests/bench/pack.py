@@ -11,7 +11,8 @@ from rig import REPEATS, Notebook, Rig, ask_unix, check, median, memory_kib, tab
 PARALLEL = 16
 SETS = {
     "1 x 1 GiB": {"big.bin": {"bytes": 1 << 30, "seed": 1}},
-    "5,000 x 20 KiB": {f"data/d{i // 100:02}/f{i % 100:02}.bin": {"bytes": 20 << 10, "seed": i + 1} for i in range(5000)},
+    "5,000 x 20 KiB": {f"data/d{i // 100:02}/f{i % 100:02}.bin": {"bytes": 20 << 10, "seed": i + 1}
+                       for i in range(5000)},
 }
 
 
@@ -33,15 +34,15 @@ def packed(rig, name):
     settle(rig)
     begun, begun_wall = time.monotonic(), time.time()
     receipt = rig.order("/v1/pack", json.dumps({"resource": name}))["receipt"]
-
-    looks = 0
+    looks = 0  # `curfew pack --wait` itself looks once a second
 
     def done():
         nonlocal looks
         looks += 1
         status, _ = ask_unix(rig.folder / "api.sock", f"/v1/receipts/{receipt}", raw=True)
         if status != 200 and looks % 40 == 0:
-            failed = [e["text"] for e in rig.ask(f"/v1/events?limit=1000&resource={name}")["items"] if e["kind"] == "pack.failed"]
+            events = rig.ask(f"/v1/events?limit=1000&resource={name}")["items"]
+            failed = [e["text"] for e in events if e["kind"] == "pack.failed"]
             check(f"the pack failed: {failed}", not failed)
         return status == 200
     wait_for("the receipt", done, 120, 0.05)
@@ -87,7 +88,8 @@ def measure(binaries, files):
 
 
 def run(binaries):
-    print(f"\npack: as `curfew pack NAME --wait`, beside curl --parallel --parallel-max {PARALLEL} -K LIST; same plain route, same disk")
+    print(f"\npack: as `curfew pack NAME --wait`, beside curl --parallel --parallel-max {PARALLEL} -K LIST; "
+          "same plain route, same disk")
     rows, words = [], []
     for title, files in SETS.items():
         ours, raw, peak = measure(binaries, files)
@@ -97,12 +99,14 @@ def run(binaries):
         def rate(wall):
             return f"{count / wall:,.0f} files/s" if many else f"{size / wall / 1e6:,.0f} MB/s"
         wall, copy, proof = (median([o[i] for o in ours]) for i in range(3))
-        rows.append([f"curfewd, {title}", f"{wall:.2f}", f"{copy:.2f}", f"{proof:.2f}", rate(wall), f"{peak / 1024:.0f}"])
+        rows.append([f"curfewd, {title}", f"{wall:.2f}", f"{copy:.2f}", f"{proof:.2f}", rate(wall),
+                     f"{peak / 1024:.0f}"])
         curl, synced = (median([r[i] for r in raw]) for i in range(2))
         rows.append([f"curl, {title}", f"{curl:.2f}", "", "", rate(curl), ""])
         rows.append(["curl and sync", f"{synced:.2f}", "", "", rate(synced), ""])
-        ratio, whole, fair = (median([r[j] / o[i] for o, r in zip(ours, raw)]) for i, j in ((1, 0), (0, 0), (0, 1)))
-        words.append(f"{title}: {whole:.2f} of curl's rate (aim 0.9), {ratio:.2f} without the proof, {fair:.2f} of curl with a sync")
-    table(f"medians of {REPEATS}; copy: two walks, transfer, SHA-256; proof: sync, every file read back and hashed again",
+        whole, bare, fair = (median([r[j] / o[i] for o, r in zip(ours, raw)]) for i, j in ((0, 0), (1, 0), (0, 1)))
+        words.append(f"{title}: {whole:.2f} of curl's rate (aim 0.9), {bare:.2f} without the proof, "
+                     f"{fair:.2f} of curl with a sync")
+    table(f"medians of {REPEATS}; copy: two walks, transfer, SHA-256; proof: sync, all read back and hashed again",
           ["", "wall s", "copy s", "proof s", "rate", "peak MiB"], rows)
     print("pack: " + "; ".join(words))

@@ -36,8 +36,9 @@ def write_list(path, lines):
 
 def wrk(address, requests, connections):
     """Fetches every URL of the list once: seconds, CPU seconds of wrk, requests, bytes of the bodies."""
-    process = subprocess.Popen(["wrk", "-t1", f"-c{connections}", "-d300s", "--timeout", "60s", "-s", str(HERE / "raw_load.lua"),
-                                f"http://{address}/", "--", str(requests)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(["wrk", "-t1", f"-c{connections}", "-d300s", "--timeout", "60s",
+                                "-s", str(HERE / "raw_load.lua"), f"http://{address}/", "--", str(requests)],
+                               stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:
             if line.startswith("raw "):
@@ -73,7 +74,8 @@ def measure(binaries, count):
             check("wrk made other requests", first[2] + second[2] == expected)
             raw.append((first[0] + second[0], first[1] + second[1], first[3] + second[3]))
         memory = memory_kib(rig.daemon.pid)
-    print(f"  {count} notebooks: {len(pages)} pages and {len(made) * len(PROBES)} probes, {raw[0][2] / 1e6:.1f} MB of bodies")
+    print(f"  {count} notebooks: {len(pages)} pages and {len(made) * len(PROBES)} probes, "
+          f"{raw[0][2] / 1e6:.1f} MB of bodies")
     return expected, ours, raw, memory
 
 
@@ -85,11 +87,13 @@ def run(binaries):
     for count in SIZES:
         requests, ours, raw, memory[count] = measure(binaries, count)
         ratios[count] = median([r[0] / o[0] for o, r in zip(ours, raw)])
-        for name, sides, used in (("curfewd", ours, [f"{m / 1024:.0f}" for m in memory[count]]), ("wrk", raw, ["", ""])):
+        used = [f"{m / 1024:.0f}" for m in memory[count]]
+        for name, sides, used in (("curfewd", ours, used), ("wrk", raw, ["", ""])):
             wall, cpu = (median([s[i] for s in sides]) for i in (0, 1))
             rows.append([f"{name}, {count}", requests, f"{wall:.3f}", f"{cpu:.2f}", f"{requests / wall:,.0f}",
                          f"{requests / max(cpu, 0.01):,.0f}", *used])
-    table(f"medians of {REPEATS}", ["", "requests", "wall s", "CPU s", "requests/s", "per CPU s", "peak MiB", "at rest MiB"], rows)
+    table(f"medians of {REPEATS}",
+          ["", "requests", "wall s", "CPU s", "requests/s", "per CPU s", "peak MiB", "at rest MiB"], rows)
     small, large = SIZES
     peak, rest = ((memory[large][i] - memory[small][i]) / (large - small) for i in (0, 1))
     print(f"poll: {ratios[large]:.2f} of the raw rate at {large} notebooks ({ratios[small]:.2f} at {small}; aim 0.5); "

@@ -26,7 +26,8 @@ def ask(path):
 
 
 def run(binaries):
-    print(f"\nstatus: GET /v1/status over the Unix socket, {REQUESTS} requests one after the other, {NOTEBOOKS} notebooks")
+    print(f"\nstatus: GET /v1/status over the Unix socket, {REQUESTS} requests one after the other, "
+          f"{NOTEBOOKS} notebooks")
     with Rig(binaries, guests="standin") as rig:
         rig.control("/standins", {"count": NOTEBOOKS, "machineType": "A4000"})
         rig.configure()

@@ -107,7 +107,7 @@ def set_the_scene(stage, show):
 
 
 def act(stage, show, trainer, idle, finisher):
-    show.step("curfewd starts: quiet for 8 minutes (virtual) means warn, pack, prove, stop")
+    show.step("curfewd starts: quiet for 8 minutes (virtual; 4 more after a recent request) means warn, pack, prove, stop")
     stage.config(idle="8m", ladder=["4m"], min_notice="1m", settle="2s", start_grace="1m",
                  budget='[[budget]]\nname = "team"\namount = "50.00"\nmode = "enforce"\n'
                         'thresholds = [{ percent = 80, action = "notify" }, { percent = 100, action = "stop" }]\n')

@@ -1,7 +1,9 @@
 """Stops that go wrong, people who come back in time, budgets, machines: who is stopped, when, how often, and who is told."""
 
+import calendar
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from stage import StageTest, money, run_tests, wait_for  # noqa: E402
@@ -88,7 +90,7 @@ class Trouble(StoppingTest):
                 kinds = self.kinds(notebook.id)
                 self.assertEqual(kinds.count("stop.called"), 1 if acts else 2)
                 self.assertEqual("enforcement.stop_failed" in kinds, not acts, kinds)
-                self.assertEqual(notebook.refresh()["state"] in ("Cancelled", "Stopped", "Error", "Failed"), True)
+                self.assertIn(notebook.refresh()["state"], ("Cancelled", "Stopped", "Error", "Failed"))
                 ended = self.enforcements(name, notebook.id)
                 self.assertEqual(len(ended), 1)
                 self.assertEqual(ended[0]["method"], "provider" if acts else "guest")
@@ -117,7 +119,7 @@ class Returns(StoppingTest):
         self.assertEqual(notebook.refresh()["state"], "Running")
 
     def test_started_anew_while_it_was_packed(self):
-        stage = self.stage = self.open_stage(speed=20)
+        stage = self.stage = self.open_stage(speed=40)
         one = stage.notebook("one", files={"a.txt": "a", "big.bin": {"bytes": 3_000_000, "seed": 3}})
         stage.config(idle="60s", ladder=["30s"])
         self.watch_guests()
@@ -139,11 +141,11 @@ class Returns(StoppingTest):
 
     def packed(self):
         """A notebook that stays packed, since each last look takes longer than a look may take."""
-        stage = self.stage = self.open_stage(speed=20)
+        stage = self.stage = self.open_stage(speed=40)
         one = stage.notebook("one", files={"a.txt": "a"})
         stage.config(idle="60s", ladder=["30s"])
         self.watch_guests()
-        slow = self.fault("delay", ms=2000, match={"host": "v1", "path": "/notebooks"})
+        slow = self.fault("delay", ms=1000, match={"host": "v1", "path": "/notebooks"})
         stage.start_daemon()
         self.wait_state("one", one.id, "packed", 90)
         self.assertEqual(stage.stop_calls(), [])
@@ -185,7 +187,7 @@ class Returns(StoppingTest):
         self.assertEqual(stage.stop_calls(), [])
 
     def test_started_anew_while_the_stop_is_confirmed(self):
-        stage = self.stage = self.open_stage(speed=20)
+        stage = self.stage = self.open_stage(speed=40)
         one = stage.notebook("one", files={"a.txt": "a"})
         stage.config(idle="60s", ladder=["30s"])
         self.watch_guests()
@@ -236,7 +238,7 @@ class Warned(StoppingTest):
         stage.wait_event("enforcement.stopped", made["kept"].id, 90)
 
     def test_nobody_can_be_told(self):
-        stage = self.stage = self.open_stage(speed=120)
+        stage = self.stage = self.open_stage(speed=200)
         one = stage.notebook("one", files={"a.txt": "a"})
         stage.mail.refuse = "550 no such user"
         stage.hook.status = 400
@@ -254,8 +256,6 @@ class Warned(StoppingTest):
 
     @staticmethod
     def seconds(stamp):
-        import calendar
-        import time
         return calendar.timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S"))
 
 
