@@ -180,6 +180,9 @@ class Returns(StoppingTest):
     def test_files_that_change_after_the_pack(self):
         stage, one, slow = self.packed()
         (one.folder / "notebooks" / "a.txt").write_text("changed")
+        walks = len(stage.calls(host="guest", path="api/contents"))
+        wait_for("a last look that began after the change",
+                 lambda: len(stage.calls(host="guest", path="api/contents")) > walks, 30)
         self.mend(slow)
         wait_for("the end of the enforcement", lambda: [e for e in self.enforcements("one", one.id) if e["state"] == "over"], 60)
         over = [e for e in self.enforcements("one", one.id) if e["state"] == "over"][0]

@@ -356,6 +356,10 @@ Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host,
     if (!not_an_address) {
         co_return std::vector{tcp::endpoint{literal, port}};
     }
+    if (host == "localhost" || host.ends_with(".localhost")) {  // RFC 6761, also where no hosts file says so
+        co_return std::vector{tcp::endpoint{asio::ip::address_v4::loopback(), port},
+                              tcp::endpoint{asio::ip::address_v6::loopback(), port}};
+    }
     const std::string key = host + ":" + std::to_string(port);
     const auto known = addresses.find(key);
     if (known != addresses.end() && scheduler.mono() - known->second.at < address_age_max) {
