@@ -22,12 +22,12 @@ fail() {
 }
 
 # The scratch root: the distribution's own units for what ours depend on, and stand-ins for the programs.
-unit_dir=$scratch/root/usr/lib/systemd/system
-user_dir=$scratch/root/usr/lib/systemd/user
-mkdir -p "$unit_dir" "$user_dir" "$scratch/root/usr/sbin" "$scratch/root/usr/bin" "$scratch/root/etc" \
-    "$scratch/root/var/lib" "$scratch/root/run" "$XDG_RUNTIME_DIR"
+unit_dir=$scratch/host/usr/lib/systemd/system
+user_dir=$scratch/host/usr/lib/systemd/user
+mkdir -p "$unit_dir" "$user_dir" "$scratch/host/usr/sbin" "$scratch/host/usr/bin" "$scratch/host/etc" \
+    "$scratch/host/var/lib" "$scratch/host/run" "$XDG_RUNTIME_DIR"
 chmod 0700 "$XDG_RUNTIME_DIR"
-ln -s usr/lib usr/bin usr/sbin "$scratch/root/"
+ln -s usr/lib usr/bin usr/sbin "$scratch/host/"
 for unit in /lib/systemd/system/*.target /lib/systemd/system/*.slice /lib/systemd/system/*.mount; do
     if [ -e "$unit" ]; then cp -L "$unit" "$unit_dir/" 2>/dev/null || :; fi
 done
@@ -35,8 +35,8 @@ for unit in /usr/lib/systemd/user/*.target /usr/lib/systemd/user/*.slice; do
     if [ -e "$unit" ]; then cp -L "$unit" "$user_dir/" 2>/dev/null || :; fi
 done
 for program in usr/sbin/curfewd usr/bin/kill; do
-    printf '#!/bin/sh\n' >"$scratch/root/$program"
-    chmod 0755 "$scratch/root/$program"
+    printf '#!/bin/sh\n' >"$scratch/host/$program"
+    chmod 0755 "$scratch/host/$program"
 done
 cp "$source"/systemd/*.service "$source"/systemd/*.socket "$unit_dir/"
 cp "$source"/systemd/user/*.service "$user_dir/"
@@ -55,10 +55,10 @@ judge() {
     fi
 }
 
-judge "verify system units" systemd-analyze verify --man=no --recursive-errors=no --root="$scratch/root" \
+judge "verify system units" systemd-analyze verify --man=no --recursive-errors=no --root="$scratch/host" \
     curfewd.service curfewd-api.socket curfewd-admin.socket
 # A user manager knows no other root, so there the stand-in is named in the unit.
-sed "s,=/usr/sbin/curfewd,=$scratch/root/usr/sbin/curfewd,; s,=/bin/kill,=$scratch/root/usr/bin/kill," \
+sed "s,=/usr/sbin/curfewd,=$scratch/host/usr/sbin/curfewd,; s,=/bin/kill,=$scratch/host/usr/bin/kill," \
     "$source/systemd/user/curfewd.service" >"$user_dir/curfewd.service"
 judge "verify user unit" env SYSTEMD_UNIT_PATH="$user_dir" systemd-analyze verify --user --man=no \
     --recursive-errors=no "$user_dir/curfewd.service"
@@ -72,9 +72,9 @@ else
 fi
 
 if command -v systemd-sysusers >/dev/null; then
-    if systemd-sysusers --root="$scratch/root" "$source/systemd/sysusers.d/curfew.conf" >"$scratch/out" 2>&1 &&
-        grep -q '^curfew:' "$scratch/root/etc/passwd" && grep -q '^curfew:' "$scratch/root/etc/group" &&
-        grep -q '^curfew-admin:' "$scratch/root/etc/group"; then
+    if systemd-sysusers --root="$scratch/host" "$source/systemd/sysusers.d/curfew.conf" >"$scratch/out" 2>&1 &&
+        grep -q '^curfew:' "$scratch/host/etc/passwd" && grep -q '^curfew:' "$scratch/host/etc/group" &&
+        grep -q '^curfew-admin:' "$scratch/host/etc/group"; then
         echo "ok users and groups"
     else
         fail "users and groups"
@@ -82,10 +82,10 @@ if command -v systemd-sysusers >/dev/null; then
     fi
     # Folders belong to the user just made, so only root can make them.
     if [ "$(id -u)" -eq 0 ] && command -v systemd-tmpfiles >/dev/null; then
-        if systemd-tmpfiles --root="$scratch/root" --create "$source/systemd/tmpfiles.d/curfew.conf" >"$scratch/out" 2>&1 &&
-            [ "$(stat -c %a "$scratch/root/var/lib/curfew/vault")" = 700 ] &&
-            [ "$(stat -c %a "$scratch/root/etc/curfew/keys")" = 700 ] &&
-            [ "$(stat -c %a "$scratch/root/run/curfew")" = 755 ]; then
+        if systemd-tmpfiles --root="$scratch/host" --create "$source/systemd/tmpfiles.d/curfew.conf" >"$scratch/out" 2>&1 &&
+            [ "$(stat -c %a "$scratch/host/var/lib/curfew/vault")" = 700 ] &&
+            [ "$(stat -c %a "$scratch/host/etc/curfew/keys")" = 700 ] &&
+            [ "$(stat -c %a "$scratch/host/run/curfew")" = 755 ]; then
             echo "ok folders"
         else
             fail "folders"

@@ -17,7 +17,7 @@ bool is_hex(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/// The code unit of a "\uXXXX" at `at`, or -1.
+/// The code unit of an escape "\u0041" at `at`, or -1.
 int escape_at(std::string_view text, std::size_t at) {
     if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') {
         return -1;
