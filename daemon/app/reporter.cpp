@@ -1,5 +1,7 @@
 #include "curfew/app/reporter.hpp"
 
+#include "curfew/app/messages.hpp"
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -111,7 +113,7 @@ Result<ResourceId> Reporter::resolve(std::string_view noun) const {
     if (found.empty() || noun.empty()) {
         std::string known;
         for (const auto& [id, live] : world_.picture.resources) {
-            known += (known.empty() ? "" : ", ") + live.resource.name;
+            known += (known.empty() ? "" : ", ") + messages::printable(live.resource.name);
             if (known.size() > 200) {
                 known += ", …";
                 break;
@@ -124,7 +126,7 @@ Result<ResourceId> Reporter::resolve(std::string_view noun) const {
     }
     std::string candidates;
     for (const LiveResource* live : found) {
-        candidates += (candidates.empty() ? "" : ", ") + live->resource.name + " (" +
+        candidates += (candidates.empty() ? "" : ", ") + messages::printable(live->resource.name) + " (" +
                       live->resource.id.value + ")";
     }
     return fail(Errc::invalid, "more than one resource fits: " + candidates, std::string{noun});

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <clocale>
 #include <cstdio>
@@ -67,7 +68,10 @@ std::string default_socket(const char* variable, std::string_view system, std::s
 }
 
 int say(const Answer& answer) {
-    std::cerr << "curfew: " << answer.trouble << "\n";
+    std::string text = answer.trouble;  // of several lines, and it may hold names that strangers gave
+    std::ranges::replace_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }, '?');
+    std::cerr << "curfew: " << text << "\n";
     return answer.exit == 0 ? static_cast<int>(Exit::failed) : answer.exit;
 }
 
