@@ -130,7 +130,8 @@ constexpr Key account_keys[] = {
      .type = Type::endpoint,
      .unset = "the host of guest_url",
      .sample = R"("127.0.0.1:8443")",
-     .help = "A host and port to dial instead, for a gateway or an emulator."},
+     .help = "A host and port to dial instead, for a gateway or an emulator. Over plain http it must route "
+             "every request by its Host."},
     {.name = "metrics_connect",
      .type = Type::endpoint,
      .unset = "the host of the metrics service",
