@@ -10,10 +10,17 @@ import tornado.ioloop
 import tornado.websocket
 
 
-async def state_becomes(port, token, kernel, wanted):
-    """The server hears of a kernel's first states only once it listens: used too early it reads `starting` for ever."""
+def message(kind, content):
+    header = {"msg_id": uuid.uuid4().hex, "username": "demo", "session": uuid.uuid4().hex, "msg_type": kind, "version": "5.3"}
+    return json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell",
+                       "buffers": []})
+
+
+async def state_becomes(port, token, kernel, wanted, nudge):
+    """Polls the kernel's state as the server knows it, and calls `nudge` before each try."""
     client = tornado.httpclient.AsyncHTTPClient()
     for _ in range(300):
+        await nudge()
         answer = await client.fetch(f"http://127.0.0.1:{port}/api/kernels/{kernel}?no_track_activity=1",
                                     headers={"Authorization": f"token {token}"})
         if json.loads(answer.body)["execution_state"] == wanted:
@@ -26,17 +33,27 @@ async def main(port, token, kernel, code):
     request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels",
                                              headers={"Authorization": f"token {token}"})
     socket = await tornado.websocket.websocket_connect(request)
-    await state_becomes(port, token, kernel, "idle")
-    header = {"msg_id": uuid.uuid4().hex, "username": "demo", "session": uuid.uuid4().hex, "msg_type": "execute_request",
-              "version": "5.3"}
-    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    await socket.write_message(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content,
-                                           "channel": "shell", "buffers": []}))
-    while True:  # until the kernel has begun
-        message = json.loads(await socket.read_message())
-        if message["msg_type"] == "status" and message["content"]["execution_state"] == "busy":
+
+    # The server learns a kernel's state from what the kernel publishes, and misses what it published before the
+    # server's subscription was through: on a loaded host also the answer to the server's own first question. So
+    # the kernel is asked again, which makes it publish busy and idle, until the server has heard it.
+    async def ask():
+        await socket.write_message(message("kernel_info_request", {}))
+
+    async def wait():
+        pass
+
+    await state_becomes(port, token, kernel, "idle", ask)
+    execute = message("execute_request", {"code": code, "silent": False, "store_history": True, "user_expressions": {},
+                                          "allow_stdin": False})
+    await socket.write_message(execute)
+    request = json.loads(execute)["header"]["msg_id"]
+    while True:  # until the kernel has begun with this very request
+        heard = json.loads(await socket.read_message())
+        if (heard["msg_type"] == "status" and heard["content"]["execution_state"] == "busy"
+                and heard["parent_header"].get("msg_id") == request):
             break
-    await state_becomes(port, token, kernel, "busy")
+    await state_becomes(port, token, kernel, "busy", wait)
     socket.close()
 
 
