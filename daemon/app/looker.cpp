@@ -40,7 +40,7 @@ Task<std::vector<Observation>> Looker::observe(Resource resource, Run run, Deadl
                         .ttl = observation_ttl(account->poll_interval)});
     };
     if (auto guest = world_.guests.open(resource.account, resource, run)) {
-        auto answers = co_await guest->observe(deadline);
+        auto answers = co_await guest->observe({}, deadline);
         if (answers) {
             seen = std::move(*answers);
         } else {

@@ -52,9 +52,11 @@ std::string_view to_string(Signal signal) {
         case Signal::watched_paths:
             return "watched_paths";
         case Signal::session:
+            return "session";
+        case Signal::heartbeat:
             break;
     }
-    return "session";
+    return "heartbeat";
 }
 
 Verdict verdict_from(std::string_view word) {
@@ -66,7 +68,7 @@ Verdict verdict_from(std::string_view word) {
 
 namespace {
 
-constexpr std::size_t signal_count = static_cast<std::size_t>(Signal::session) + 1;
+constexpr std::size_t signal_count = static_cast<std::size_t>(Signal::heartbeat) + 1;
 
 /// What the newest observation of one source says now; a stale one says nothing.
 struct Seen {

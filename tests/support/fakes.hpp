@@ -355,7 +355,7 @@ private:
 class FakeGuest final : public Guest {
 public:
     FakeGuest(FakeWorld& world, std::string name) : world_(world), name_(std::move(name)) {}
-    Task<Result<std::vector<Observation>>> observe(Deadline) override {
+    Task<Result<std::vector<Observation>>> observe(LookOrder, Deadline) override {
         co_await turn(world_.io);
         const auto found = world_.notebooks.find(name_);
         if (found == world_.notebooks.end() || !found->second.guest_answers) {
@@ -375,6 +375,10 @@ public:
                         .evidence = "kernel " + n.kernel,
                         .ttl = minutes{5}});
         co_return seen;
+    }
+    Task<Result<ProbeAnswer>> probe(ProbeScript, Deadline) override {
+        co_await turn(world_.io);
+        co_return fail(Errc::not_found, "no terminals here", name_);
     }
     Task<Result<Walk>> walk(WalkLimits, Deadline) override {
         co_await turn(world_.io);

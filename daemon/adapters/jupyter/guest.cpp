@@ -82,7 +82,8 @@ public:
         }
     }
 
-    Task<Result<std::vector<Observation>>> observe(Deadline deadline) override;
+    Task<Result<std::vector<Observation>>> observe(LookOrder order, Deadline deadline) override;
+    Task<Result<ProbeAnswer>> probe(ProbeScript script, Deadline deadline) override;
     Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) override;
     Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink,
                                   Deadline deadline) override;
@@ -169,7 +170,7 @@ Observation JupyterGuest::observation(Signal source, const Reading& reading) con
         .ttl = ttl_};
 }
 
-Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) {
+Task<Result<std::vector<Observation>>> JupyterGuest::observe(LookOrder /*order*/, Deadline deadline) {
     auto kernels = co_await ask("/api/kernels?" + std::string{no_track}, {}, deadline);
     if (!kernels) {
         co_return std::unexpected(kernels.error());
@@ -198,6 +199,10 @@ Task<Result<std::vector<Observation>>> JupyterGuest::observe(Deadline deadline) 
                                                                        : status.error().text}));
     }
     co_return seen;
+}
+
+Task<Result<ProbeAnswer>> JupyterGuest::probe(ProbeScript /*script*/, Deadline /*deadline*/) {
+    co_return fail(Errc::not_found, "no way to run a probe", base_.origin.host);
 }
 
 /// A file that vanishes while its folder is listed turns the whole listing into a 404, so that one is

@@ -30,7 +30,7 @@ MeterKind meter_kind(const std::string& word) {
 }
 Signal signal_from(const std::string& word) {
     return word_to(
-        std::array{Signal::session, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
+        std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
                    Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths},
         word);
 }

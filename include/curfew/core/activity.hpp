@@ -27,7 +27,8 @@ enum class Signal : std::uint8_t {
     gpu,
     disk_network,
     watched_paths,
-    session,  // SSH or IDE
+    session,    // input at a terminal, by SSH or in a notebook
+    heartbeat,  // a file that a job or a start script keeps fresh
 };
 
 std::string_view to_string(Verdict verdict);

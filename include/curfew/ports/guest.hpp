@@ -3,6 +3,7 @@
 #pragma once
 
 #include "curfew/core/activity.hpp"
+#include "curfew/core/probe.hpp"
 #include "curfew/core/receipt.hpp"
 #include "curfew/core/resource.hpp"
 #include "curfew/ports/cloud.hpp"
@@ -37,6 +38,20 @@ struct ReadReport {
     std::int64_t bytes = 0;
 };
 
+/// How far one look at a guest goes.
+struct LookOrder {
+    std::string heartbeat;        // path of a file below the guest's root; empty = none is kept
+    bool until_active = false;    // whoever is at work need not be asked anything more
+    bool operator==(const LookOrder&) const = default;
+};
+
+/// What the probe printed, as it came: the frame and the noise of a shell around it included.
+struct ProbeAnswer {
+    std::string text;             // at most `probe_output_max` bytes
+    bool parent_is_ours = false;  // the script's parent process was started for it as well (a kernel)
+    std::int64_t own_bytes = 0;   // exchanged between Curfew and this guest since the daemon started
+};
+
 class Guest {
 public:
     virtual ~Guest() = default;
@@ -44,7 +59,13 @@ public:
     /// Asks kernels, terminals and the server, with calls that do not count as activity. Always
     /// yields one observation per source that was asked (verdict unknown where it failed); an error
     /// only when nothing could be asked at all.
-    virtual Task<Result<std::vector<Observation>>> observe(Deadline deadline) = 0;
+    virtual Task<Result<std::vector<Observation>>> observe(LookOrder order, Deadline deadline) = 0;
+
+    /// Runs a read-only script in a shell of our own, never in the user's: through a terminal, or a
+    /// kernel where terminals are switched off. Ends and removes what it opened, also when it fails.
+    /// Errors: not_found when nothing can be run in this guest (Retry::never), too_large when it
+    /// prints more than `probe_output_max`, timeout, and those of the transport.
+    virtual Task<Result<ProbeAnswer>> probe(ProbeScript script, Deadline deadline) = 0;
 
     /// Lists the tree below the guest's root. Hostile names never appear in `files`; they are in
     /// `not_covered`.

@@ -117,7 +117,7 @@ TEST_CASE("words") {
     CHECK(observation_ttl(minutes{2}) == minutes{6});
     for (const Signal s :
          {Signal::kernels, Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
-          Signal::disk_network, Signal::watched_paths, Signal::session}) {
+          Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat}) {
         CHECK_FALSE(to_string(s).empty());
     }
 }
