@@ -3,7 +3,8 @@
 namespace curfew {
 
 ProbeScript probe_script(std::string_view nonce, const std::vector<std::string>& /*watched*/) {
-    return {.text = "printf 'CURFEW-%s " + std::string{nonce} + "\\n' BEGIN END", .end = "CURFEW-END " + std::string{nonce}};
+    return {.text = "printf 'CURFEW-%s " + std::string{nonce} + "\\n' BEGIN END",
+            .end = "CURFEW-END " + std::string{nonce}};
 }
 
 }  // namespace curfew

@@ -36,11 +36,11 @@ struct ProbeProcess {
     std::int64_t pid = 0;
     std::int64_t parent = 0;
     std::int64_t group = 0;
-    std::int64_t terminal = 0;    // device number, 0 = none
-    std::int64_t foreground = 0;  // process group that owns the terminal
-    std::int64_t started = 0;     // since boot; with `pid` it names the process
-    std::int64_t ticks = 0;       // user + system, of itself
-    std::int64_t child_ticks = 0; // of the children that it has reaped
+    std::int64_t terminal = 0;                  // device number, 0 = none
+    std::int64_t foreground = 0;                // process group that owns the terminal
+    std::int64_t started = 0;                   // since boot; with `pid` it names the process
+    std::int64_t ticks = 0;                     // user + system, of itself
+    std::int64_t child_ticks = 0;               // of the children that it has reaped
     std::optional<std::int64_t> disk_bytes;     // read from and written to disks
     std::optional<std::int64_t> written_bytes;  // by any write, pipes and terminals included
     std::string name;
@@ -61,16 +61,16 @@ struct ProbeGpu {
 
 /// Everything one probe printed.
 struct Probe {
-    ProbeSample first;   // both within seconds
+    ProbeSample first;  // both within seconds
     ProbeSample second;
     std::int64_t ticks_per_second = 100;
-    std::int64_t self = 0;               // process id of the script
+    std::int64_t self = 0;  // process id of the script
     bool parent_is_ours = false;
-    std::int64_t own_bytes = 0;          // see ProbeAnswer
-    bool all_visible = true;             // false: other users' processes are hidden from us
+    std::int64_t own_bytes = 0;                 // see ProbeAnswer
+    bool all_visible = true;                    // false: other users' processes are hidden from us
     std::optional<std::int64_t> network_bytes;  // of all interfaces but loopback
     std::vector<ProbeGpu> gpus;
-    std::string gpu_trouble;             // a GPU is there, and nothing can be said of it: why
+    std::string gpu_trouble;                     // a GPU is there, and nothing can be said of it: why
     std::map<std::int64_t, Duration> input_ago;  // terminal device → since somebody typed there
     std::map<std::string, std::string> watched;  // path → checksum of names, sizes and times
 };

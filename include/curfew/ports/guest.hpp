@@ -40,8 +40,8 @@ struct ReadReport {
 
 /// How far one look at a guest goes.
 struct LookOrder {
-    std::string heartbeat;        // path of a file below the guest's root; empty = none is kept
-    bool until_active = false;    // whoever is at work need not be asked anything more
+    std::string heartbeat;      // path of a file below the guest's root; empty = none is kept
+    bool until_active = false;  // whoever is at work need not be asked anything more
     bool operator==(const LookOrder&) const = default;
 };
 

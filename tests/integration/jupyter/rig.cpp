@@ -132,7 +132,7 @@ Result<Walk> Rig::walk(WalkLimits limits) {
 
 Result<std::vector<Observation>> Rig::observe() {
     const auto there = guest();
-    return run(there->observe(in(seconds{20})));
+    return run(there->observe({}, in(seconds{20})));
 }
 
 Rig::Got Rig::read(const FileEntry& file, Duration settle, std::int64_t offset) {

@@ -269,7 +269,7 @@ TEST_CASE("a slow drip ends at the deadline") {
     Reply list = HostileServer::json("[" + std::string(1000, ' ') + "]");
     list.drip_ms = 20;
     stage.trap("/api/kernels", list);
-    CHECK(rig.run(rig.guest()->observe(rig.in(seconds{1}))).error().code == Errc::timeout);
+    CHECK(rig.run(rig.guest()->observe({}, rig.in(seconds{1}))).error().code == Errc::timeout);
     stage.trap("/api/contents/sub", list);
     CHECK(rig.run(rig.guest()->walk({}, rig.in(seconds{1}))).error().code == Errc::timeout);
 }

@@ -136,7 +136,7 @@ TEST_CASE("hours of polling and a whole pack move no clock of the server") {
     CHECK_FALSE(before[0].empty());
     const auto guest = rig.guest();
     for (int i = 0; i < 200; ++i) {
-        REQUIRE(rig.run(guest->observe(rig.in(seconds{20}))));
+        REQUIRE(rig.run(guest->observe({}, rig.in(seconds{20}))));
     }
     Packing packing(rig);
     packing.policy.html = true;
