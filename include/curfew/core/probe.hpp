@@ -25,10 +25,11 @@ constexpr std::size_t probe_output_max = std::size_t{2} << 20;
 struct ProbeScript {
     std::string text;
     std::string end;
+    std::vector<std::string> watched;  // what it numbers
 };
 
 /// `nonce` is 16 hexadecimal digits, new for every probe. `watched` are paths in the guest, relative to
-/// the shell's folder or absolute; their control characters are refused by the configuration.
+/// the shell's folder or absolute, at most 32; control characters in them are refused by the configuration.
 ProbeScript probe_script(std::string_view nonce, const std::vector<std::string>& watched);
 
 /// One process at one moment. Times in clock ticks.
