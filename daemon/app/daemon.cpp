@@ -141,7 +141,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         const Rule* rule = rule_for(world_.config->rules, live.resource);
         if (clock != stored.quiet_clocks.end() && account != nullptr && rule != nullptr) {
             const auto ladder = scaled_ladder(rule->ladder, rule->idle_limit);
-            live.current.clock = resume(clock->clock, now.mono, same_boot, Looker::max_gap(*account),
+            live.current.clock = resume(clock->clock, now.mono, same_boot, max_gap(account->poll_interval),
                                         rule->idle_limit, ladder.empty() ? Duration{0} : ladder.front());
         }
         std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),
@@ -456,6 +456,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {
         live.price = books_.prices().find(live.current.run.machine_type);
+        live.current.next_look = {};  // other rules look at other times, and by other means
+        live.current.probes.possible = true;
     }
     for (auto entry = watchers_.begin(); entry != watchers_.end();) {
         if (world_.account(entry->first) != nullptr) {

@@ -600,15 +600,21 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     look.newest = seen->newest;
     look.gone = !seen->listed || is_off(seen->run.state);
     look.same_run_on = seen->listed && bills(seen->run.state) && seen->run.state != RunState::unknown;
-    auto observations = co_await looker_.observe(resource, seen->listed ? seen->run : resource.run,
-                                                 world_.scheduler.in(look_limit));
+    live = resource_of(e);
+    if (live == nullptr || live->current.run.id != run) {
+        look.answered = true;
+        look.newest = false;
+        co_return look;
+    }
+    auto everything = co_await looker_.look(resource, seen->listed ? seen->run : resource.run,
+                                            looker_.plan(*live, true), world_.scheduler.in(look_limit));
     look.answered = true;
     live = resource_of(e);
     if (live == nullptr || live->current.run.id != run) {
         look.newest = false;
         co_return look;
     }
-    looker_.absorb(live->current, std::move(observations), *account);
+    looker_.absorb(*live, std::move(everything));
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
     look.held_by = result.assessment.held_by;

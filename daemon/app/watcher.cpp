@@ -199,12 +199,7 @@ Task<Duration> Watcher::failed(Error error) {
     for (auto& [id, live] : world_.picture.resources) {
         if (live.resource.account == account_ && live.current.meter) {
             const QuietClock before = live.current.clock;
-            live.current.judgement = {.verdict = Verdict::unknown,
-                                      .coverage = Coverage::none,
-                                      .weak_activity = false,
-                                      .step = "the account cannot be seen"};
-            live.current.clock = tick(before, Verdict::unknown, world_.scheduler.mono(),
-                                      Looker::max_gap(config()));
+            looker_.absorb_nothing(live.current, "the account cannot be seen", config());
             store_look(live.current, before, batch);
         }
     }
@@ -387,9 +382,12 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
 
 Task<void> Watcher::ask_guests(Batch& batch) {
     std::vector<ResourceId> due;
+    // A poll comes up to 5 % early; what is due by the middle of the next one is asked now.
+    const Instant soon = world_.scheduler.mono() + config().poll_interval / 2;
     for (const auto& [id, live] : world_.picture.resources) {
         const Run& run = live.current.run;
-        if (live.resource.account == account_ && run.state == RunState::running &&
+        const bool wanted = live.current.next_look <= soon || live.enforcement;
+        if (live.resource.account == account_ && run.state == RunState::running && wanted &&
             live.current.absent_in_complete_lists == 0) {
             due.push_back(id);
         }
@@ -402,12 +400,13 @@ Task<void> Watcher::ask_guests(Batch& batch) {
         }
         const RunId asked = before->second.current.run.id;
         const Deadline own = deadline.earlier(world_.scheduler.in(config().request_timeout).at);
-        auto seen = co_await looker_.observe(before->second.resource, before->second.current.run, own);
+        auto look = co_await looker_.look(before->second.resource, before->second.current.run,
+                                          looker_.plan(before->second, false), own);
         const auto after = world_.picture.resources.find(due[i]);
         if (after != world_.picture.resources.end() && after->second.current.run.id == asked) {
             LiveRun& run = after->second.current;
             const QuietClock clock = run.clock;
-            looker_.absorb(run, std::move(seen), config());
+            looker_.absorb(after->second, std::move(look));
             store_look(run, clock, batch);
         }
     });

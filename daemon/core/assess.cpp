@@ -20,14 +20,16 @@ void apply_idle_rule(const AssessInput& in, AssessResult& out) {
     // A weak signal may delay a stop by at most one warning period.
     out.idle_limit = rule.idle_limit + (in.judgement.weak_activity ? head : Duration{0});
     out.mode = weakest(in.mode, rule.mode);
-    // While it is unknown nothing is stopped anyway; that one look failed is no change of mode.
+    // While it is unknown nothing is stopped anyway; that one look failed is no change of mode. A probe will
+    // look inside before the time is up, and without enough of them it is not.
     if (in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full &&
-        !rule.accept_partial) {
+        !rule.accept_partial && !in.probing) {
         out.mode = weakest(out.mode, Mode::warn);
     }
     a.mode = out.mode;
     a.min_notice = rule.min_notice;
-    a.why = "quiet " + to_string(std::chrono::floor<seconds>(in.quiet)) + " of " + to_string(out.idle_limit) +
+    a.why = (in.judgement.stalled ? "stalled and so quiet for " : "quiet ") +
+            to_string(std::chrono::floor<seconds>(in.quiet)) + " of " + to_string(out.idle_limit) +
             ", rule " + rule.name.value;
     if (in.judgement.verdict == Verdict::active) {
         a.why = "active: " + in.judgement.step;
@@ -46,7 +48,8 @@ void apply_idle_rule(const AssessInput& in, AssessResult& out) {
         return;
     }
     a.warn_step = steps_reached(ladder, left);
-    a.time_is_up = left <= Duration{0} && in.judgement.verdict == Verdict::quiet;
+    a.time_is_up = left <= Duration{0} && in.judgement.verdict == Verdict::quiet &&
+                   (!in.probing || in.probed_enough);
     // By the plain limit: a weak signal that comes and goes delays, it does not cancel.
     if (steps_reached(ladder, rule.idle_limit - in.quiet) > 0 || a.time_is_up) {
         a.cause = Cause{CauseKind::idle, rule.name.value};

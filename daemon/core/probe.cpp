@@ -48,7 +48,6 @@ constexpr std::string_view script_end = R"sh(printf 'CURFEW-%s %s\n' END $N
 
 constexpr std::size_t lines_max = 200'000;
 constexpr std::size_t name_bytes_max = 16;
-constexpr std::size_t watched_max = 32;
 constexpr std::size_t gpus_max = 64;
 constexpr std::int64_t kernel_thread = 0x200000;  // PF_KTHREAD
 constexpr Duration input_is_recent = minutes{15};
@@ -544,6 +543,40 @@ struct Span {
     Duration time() const { return after.uptime - before.uptime; }
 };
 
+bool is_shell(std::string_view name) {
+    constexpr std::array<std::string_view, 10> shells{"sh",   "bash", "dash", "zsh",     "fish",
+                                                      "tcsh", "csh",  "ksh",  "busybox", "login"};
+    return std::ranges::find(shells, name) != shells.end();
+}
+
+/// A foreground job of a terminal that is not the shell, and computes or prints: in words, or "".
+std::string foreground_job(const Span& span) {
+    const Table then = table_of(span.before);
+    const Table now = table_of(span.after);
+    const Roles roles = roles_of(span.to, now);
+    for (const auto& [pid, process] : now) {
+        const bool foreground = process->terminal != 0 && process->group == process->foreground;
+        if (!foreground || is_shell(process->name) || roles.ours.contains(pid) ||
+            roles.ancestors.contains(pid)) {
+            continue;
+        }
+        const auto found = then.find(pid);
+        const bool same = found != then.end() && key_of(*found->second) == key_of(*process);
+        const std::int64_t ticks = process->ticks + process->child_ticks -
+                                   (same ? found->second->ticks + found->second->child_ticks : 0);
+        const std::int64_t written = process->written_bytes.value_or(0) -
+                                     (same ? found->second->written_bytes.value_or(0) : 0);
+        const std::int64_t used = centicores(std::max<std::int64_t>(0, ticks), span.time(),
+                                             span.to.ticks_per_second);
+        if (written > 0 || used > centicores_of_a_foreground) {
+            return "in the foreground of a terminal: " + process->name + " (" + std::to_string(pid) + "), " +
+                   cores_text(used) + ", wrote " + std::to_string(std::max<std::int64_t>(0, written)) +
+                   " bytes";
+        }
+    }
+    return {};
+}
+
 ProbeReading read_processes(const Span& within, const std::optional<Span>& between) {
     ProbeReading reading{.source = Signal::processes};
     const auto measure = [](const Span& span, std::int64_t own_ticks) {
@@ -564,9 +597,13 @@ ProbeReading read_processes(const Span& within, const std::optional<Span>& betwe
     const std::string measured = (busiest.name.empty() ? std::string{"no process"} : busiest.name) +
                                  " used " + cores_text(busiest.centicores) + " over " +
                                  to_string(std::chrono::ceil<seconds>(over));
+    const std::string job = foreground_job(between.value_or(within));
     if (busiest.centicores >= centicores_of_work) {
         reading.verdict = Verdict::active;
         reading.evidence = measured;
+    } else if (!job.empty()) {
+        reading.verdict = Verdict::active;
+        reading.evidence = job;
     } else if (busiest.backwards) {
         reading.evidence = "CPU counters run backwards";
     } else if (!within.to.all_visible) {
@@ -574,45 +611,6 @@ ProbeReading read_processes(const Span& within, const std::optional<Span>& betwe
     } else {
         reading.verdict = Verdict::quiet;
         reading.evidence = "busiest: " + measured;
-    }
-    return reading;
-}
-
-bool is_shell(std::string_view name) {
-    constexpr std::array<std::string_view, 10> shells{"sh",   "bash", "dash", "zsh",     "fish",
-                                                      "tcsh", "csh",  "ksh",  "busybox", "login"};
-    return std::ranges::find(shells, name) != shells.end();
-}
-
-/// A foreground job that is not the shell, and computes or prints.
-ProbeReading read_terminals(const Span& span) {
-    ProbeReading reading{.source = Signal::terminals,
-                         .verdict = Verdict::quiet,
-                         .evidence = "no job at work in the foreground"};
-    const Table then = table_of(span.before);
-    const Table now = table_of(span.after);
-    const Roles roles = roles_of(span.to, now);
-    for (const auto& [pid, process] : now) {
-        const bool foreground = process->terminal != 0 && process->group == process->foreground;
-        if (!foreground || is_shell(process->name) || roles.ours.contains(pid) ||
-            roles.ancestors.contains(pid)) {
-            continue;
-        }
-        const auto found = then.find(pid);
-        const bool same = found != then.end() && key_of(*found->second) == key_of(*process);
-        const std::int64_t ticks = process->ticks + process->child_ticks -
-                                   (same ? found->second->ticks + found->second->child_ticks : 0);
-        const std::int64_t written = process->written_bytes.value_or(0) -
-                                     (same ? found->second->written_bytes.value_or(0) : 0);
-        const std::int64_t used = centicores(std::max<std::int64_t>(0, ticks), span.time(),
-                                             span.to.ticks_per_second);
-        if (written > 0 || used > centicores_of_a_foreground) {
-            reading.verdict = Verdict::active;
-            reading.evidence = "in the foreground of a terminal: " + process->name + " (" +
-                               std::to_string(pid) + "), " + cores_text(used) + ", wrote " +
-                               std::to_string(std::max<std::int64_t>(0, written)) + " bytes";
-            return reading;
-        }
     }
     return reading;
 }
@@ -792,7 +790,6 @@ std::vector<ProbeReading> read_probe(const Probe& now, const Probe* before) {
         readings.push_back(std::move(*gpus));
     }
     readings.push_back(read_sessions(now));
-    readings.push_back(read_terminals(between.value_or(within)));
     if (between) {
         readings.push_back(read_traffic(*between));
         if (auto watched = read_watched(now, *before)) {

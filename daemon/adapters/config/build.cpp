@@ -1,6 +1,7 @@
 #include "adapters/config/build.hpp"
 
 #include "adapters/config/addresses.hpp"
+#include "curfew/core/probe.hpp"
 
 #include <fmt/format.h>
 
@@ -105,6 +106,12 @@ PackPolicy pack_of(const Block& block) {
             .override_when_failed = block.flag("override_when_failed")};
 }
 
+ProbePolicy probe_of(const Block& block) {
+    return {.enabled = block.flag("enabled"),
+            .watched = block.list("watched"),
+            .heartbeat = block.text("heartbeat")};
+}
+
 Rule rule_of(const Block& block) {
     return {.name = RuleName{block.text("name")},
             .match = match_of(block.only("match")),
@@ -114,6 +121,8 @@ Rule rule_of(const Block& block) {
             .start_grace = block.duration("start_grace"),
             .mode = mode_of(block.text("mode")),
             .accept_partial = block.flag("accept_partial"),
+            .stalled_after = block.duration("stalled_after"),
+            .probe = probe_of(block.only("probe")),
             .pack = pack_of(block.only("pack"))};
 }
 
@@ -251,6 +260,11 @@ private:
         for (const Block& block : root.blocks("rule")) {
             known_accounts(block, root);
             Rule rule = rule_of(block);
+            if (rule.probe.watched.size() > watched_max) {
+                faults_.add(block.only("probe").place_of("watched"),
+                            fmt::format("`watched` holds {} paths; {} are the most",
+                                        rule.probe.watched.size(), watched_max));
+            }
             if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
                 faults_.add(block.place_of("mode"),
                             config.vaults.empty()

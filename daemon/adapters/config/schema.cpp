@@ -319,6 +319,34 @@ constexpr Key rule_keys[] = {
      .type = Type::boolean,
      .standard = "false",
      .help = "Act although nothing but the state of the kernels can be seen."},
+    {.name = "stalled_after",
+     .type = Type::duration,
+     .standard = R"("6h")",
+     .low = "10m",
+     .high = "7d",
+     .help = "A kernel that is called busy, while nothing uses CPU, GPU, disk or network for this long, is "
+             "waiting for input or dead: from then on it counts as quiet, and idle_limit begins."},
+};
+
+constexpr Key probe_keys[] = {
+    {.name = "enabled",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Look at processes, GPUs, disk and network with a small read-only script in a terminal (or a "
+             "kernel) of Curfew's own: when warnings begin, at each of them, and before the stop."},
+    {.name = "watched",
+     .type = Type::guest_paths,
+     .standard = "[]",
+     .sample = R"(["outputs", "/storage/checkpoints"])",
+     .help = "Folders and files whose change is work; relative to the notebook's root, or absolute. At most "
+             "32; what is in them should be listed in seconds."},
+    {.name = "heartbeat",
+     .type = Type::guest_path,
+     .unset = "none",
+     .sample = R"("heartbeat.txt")",
+     .help = "A file below the notebook's root that a job or a start script keeps fresh: while its last "
+             "change is less than 10 minutes ago it is work. A duration as its text makes this longer, up "
+             "to 1h."},
 };
 
 constexpr Key match_keys[] = {
@@ -469,6 +497,7 @@ constexpr Section table[] = {
      .keys = match_keys,
      .help = "What the rule is for. In globs * stands for any text and ? for one character; what is left "
              "out matches everything, and all lists that are given must match."},
+    {.path = "rule.probe", .keys = probe_keys, .help = "How it is looked into."},
     {.path = "rule.pack", .keys = pack_keys, .help = "What is saved before the stop."},
     {.path = "budget",
      .many = true,
@@ -510,6 +539,8 @@ constexpr TypeText type_texts[] = {
     {Type::address, "a mail address", R"("ana@example.com")"},
     {Type::globs, "a list of globs", R"(["train-*"])"},
     {Type::path_globs, "a list of globs", R"(["**/*.ipynb"])"},
+    {Type::guest_path, "a path", R"("heartbeat.txt")"},
+    {Type::guest_paths, "a list of paths", R"(["outputs"])"},
     {Type::words, "a list of words", {}},
     {Type::durations, "a list of durations", R"(["30m", "10m"])"},
     {Type::addresses, "a list of mail addresses", R"(["ana@example.com"])"},

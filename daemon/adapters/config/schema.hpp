@@ -29,7 +29,9 @@ enum class Type : std::uint8_t {
     guest_url,  // with {fqdn} in it
     address,    // of mail
     globs,
-    path_globs,  // of paths below a guest's root
+    path_globs,   // of paths below a guest's root
+    guest_path,   // of a file below a guest's root
+    guest_paths,  // below a guest's root, or absolute there
     words,
     durations,
     addresses,

@@ -40,6 +40,8 @@ Type element_type(Type type) {
         case Type::globs:
         case Type::path_globs:
             return Type::text;
+        case Type::guest_paths:
+            return Type::guest_path;
         case Type::boolean:
         case Type::integer:
         case Type::duration:
@@ -57,6 +59,7 @@ Type element_type(Type type) {
         case Type::url:
         case Type::guest_url:
         case Type::address:
+        case Type::guest_path:
             break;
     }
     return type;
@@ -214,6 +217,29 @@ Checked<std::string> checked_path_glob(const Key& key, std::string_view text) {
     return std::string(text);
 }
 
+Checked<std::string> checked_guest_path(const Key& key, std::string_view text) {
+    if (text.front() == '~') {
+        return wrong(
+            fmt::format("`{}`: `~` means nothing here; write the path from the notebook's root or from "
+                        "/: \"{}\"",
+                        key.name, shown(text)));
+    }
+    if (key.type == Type::guest_path && text.front() == '/') {
+        return wrong(
+            fmt::format("`{}` is a path below the notebook's root, which does not begin with `/`: "
+                        "\"{}\"",
+                        key.name, shown(text)));
+    }
+    for (std::size_t from = 0; from <= text.size();) {
+        const std::size_t slash = std::min(text.find('/', from), text.size());
+        if (text.substr(from, slash - from) == "..") {
+            return wrong(fmt::format("`{}` must not hold `..`: \"{}\"", key.name, shown(text)));
+        }
+        from = slash + 1;
+    }
+    return std::string(text);
+}
+
 Checked<std::string> checked_by_type(const Key& key, std::string_view text, const std::string& config_dir) {
     switch (key.type) {
         case Type::word:
@@ -241,6 +267,9 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
             return checked_address(key, text);
         case Type::path_globs:
             return checked_path_glob(key, text);
+        case Type::guest_path:
+        case Type::guest_paths:
+            return checked_guest_path(key, text);
         case Type::boolean:
         case Type::integer:
         case Type::duration:

@@ -159,7 +159,6 @@ Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now
     }
     if (!busy.empty()) {
         reading.verdict = Verdict::active;
-        reading.active_ago = Duration{0};
         reading.evidence = busy;
     } else if (unknown) {
         reading.evidence = "a kernel is in a state that Curfew does not know";

@@ -10,6 +10,7 @@
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/price_book.hpp"
+#include "curfew/core/probe.hpp"
 #include "curfew/core/resource.hpp"
 
 #include <map>
@@ -27,6 +28,10 @@ struct LiveRun {
     std::vector<Observation> observations;  // newest of each source
     Judgement judgement;
     QuietClock clock;
+    QuietClock stall;  // adds while a busy kernel does nothing
+    ProbeState probes;
+    std::shared_ptr<const Probe> last_probe;               // of a candidate; without its first sample
+    Instant next_look;                                     // of the guest
     std::optional<Meter> meter;                            // while it bills
     std::optional<Instant> observed_at;                    // the guest was asked
     std::map<Signal, std::pair<Verdict, Instant>> stored;  // what the store holds of each source

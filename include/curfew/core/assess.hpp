@@ -20,6 +20,8 @@ struct AssessInput {
     Judgement judgement;
     Duration quiet{0};           // of the quiet clock
     Duration seen_for{0};        // monotonic, since this run was first seen
+    bool probing = false;        // a probe can be run in it, and the rule wants it
+    bool probed_enough = false;  // by quiet probes, for an idle stop
     const Rule* rule = nullptr;  // that matches, if any
     Mode mode = Mode::observe;   // weakest of global and account; the rule's comes on top
     const Hold* hold = nullptr;  // in force

@@ -19,6 +19,7 @@
 namespace curfew {
 
 constexpr std::size_t probe_output_max = std::size_t{2} << 20;
+constexpr std::size_t watched_max = 32;
 
 /// What a guest has to run: `sh -c text` prints lines, the last of which holds `end`. Neither `text` as
 /// a terminal echoes it, nor anything else, holds `end`.
@@ -88,8 +89,8 @@ struct ProbeReading {
 };
 
 /// What `now` says, with the help of `before` where it is a probe of the same run. Sources: processes
-/// always; gpu where there is one; disk_network, terminals' foreground and watched paths only with
-/// `before`; session. A counter that runs backwards is unknown, never quiet.
+/// always (trees of them, and the foreground jobs of terminals); gpu where there is one; session;
+/// disk_network and watched paths only with `before`. A counter that runs backwards is unknown, never quiet.
 std::vector<ProbeReading> read_probe(const Probe& now, const Probe* before);
 
 }  // namespace curfew

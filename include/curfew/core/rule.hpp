@@ -45,6 +45,13 @@ struct PackPolicy {
     bool override_when_failed = false;  // the rule says: stop although the pack failed for good
 };
 
+/// How a rule looks inside a guest.
+struct ProbePolicy {
+    bool enabled = true;               // run the probe in candidates
+    std::vector<std::string> watched;  // paths whose change is work
+    std::string heartbeat;             // a file that a job keeps fresh; empty = none
+};
+
 struct Rule {
     RuleName name;
     Match match;
@@ -53,7 +60,9 @@ struct Rule {
     Duration min_notice = minutes{10};
     Duration start_grace = minutes{15};
     Mode mode = Mode::observe;
-    bool accept_partial = false;  // act although only the kernel state can be seen
+    bool accept_partial = false;        // act although only the kernel state can be seen
+    Duration stalled_after = hours{6};  // a busy kernel that does nothing for so long is quiet
+    ProbePolicy probe;
     PackPolicy pack;
 };
 

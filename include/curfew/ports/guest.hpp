@@ -42,6 +42,7 @@ struct ReadReport {
 struct LookOrder {
     std::string heartbeat;      // path of a file below the guest's root; empty = none is kept
     bool until_active = false;  // whoever is at work need not be asked anything more
+    bool brief = false;         // leave out what is weak: no decision is near
     bool operator==(const LookOrder&) const = default;
 };
 
