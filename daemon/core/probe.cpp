@@ -443,10 +443,10 @@ struct Tree {
     std::int64_t busiest = -1;  // ticks of the process that names it
 };
 
-/// Hundredths of a core, rounded up.
+/// Whole hundredths of a core.
 std::int64_t centicores(std::int64_t ticks, Duration time, std::int64_t ticks_per_second) {
     const std::int64_t ms = std::max<std::int64_t>(1, time.count());
-    return (ticks * 100'000 + ms * ticks_per_second - 1) / (ms * ticks_per_second);
+    return ticks * 100'000 / (ms * ticks_per_second);
 }
 
 std::string cores_text(std::int64_t hundredths) {
@@ -568,7 +568,7 @@ std::string foreground_job(const Span& span) {
                                      (same ? found->second->written_bytes.value_or(0) : 0);
         const std::int64_t used = centicores(std::max<std::int64_t>(0, ticks), span.time(),
                                              span.to.ticks_per_second);
-        if (written > 0 || used > centicores_of_a_foreground) {
+        if (written > 0 || used >= centicores_of_a_foreground) {
             return "in the foreground of a terminal: " + process->name + " (" + std::to_string(pid) + "), " +
                    cores_text(used) + ", wrote " + std::to_string(std::max<std::int64_t>(0, written)) +
                    " bytes";

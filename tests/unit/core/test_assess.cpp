@@ -117,3 +117,23 @@ TEST_CASE("no rule, not running, gone, an unknown state") {
     in.gone = true;
     CHECK(assess(in).assessment.gone);
 }
+
+TEST_CASE(
+    "a run that can be probed is stopped only after enough quiet probes; partial coverage waits for them") {
+    AssessInput in = quiet_for(hours{1});
+    in.probing = true;
+    CHECK_FALSE(assess(in).assessment.time_is_up);
+    CHECK(assess(in).assessment.cause);  // warned all the same
+    in.probed_enough = true;
+    CHECK(assess(in).assessment.time_is_up);
+    in.judgement.coverage = Coverage::partial;
+    CHECK(assess(in).mode == Mode::enforce);
+    in.probing = false;
+    CHECK(assess(in).mode == Mode::warn);
+}
+
+TEST_CASE("a stalled kernel is told of in its own words") {
+    AssessInput in = quiet_for(minutes{40});
+    in.judgement.stalled = true;
+    CHECK(assess(in).assessment.why == "stalled and so quiet for 40m of 1h, rule night");
+}
