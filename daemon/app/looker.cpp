@@ -199,8 +199,8 @@ void Looker::absorb(LiveResource& live, Look look) const {
     run.clock = tick(run.clock, verdict, now.mono, gap);
     run.probes.possible = run.probes.possible && look.probe_possible;
     if (look.probed) {
-        run.probes = probed(run.probes, verdict, look.step, now.mono);
-        run.last_probe = std::move(look.probe);
+        run.probes = probed(run.probes, verdict, look.probe != nullptr, look.step, now.mono);
+        run.last_probe = look.probe ? std::move(look.probe) : std::move(run.last_probe);
     } else if (verdict == Verdict::active) {
         run.probes.quiet = 0;
         run.probes.first_quiet.reset();

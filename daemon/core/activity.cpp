@@ -146,7 +146,8 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
         const bool strong = s.present && s.from->strength == Strength::strong;
         // Of the second signals one is enough; any other strong source that was asked and could not say may
         // be hiding work.
-        const bool stands_in = second_known && std::ranges::find(second, &s) != second.end();
+        const bool stands_in = second_known && std::ranges::find(second, &s) != second.end() &&
+                               &s != &at(seen, Signal::processes);
         if (strong && s.verdict == Verdict::active) {
             // What else speaks for work is better told than a busy kernel.
             active = active == nullptr || active == &kernels ? &s : active;
@@ -246,6 +247,7 @@ constexpr int stall_probes = 12;  // in `stalled_after`: so much work cannot hid
 constexpr int polls_between_quiet_looks = 2;
 constexpr int polls_between_idle_looks = 10;
 constexpr int polls_of_margin = 3;
+constexpr int polls_between_failed_probes = 5;
 
 Duration head_of(const LookPolicy& policy) {
     return policy.ladder.empty() ? Duration{0} : policy.ladder.front();
@@ -278,6 +280,9 @@ bool probe_due(const ProbeState& probes, const LookPolicy& policy, Duration left
     if (policy.nothing_else && since >= policy.poll * polls_between_quiet_looks) {
         return true;
     }
+    if (probes.failed) {
+        return since >= policy.poll * polls_between_failed_probes;
+    }
     const int step = steps_of(policy, left);
     const bool candidate = step > 0 || left <= Duration{0};
     const bool new_step = step > probes.step || probes.quiet == 0;
@@ -292,16 +297,18 @@ Duration probe_ttl(const LookPolicy& policy, Duration left, bool busy) {
             break;
         }
     }
-    return std::max(observation_ttl(policy.poll), next + policy.poll * polls_of_margin);
+    const Duration again = policy.poll * (polls_between_failed_probes + polls_of_margin);
+    return std::max({observation_ttl(policy.poll), again, next + policy.poll * polls_of_margin});
 }
 
-ProbeState probed(ProbeState probes, Verdict verdict, int step, Instant now) {
+ProbeState probed(ProbeState probes, Verdict verdict, bool whole, int step, Instant now) {
     probes.last = now;
     probes.step = step;
+    probes.failed = !whole;
     if (verdict == Verdict::active) {
         probes.quiet = 0;
         probes.first_quiet.reset();
-    } else if (verdict == Verdict::quiet) {
+    } else if (verdict == Verdict::quiet && whole) {
         ++probes.quiet;
         probes.first_quiet = probes.first_quiet.value_or(now);
     }

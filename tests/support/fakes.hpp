@@ -9,6 +9,7 @@
 #include "curfew/ports/supervisor.hpp"
 #include "curfew/ports/vault.hpp"
 #include "support/manual_scheduler.hpp"
+#include "support/probe_text.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -86,7 +87,14 @@ public:
             }
         }
         for (const auto& [run, clock] : clocks) {
-            s.quiet_clocks.push_back({run, clock});
+            QuietRow row{run, clock};
+            // As the store does it: a row stands for a clock that goes on adding to the account's last poll.
+            const auto poll = polls.find(runs.at(run).account);
+            if (clock.last_quiet_at && poll != polls.end() && poll->second.mono > *clock.last_quiet_at) {
+                row.clock.quiet += poll->second.mono - *clock.last_quiet_at;
+                row.clock.last_quiet_at = poll->second.mono;
+            }
+            s.quiet_clocks.push_back(row);
         }
         for (const auto& [name, row] : polls) {
             s.polls.push_back(row);
@@ -226,9 +234,28 @@ private:
     std::string boot_;
 };
 
+/// One user's process in a guest that can be probed; cores in hundredths.
+struct FakeInside {
+    std::int64_t centicores = 0;
+    std::int64_t ticks = 0;  // used up to `since`
+    Instant since;
+    bool answers = true;
+    int probes = 0;
+
+    std::int64_t ticks_at(Instant t) const { return ticks + centicores * (t - since).count() / 1000; }
+    void load(std::int64_t hundredths, Instant now) {
+        ticks = ticks_at(now);
+        since = now;
+        centicores = hundredths;
+    }
+};
+
 struct FakeNotebook {
     Resource resource;
     std::string kernel = "idle";
+    std::optional<Duration> kernel_silent_for;  // the age of its clock, constant
+    std::optional<FakeInside> inside;           // else no probe can be run
+    int looks = 0;
     std::map<std::string, std::pair<std::string, std::int64_t>> files;  // path → bytes, mtime in µs
     bool guest_answers = true;
 };
@@ -241,6 +268,7 @@ struct FakeWorld {
     std::map<std::string, FakeNotebook> notebooks;  // by name
     std::optional<Error> list_fails;
     bool list_complete = true;
+    bool metrics = true;  // the provider has any
     int lists = 0;
     std::vector<RunId> stop_calls;
     std::function<StopReply(FakeNotebook&)> on_stop;  // else accepted, and off at once
@@ -335,6 +363,9 @@ public:
         co_await turn(world_.io);
         const Now now = world_.scheduler.now();
         std::vector<Observation> seen;
+        if (!world_.metrics) {
+            co_return seen;
+        }
         seen.push_back({.source = Signal::metrics,
                         .run = ref.run,
                         .at = now.mono,
@@ -361,7 +392,8 @@ public:
         if (found == world_.notebooks.end() || !found->second.guest_answers) {
             co_return fail(Errc::unavailable, "connection refused", name_, Retry::later());
         }
-        const FakeNotebook& n = found->second;
+        FakeNotebook& n = found->second;
+        ++n.looks;
         const Now now = world_.scheduler.now();
         const Verdict verdict = n.kernel == "busy" ? Verdict::active : Verdict::quiet;
         std::vector<Observation> seen;
@@ -370,15 +402,28 @@ public:
                         .at = now.mono,
                         .wall = now.wall,
                         .verdict = verdict,
-                        .last_active_at = std::nullopt,
+                        .last_active_at = n.kernel_silent_for ? std::optional{now.wall - *n.kernel_silent_for}
+                                                              : std::nullopt,
                         .strength = Strength::strong,
                         .evidence = "kernel " + n.kernel,
                         .ttl = minutes{5}});
         co_return seen;
     }
-    Task<Result<ProbeAnswer>> probe(ProbeScript, Deadline) override {
+    Task<Result<ProbeAnswer>> probe(ProbeScript script, Deadline) override {
         co_await turn(world_.io);
-        co_return fail(Errc::not_found, "no terminals here", name_);
+        FakeNotebook& n = world_.notebooks.at(name_);
+        if (!n.inside) {
+            co_return fail(Errc::not_found, "no terminals here", name_);
+        }
+        ++n.inside->probes;
+        if (!n.inside->answers) {
+            co_return fail(Errc::timeout, "the shell said nothing", name_, Retry::later());
+        }
+        const Instant now = world_.scheduler.mono();
+        const auto job = [&](Instant t) { return ProcessLine{.ticks = n.inside->ticks_at(t)}; };
+        co_return ProbeAnswer{.text = probe_text(script, {.uptime = hours{1000} + (now - Instant{}),
+                                                          .first = {job(now)},
+                                                          .second = {job(now + seconds{3})}})};
     }
     Task<Result<Walk>> walk(WalkLimits, Deadline) override {
         co_await turn(world_.io);

@@ -75,7 +75,9 @@ struct Judgement {
 };
 
 /// Any strong `active` → active; any required signal unknown or missing → unknown; else quiet.
-/// Required: the kernels of a notebook (a machine has none), and one of {processes, gpu, metrics}.
+/// Required: the kernels of a notebook (a machine has none), and one of {processes, gpu, metrics}. GPU and
+/// metrics may be unknown while one of the three is known; a probe that was tried and saw no processes is
+/// unknown whatever the others say, since a guest too busy to answer it is no idle guest.
 /// Where only the kernel state can be had the coverage is `partial` and the verdict is made from it
 /// alone. Order of the observations does not matter; of one source the newest counts.
 Judgement combine(std::span<const Observation> observations, Instant now,
@@ -111,6 +113,7 @@ struct ProbeState {
     int quiet = 0;                       // in a row, nothing active in between
     std::optional<Instant> first_quiet;  // of that row
     int step = 0;                        // of the ladder at the newest attempt
+    bool failed = false;                 // the newest attempt told nothing of the processes
     bool operator==(const ProbeState&) const = default;
 };
 
@@ -129,15 +132,17 @@ struct LookPolicy {
 constexpr int quiet_probes_needed = 3;
 bool probed_enough(const ProbeState& probes, const LookPolicy& policy, Instant now);
 
-/// Is a probe wanted at this look? Only for candidates: at the start of the ladder, at each of its steps,
+/// Is a probe wanted at this look? Only for candidates: at the start of the ladder, at each of its steps
+/// (one that failed again every fifth poll: what hangs in a guest must not pile up there),
 /// and once the time is up until there are enough; and every twelfth of `stalled_after` of a run in which a
 /// busy kernel is all that speaks for work (`busy`). Where there is nothing else, every second poll.
 /// `left` is what the quiet clock lacks to the limit.
 bool probe_due(const ProbeState& probes, const LookPolicy& policy, Duration left, bool busy, Instant now);
-/// For how long the answer counts: to the next one, and three polls.
+/// For how long the answer counts: to the next one, and three polls; at least to the next try.
 Duration probe_ttl(const LookPolicy& policy, Duration left, bool busy);
-/// After a probe with this verdict of the run, or an activity seen by any other means.
-ProbeState probed(ProbeState probes, Verdict verdict, int step, Instant now);
+/// After an attempt. `verdict` is that of the run with everything else that was seen; `whole` is false when
+/// the attempt told nothing of the processes.
+ProbeState probed(ProbeState probes, Verdict verdict, bool whole, int step, Instant now);
 
 /// When a guest is asked next, counted from this look: as late as no decision comes later for it.
 /// A quiet run that is far from its first warning is asked every second poll, since the quiet clock

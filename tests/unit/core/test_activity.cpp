@@ -45,6 +45,8 @@ TEST_CASE("verdicts combine as the design says") {
     CHECK(judge({seen(metrics, quiet)}).verdict == unknown);  // kernels are required
     CHECK(judge({seen(kernels, quiet), seen(metrics, unknown), seen(processes, quiet)}).verdict == quiet);
     CHECK(judge({seen(kernels, quiet), seen(metrics, quiet), seen(terminals, unknown)}).verdict == unknown);
+    CHECK(judge({seen(kernels, quiet), seen(metrics, quiet), seen(processes, unknown)}).verdict == unknown);
+    CHECK(judge({seen(kernels, quiet), seen(processes, quiet), seen(gpu, unknown)}).verdict == quiet);
     CHECK(judge({seen(kernels, quiet), seen(gpu, active), seen(processes, quiet)}).verdict == active);
 }
 
@@ -192,22 +194,25 @@ TEST_CASE("probes: at the start of the ladder, at its steps, and until there are
     };
     CHECK_FALSE(due({}, minutes{31}));
     CHECK(due({}, minutes{30}));
-    ProbeState one = probed({}, Verdict::quiet, 1, now - minutes{5});
+    ProbeState one = probed({}, Verdict::quiet, true, 1, now - minutes{5});
     CHECK_FALSE(due(one, minutes{25}));
     CHECK(due(one, minutes{10}));
-    const ProbeState two = probed(one, Verdict::quiet, 2, now - minutes{1});
+    const ProbeState two = probed(one, Verdict::quiet, true, 2, now - minutes{1});
     CHECK_FALSE(due(two, minutes{9}));
     CHECK(due(two, minutes{2}));
     CHECK(due(two, Duration{0}));
-    const ProbeState three = probed(two, Verdict::quiet, 3, now);
+    const ProbeState three = probed(two, Verdict::quiet, true, 3, now);
     CHECK(due(three, Duration{0}));  // the first is not a ladder old yet
     CHECK_FALSE(probed_enough(three, policy, now));
     CHECK(probed_enough(three, policy, now + minutes{25}));
     CHECK_FALSE(probe_due(three, policy, Duration{0}, false, now + minutes{25}));
     // Activity begins the row anew; what could not be seen counts for nothing.
-    CHECK_FALSE(probed_enough(probed(three, Verdict::active, 3, now), policy, now + hours{9}));
-    CHECK(probed(three, Verdict::unknown, 3, now).quiet == 3);
-    CHECK(due(probed({}, Verdict::unknown, 1, now - minutes{1}), minutes{29}));  // tried again
+    CHECK_FALSE(probed_enough(probed(three, Verdict::active, true, 3, now), policy, now + hours{9}));
+    CHECK(probed(three, Verdict::unknown, true, 3, now).quiet == 3);
+    CHECK(probed(three, Verdict::quiet, false, 3, now).quiet == 3);
+    // One that failed is tried again, but not at every look.
+    CHECK_FALSE(due(probed({}, Verdict::unknown, false, 1, now - minutes{4}), minutes{29}));
+    CHECK(due(probed({}, Verdict::unknown, false, 1, now - minutes{5}), minutes{31}));
     ProbeState impossible;
     impossible.possible = false;
     CHECK_FALSE(due(impossible, Duration{0}));
@@ -216,13 +221,14 @@ TEST_CASE("probes: at the start of the ladder, at its steps, and until there are
     CHECK_FALSE(probe_due({}, unwanted, Duration{0}, false, now));
     // A busy kernel is looked into twelve times in `stalled_after`.
     CHECK(due({}, hours{1}, true));
-    CHECK_FALSE(due(probed({}, Verdict::active, 0, now - minutes{29}), hours{1}, true));
-    CHECK(due(probed({}, Verdict::active, 0, now - minutes{30}), hours{1}, true));
+    CHECK_FALSE(due(probed({}, Verdict::active, true, 0, now - minutes{29}), hours{1}, true));
+    CHECK(due(probed({}, Verdict::active, true, 0, now - minutes{30}), hours{1}, true));
     // A machine has nothing else.
     LookPolicy machine = policy;
     machine.nothing_else = true;
-    CHECK(probe_due(probed({}, Verdict::quiet, 0, now - minutes{2}), machine, hours{1}, false, now));
-    CHECK_FALSE(probe_due(probed({}, Verdict::quiet, 0, now - minutes{1}), machine, hours{1}, false, now));
+    CHECK(probe_due(probed({}, Verdict::quiet, true, 0, now - minutes{2}), machine, hours{1}, false, now));
+    CHECK_FALSE(
+        probe_due(probed({}, Verdict::quiet, true, 0, now - minutes{1}), machine, hours{1}, false, now));
 }
 
 TEST_CASE("a probe counts until the next one, and three polls") {
@@ -230,7 +236,7 @@ TEST_CASE("a probe counts until the next one, and three polls") {
         .limit = hours{1}, .ladder = {minutes{30}, minutes{10}, minutes{2}}, .poll = minutes{1}};
     CHECK(probe_ttl(policy, minutes{30}, false) == minutes{23});
     CHECK(probe_ttl(policy, minutes{9}, false) == minutes{10});
-    CHECK(probe_ttl(policy, Duration{0}, false) == minutes{5});
+    CHECK(probe_ttl(policy, Duration{0}, false) == minutes{8});
     CHECK(probe_ttl(policy, minutes{40}, true) == minutes{33});
 }
 
