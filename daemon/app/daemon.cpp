@@ -53,7 +53,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
     world_.clouds = std::move(parts.clouds);
     enforcer_.on_stopped([this](const AccountName& account) {
         if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
-            watcher->second->poll_now();
+            watcher->second->poll_now(false);
         }
     });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
@@ -490,7 +490,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
 
 void Daemon::poll_now() {
     for (const auto& [name, watcher] : watchers_) {
-        watcher->poll_now();
+        watcher->poll_now(true);
     }
 }
 

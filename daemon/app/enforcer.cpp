@@ -607,7 +607,8 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
         co_return look;
     }
     auto everything = co_await looker_.look(resource, seen->listed ? seen->run : resource.run,
-                                            looker_.plan(*live, true), world_.scheduler.in(look_limit));
+                                            looker_.plan(*live, Looker::Depth::last),
+                                            world_.scheduler.in(look_limit));
     look.answered = true;
     live = resource_of(e);
     if (live == nullptr || live->current.run.id != run) {

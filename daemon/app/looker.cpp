@@ -61,13 +61,15 @@ std::optional<LookPolicy> Looker::policy_of(const LiveResource& live) const {
                       .nothing_else = live.resource.kind == ResourceKind::machine};
 }
 
-Looker::Plan Looker::plan(const LiveResource& live, bool fresh) const {
+Looker::Plan Looker::plan(const LiveResource& live, Depth depth) const {
     Plan plan;
     const LiveRun& run = live.current;
     const auto policy = policy_of(live);
-    plan.order.until_active = !fresh;
+    const bool due = depth == Depth::due;
+    const bool last = depth == Depth::last;
+    plan.order.until_active = due;
+    plan.order.brief = due;
     if (!policy) {
-        plan.order.brief = !fresh;
         return plan;
     }
     const Rule& rule = *rule_for(world_.config->rules, live.resource);
@@ -78,11 +80,11 @@ Looker::Plan Looker::plan(const LiveResource& live, bool fresh) const {
                           (adds ? now - *run.clock.last_quiet_at : Duration{0});
     const bool wanted = policy->probes && run.probes.possible;
     const bool far = look_after(Verdict::quiet, left, *policy, true) > policy->poll;
-    plan.order.brief = !fresh && far;
+    plan.order.brief = due && far;
     plan.order.heartbeat = rule.probe.heartbeat;
-    plan.probe = wanted && (fresh || probe_due(run.probes, *policy, left, false, now));
-    plan.probe_if_busy = wanted && (fresh || probe_due(run.probes, *policy, left, true, now));
-    plan.order.until_active = !fresh && !plan.probe_if_busy;
+    plan.probe = wanted && (last || probe_due(run.probes, *policy, left, false, now));
+    plan.probe_if_busy = wanted && (last || probe_due(run.probes, *policy, left, true, now));
+    plan.order.until_active = due && !plan.probe_if_busy;
     plan.watched = rule.probe.watched;
     plan.before = run.last_probe;
     plan.probe_ttl = probe_ttl(*policy, left, run.judgement.only_kernels);

@@ -92,7 +92,8 @@ void Watcher::stop() {
     wakeup_.notify();
 }
 
-void Watcher::poll_now() {
+void Watcher::poll_now(bool whole) {
+    whole_ = whole_ || whole;
     wakeup_.notify();
 }
 
@@ -382,11 +383,13 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
 
 Task<void> Watcher::ask_guests(Batch& batch) {
     std::vector<ResourceId> due;
+    const auto depth = std::exchange(whole_, false) ? Looker::Depth::whole : Looker::Depth::due;
     // A poll comes up to 5 % early; what is due by the middle of the next one is asked now.
     const Instant soon = world_.scheduler.mono() + config().poll_interval / 2;
     for (const auto& [id, live] : world_.picture.resources) {
         const Run& run = live.current.run;
-        const bool wanted = live.current.next_look <= soon || live.enforcement;
+        const bool wanted = live.current.next_look <= soon || live.enforcement ||
+                            depth == Looker::Depth::whole;
         if (live.resource.account == account_ && run.state == RunState::running && wanted &&
             live.current.absent_in_complete_lists == 0) {
             due.push_back(id);
@@ -401,7 +404,7 @@ Task<void> Watcher::ask_guests(Batch& batch) {
         const RunId asked = before->second.current.run.id;
         const Deadline own = deadline.earlier(world_.scheduler.in(config().request_timeout).at);
         auto look = co_await looker_.look(before->second.resource, before->second.current.run,
-                                          looker_.plan(before->second, false), own);
+                                          looker_.plan(before->second, depth), own);
         const auto after = world_.picture.resources.find(due[i]);
         if (after != world_.picture.resources.end() && after->second.current.run.id == asked) {
             LiveRun& run = after->second.current;

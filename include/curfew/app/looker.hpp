@@ -5,6 +5,7 @@
 #include "curfew/app/world.hpp"
 #include "curfew/core/assess.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,8 +21,12 @@ public:
     /// `breaker_open` tells whether the breaker of a rule is open.
     Looker(World& world, const Bookkeeper& books, std::function<bool(const std::string&)> breaker_open);
 
-    /// How far a look at this run goes. `fresh`: the one right before a pack or a stop, which leaves
-    /// nothing out.
+    enum class Depth : std::uint8_t {
+        due,    // leaves out what could change no decision now
+        whole,  // asks everything that is cheap
+        last,   // right before a pack or a stop: leaves nothing out
+    };
+    /// How far a look at this run goes.
     struct Plan {
         LookOrder order;
         bool probe = false;          // unless the rest shows it at work
@@ -31,7 +36,7 @@ public:
         Duration probe_ttl{0};
         int step = 0;  // of the ladder
     };
-    Plan plan(const LiveResource& live, bool fresh) const;
+    Plan plan(const LiveResource& live, Depth depth) const;
 
     /// One observation per source that was asked; a source that failed says unknown. Never fails.
     struct Look {
