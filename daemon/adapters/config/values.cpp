@@ -156,7 +156,8 @@ Checked<std::string> checked_secret(const Key& key, std::string_view text, const
 Checked<std::string> checked_login(const Key& key, std::string_view text) {
     if (!is_name(text) || text.starts_with('-') || text.starts_with('.') || text.size() > 32) {
         return wrong(
-            fmt::format("`{}` must be 1 to 32 letters, digits, dots, dashes or underscores, not \"{}\"",
+            fmt::format("`{}` must be 1 to 32 letters, digits, dots, dashes or underscores, without a dot or "
+                        "dash in front, not \"{}\"",
                         key.name, shown(text)));
     }
     return std::string(text);
