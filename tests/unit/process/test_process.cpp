@@ -389,6 +389,48 @@ TEST_CASE("only so many run at once, the others take their turns") {
     CHECK(rig.sh("true"));
 }
 
+TEST_CASE("whoever is cancelled in the queue starts nothing and keeps no turn") {
+    Rig rig(Options{.at_once = 1});
+    const Folder folder;
+    boost::asio::cancellation_signal waiting;
+    boost::asio::cancellation_signal granted;
+    std::vector<Errc> ended;
+    const auto caller = [&](std::string script) -> Task<void> {
+        auto result = co_await rig.runner.run(
+            {.argv = {"/bin/sh", "-c", std::move(script)}, .folder = folder.path},
+            rig.loop.scheduler().in(seconds{20}));
+        ended.push_back(result ? Errc::internal : result.error().code);
+    };
+    const auto first = [&]() -> Task<void> {
+        (void)co_await rig.runner.run({.argv = {"/bin/sleep", "0.3"}}, rig.loop.scheduler().in(seconds{20}));
+        // The turn is the next one's by now, who has not been woken yet.
+        granted.emit(boost::asio::cancellation_type::terminal);
+    };
+    const auto spawn = [&](Task<void> task, boost::asio::cancellation_signal* signal) {
+        const auto over = [](const std::exception_ptr& bug) {
+            if (bug) {
+                std::rethrow_exception(bug);
+            }
+        };
+        if (signal != nullptr) {
+            boost::asio::co_spawn(rig.loop.context(), std::move(task),
+                                  boost::asio::bind_cancellation_slot(signal->slot(), over));
+        } else {
+            boost::asio::co_spawn(rig.loop.context(), std::move(task), over);
+        }
+    };
+    spawn(first(), nullptr);
+    spawn(caller("touch one"), &granted);
+    spawn(caller("touch two"), &waiting);
+    rig.loop.wait(Duration{50});
+    waiting.emit(boost::asio::cancellation_type::terminal);
+    REQUIRE(rig.loop.until([&] { return ended.size() == 2; }));
+    CHECK(ended == std::vector<Errc>{Errc::cancelled, Errc::cancelled});
+    CHECK(rig.sh("true"));
+    CHECK(fs::is_empty(folder.path));
+    CHECK(childless());
+}
+
 TEST_CASE("a program of a loop that ended is killed with it") {
     const Folder folder;
     std::string pid;
