@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 namespace curfew::config {
@@ -50,6 +51,15 @@ AccountConfig account_of(const Block& block) {
             .notebooks = block.flag("notebooks"),
             .machines = block.flag("machines"),
             .mode = block.text("mode")};
+}
+
+SshConfig ssh_of(const Block& block) {
+    return {.match = block.list("match"),
+            .user = block.text("user"),
+            .key_file = block.text("key_file"),
+            .host_key = block.text("host_key"),
+            .host = block.text("host"),
+            .port = static_cast<int>(block.number("port"))};
 }
 
 VaultConfig vault_of(const Block& block) {
@@ -137,6 +147,7 @@ public:
         config.keep = {.max_at_once = root.only("keep").duration("max_at_once"),
                        .max_per_period = root.only("keep").duration("max_per_period")};
         accounts(root, config);
+        machines(root, config);
         std::ranges::transform(root.blocks("vault"), std::back_inserter(config.vaults), vault_of);
         channels(root, config);
         rules(root, config);
@@ -208,6 +219,39 @@ private:
                         fmt::format("`poll_interval` must be at least {}, unless `v1_url` is on this host",
                                     curfew::to_string(poll_interval_min)));
         }
+    }
+
+    void machines(const Block& root, Config& config) {
+        for (const Block& block : root.blocks("ssh")) {
+            const std::string file = block.text("key_file");
+            if (file.find_first_of("%$") != std::string::npos) {
+                faults_.add(block.place_of("key_file"),
+                            "`key_file` must not hold % or $, which ssh would expand");
+            }
+            const auto globs = block.list("match");
+            for (std::size_t i = 0; i < globs.size(); ++i) {
+                if (const auto before = first_with(globs[i], root, block)) {
+                    faults_.add(block.place_of("match", i),
+                                fmt::format("\"{}\" is matched by the block at {} already", shown(globs[i]),
+                                            faults_.at(*before)));
+                }
+            }
+            config.ssh.push_back(ssh_of(block));
+        }
+    }
+
+    /// Where an earlier [[ssh]] block has the same glob, so that this one would never be used.
+    static std::optional<Place> first_with(const std::string& glob, const Block& root, const Block& until) {
+        for (const Block& block : root.blocks("ssh")) {
+            if (&block == &until) {
+                break;
+            }
+            const auto globs = block.list("match");
+            if (std::ranges::find(globs, glob) != globs.end()) {
+                return block.place();
+            }
+        }
+        return std::nullopt;
     }
 
     static std::string connect_host(const Block& block) {

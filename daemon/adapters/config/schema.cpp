@@ -167,6 +167,45 @@ constexpr Key account_keys[] = {
      .help = "How far Curfew may go in this account; see mode in [daemon]."},
 };
 
+constexpr Key ssh_keys[] = {
+    {.name = "match",
+     .type = Type::globs,
+     .required = true,
+     .sample = R"(["train-box"])",
+     .help = "Names of machines. A machine uses the first block that matches; one that none matches is "
+             "watched and billed, and nobody looks into it."},
+    {.name = "user",
+     .type = Type::login,
+     .required = true,
+     .sample = R"("paperspace")",
+     .help = "Whom to log in as. It must see the processes of everybody, as every user can unless /proc is "
+             "mounted with hidepid; what it cannot see is unknown, never idle."},
+    {.name = "key_file",
+     .type = Type::secret,
+     .required = true,
+     .sample = R"("/etc/curfew/keys/train-box")",
+     .help = "Where the private key is, without a passphrase: a file with mode 0600 or credential:NAME. Only "
+             "ssh reads it. On the machine, write \"restrict\" before its public half in authorized_keys."},
+    {.name = "host_key",
+     .type = Type::host_key,
+     .required = true,
+     .sample = R"("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkbE2HVytKYqFhLc1WcgjjRAAPzbMHxz6qSIafUgGGV")",
+     .help =
+         "The machine's public host key, as it stands in /etc/ssh/ssh_host_ed25519_key.pub there. Nothing "
+         "is sent to a machine that shows another one. One created anew has a new key."},
+    {.name = "host",
+     .type = Type::host,
+     .unset = "the machine's public address",
+     .sample = R"("10.1.2.3")",
+     .help = "Where to reach it."},
+    {.name = "port",
+     .type = Type::integer,
+     .standard = "22",
+     .low = "1",
+     .high = "65535",
+     .help = "Its ssh port."},
+};
+
 constexpr Key vault_keys[] = {
     {.name = "name",
      .type = Type::name,
@@ -477,6 +516,11 @@ constexpr Section table[] = {
      .count_max = 64,
      .keys = account_keys,
      .help = "One key of one team at one provider. At least one is needed."},
+    {.path = "ssh",
+     .many = true,
+     .count_max = 500,
+     .keys = ssh_keys,
+     .help = "How to look into Core machines: a read-only script, run by the OpenSSH client."},
     {.path = "vault",
      .many = true,
      .count_max = 16,
@@ -532,6 +576,8 @@ constexpr TypeText type_texts[] = {
     {Type::socket, "an absolute path", R"("/run/curfew/api.sock")"},
     {Type::file, "a path", R"("/etc/curfew/ca.pem")"},
     {Type::secret, "a path or credential:NAME", R"("/etc/curfew/keys/main")"},
+    {Type::login, "a user name", R"("paperspace")"},
+    {Type::host_key, "a public key", R"("ssh-ed25519 AAAA…")"},
     {Type::host, "a host name", R"("smtp.example.com")"},
     {Type::endpoint, "a host and port", R"("127.0.0.1:8443")"},
     {Type::url, "a URL", R"("https://example.com/path")"},

@@ -18,11 +18,13 @@ enum class Type : std::uint8_t {
     word,  // one of Key::words
     name,  // [A-Za-z0-9._-]{1,64}, unique in its section
     text,
-    zone,    // IANA name
-    folder,  // absolute
-    socket,  // absolute, short enough for a Unix socket
-    file,    // absolute, or below the configuration's folder
-    secret,  // a file, or "credential:NAME"
+    zone,      // IANA name
+    folder,    // absolute
+    socket,    // absolute, short enough for a Unix socket
+    file,      // absolute, or below the configuration's folder
+    secret,    // a file, or "credential:NAME"
+    login,     // a user of a machine
+    host_key,  // "ssh-ed25519 AAAA…"
     host,
     endpoint,  // "host:port"
     url,

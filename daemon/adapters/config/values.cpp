@@ -1,6 +1,7 @@
 #include "adapters/config/values.hpp"
 
 #include "adapters/config/addresses.hpp"
+#include "adapters/config/host_keys.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -54,6 +55,8 @@ Type element_type(Type type) {
         case Type::socket:
         case Type::file:
         case Type::secret:
+        case Type::login:
+        case Type::host_key:
         case Type::host:
         case Type::endpoint:
         case Type::url:
@@ -150,6 +153,25 @@ Checked<std::string> checked_secret(const Key& key, std::string_view text, const
         return wrong(fmt::format("`{}` names no credential: write credential:NAME", key.name));
     }
     return std::string(text);
+}
+
+/// It becomes an argument of ssh, which must take it for nothing else.
+Checked<std::string> checked_login(const Key& key, std::string_view text) {
+    if (!is_name(text) || text.starts_with('-') || text.starts_with('.') || text.size() > 32) {
+        return wrong(
+            fmt::format("`{}` must be 1 to 32 letters, digits, dots, dashes or underscores, without a dot or "
+                        "dash in front, not \"{}\"",
+                        key.name, shown(text)));
+    }
+    return std::string(text);
+}
+
+Checked<std::string> checked_host_key(const Key& key, std::string_view text) {
+    auto plain = plain_host_key(text);
+    if (!plain) {
+        return wrong(fmt::format("`{}`: {}", key.name, plain.error()));
+    }
+    return std::move(*plain);
 }
 
 Checked<std::string> checked_socket(const Key& key, std::string_view text) {
@@ -255,6 +277,10 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
             return checked_file(key, text, config_dir);
         case Type::secret:
             return checked_secret(key, text, config_dir);
+        case Type::login:
+            return checked_login(key, text);
+        case Type::host_key:
+            return checked_host_key(key, text);
         case Type::host:
             return checked_host(key, text);
         case Type::endpoint:
