@@ -92,7 +92,7 @@ public:
 class GuestDoor {
 public:
     virtual ~GuestDoor() = default;
-    /// nullptr when this run has no guest to ask (a machine, or no address).
+    /// nullptr when this run has no guest to ask (no address, or nobody said how to get into it).
     virtual std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource,
                                         const Run& run) = 0;
 };
