@@ -70,6 +70,20 @@ std::string Peer::request() {
     }
 }
 
+std::string Peer::bytes(std::size_t count) {
+    while (buffer_.size() < count) {
+        char chunk[16 * 1024];
+        const long got = read(chunk, sizeof chunk);
+        if (got <= 0) {
+            break;
+        }
+        buffer_.append(chunk, static_cast<std::size_t>(got));
+    }
+    std::string text = buffer_.substr(0, count);
+    buffer_.erase(0, text.size());
+    return text;
+}
+
 bool Peer::send(std::string_view bytes) {
     while (!bytes.empty()) {
         const long sent = ssl_ != nullptr

@@ -22,6 +22,8 @@ class Peer {
 public:
     /// The next whole request (head and body by Content-Length); empty when the client has gone.
     std::string request();
+    /// So many bytes of what follows it; fewer when the client has gone.
+    std::string bytes(std::size_t count);
     bool send(std::string_view bytes);
     /// False when the server is ending.
     bool pause(std::chrono::milliseconds d);
