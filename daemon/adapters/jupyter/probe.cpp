@@ -70,7 +70,11 @@ public:
     }
     bool has_end() const { return at_ != std::string::npos; }
     bool whole() const { return has_end() && text_.find('\n', at_) != std::string::npos; }
-    bool ends_with(std::string_view mark) const { return text_.ends_with(mark); }
+    /// The script is over, whatever it printed.
+    bool over() const {
+        const std::size_t from = text_.size() - std::min(text_.size(), over_mark.size() + 2);
+        return after_line(std::string_view{text_}.substr(from), over_mark) != std::string::npos;
+    }
     /// Up to the end of the last line.
     std::string take() {
         text_.resize(std::min(text_.size(), text_.find('\n', at_)));
@@ -97,8 +101,8 @@ public:
             return output_.add(text);
         }
         noise_ += text;
-        const std::size_t mark = noise_.find(ready_mark);
-        if (mark == std::string::npos) {
+        const std::size_t after = after_line(noise_, ready_mark);
+        if (after == std::string::npos) {
             if (noise_.size() > noise_bytes_max) {
                 return fail(Errc::too_large, "the shell does not stop to print");
             }
@@ -114,7 +118,7 @@ public:
                 return sent;
             }
         }
-        return output_.add(std::string_view{noise_}.substr(mark + ready_mark.size()));
+        return output_.add(std::string_view{noise_}.substr(after));
     }
     bool ready() const { return ready_; }
     Output& output() { return output_; }
@@ -372,7 +376,7 @@ Task<Result<std::string>> Prober::talk_to_shell() {
         if (shell.output().whole() || (ended_itself_ && shell.output().has_end())) {
             break;
         }
-        if (ended_itself_ || shell.output().ends_with(over_mark)) {
+        if (ended_itself_ || shell.output().over()) {
             co_return fail(Errc::protocol, "the probe ended before its last line", host(), Retry::later());
         }
     }

@@ -34,6 +34,16 @@ std::string bytes_literal(std::string_view text) {
 
 }  // namespace
 
+std::size_t after_line(std::string_view text, std::string_view mark) {
+    for (std::size_t at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at + 1)) {
+        const std::string_view rest = text.substr(at + mark.size(), 2);
+        if (rest.starts_with('\n') || rest == "\r\n") {
+            return text.find('\n', at) + 1;
+        }
+    }
+    return std::string_view::npos;
+}
+
 std::string boot_line() {
     // Inside the quotes: no quote, no exclamation mark and no doubled backslash, whose meaning differs
     // between shells.

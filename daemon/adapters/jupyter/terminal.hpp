@@ -1,23 +1,30 @@
-// What is typed into a fresh terminal to run a script there: the texts only. Any shell takes the first line
-// (bash, dash, busybox, zsh; fish and csh complain of its first word and go on); the rest is read by a
-// /bin/sh that this line starts.
+// What is typed into a fresh terminal to run a script there: the texts only. The user's shell gets one line
+// (bash, dash, busybox, zsh, ksh and tcsh took it); the rest is read by a /bin/sh that this line starts (dash,
+// bash, busybox and ksh did).
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace curfew::jupyter {
 
-/// Printed by what `boot_line` starts when it is ready for the script; not in `boot_line` itself, which the
-/// terminal echoes.
-constexpr std::string_view ready_mark = "curfew-ready\n";
+/// A line printed by what `boot_line` starts when it is ready for the script; not in `boot_line` itself, which
+/// the terminal echoes.
+constexpr std::string_view ready_mark = "curfew-ready";
 
 /// Printed when the script has ended, whether or not it said so; not in `boot_line` either.
-constexpr std::string_view over_mark = "curfew-over\n";
+constexpr std::string_view over_mark = "curfew-over";
 
-/// One line for the user's shell. It stays out of the shell's history: it begins with a space, and the shell
-/// that would write its history when it is replaced has forgotten where.
+/// The place after the first line that ends with this mark, or npos. (Where there is no stty the terminal
+/// makes \r\n of \n.)
+std::size_t after_line(std::string_view text, std::string_view mark);
+
+/// One line for the user's shell. bash writes its history when it is replaced by `exec`, whatever the line
+/// begins with, so it forgets where first; the space serves shells that write each line at once, if they are
+/// told to leave such lines out. (ksh, and zsh with INC_APPEND_HISTORY but without HIST_IGNORE_SPACE, note
+/// this line all the same.)
 ///
 /// What it starts takes lines that begin with a colon, up to one of an equals sign, and no others (a shell that starts slowly may get this
 /// line twice), runs the script with its own output going to the terminal unchanged, and then holds the

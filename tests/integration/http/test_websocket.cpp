@@ -1,13 +1,11 @@
 // WebSockets: messages whole and bounded, every trouble a typed error, nothing left open.
 #include "adapters/http/websocket.hpp"
+#include "adapters/http/wire.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
 
 #include <catch2/catch.hpp>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 
-#include <array>
 #include <chrono>
 #include <mutex>
 
@@ -43,50 +41,6 @@ struct Bench {
     }
 };
 
-std::string header(const std::string& head, const std::string& name) {
-    const std::size_t at = head.find("\r\n" + name + ": ");
-    if (at == std::string::npos) {
-        return {};
-    }
-    const std::size_t from = at + name.size() + 4;
-    return head.substr(from, head.find("\r\n", from) - from);
-}
-
-std::string accept_key(const std::string& key) {
-    const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    std::array<unsigned char, SHA_DIGEST_LENGTH> hash{};
-    SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
-    std::array<unsigned char, 64> encoded{};
-    const int size = EVP_EncodeBlock(encoded.data(), hash.data(), static_cast<int>(hash.size()));
-    return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
-}
-
-std::string upgrade(const std::string& request, const std::string& accept = {}) {
-    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           "Sec-WebSocket-Accept: " +
-           (accept.empty() ? accept_key(header(request, "Sec-WebSocket-Key")) : accept) + "\r\n\r\n";
-}
-
-constexpr int text_frame = 1;
-constexpr int close_frame = 8;
-constexpr int ping_frame = 9;
-constexpr int pong_frame = 10;
-
-/// A server's frame.
-std::string frame(int kind, const std::string& body, bool last = true) {
-    std::string out(1, static_cast<char>((last ? 0x80 : 0) | kind));
-    if (body.size() < 126) {
-        out += static_cast<char>(body.size());
-    } else {
-        const bool medium = body.size() < 65'536;
-        out += static_cast<char>(medium ? 126 : 127);
-        for (int shift = medium ? 8 : 56; shift >= 0; shift -= 8) {
-            out += static_cast<char>(body.size() >> static_cast<unsigned>(shift) & 0xFFU);
-        }
-    }
-    return out + body;
-}
-
 /// Shakes hands and then does as told.
 Server::Script after_handshake(std::function<void(Peer&)> then) {
     return [then = std::move(then)](Peer& peer) {
@@ -95,36 +49,6 @@ Server::Script after_handshake(std::function<void(Peer&)> then) {
             then(peer);
         }
     };
-}
-
-struct ClientFrame {
-    int kind = 0;
-    bool masked = false;
-    std::string body;
-};
-
-/// The next frame of a client; kind 0 when it has gone.
-ClientFrame next_frame(Peer& peer) {
-    const auto byte = [&](std::string& bytes, std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-    std::string head = peer.bytes(2);
-    if (head.size() < 2) {
-        return {};
-    }
-    ClientFrame got{byte(head, 0) & 0x0F, (byte(head, 1) & 0x80) != 0, {}};
-    std::size_t size = byte(head, 1) & 0x7FU;
-    if (size >= 126) {
-        std::string more = peer.bytes(size == 126 ? 2 : 8);
-        size = 0;
-        for (std::size_t i = 0; i < more.size(); ++i) {
-            size = size << 8U | byte(more, i);
-        }
-    }
-    std::string mask = got.masked ? peer.bytes(4) : std::string(4, '\0');
-    got.body = peer.bytes(size);
-    for (std::size_t i = 0; i < got.body.size() && mask.size() == 4; ++i) {
-        got.body[i] = static_cast<char>(byte(got.body, i) ^ byte(mask, i % 4));
-    }
-    return got;
 }
 
 std::string text_of(const Result<WebSocket::Message>& message) {
@@ -404,4 +328,22 @@ TEST_CASE("bytes are counted per origin, with heads") {
     CHECK(bench.client.bytes_exchanged(origin) == 2 * one);
     CHECK(bench.client.bytes_exchanged({"http", "127.0.0.1", other.port()}) > 0);
     CHECK(bench.client.bytes_exchanged({"https", "127.0.0.1", server.port()}) == 0);
+}
+
+TEST_CASE("counts of origins are bounded, and forgotten when idle") {
+    Traffic traffic;
+    const Instant start{1'000'000'000};
+    const auto origin = [](int i) { return Origin{"http", "h" + std::to_string(i), 80}; };
+    const auto kept = traffic.of(origin(0), start);
+    *kept += 7;
+    CHECK(*traffic.of(origin(0), start + minutes{2}) == 7);
+    for (int i = 1; i <= static_cast<int>(Traffic::origins_max); ++i) {
+        *traffic.of(origin(i), start + minutes{1}) += i;
+    }
+    CHECK(traffic.bytes(origin(0)) == 7);  // the idlest went
+    CHECK(traffic.bytes(origin(4096)) == 4096);
+    traffic.of(origin(5000), start + hours{25});
+    CHECK(traffic.bytes(origin(0)) == 0);
+    CHECK(traffic.bytes(origin(4096)) == 0);
+    *kept += 1;  // whoever still holds it
 }

@@ -284,6 +284,13 @@ TEST_CASE("a kernel's probe leaves no line in a history") {
                name.starts_with("data/")));
     }
     CHECK(fs::is_empty(server.root()));
+    std::string lines;
+    shell(
+        "/usr/bin/python3 -c 'import sqlite3, sys; "
+        "print(sqlite3.connect(sys.argv[1]).execute(\"select count(*) from history\").fetchone())' '" +
+            (server.home() / "ipython" / "profile_default" / "history.sqlite").string() + "'",
+        lines);
+    CHECK(lines == "(0,)\n");
 }
 
 TEST_CASE("a probe moves the clock of nothing of the user's, and its own use does not count") {
