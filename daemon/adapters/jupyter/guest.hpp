@@ -1,6 +1,6 @@
 // A notebook's own Jupyter server behind the Guest port. Everything is asked in ways that do not count as
-// use (`no_track_activity=1`, /files), but for a probe (probe.hpp); nothing is written; a notebook is never read as a notebook, since on
-// newer servers that can destroy it while it is being saved.
+// use (`no_track_activity=1`, /files), but for a probe (probe.hpp); nothing is written; a notebook is never
+// read as a notebook, since on newer servers that can destroy it while it is being saved.
 #pragma once
 
 #include "adapters/http/client.hpp"

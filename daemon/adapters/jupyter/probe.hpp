@@ -4,8 +4,8 @@
 // What it moves (measured on notebook 6.4.12 and jupyter_server 1.23.3): the server's own last_activity, by
 // opening and using what is ours; `Own` remembers when, so that no look takes that for use. It moves no
 // other kernel's and no other terminal's clock. Nothing is left: no terminal, no kernel, no file, no line in
-// bash's or IPython's history (terminal.hpp names two shells where one line may stay). (Starting any kernel notes a session in IPython's history.sqlite, and makes
-// its profile folder where there is none.)
+// bash's or IPython's history (terminal.hpp names two shells where one line may stay). Starting any kernel
+// opens IPython's history.sqlite, without a line of ours, and makes its profile folder where there is none.
 //
 // Bytes that are no UTF-8 come as U+FFFD: the server makes text of them before we see them.
 #pragma once

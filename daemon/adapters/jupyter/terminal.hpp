@@ -1,6 +1,6 @@
 // What is typed into a fresh terminal to run a script there: the texts only. The user's shell gets one line
-// (bash, dash, busybox, zsh, ksh and tcsh took it); the rest is read by a /bin/sh that this line starts (dash,
-// bash, busybox and ksh did).
+// (bash, dash, busybox, zsh, ksh and tcsh took it); the rest is read by a /bin/sh that this line starts
+// (dash, bash, busybox and ksh did).
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace curfew::jupyter {
 
-/// A line printed by what `boot_line` starts when it is ready for the script; not in `boot_line` itself, which
-/// the terminal echoes.
+/// A line printed by what `boot_line` starts when it is ready for the script; not in `boot_line` itself,
+/// which the terminal echoes.
 constexpr std::string_view ready_mark = "curfew-ready";
 
 /// Printed when the script has ended, whether or not it said so; not in `boot_line` either.
@@ -26,9 +26,9 @@ std::size_t after_line(std::string_view text, std::string_view mark);
 /// told to leave such lines out. (ksh, and zsh with INC_APPEND_HISTORY but without HIST_IGNORE_SPACE, note
 /// this line all the same.)
 ///
-/// What it starts takes lines that begin with a colon, up to one of an equals sign, and no others (a shell that starts slowly may get this
-/// line twice), runs the script with its own output going to the terminal unchanged, and then holds the
-/// terminal: its name cannot become another's before we have deleted it.
+/// What it starts takes lines that begin with a colon, up to one of an equals sign, and no others (a shell
+/// that starts slowly may get this line twice), runs the script with its own output going to the terminal
+/// unchanged, and then holds the terminal: its name cannot become another's before we have deleted it.
 std::string boot_line();
 
 /// The script for it, in short lines: a terminal in line mode cuts off what is beyond 4,095 bytes. Holds
