@@ -154,7 +154,9 @@ Task<Result<std::vector<Observation>>> JupyterGuest::observe(LookOrder order, De
             co_return seen;
         }
     }
-    seen.push_back(observation(Signal::server, co_await look_at_server(reading, deadline)));
+    if (!order.brief) {
+        seen.push_back(observation(Signal::server, co_await look_at_server(reading, deadline)));
+    }
     if (!order.heartbeat.empty()) {
         if (auto heartbeat = co_await look_at_heartbeat(order.heartbeat, deadline)) {
             seen.push_back(observation(Signal::heartbeat, *heartbeat));
