@@ -18,6 +18,27 @@ Mode mode_of(const std::string& word) {
 
 }  // namespace
 
+Mode mode_in_force(const Config& config, const AccountConfig* account) {
+    return weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe);
+}
+
+bool protected_by_name(const Config& config, const Resource& resource) {
+    return std::ranges::any_of(config.protect,
+                               [&](const std::string& glob) { return glob_matches(glob, resource.name); });
+}
+
+AssessInput assess_input(const World& world, const LiveResource& live, Instant now) {
+    AssessInput in;
+    in.state = live.current.run.state;
+    in.judgement = live.current.judgement;
+    in.quiet = live.current.clock.quiet;
+    in.seen_for = now - live.current.first_seen;
+    in.rule = rule_for(world.config->rules, live.resource);
+    in.mode = mode_in_force(*world.config, world.account(live.resource.account));
+    in.protected_ = protected_by_name(*world.config, live.resource);
+    return in;
+}
+
 Looker::Looker(World& world, const Bookkeeper& books, std::function<bool(const std::string&)> breaker_open)
     : world_(world), books_(books), breaker_open_(std::move(breaker_open)) {}
 
@@ -71,6 +92,7 @@ void Looker::absorb(LiveRun& run, std::vector<Observation> seen, const AccountCo
     }
     run.judgement = combine(run.observations, now.mono);
     run.clock = tick(run.clock, run.judgement.verdict, now.mono, max_gap(account));
+    run.history.looked(run.run.id, run.observations, now, max_gap(account));
     if (run.judgement.verdict != Verdict::unknown) {
         run.unseen_since.reset();
     } else if (!run.unseen_since) {
@@ -81,26 +103,13 @@ void Looker::absorb(LiveRun& run, std::vector<Observation> seen, const AccountCo
 AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) const {
     const Config& config = *world_.config;
     const Now now = world_.scheduler.now();
-    const Rule* rule = rule_for(config.rules, live.resource);
-    const AccountConfig* account = world_.account(live.resource.account);
     std::erase_if(live.holds, [&](const Hold& hold) { return !hold.in_force(now.wall); });
-
-    AssessInput in{
-        .state = live.current.run.state,
-        .newest = newest,
-        .gone = gone,
-        .judgement = live.current.judgement,
-        .quiet = live.current.clock.quiet,
-        .seen_for = now.mono - live.current.first_seen,
-        .rule = rule,
-        .mode = weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe),
-        .hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall),
-        .protected_ = std::ranges::any_of(
-            config.protect, [&](const std::string& glob) { return glob_matches(glob, live.resource.name); }),
-        .breaker_open = rule != nullptr && breaker_open_(rule->name.value),
-        .exhausted_budget = std::nullopt,
-        .budget_mode = Mode::observe,
-        .manual_by = std::nullopt};
+    AssessInput in = assess_input(world_, live, now.mono);
+    const Rule* rule = in.rule;
+    in.newest = newest;
+    in.gone = gone;
+    in.hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall);
+    in.breaker_open = rule != nullptr && breaker_open_(rule->name.value);
     if (const Budget* budget = books_.exhausted(config, live.resource)) {
         in.exhausted_budget = budget->name.value;
         in.budget_mode = budget->mode;
@@ -110,6 +119,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     }
     AssessResult result = assess(in);
     live.protected_ = in.protected_;
+    live.breaker_open = in.breaker_open;
     live.rule = rule != nullptr ? rule->name.value : std::string{};
     live.mode = result.mode;
     live.idle_limit = result.idle_limit;

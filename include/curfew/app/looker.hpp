@@ -12,6 +12,12 @@ namespace curfew {
 
 class Bookkeeper;
 
+/// The weakest of the global mode and the account's.
+Mode mode_in_force(const Config& config, const AccountConfig* account);
+bool protected_by_name(const Config& config, const Resource& resource);
+/// What the picture knows of one resource, for `assess`. Holds, breakers and budgets are left open.
+AssessInput assess_input(const World& world, const LiveResource& live, Instant now);
+
 class Looker {
 public:
     /// `breaker_open` tells whether the breaker of a rule is open.
