@@ -220,7 +220,7 @@ Task<Reply> Handler::explain(Request request) {
     if (const std::string text = value_of(request, "at"); !text.empty()) {
         const auto at = time_of(text, world_.scheduler.wall());
         if (!at) {
-            co_return problem(400, Exit::usage, "invalid", "at: " + at.error().text + ": " + text, time_hint);
+            co_return problem(400, Exit::usage, "invalid", "at: " + at.error().text, time_hint);
         }
         auto report = co_await historian_.explain_at(*resource, *at);
         co_return report ? good(to_json(*report)) : problem(report.error());
@@ -243,8 +243,7 @@ Task<Reply> Handler::test_rule(Request request) {
     const auto from = since.empty() ? Result<WallTime>{now - replayed_by_default} : time_of(since, now);
     if (!from || *from >= now) {
         co_return problem(400, Exit::usage, "invalid",
-                          from ? "since lies ahead: " + since : "since: " + from.error().text + ": " + since,
-                          time_hint);
+                          from ? "since lies ahead: " + since : "since: " + from.error().text, time_hint);
     }
     const std::string file = text_of(*body, "file");
     auto rule = parse_rule_(text_of(*body, "rule"), file.empty() ? "rule" : file);

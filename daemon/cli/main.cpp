@@ -69,11 +69,11 @@ std::string default_socket(const char* variable, std::string_view system, std::s
     return std::string{system};
 }
 
-int say(const Answer& answer) {
+int say(const Answer& answer, const char* prefix = "curfew: ") {
     std::string text = answer.trouble;  // of several lines, and it may hold names that strangers gave
     std::ranges::replace_if(
         text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }, '?');
-    std::cerr << "curfew: " << text << "\n";
+    std::cerr << prefix << text << "\n";
     return answer.exit == 0 ? static_cast<int>(Exit::failed) : answer.exit;
 }
 
@@ -148,6 +148,9 @@ int rule_test(const Options& o) {
     const Json body{{"rule", text}, {"file", o.noun}, {"since", o.since}};
     const Answer answer = ask(o.socket, "/v1/rules/test",
                               body.dump(-1, ' ', false, Json::error_handler_t::replace), random_key());
+    if (answer.exit == static_cast<int>(Exit::findings)) {
+        return say(answer, "");  // one fault a line, as check-config has them
+    }
     return changed(o, answer, [&](const Json& j) { return replay_text(j, o.style); });
 }
 

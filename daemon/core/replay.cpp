@@ -142,15 +142,14 @@ void Replay::judge() {
             good_until_ = good_until_ ? std::min(*good_until_, row.to + row.ttl) : row.to + row.ttl;
         }
     }
-    judgement_ = unseen().empty() ? combine(observations(at_), replay_instant(at_))
-                                  : unseen_judgement(unseen());
+    judgement_ = unseen().empty() ? combine(observations(), replay_instant(at_)) : unseen_judgement(unseen());
 }
 
-std::vector<Observation> Replay::observations(WallTime t) const {
+std::vector<Observation> Replay::observations() const {
     std::vector<Observation> seen;
     for (const Track& track : tracks_) {
         if (track.begun) {
-            seen.push_back(seen_by(*track.rows[track.at], t, track.last_active));
+            seen.push_back(seen_by(*track.rows[track.at], at_, track.last_active));
         }
     }
     return seen;
@@ -270,7 +269,7 @@ Moment moment_at(const RecordedRun& run, const Rule* rule, Mode mode, bool prote
     while (looks.peek() && *looks.peek() <= at && looks.next()) {
         moment.looked_at = looks.at();
     }
-    moment.observations = moment.looked_at ? looks.observations(at) : std::vector<Observation>{};
+    moment.observations = moment.looked_at ? looks.observations() : std::vector<Observation>{};
     moment.clock = looks.clock();
     // Between two looks what the last one said is in force, as long as it is not too old.
     const bool fresh = moment.looked_at && at - *moment.looked_at <= run.max_gap();

@@ -53,8 +53,8 @@ public:
     WallTime at() const { return at_; }
     const Judgement& judgement() const { return judgement_; }
     const QuietClock& clock() const { return clock_; }
-    /// What the sources had said by `t`, which is not before `at`: newest of each.
-    std::vector<Observation> observations(WallTime t) const;
+    /// What the sources had said by this look: newest of each.
+    std::vector<Observation> observations() const;
     /// Why nobody could be asked at this look; empty where they were.
     const std::string& unseen() const;
 
