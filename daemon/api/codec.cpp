@@ -187,7 +187,10 @@ Json to_json(const ExplainReport& report) {
     Json json = envelope(schema::explain, report.freshness);
     json["subject"] = resource_json(live, report.freshness.now);
     json["at"] = nullptr;
-    json["looked_at"] = nullptr;
+    json["looked_at"] = to_json(
+        live.current.observed_at
+            ? std::optional{report.freshness.now - (report.mono - *live.current.observed_at)}
+            : std::nullopt);
     json["signals"] = signals_json(report.observations, report.mono);
     json["decided_by"] = live.current.judgement.step;
     json["quiet"] = word(live.current.clock.quiet);

@@ -132,12 +132,7 @@ Result<SpendBy> spend_by(const std::string& word) {
 Result<WallTime> time_of(const std::string& text, WallTime now) {
     auto stamp = parse_wall_time(text);
     const auto ago = parse_duration(text);
-    if (stamp || !ago) {
-        return stamp;
-    }
-    // Durations may be longer than the calendar.
-    return *ago < now - WallTime{} ? Result<WallTime>{now - *ago}
-                                   : fail(Errc::invalid, "that is before 1970");
+    return stamp || !ago ? stamp : Result<WallTime>{now - *ago};
 }
 
 constexpr const char* time_hint =

@@ -86,9 +86,12 @@ std::string footer(const Json& answer) {
     return out;
 }
 
+std::string counted(const Json& number, const std::string& what) {
+    return number.dump() + " " + what + (number == 1 ? "" : "s");
+}
+
 std::string saved_text(const Json& saved) {
-    return money(saved, "$0.00") + " saved by " + saved["stops"].dump() + " stop" +
-           (saved["stops"] == 1 ? "" : "s") + " of Curfew (estimate)";
+    return money(saved, "$0.00") + " saved by " + counted(saved["stops"], "stop") + " of Curfew (estimate)";
 }
 
 std::string state_of(const Json& item) {
@@ -235,9 +238,9 @@ std::string replay_text(const Json& answer, const Style& style) {
     const Json& totals = answer["totals"];
     std::string out = table.empty() ? std::string{} : table.text() + "\n";
     out += "rule " + safe(text_of(answer["rule"]["name"])) + " (quiet for " +
-           text_of(answer["rule"]["idle_limit"]) + ") over " + totals["runs"].dump() +
-           " recorded runs since " + moment(answer["from"], style) + ": " + totals["stops"].dump() +
-           " stops, " + money(totals["saved"]) + " saved until the runs really ended, " +
+           text_of(answer["rule"]["idle_limit"]) + ") over " + counted(totals["runs"], "recorded run") +
+           " since " + moment(answer["from"], style) + ": " + counted(totals["stops"], "stop") + ", " +
+           money(totals["saved"]) + " saved until the runs really ended, " +
            money(totals["saved_before_use"]) + " until they were used again\n";
     out += "suspected false stops: " + totals["suspect_soon"].dump() + " were active again within 15m, " +
            totals["suspect_later"].dump() + " at any time in the same run\n";

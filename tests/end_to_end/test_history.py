@@ -73,7 +73,7 @@ class History(StageTest):
         self.assertEqual((test["totals"]["runs"], test["totals"]["stops"], test["totals"]["suspect_later"]), (2, 1, 0))
         self.assertEqual(stage.answer("rule", "test", self.rule("3h"))["items"], [])
         shown = stage.curfew("rule", "test", self.rule("5m"), "--utc").stdout
-        for word in ("quiet", self.quiet.id, "rule candidate", "over 2 recorded runs", "1 stops", "nothing was changed"):
+        for word in ("quiet", self.quiet.id, "rule candidate", "over 2 recorded runs", "1 stop,", "nothing was changed"):
             self.assertIn(word, shown)
         self.assertEqual(stage.stop_calls(), [])
         # What comes: six hours of quiet, then the stop, and eighteen hours of money.
@@ -120,10 +120,9 @@ class History(StageTest):
         stage = self.stage
         self.refused(2, ["explain", "quiet", "--at", "2199-01-01T00:00:00Z"], "lies ahead", "curfew plan")
         self.refused(3, ["explain", "quiet", "--at", "2001-01-01T00:00:00Z"], "first seen at 20")
-        for bad in ("2026-11-23T10:15:00", "yesterday", "10", "2026-11-23T10:15:00Z and more"):
+        for bad in ("2026-11-23T10:15:00", "yesterday", "10", "30000d", "2026-11-23T10:15:00Z and more"):
             self.refused(2, ["explain", "quiet", "--at", bad], "at: ", "with its zone")
         self.refused(3, ["explain", "nobody", "--at", "1m"], "nobody")
-        self.refused(2, ["explain", "quiet", "--at", "30000d"], "1970")
         faulty = self.rule(text=BAD_RULE)
         done = stage.curfew("rule", "test", faulty, check=False)
         self.assertEqual((done.returncode, done.stdout), (10, ""))
