@@ -83,7 +83,8 @@ class History(StageTest):
         item = plan["items"][0]
         self.assertEqual((item["by"], item["by_name"], len(item["warnings"])), ("idle", "idle", 1))
         left = when(item["at"]) - when(plan["now"])
-        self.assertLess(abs(left - datetime.timedelta(hours=5, minutes=48)), datetime.timedelta(minutes=6))
+        # A weak signal (somebody asked the server lately) delays by one step of the ladder.
+        self.assertLess(min(abs(left - datetime.timedelta(hours=5, minutes=m)) for m in (48, 78)), datetime.timedelta(minutes=6))
         self.assertLess(when(item["warnings"][0]), when(item["at"]))
         self.assertAlmostEqual(money(item["saves"]) / 1e9, 0.76 * (24 - left.total_seconds() / 3600), places=2)
         self.assertEqual(money(plan["totals"]["saves"]), money(item["saves"]))
