@@ -17,6 +17,7 @@
 #include "curfew/api/api.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/app/daemon.hpp"
+#include "curfew/app/historian.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -120,6 +121,11 @@ std::string joined(const std::vector<config::Fault>& faults) {
         text += (text.empty() ? "" : "\n") + config::to_string(fault);
     }
     return text;
+}
+
+Result<Rule> parse_rule(const std::string& text, const std::string& file) {
+    auto rule = config::parse_rule(text, file);
+    return rule ? Result<Rule>{std::move(*rule)} : fail(Errc::invalid, joined(rule.error()));
 }
 
 Result<std::string> read_text(const std::string& path) {
@@ -378,7 +384,8 @@ private:
             *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
             [](std::string_view text) { return json::is_whole_notebook(text); });
         reporter_ = std::make_unique<Reporter>(*world_);
-        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_);
+        historian_ = std::make_unique<Historian>(*world_, *reporter_);
+        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *historian_, parse_rule);
         server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
                                                 api_read_patience * options_.clock.speed);
     }
@@ -481,6 +488,7 @@ private:
     std::unique_ptr<World> world_;
     std::unique_ptr<Daemon> daemon_;
     std::unique_ptr<Reporter> reporter_;
+    std::unique_ptr<Historian> historian_;
     std::unique_ptr<api::Handler> handler_;
     std::unique_ptr<api::Server> server_;
     int points_ = 0;

@@ -128,14 +128,30 @@ Result<SpendBy> spend_by(const std::string& word) {
     return fail(Errc::invalid, "by is one of resource, day, type, account", word);
 }
 
+/// A time with its zone, or a length of time before now.
+Result<WallTime> time_of(const std::string& text, WallTime now) {
+    auto stamp = parse_wall_time(text);
+    const auto ago = parse_duration(text);
+    return stamp || !ago ? stamp : Result<WallTime>{now - *ago};
+}
+
+constexpr const char* time_hint =
+    "a time with its zone as 2026-11-23T10:15:00Z, or how long ago as 90m or 30d";
+constexpr Duration replayed_by_default = hours{24 * 30};
+
 }  // namespace
 
-Handler::Handler(World& world, Control& control, Reporter& reporter)
-    : world_(world), control_(control), reporter_(reporter) {}
+Handler::Handler(World& world, Control& control, Reporter& reporter, Historian& historian,
+                 RuleParser parse_rule)
+    : world_(world), control_(control), reporter_(reporter), historian_(historian),
+      parse_rule_(std::move(parse_rule)) {}
 
 Task<Reply> Handler::handle(Request request, Peer peer) {
     if (request.method == "GET") {
         co_return co_await read(request);
+    }
+    if (request.method == "POST" && request.path == "/v1/rules/test") {
+        co_return co_await test_rule(std::move(request));
     }
     if (!peer.admin) {
         co_return problem(405, Exit::not_allowed, "read_only", "this socket answers GET only",
@@ -153,7 +169,10 @@ Task<Reply> Handler::read(const Request& request) {
         co_return co_await status();
     }
     if (path.starts_with("/v1/explain/")) {
-        co_return co_await explain(path.substr(12));
+        co_return co_await explain(request);
+    }
+    if (path == "/v1/plan") {
+        co_return co_await plan();
     }
     if (path == "/v1/spend") {
         co_return co_await spend(request);
@@ -178,9 +197,9 @@ Task<Reply> Handler::read(const Request& request) {
                             {"version", std::string{version_text}},
                             {"program", "curfewd"}});
     }
-    co_return problem(
-        404, Exit::usage, "no_route", "there is no " + path,
-        "/v1/status /v1/explain/NAME /v1/spend /v1/receipts /v1/events /v1/alerts /v1/doctor /v1/version");
+    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
+                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts "
+                      "/v1/doctor /v1/version");
 }
 
 Task<Reply> Handler::status() {
@@ -188,12 +207,45 @@ Task<Reply> Handler::status() {
     co_return report ? good(to_json(*report)) : problem(report.error());
 }
 
-Task<Reply> Handler::explain(std::string noun) {
-    const auto resource = reporter_.resolve(noun);
+Task<Reply> Handler::explain(Request request) {
+    const auto resource = reporter_.resolve(request.path.substr(12));
     if (!resource) {
         co_return problem(resource.error());
     }
+    if (const std::string text = value_of(request, "at"); !text.empty()) {
+        const auto at = time_of(text, world_.scheduler.wall());
+        if (!at) {
+            co_return problem(400, Exit::usage, "invalid", "at: " + at.error().text, time_hint);
+        }
+        auto report = co_await historian_.explain_at(*resource, *at);
+        co_return report ? good(to_json(*report)) : problem(report.error());
+    }
     auto report = co_await reporter_.explain(*resource);
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
+Task<Reply> Handler::plan() {
+    co_return good(to_json(historian_.plan()));
+}
+
+Task<Reply> Handler::test_rule(Request request) {
+    auto body = body_of(request);
+    if (!body) {
+        co_return problem(body.error());
+    }
+    const WallTime now = world_.scheduler.wall();
+    const std::string since = text_of(*body, "since");
+    const auto from = since.empty() ? Result<WallTime>{now - replayed_by_default} : time_of(since, now);
+    if (!from || *from >= now) {
+        co_return problem(400, Exit::usage, "invalid",
+                          from ? "since lies ahead: " + since : "since: " + from.error().text, time_hint);
+    }
+    const std::string file = text_of(*body, "file");
+    auto rule = parse_rule_(text_of(*body, "rule"), file.empty() ? "rule" : file);
+    if (!rule) {
+        co_return problem(422, Exit::findings, "rule", rule.error().text);
+    }
+    auto report = co_await historian_.test_rule(std::move(*rule), *from);
     co_return report ? good(to_json(*report)) : problem(report.error());
 }
 

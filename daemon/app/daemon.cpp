@@ -219,11 +219,27 @@ Task<void> Daemon::shut_down() {
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
+    co_await store_open_history();
     auto closed = co_await world_.store.close();
     if (!closed) {
         spdlog::error("event=close_failed error=\"{}\"", to_string(closed.error()));
     }
     spdlog::info("event=stopped");
+}
+
+/// What was seen since a row was last written would else be known to within 10 min only.
+Task<void> Daemon::store_open_history() {
+    Batch batch;
+    for (auto& [id, live] : world_.picture.resources) {
+        std::ranges::move(live.current.history.finish(), std::back_inserter(batch));
+    }
+    if (batch.empty()) {
+        co_return;
+    }
+    auto stored = co_await world_.store.commit(std::move(batch));
+    if (!stored) {
+        spdlog::error("event=history_not_stored error=\"{}\"", to_string(stored.error()));
+    }
 }
 
 // ---- changes that people ask for -----------------------------------------------------------------

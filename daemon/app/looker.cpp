@@ -1,6 +1,7 @@
 #include "curfew/app/looker.hpp"
 
 #include "curfew/app/bookkeeper.hpp"
+#include "curfew/core/replay.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -21,12 +22,6 @@ Observation unknown(Signal source, const RunId& run, const Now& now, Duration tt
             .ttl = ttl};
 }
 
-/// Sources that only a probe fills.
-bool is_probed(Signal source) {
-    return source == Signal::processes || source == Signal::gpu || source == Signal::disk_network ||
-           source == Signal::watched_paths || source == Signal::session;
-}
-
 void note_whether_seen(LiveRun& run, Instant now) {
     if (run.judgement.verdict != Verdict::unknown) {
         run.unseen_since.reset();
@@ -44,12 +39,18 @@ Mode mode_of(const std::string& word) {
 
 }  // namespace
 
-Looker::Looker(World& world, const Bookkeeper& books, std::function<bool(const std::string&)> breaker_open)
-    : world_(world), books_(books), breaker_open_(std::move(breaker_open)) {}
+Mode mode_in_force(const Config& config, const AccountConfig* account) {
+    return weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe);
+}
 
-std::optional<LookPolicy> Looker::policy_of(const LiveResource& live) const {
-    const Rule* rule = rule_for(world_.config->rules, live.resource);
-    const AccountConfig* account = world_.account(live.resource.account);
+bool protected_by_name(const Config& config, const Resource& resource) {
+    return std::ranges::any_of(config.protect,
+                               [&](const std::string& glob) { return glob_matches(glob, resource.name); });
+}
+
+std::optional<LookPolicy> look_policy(const World& world, const LiveResource& live) {
+    const Rule* rule = rule_for(world.config->rules, live.resource);
+    const AccountConfig* account = world.account(live.resource.account);
     if (rule == nullptr || account == nullptr) {
         return std::nullopt;
     }
@@ -61,10 +62,28 @@ std::optional<LookPolicy> Looker::policy_of(const LiveResource& live) const {
                       .nothing_else = live.resource.kind == ResourceKind::machine};
 }
 
+AssessInput assess_input(const World& world, const LiveResource& live, Instant now) {
+    AssessInput in;
+    in.state = live.current.run.state;
+    in.judgement = live.current.judgement;
+    in.quiet = live.current.clock.quiet;
+    in.seen_for = now - live.current.first_seen;
+    const auto policy = look_policy(world, live);
+    in.probing = policy && policy->probes && live.current.probes.possible;
+    in.probed_enough = policy && probed_enough(live.current.probes, *policy, now);
+    in.rule = rule_for(world.config->rules, live.resource);
+    in.mode = mode_in_force(*world.config, world.account(live.resource.account));
+    in.protected_ = protected_by_name(*world.config, live.resource);
+    return in;
+}
+
+Looker::Looker(World& world, const Bookkeeper& books, std::function<bool(const std::string&)> breaker_open)
+    : world_(world), books_(books), breaker_open_(std::move(breaker_open)) {}
+
 Looker::Plan Looker::plan(const LiveResource& live, Depth depth) const {
     Plan plan;
     const LiveRun& run = live.current;
-    const auto policy = policy_of(live);
+    const auto policy = look_policy(world_, live);
     const bool due = depth == Depth::due;
     const bool last = depth == Depth::last;
     plan.order.until_active = due;
@@ -188,7 +207,7 @@ void Looker::absorb(LiveResource& live, Look look) const {
     if (asked) {
         run.observed_at = now.mono;
     }
-    const auto policy = policy_of(live);
+    const auto policy = look_policy(world_, live);
     const AccountConfig* account = world_.account(live.resource.account);
     const Duration gap = max_gap(account != nullptr ? account->poll_interval : Duration{minutes{1}});
     Judgement judgement = combine(run.observations, now.mono, live.resource.kind);
@@ -199,6 +218,7 @@ void Looker::absorb(LiveResource& live, Look look) const {
     run.judgement = std::move(judgement);
     const Verdict verdict = run.judgement.verdict;
     run.clock = tick(run.clock, verdict, now.mono, gap);
+    run.history.looked(run.run.id, run.observations, now, gap);
     run.probes.possible = run.probes.possible && look.probe_possible;
     if (look.probed) {
         run.probes = probed(run.probes, verdict, look.probe != nullptr, look.step, now.mono);
@@ -216,40 +236,25 @@ void Looker::absorb(LiveResource& live, Look look) const {
 }
 
 void Looker::absorb_nothing(LiveRun& run, const std::string& why, const AccountConfig& account) const {
-    const Instant now = world_.scheduler.mono();
-    run.judgement = {};
-    run.judgement.step = why;
-    run.clock = tick(run.clock, Verdict::unknown, now, max_gap(account.poll_interval));
-    run.stall = tick(run.stall, Verdict::unknown, now, max_gap(account.poll_interval));
-    note_whether_seen(run, now);
+    const Now now = world_.scheduler.now();
+    const Duration gap = max_gap(account.poll_interval);
+    run.judgement = unseen_judgement(why);
+    run.clock = tick(run.clock, Verdict::unknown, now.mono, gap);
+    run.stall = tick(run.stall, Verdict::unknown, now.mono, gap);
+    run.history.unseen(run.run.id, why, now, gap);
+    note_whether_seen(run, now.mono);
 }
 
 AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) const {
     const Config& config = *world_.config;
     const Now now = world_.scheduler.now();
-    const Rule* rule = rule_for(config.rules, live.resource);
-    const AccountConfig* account = world_.account(live.resource.account);
     std::erase_if(live.holds, [&](const Hold& hold) { return !hold.in_force(now.wall); });
-
-    const auto policy = policy_of(live);
-    AssessInput in{
-        .state = live.current.run.state,
-        .newest = newest,
-        .gone = gone,
-        .judgement = live.current.judgement,
-        .quiet = live.current.clock.quiet,
-        .seen_for = now.mono - live.current.first_seen,
-        .probing = policy && policy->probes && live.current.probes.possible,
-        .probed_enough = policy && probed_enough(live.current.probes, *policy, now.mono),
-        .rule = rule,
-        .mode = weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe),
-        .hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall),
-        .protected_ = std::ranges::any_of(
-            config.protect, [&](const std::string& glob) { return glob_matches(glob, live.resource.name); }),
-        .breaker_open = rule != nullptr && breaker_open_(rule->name.value),
-        .exhausted_budget = std::nullopt,
-        .budget_mode = Mode::observe,
-        .manual_by = std::nullopt};
+    AssessInput in = assess_input(world_, live, now.mono);
+    const Rule* rule = in.rule;
+    in.newest = newest;
+    in.gone = gone;
+    in.hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall);
+    in.breaker_open = rule != nullptr && breaker_open_(rule->name.value);
     if (const Budget* budget = books_.exhausted(config, live.resource)) {
         in.exhausted_budget = budget->name.value;
         in.budget_mode = budget->mode;
@@ -259,6 +264,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     }
     AssessResult result = assess(in);
     live.protected_ = in.protected_;
+    live.breaker_open = in.breaker_open;
     live.rule = rule != nullptr ? rule->name.value : std::string{};
     live.mode = result.mode;
     live.idle_limit = result.idle_limit;

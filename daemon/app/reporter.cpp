@@ -47,6 +47,27 @@ std::string name_of(const LiveResource& live) {
 
 }  // namespace
 
+std::string what_would_stop(const Rule* rule, Mode mode, Duration limit, Duration quiet,
+                            const Judgement& judgement) {
+    if (rule == nullptr) {
+        return "only a hard budget or `curfew stop`, since no rule matches";
+    }
+    if (mode != Mode::enforce) {
+        return "only a hard budget or `curfew stop`: the mode is " + std::string{to_string(mode)};
+    }
+    const std::string rest = "being quiet for " + to_string(limit) +
+                             " in all (quiet so far: " + to_string(std::chrono::floor<seconds>(quiet)) + ")";
+    switch (judgement.verdict) {
+        case Verdict::active:
+            return "the end of its work, and then " + rest;
+        case Verdict::unknown:
+            return "seeing it again, and then " + rest;
+        case Verdict::quiet:
+            break;
+    }
+    return rest;
+}
+
 Freshness Reporter::freshness() const {
     Freshness f;
     f.now = world_.scheduler.wall();
@@ -248,15 +269,8 @@ void Reporter::tell_what_next(ExplainReport& report) const {
     } else {
         report.next = "nothing: " + live.why;
     }
-    if (report.rule == nullptr) {
-        report.would_stop = "only a hard budget or `curfew stop`, since no rule matches";
-    } else if (live.mode != Mode::enforce) {
-        report.would_stop = "only a hard budget or `curfew stop`: the mode is " +
-                            std::string{to_string(live.mode)};
-    } else {
-        report.would_stop = "being quiet for " + to_string(live.idle_limit) + " in all (quiet so far: " +
-                            to_string(std::chrono::floor<seconds>(live.current.clock.quiet)) + ")";
-    }
+    report.would_stop = what_would_stop(report.rule, live.mode, live.idle_limit, live.current.clock.quiet,
+                                        live.current.judgement);
     report.would_keep =
         "work in a kernel or on the CPU or GPU; or `curfew keep " + live.resource.id.value + " --for 2h`" +
         (live.price != nullptr ? " (" + to_string(percent_of(live.price->rate.per_hour, 200)) + ")" : "");

@@ -1,10 +1,12 @@
 #include "curfew/app/watcher.hpp"
 
 #include "curfew/app/enforcer.hpp"
+#include "curfew/core/replay.hpp"
 
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -20,8 +22,6 @@ constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
 constexpr Duration gone_kept = hours{24 * 7};
-/// How long a stop takes to take effect beyond the notice: decision, pack, teardown.
-constexpr Duration stop_lead = minutes{6};
 
 RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
     return {.id = run.id,
@@ -160,6 +160,8 @@ Task<Duration> Watcher::cycle() {
         message(AlertKind::blind, Severity::info, "Account " + account_.value + " can be seen again"), batch);
     judge_unseen(batch);
     judge_money(batch);
+    // A row may begin a day before it ends.
+    batch.emplace_back(HistoryPrune{now.wall - world_.config->history - history_row_max});
     batch.emplace_back(AccountPollRow{
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
@@ -373,6 +375,7 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
         latest = std::max(latest, run->run.started_at.value_or(latest));
         books_.ended(live, *run, ending.at, ending.at ? now : latest, batch);
         run->run.ended_at = ending.at.value_or(latest);
+        std::ranges::move(run->history.finish(), std::back_inserter(batch));
         if (!is_off(run->run.state)) {
             run->run.state = RunState::stopped;
         }
@@ -425,6 +428,7 @@ void Watcher::store_look(LiveRun& run, const QuietClock& before, Batch& batch) c
             batch.emplace_back(o);
         }
     }
+    std::ranges::move(run.history.take(now), std::back_inserter(batch));
     // While the clock only goes on adding, the store can work it out from the account's last poll.
     const bool goes_on = run.clock_adds && run.clock.last_quiet_at && before.last_quiet_at &&
                          run.clock.quiet - before.quiet == *run.clock.last_quiet_at - *before.last_quiet_at;
@@ -480,7 +484,7 @@ void Watcher::judge_money(Batch& batch) {
         }
     }
     alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
-    const Duration lead = config().poll_interval + stop_lead + minutes{10};
+    const Duration lead = hard_stop_lead(config().poll_interval);
     for (const auto& finding : books_.judge_budgets(*world_.config, world_.scheduler.now(), lead, batch)) {
         const Threshold& threshold = finding.crossing.threshold;
         Message m = message(AlertKind::budget_threshold,

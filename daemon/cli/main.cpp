@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -36,6 +37,7 @@ struct Options {
     // verbs
     std::string noun;
     std::string since;
+    std::string at;
     std::string by;
     std::string how_long;
     std::string until;
@@ -67,11 +69,11 @@ std::string default_socket(const char* variable, std::string_view system, std::s
     return std::string{system};
 }
 
-int say(const Answer& answer) {
+int say(const Answer& answer, const char* prefix = "curfew: ") {
     std::string text = answer.trouble;  // of several lines, and it may hold names that strangers gave
     std::ranges::replace_if(
         text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }, '?');
-    std::cerr << "curfew: " << text << "\n";
+    std::cerr << prefix << text << "\n";
     return answer.exit == 0 ? static_cast<int>(Exit::failed) : answer.exit;
 }
 
@@ -117,7 +119,48 @@ int status(const Options& o) {
 }
 
 int explain(const Options& o) {
-    return read(o, "/v1/explain/" + encoded(o.noun), [&](const Json& j) { return explain_text(j, o.style); });
+    const std::string query = o.at.empty() ? "" : "?at=" + encoded(o.at);
+    return read(o, "/v1/explain/" + encoded(o.noun) + query,
+                [&](const Json& j) { return explain_text(j, o.style); });
+}
+
+int plan(const Options& o) {
+    return read(o, "/v1/plan", [&](const Json& j) { return plan_text(j, o.style); });
+}
+
+constexpr std::size_t rule_bytes_max = 48U * 1024;
+
+/// A question, though a rule is too long for an address: it goes to the read socket.
+int rule_test(const Options& o) {
+    std::ifstream in(o.noun, std::ios::binary);
+    std::error_code error;
+    std::string text(rule_bytes_max + 1, '\0');
+    if (!fs::is_regular_file(o.noun, error) || !in) {
+        std::cerr << "curfew: cannot read " << safe(o.noun) << "\n";
+        return static_cast<int>(Exit::not_found);
+    }
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (text.size() > rule_bytes_max) {
+        std::cerr << "curfew: " << safe(o.noun) << " is larger than 48 KiB, which no rule is\n";
+        return static_cast<int>(Exit::usage);
+    }
+    const Json body{{"rule", text}, {"file", o.noun}, {"since", o.since}};
+    const Answer answer = ask(o.socket, "/v1/rules/test",
+                              body.dump(-1, ' ', false, Json::error_handler_t::replace), random_key());
+    if (answer.exit == static_cast<int>(Exit::findings)) {
+        return say(answer, "");  // one fault a line, as check-config has them
+    }
+    return changed(o, answer, [&](const Json& j) { return replay_text(j, o.style); });
+}
+
+void add_rule_verbs(CLI::App& app, Options& o, int& exit) {
+    CLI::App* rule = app.add_subcommand("rule", "try a rule on what was recorded");
+    rule->require_subcommand(1);
+    CLI::App* test = rule->add_subcommand("test", "replay what was recorded through the [[rule]] of a file");
+    test->add_option("FILE", o.noun, "TOML with one [[rule]]")->required();
+    test->add_option("--since", o.since, "30d, or a time; default: 30d");
+    test->callback([&o, &exit] { exit = rule_test(o); });
 }
 
 int spend(const Options& o) {
@@ -400,8 +443,11 @@ int main(int argc, char** argv) {
     CLI::App* sub = verb("status", "what runs, since when, what it costs, when it stops by itself", status);
     sub->alias("ps");
     sub->add_flag("-a,--all", o.style.all, "also what is off");
-    named(verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain),
-          true);
+    sub = verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain);
+    named(sub, true);
+    sub->add_option("--at", o.at, "as it was then: 2026-11-23T10:15:00Z, or 90m for so long ago");
+    verb("plan", "what is warned of and stopped within 24 hours, and what that saves", plan);
+    add_rule_verbs(app, o, exit);
     sub = verb("spend", "what was spent, by resource, day, type or account", spend);
     sub->add_option("--since", o.since, "30d, or a time; default: this month");
     sub->add_option("--by", o.by, "resource, day, type or account")

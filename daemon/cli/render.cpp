@@ -86,9 +86,12 @@ std::string footer(const Json& answer) {
     return out;
 }
 
+std::string counted(const Json& number, const std::string& what) {
+    return number.dump() + " " + what + (number == 1 ? "" : "s");
+}
+
 std::string saved_text(const Json& saved) {
-    return money(saved, "$0.00") + " saved by " + saved["stops"].dump() + " stop" +
-           (saved["stops"] == 1 ? "" : "s") + " of Curfew (estimate)";
+    return money(saved, "$0.00") + " saved by " + counted(saved["stops"], "stop") + " of Curfew (estimate)";
 }
 
 std::string state_of(const Json& item) {
@@ -152,8 +155,13 @@ std::string explain_text(const Json& answer, const Style& style) {
     std::string out = bold(safe(text_of(s["name"]))) + "  " + text_of(s["kind"]) + " " +
                       text_of(s["resource"]) + " on " + text_of(s["machine_type"]) + ", run " +
                       text_of(s["run"]["id"]) + ", " + text_of(s["state"]) + "\n";
+    const bool then = answer.contains("at") && answer["at"].is_string();
+    if (then) {
+        out += "as it was " + moment(answer["at"], style) + " " + zone_name(style) + ", last looked at " +
+               moment(answer["looked_at"], style) + "; by the rules of today\n";
+    }
     out += "cost      " + money(s["price"]) + "/h, " + money(answer["run_cost"], "unknown") +
-           " in this run so far\n";
+           (then ? " in this run by then\n" : " in this run so far\n");
     out += "verdict   " + coloured(text_of(s["verdict"]), text_of(s["verdict"])) + ", decided by " +
            safe(text_of(answer["decided_by"])) + " (coverage " + text_of(s["coverage"]) + ")\n";
     out += "quiet     " + text_of(answer["quiet"]) + " of " + text_of(answer["limit"]) + ", rule " +
@@ -163,12 +171,12 @@ std::string explain_text(const Json& answer, const Style& style) {
     out += "next      " + safe(text_of(answer["next"])) + "\n";
     out += "stopped by  " + safe(text_of(answer["would_stop"])) + "\n";
     out += "kept by     " + safe(text_of(answer["would_keep"])) + "\n\n";
-    Table signals({"SIGNAL", "VERDICT", "STRENGTH", "AGE", "LAST ACTIVE", "EVIDENCE"});
+    Table signals({"SIGNAL", "VERDICT", "STRENGTH", "AGE", "GOOD FOR", "LAST ACTIVE", "EVIDENCE"});
     for (const Json& o : answer["signals"]) {
         signals.add({text_of(o["source"]),
                      text_of(o["verdict"]) + (o["expired"].get<bool>() ? " (expired)" : ""),
-                     text_of(o["strength"]), text_of(o["age"]), moment(o["last_active_at"], style),
-                     text_of(o["evidence"])});
+                     text_of(o["strength"]), text_of(o["age"]), text_of(o["ttl"]),
+                     moment(o["last_active_at"], style), text_of(o["evidence"])});
     }
     out += signals.empty() ? "no signal yet\n" : signals.text();
     for (const Json& hold : answer["holds"]) {
@@ -186,6 +194,59 @@ std::string explain_text(const Json& answer, const Style& style) {
                (e["receipt"].is_null() ? "" : ", receipt " + text_of(e["receipt"])) + "\n";
     }
     return out + footer(answer);
+}
+
+std::string plan_text(const Json& answer, const Style& style) {
+    Table table({"NAME", "TYPE", "ACT", "IN", "AT " + zone_name(style), "BY", "WARNED", "SAVES", "WHY"},
+                {false, false, false, true, false, false, true, true, false});
+    for (const Json& item : answer["items"]) {
+        const bool acts = item["at"].is_string();
+        const std::string act = text_of(item["act"]);
+        table.add({text_of(item["name"]), text_of(item["machine_type"]),
+                   act == "none"         ? "-"
+                   : act == "would_stop" ? "would stop"
+                                         : act,
+                   acts ? left_until(item["at"], answer) : "-", moment(item["at"], style),
+                   acts ? text_of(item["by"]) + " " + text_of(item["by_name"]) : "-",
+                   item["warnings"].empty() ? "-" : "in " + left_until(item["warnings"][0], answer),
+                   acts ? money(item["saves"]) : "-", text_of(item["why"])});
+    }
+    const Json& totals = answer["totals"];
+    std::string out = table.empty() ? std::string{"nothing is running\n"} : table.text();
+    out += "\nif every signal stays as it is: " + money(totals["saves"]) + " saved until " +
+           moment(answer["until"], style) + " of the " + money(totals["without"]) + " that it would cost";
+    out += money(totals["would_save"]) == "$0.00"
+               ? ""
+               : "; " + money(totals["would_save"]) + " more if the mode were enforce";
+    out += totals["unpriced"] != 0 ? "; " + totals["unpriced"].dump() + " unpriced" : "";
+    return out + "\n" + footer(answer);
+}
+
+std::string replay_text(const Json& answer, const Style& style) {
+    Table table({"NAME", "RUN", "TYPE", "STOPPED AT " + zone_name(style), "SAVED", "BEFORE USE",
+                 "ACTIVE AGAIN", "WHY"},
+                {false, false, false, false, true, true, false, false});
+    for (const Json& item : answer["items"]) {
+        const std::string suspect = item["suspect"].is_null() ? std::string{"no"}
+                                    : item["suspect"] == "soon"
+                                        ? moment(item["active_again"], style) + " (soon)"
+                                        : moment(item["active_again"], style);
+        table.add({text_of(item["name"]), text_of(item["run"]), text_of(item["machine_type"]),
+                   moment(item["at"], style), money(item["saved"]), money(item["saved_before_use"]), suspect,
+                   text_of(item["why"])});
+    }
+    const Json& totals = answer["totals"];
+    std::string out = table.empty() ? std::string{} : table.text() + "\n";
+    out += "rule " + safe(text_of(answer["rule"]["name"])) + " (quiet for " +
+           text_of(answer["rule"]["idle_limit"]) + ") over " + counted(totals["runs"], "recorded run") +
+           " since " + moment(answer["from"], style) + ": " + counted(totals["stops"], "stop") + ", " +
+           money(totals["saved"]) + " saved until the runs really ended, " +
+           money(totals["saved_before_use"]) + " until they were used again\n";
+    out += "suspected false stops: " + totals["suspect_soon"].dump() + " were active again within 15m, " +
+           totals["suspect_later"].dump() + " at any time in the same run\n";
+    out += totals["unpriced"] != 0 ? totals["unpriced"].dump() + " of the stops are unpriced\n" : "";
+    out += totals["cut"].get<bool>() ? "there were more runs than one answer takes: ask for less time\n" : "";
+    return out + "as if in mode enforce; nothing was changed\n";
 }
 
 std::string spend_text(const Json& answer, const std::string& by, const Style& style) {

@@ -17,6 +17,8 @@ struct Style {
 
 std::string status_text(const Json& answer, const Style& style);
 std::string explain_text(const Json& answer, const Style& style);
+std::string plan_text(const Json& answer, const Style& style);
+std::string replay_text(const Json& answer, const Style& style);
 std::string spend_text(const Json& answer, const std::string& by, const Style& style);
 std::string receipts_text(const Json& answer, const Style& style);
 std::string receipt_text(const Json& answer, const Style& style);

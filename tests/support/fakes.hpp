@@ -21,6 +21,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace curfew::test {
@@ -50,6 +52,8 @@ public:
     std::map<AccountName, AccountPollRow> polls;
     std::vector<AuditRow> audits;
     std::vector<FiredThresholdRow> fired;
+    std::map<std::tuple<RunId, WallTime, std::optional<Signal>>, HistoryRow> history;
+    int history_writes = 0;
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         co_await turn(io_);
@@ -136,7 +140,38 @@ public:
         }
         co_return rows;
     }
-    Task<Result<std::vector<RunRow>>> runs_of(ResourceId, int) override { co_return std::vector<RunRow>{}; }
+    Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int) override {
+        co_await turn(io_);
+        std::vector<RunRow> rows;
+        for (const auto& [id, row] : runs) {
+            if (row.resource == resource) {
+                rows.push_back(row);
+            }
+        }
+        std::ranges::sort(rows, [](const RunRow& a, const RunRow& b) { return a.first_seen > b.first_seen; });
+        co_return rows;
+    }
+    Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) override {
+        co_await turn(io_);
+        std::vector<HistoryRow> rows;
+        for (const auto& [key, row] : history) {
+            if (row.run == run && row.from <= until) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
+    Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) override {
+        co_await turn(io_);
+        std::vector<PastRun> rows;
+        for (const auto& [id, row] : runs) {
+            if ((!row.ended_at || *row.ended_at >= since) && static_cast<int>(rows.size()) < limit) {
+                const auto meter = meters.find(id);
+                rows.push_back({row, meter == meters.end() ? std::nullopt : meter->second.rate});
+            }
+        }
+        co_return rows;
+    }
     Task<Result<std::vector<Observation>>> observations_of(RunId) override {
         co_return std::vector<Observation>{};
     }
@@ -208,7 +243,11 @@ public:
 
 private:
     void put(ResourceRow& r) { known[r.id] = r; }
-    void put(RunRow& r) { runs[r.id] = r; }
+    void put(RunRow& r) {
+        const auto known_run = runs.find(r.id);
+        r.first_seen = known_run == runs.end() ? r.first_seen : known_run->second.first_seen;
+        runs[r.id] = r;
+    }
     void put(Meter& m) { meters[m.run] = m; }
     void put(CostRow& c) { costs.push_back(c); }
     void put(Observation&) {}
@@ -229,6 +268,13 @@ private:
     void put(FiredThresholdRow& f) { fired.push_back(f); }
     void put(Receipt& r) { receipt_rows[r.id.value] = r; }
     void put(IdempotencyRow&) {}
+    void put(HistoryRow& h) {
+        ++history_writes;
+        history[{h.run, h.from, h.source}] = h;
+    }
+    void put(HistoryPrune& p) {
+        std::erase_if(history, [&](const auto& entry) { return entry.second.from < p.began_before; });
+    }
 
     boost::asio::io_context& io_;
     std::string boot_;

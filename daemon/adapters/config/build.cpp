@@ -170,6 +170,7 @@ private:
         config.price_overrides = block.text("price_overrides");
         config.public_name = or_else("public_name", defaults_.host_name);
         config.protect = block.list("protect");
+        config.history = block.duration("history");
         config.guest_connections_max = block.number("guest_connections_max");
         if (config.api_socket == config.admin_socket) {
             faults_.add(block.place_of("admin_socket"),
@@ -401,6 +402,18 @@ private:
 };
 
 }  // namespace
+
+Rule build_rule(const Block& root, Faults& faults) {
+    const auto& blocks = root.blocks("rule");
+    if (blocks.empty()) {
+        faults.add(root.place(), "there is no [[rule]] to be tested");
+        return {};
+    }
+    if (blocks.size() > 1) {
+        faults.add(blocks[1].place(), "one [[rule]] is tested at a time");
+    }
+    return rule_of(blocks.front());
+}
 
 Config build(const Block& root, const Defaults& defaults, const ZoneLoader& zones, Faults& faults) {
     return Builder(defaults, zones, faults).build(root);

@@ -54,6 +54,13 @@ constexpr Key daemon_keys[] = {
      .standard = "[]",
      .sample = R"(["production-*"])",
      .help = "Names of notebooks and machines that are never stopped, whatever a rule or budget says."},
+    {.name = "history",
+     .type = Type::duration,
+     .standard = R"("90d")",
+     .low = "1d",
+     .high = "3650d",
+     .help = "How long it is kept what every look at a notebook or machine saw, as one row per stretch in "
+             "which nothing changed: for explain --at and rule test."},
     {.name = "guest_connections_max",
      .type = Type::integer,
      .standard = "4",

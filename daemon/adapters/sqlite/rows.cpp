@@ -1,6 +1,7 @@
 #include "adapters/sqlite/rows.hpp"
 
 #include "adapters/sqlite/documents.hpp"
+#include "adapters/sqlite/history.hpp"
 
 #include <openssl/evp.h>
 
@@ -29,10 +30,10 @@ MeterKind meter_kind(const std::string& word) {
     return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
 }
 Signal signal_from(const std::string& word) {
-    return word_to(
-        std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
-                   Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths},
-        word);
+    return word_to(std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals,
+                              Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+                              Signal::disk_network, Signal::watched_paths},
+                   word);
 }
 
 std::optional<std::int64_t> ms(const std::optional<WallTime>& t) {
@@ -234,6 +235,8 @@ struct Writer {
               r.run.value, r.verified_at.ms, to_document(r))
             .run();
     }
+    void operator()(const HistoryRow& h) const { write_history(db, h); }
+    void operator()(const HistoryPrune& p) const { prune_history(db, p); }
     void operator()(const IdempotencyRow& i) const {
         Query(db, "INSERT OR IGNORE INTO idempotency VALUES (?,?,?,?)", i.key, i.status, i.body, i.at.ms)
             .run();
@@ -516,6 +519,19 @@ std::vector<Observation> read_observations(Database& db, const RunId& run) {
         " WHERE run = ? ORDER BY source",
         run.value);
     return all<Observation>(q, observation);
+}
+
+std::vector<PastRun> read_recorded(Database& db, WallTime since, int limit) {
+    Query q(
+        db,
+        "SELECT r.id, r.resource, r.account, r.machine_type, r.state, r.state_text, r.started_at, r.ended_at,"
+        " r.first_seen, r.last_seen, m.rate_nanos, m.currency FROM run r JOIN history_run h ON h.run = r.id"
+        " LEFT JOIN meter m ON m.run = r.id WHERE r.ended_at IS NULL OR r.ended_at >= ?"
+        " ORDER BY r.first_seen, r.id LIMIT ?",
+        since.ms, limit);
+    return all<PastRun>(q, [](const Query& row) {
+        return PastRun{.run = run_row(row), .rate = rate(row.optional_integer(10), row.text(11))};
+    });
 }
 
 std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit) {

@@ -16,6 +16,8 @@ std::vector<StoppedRun> read_stopped(Database& db);
 std::vector<ResourceRow> read_resources(Database& db);
 std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit);
 std::vector<Observation> read_observations(Database& db, const RunId& run);
+std::vector<HistoryRow> read_history(Database& db, const RunId& run, WallTime until);
+std::vector<PastRun> read_recorded(Database& db, WallTime since, int limit);
 std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit);
 std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit,
                                  const std::optional<ResourceId>& resource);

@@ -1,10 +1,10 @@
-// Version 1 of the database.
+// The tables of the database, version by version. A file of an older version is brought up at start.
 #pragma once
 
 namespace curfew::sqlite {
 
 constexpr int application_id = 0x43524657;  // "CRFW"
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -86,5 +86,19 @@ CREATE INDEX receipt_by_resource ON receipt (resource, verified_at);
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL)
   STRICT, WITHOUT ROWID;
 )sql";
+
+// Runs have numbers here, and a row holds lengths and codes instead of times and words, since there are
+// many: a source that is absent is the look itself (code 0), `last` is NULL where it equals `began`.
+constexpr const char* history_tables = R"sql(
+CREATE TABLE history_run (no INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE history (
+  run INTEGER NOT NULL, from_ms INTEGER NOT NULL, source INTEGER NOT NULL, for_ms INTEGER NOT NULL,
+  verdict INTEGER NOT NULL, strength INTEGER NOT NULL, ttl_s INTEGER NOT NULL, began TEXT NOT NULL, last TEXT,
+  PRIMARY KEY (run, from_ms, source), CHECK (for_ms >= 0)) STRICT, WITHOUT ROWID;
+CREATE INDEX history_by_time ON history (from_ms);
+)sql";
+
+/// Version 2.
+constexpr const char* schema_2[] = {history_tables};
 
 }  // namespace curfew::sqlite

@@ -147,7 +147,14 @@ Result<void> migrate(Database& db, std::int64_t version) {
     static const std::string stamps = "PRAGMA application_id = " + std::to_string(application_id) +
                                       "; PRAGMA user_version = " + std::to_string(schema_version);
     db.execute("BEGIN IMMEDIATE");
-    db.execute(schema_1);
+    if (version < 1) {
+        db.execute(schema_1);
+    }
+    if (version < 2) {
+        for (const char* tables : schema_2) {
+            db.execute(tables);
+        }
+    }
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);
@@ -298,6 +305,14 @@ public:
     Task<Result<std::vector<Observation>>> observations_of(RunId run) override {
         return ask<std::vector<Observation>>(
             [=](Database& db) -> Result<std::vector<Observation>> { return read_observations(db, run); });
+    }
+    Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) override {
+        return ask<std::vector<HistoryRow>>(
+            [=](Database& db) -> Result<std::vector<HistoryRow>> { return read_history(db, run, until); });
+    }
+    Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) override {
+        return ask<std::vector<PastRun>>(
+            [=](Database& db) -> Result<std::vector<PastRun>> { return read_recorded(db, since, limit); });
     }
     Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) override {
         return ask<std::vector<Enforcement>>([=](Database& db) -> Result<std::vector<Enforcement>> {

@@ -57,6 +57,7 @@ private:
     void fill_picture(const StoredState& stored, bool same_boot);
     void start_watchers();
     Task<void> feed_watchdog();
+    Task<void> store_open_history();
     void reassess(LiveResource& live);
     LiveResource* running(const ResourceId& id);
     AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;

@@ -16,6 +16,14 @@ namespace curfew {
 
 class Bookkeeper;
 
+/// The weakest of the global mode and the account's.
+Mode mode_in_force(const Config& config, const AccountConfig* account);
+bool protected_by_name(const Config& config, const Resource& resource);
+/// When the guest of a resource is asked and probed; nothing if no rule matches.
+std::optional<LookPolicy> look_policy(const World& world, const LiveResource& live);
+/// What the picture knows of one resource, for `assess`. Holds, breakers and budgets are left open.
+AssessInput assess_input(const World& world, const LiveResource& live, Instant now);
+
 class Looker {
 public:
     /// `breaker_open` tells whether the breaker of a rule is open.
@@ -60,9 +68,6 @@ private:
     Task<void> ask_guest(Guest& guest, const Run& run, const Plan& plan, Duration ttl, Look& look,
                          Deadline deadline);
     Task<void> probe(Guest& guest, const Run& run, const Plan& plan, Look& look, Deadline deadline);
-    /// Nothing if no rule matches.
-    std::optional<LookPolicy> policy_of(const LiveResource& live) const;
-
     World& world_;
     const Bookkeeper& books_;
     std::function<bool(const std::string&)> breaker_open_;

@@ -7,6 +7,7 @@
 #include "curfew/core/budget.hpp"
 #include "curfew/core/config.hpp"
 #include "curfew/core/enforcement.hpp"
+#include "curfew/core/history.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/price_book.hpp"
@@ -35,6 +36,7 @@ struct LiveRun {
     std::optional<Meter> meter;                            // while it bills
     std::optional<Instant> observed_at;                    // the guest was asked
     std::map<Signal, std::pair<Verdict, Instant>> stored;  // what the store holds of each source
+    HistoryRecorder history;                               // of every look
     bool clock_adds = false;                               // the store knows that the clock goes on adding
     std::optional<Instant> unseen_since;                   // verdict unknown without a break since
     int absent_in_complete_lists = 0;
@@ -54,6 +56,7 @@ struct LiveResource {
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
     bool protected_ = false;
+    bool breaker_open = false;  // of its rule
 };
 
 struct LiveAccount {

@@ -85,6 +85,10 @@ struct DoctorFinding {
     std::string text;
 };
 
+/// What would make Curfew stop it, in words: for `explain`, of now or of then.
+std::string what_would_stop(const Rule* rule, Mode mode, Duration limit, Duration quiet,
+                            const Judgement& judgement);
+
 class Reporter {
 public:
     explicit Reporter(World& world) : world_(world) {}

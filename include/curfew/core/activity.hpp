@@ -33,6 +33,12 @@ enum class Signal : std::uint8_t {
     heartbeat,  // a file that a job or a start script keeps fresh
 };
 
+/// Does only a probe fill this source? Then it is seen when one is run, and lasts to the next.
+constexpr bool is_probed(Signal source) {
+    return source == Signal::processes || source == Signal::gpu || source == Signal::disk_network ||
+           source == Signal::watched_paths || source == Signal::session;
+}
+
 std::string_view to_string(Verdict verdict);
 std::string_view to_string(Strength strength);
 std::string_view to_string(Coverage coverage);

@@ -81,8 +81,9 @@ struct Config {
     std::string admin_socket;
     std::string price_file;  // shipped table; "" = built in location
     std::string price_overrides;
-    std::string public_name;           // of this host in messages and Message-IDs
-    std::vector<std::string> protect;  // globs of names that are never stopped
+    std::string public_name;            // of this host in messages and Message-IDs
+    std::vector<std::string> protect;   // globs of names that are never stopped
+    Duration history = hours{24 * 90};  // how long looks are kept
     KeepPolicy keep;
     std::int64_t guest_connections_max = 4;  // per guest while somebody is connected
     std::vector<AccountConfig> accounts;

@@ -6,6 +6,7 @@
 #include "curfew/core/activity.hpp"
 #include "curfew/core/alert.hpp"
 #include "curfew/core/enforcement.hpp"
+#include "curfew/core/history.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/receipt.hpp"
@@ -133,9 +134,14 @@ struct IdempotencyRow {
     WallTime at;
 };
 
+/// Drops rows of the history that began before, a few hundred at a time.
+struct HistoryPrune {
+    WallTime began_before;
+};
+
 using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
                            Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
-                           FiredThresholdRow, Receipt, IdempotencyRow>;
+                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -181,6 +187,12 @@ struct StoppedRun {
     std::optional<WallTime> next_started_at;  // of the resource, by whomever
 };
 
+/// A run of the past, with what it cost an hour by its meter.
+struct PastRun {
+    RunRow run;
+    std::optional<Rate> rate;  // absent = unpriced
+};
+
 class Store {
 public:
     virtual ~Store() = default;
@@ -194,6 +206,10 @@ public:
     virtual Task<Result<std::vector<ResourceRow>>> resources() = 0;  // with those that are gone
     virtual Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<Observation>>> observations_of(RunId run) = 0;  // newest each
+    /// What was seen of a run, up to `until`, by the beginning of the rows.
+    virtual Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) = 0;
+    /// Runs with a history that had not ended before `since`, oldest first.
+    virtual Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) = 0;
     virtual Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
                                                       std::optional<ResourceId> resource) = 0;

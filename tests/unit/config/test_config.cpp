@@ -121,6 +121,7 @@ TEST_CASE("the smallest configuration has the defaults of the values") {
     CHECK(c.public_name == "here.example");
     CHECK(c.protect.empty());
     CHECK(c.guest_connections_max == Config{}.guest_connections_max);
+    CHECK(c.history == Config{}.history);
     CHECK(c.keep.max_at_once == KeepPolicy{}.max_at_once);
     CHECK(c.keep.max_per_period == KeepPolicy{}.max_per_period);
     REQUIRE(c.accounts.size() == 1);
@@ -212,6 +213,7 @@ price_overrides = "mine.csv"
 public_name = "gpu-watch"
 protect = ["prod-*"]
 guest_connections_max = 7
+history = "14d"
 [keep]
 max_at_once = "2h"
 max_per_period = "1d"
@@ -301,6 +303,7 @@ match = { accounts = ["test"], kinds = ["machine"] }
     CHECK(c.public_name == "gpu-watch");
     CHECK(c.protect == std::vector<std::string>{"prod-*"});
     CHECK(c.guest_connections_max == 7);
+    CHECK(c.history == hours{14 * 24});
     CHECK(c.keep.max_at_once == hours{2});
     CHECK(c.keep.max_per_period == hours{24});
     const AccountConfig& a = c.accounts.at(0);
@@ -866,4 +869,30 @@ TEST_CASE("the manual page is sound roff") {
     const Folder folder;
     folder.put("curfew.toml.5", config::manual_page());
     CHECK(std::system(("mandoc -T lint -W style " + folder.path + "/curfew.toml.5 >&2").c_str()) == 0);
+}
+
+TEST_CASE("one rule alone can be read, with every fault in its place") {
+    const auto faults = [](std::string_view text) {
+        const auto rule = config::parse_rule(text, "r.toml");
+        return rule ? Lines{} : lines_of(rule.error());
+    };
+    const auto rule = config::parse_rule(
+        "[[rule]]\nname = \"night\"\nidle_limit = \"20m\"\nmode = \"enforce\"\n[rule.match]\naccounts = "
+        "[\"x\"]\n",
+        "r.toml");
+    REQUIRE(rule);
+    CHECK(rule->name == RuleName{"night"});
+    CHECK(rule->idle_limit == minutes{20});
+    CHECK(rule->mode == Mode::enforce);  // without a vault, since nothing is stopped by it
+    CHECK(rule->match.accounts == std::vector<std::string>{"x"});
+    CHECK(rule->ladder == Rule{}.ladder);
+    CHECK(faults("") == Lines{"r.toml:1:1: there is no [[rule]] to be tested"});
+    CHECK(faults("[[rule]]\nname = \"a\"\n[[rule]]\nname = \"b\"\n") ==
+          Lines{"r.toml:3:1: one [[rule]] is tested at a time"});
+    CHECK(faults(account + "[[rule]]\nname = \"a\"\n").size() == 1);
+    CHECK(faults("[daemon]\n[[rule]]\nname = \"a\"\n").size() == 1);
+    CHECK(faults("[[rule]]\nidle_limit = \"x\"\nnmae = \"a\"\n").size() == 3);  // and no name
+    CHECK(faults("[[rule]]\nidle_limit = 5\n[keep]\n").size() >= 2);
+    CHECK_FALSE(faults("[[rule]").empty());
+    CHECK(faults("zz = 1\n").size() == 1);
 }
