@@ -215,8 +215,7 @@ Task<void> Enforcer::pump(RunId run) {
         EnforcementEvent event = active.inbox.front();
         if (auto* looked = std::get_if<event::Looked>(&event)) {
             // Others of the same rule may have been stopped since the look began.
-            looked->look.breaker_open = active.e.cause.kind == CauseKind::idle &&
-                                        breaker_open(active.e.cause.name);
+            looked->look.breaker_open = of_rule(active.e.cause.kind) && breaker_open(active.e.cause.name);
         }
         Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
@@ -321,10 +320,11 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
 
 EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
     EnforcementPolicy policy = policy_;
-    if (e.cause.kind == CauseKind::idle) {
+    if (of_rule(e.cause.kind)) {
         for (const Rule& rule : world_.config->rules) {
             if (rule.name.value == e.cause.name) {
                 policy.override_when_pack_failed = rule.pack.override_when_failed;
+                policy.respect_activity = rule.respect_activity;
             }
         }
     }
@@ -414,7 +414,7 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
 }
 
 void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
-    if (e.cause.kind != CauseKind::idle) {
+    if (!of_rule(e.cause.kind)) {
         return;
     }
     const Instant now = world_.scheduler.mono();

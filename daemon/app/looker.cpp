@@ -86,12 +86,15 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     std::erase_if(live.holds, [&](const Hold& hold) { return !hold.in_force(now.wall); });
 
     AssessInput in{
+        .now = now.wall,
         .state = live.current.run.state,
         .newest = newest,
         .gone = gone,
         .judgement = live.current.judgement,
         .quiet = live.current.clock.quiet,
         .seen_for = now.mono - live.current.first_seen,
+        .age = now.mono - live.current.began,
+        .started_at = live.current.run.started_at,
         .rule = rule,
         .mode = weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe),
         .hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall),
@@ -100,13 +103,18 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
         .breaker_open = rule != nullptr && breaker_open_(rule->name.value),
         .exhausted_budget = std::nullopt,
         .budget_mode = Mode::observe,
-        .manual_by = std::nullopt};
+        .manual_by = std::nullopt,
+        .pursued = std::nullopt};
     if (const Budget* budget = books_.exhausted(config, live.resource)) {
         in.exhausted_budget = budget->name.value;
         in.budget_mode = budget->mode;
     }
     if (live.enforcement && live.enforcement->cause.kind == CauseKind::manual) {
         in.manual_by = live.enforcement->cause.name;
+    }
+    if (live.enforcement && live.enforcement->run == live.current.run.id &&
+        live.enforcement->state != EnforcementState::warned) {
+        in.pursued = live.enforcement->cause.kind;
     }
     AssessResult result = assess(in);
     live.protected_ = in.protected_;
@@ -117,6 +125,8 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     live.stops_at = result.stops_in && result.mode == Mode::enforce
                         ? std::optional{now.wall + *result.stops_in}
                         : std::nullopt;
+    live.stops_for = result.stops_for;
+    live.limits = result.limits;
     return result;
 }
 

@@ -58,6 +58,8 @@ private:
     void start_watchers();
     Task<void> feed_watchdog();
     void reassess(LiveResource& live);
+    /// What is left until the maximum age of its rule, if that has one.
+    std::optional<Duration> left_of_age(const LiveResource& live) const;
     LiveResource* running(const ResourceId& id);
     AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
     std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;

@@ -1,8 +1,9 @@
-// Which resources, how long quiet, which warnings, which mode.
+// Which resources, how long quiet, off when, how old, which warnings, which mode.
 #pragma once
 
 #include "curfew/core/ids.hpp"
 #include "curfew/core/resource.hpp"
+#include "curfew/core/schedule.hpp"
 #include "curfew/core/time.hpp"
 
 #include <cstdint>
@@ -54,6 +55,9 @@ struct Rule {
     Duration start_grace = minutes{15};
     Mode mode = Mode::observe;
     bool accept_partial = false;  // act although only the kernel state can be seen
+    std::optional<Schedule> schedule;
+    bool respect_activity = true;     // the schedule leaves alone what is at work or cannot be seen
+    std::optional<Duration> max_age;  // of a run, at work or not; no keep holds it
     PackPolicy pack;
 };
 
