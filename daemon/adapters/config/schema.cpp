@@ -497,8 +497,8 @@ constexpr Section table[] = {
      .many = true,
      .count_max = 500,
      .keys = rule_keys,
-     .help = "What is idle, off when and too old, and what is done about it. The first rule that matches "
-             "decides."},
+     .help = "What is idle, what is off when and how old it may get, and what is done about it. The first "
+             "rule that matches decides."},
     {.path = "rule.match",
      .keys = match_keys,
      .help = "What the rule is for. In globs * stands for any text and ? for one character; what is left "
