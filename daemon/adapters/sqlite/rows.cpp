@@ -29,10 +29,10 @@ MeterKind meter_kind(const std::string& word) {
     return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
 }
 Signal signal_from(const std::string& word) {
-    return word_to(
-        std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
-                   Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths},
-        word);
+    return word_to(std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals,
+                              Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+                              Signal::disk_network, Signal::watched_paths},
+                   word);
 }
 
 std::optional<std::int64_t> ms(const std::optional<WallTime>& t) {
@@ -483,14 +483,13 @@ std::vector<StoppedRun> read_stopped(Database& db) {
         " AND r.ended_at IS NOT NULL ORDER BY r.ended_at, r.id");
     std::vector<StoppedRun> rows;
     while (q.row()) {
-        rows.push_back(
-            {.resource = ResourceId{q.text(0)},
-             .run = RunId{q.text(1)},
-             .machine_type = q.text(2),
-             .cause = cause_kind_from(q.text(3)),
-             .cause_name = q.text(4),
-             .ended_at = {q.integer(5)},
-             .next_started_at = wall(q.optional_integer(6))});
+        rows.push_back({.resource = ResourceId{q.text(0)},
+                        .run = RunId{q.text(1)},
+                        .machine_type = q.text(2),
+                        .cause = cause_kind_from(q.text(3)),
+                        .cause_name = q.text(4),
+                        .ended_at = {q.integer(5)},
+                        .next_started_at = wall(q.optional_integer(6))});
     }
     return rows;
 }
