@@ -257,7 +257,7 @@ void Daemon::reassess(LiveResource& live) {
 
 std::optional<Duration> Daemon::left_of_age(const LiveResource& live) const {
     const Rule* rule = rule_for(world_.config->rules, live.resource);
-    if (rule == nullptr || !rule->max_age) {
+    if (rule == nullptr || !rule->max_age || weakest(rule->mode, world_.config->mode) != Mode::enforce) {
         return std::nullopt;
     }
     return std::max(Duration{0}, *rule->max_age - (world_.scheduler.mono() - live.current.began));

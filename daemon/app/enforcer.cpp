@@ -611,6 +611,8 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     looker_.absorb(live->current, std::move(observations), *account);
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
+    const std::optional<Cause>& asks = result.assessment.cause;
+    look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = result.assessment.held_by;
     look.mode = result.mode;
     look.breaker_open = result.assessment.breaker_open;

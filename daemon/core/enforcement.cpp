@@ -293,6 +293,10 @@ private:
         return kind == CauseKind::idle || (kind == CauseKind::schedule && policy_.respect_activity);
     }
 
+    std::string asks_no_more() const {
+        return std::string{to_string(t_.next.cause.kind)} + " " + t_.next.cause.name + " asks for it no more";
+    }
+
     /// Another cause of the same rule than the one that this enforcement is for.
     bool other_cause_of_rule(const Assessment& a) const {
         return of_rule(a.cause->kind) && of_rule(t_.next.cause.kind) && a.cause->kind != t_.next.cause.kind;
@@ -313,8 +317,7 @@ private:
         const bool own = other_cause_of_rule(a) ? t_.next.state == State::warned
                                                 : !stronger(t_.next.cause, *a.cause);
         if (t_.next.live() && !own) {
-            return std::string{to_string(t_.next.cause.kind)} + " " + t_.next.cause.name +
-                   " asks for it no more";
+            return asks_no_more();
         }
         if (a.held_by) {
             return *a.held_by;
@@ -429,6 +432,9 @@ private:
         }
         if (!look.newest) {
             return "a newer run was started";
+        }
+        if (!look.asked) {
+            return asks_no_more();
         }
         if (look.held_by) {
             return *look.held_by;

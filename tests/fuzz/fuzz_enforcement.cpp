@@ -64,6 +64,7 @@ EnforcementEvent event_from(Bytes& in) {
             FreshLook look;
             look.answered = in.flag();
             look.verdict = verdict_of(in.next());
+            look.asked = in.flag();
             look.same_run_on = in.flag();
             look.newest = in.flag();
             look.gone = in.flag();

@@ -58,7 +58,7 @@ private:
     void start_watchers();
     Task<void> feed_watchdog();
     void reassess(LiveResource& live);
-    /// What is left until the maximum age of its rule, if that has one.
+    /// What is left until the maximum age of its rule, if that has one and acts.
     std::optional<Duration> left_of_age(const LiveResource& live) const;
     LiveResource* running(const ResourceId& id);
     AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;

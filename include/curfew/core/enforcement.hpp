@@ -117,6 +117,7 @@ struct Assessment {
 struct FreshLook {
     bool answered = true;  // false: somebody who had to be asked did not answer; look again later
     Verdict verdict = Verdict::unknown;
+    bool asked = true;         // the cause that it is for still asks
     bool same_run_on = false;  // the provider lists this run in a known billing state
     bool newest = true;
     bool gone = false;

@@ -110,6 +110,7 @@ EnforcementEvent any_event(std::mt19937_64& g) {
                    .mode = a.mode,
                    .breaker_open = a.breaker_open,
                    .why = "w"};
+    look.asked = pick(g, 10) != 0;
     if (pick(g, 8) == 0) {
         look.held_by = "keep";
     }
@@ -214,6 +215,7 @@ TEST_CASE("no sequence of events breaks I1 to I4, crashes and recoveries include
                     REQUIRE_FALSE(looked->look.breaker_open);     // I3
                 }
                 ++calls_by[t.next.cause.kind];
+                REQUIRE(looked->look.asked);
                 REQUIRE_FALSE(looked->look.held_by);  // I3
                 REQUIRE(looked->look.newest);         // I4
                 REQUIRE(looked->look.same_run_on);    // I4

@@ -674,6 +674,23 @@ TEST_CASE("off hours that end while a stop waits call it off") {
     CHECK(rig.world.stop_calls.empty());
 }
 
+TEST_CASE("off hours that end while a stop is tried again and again end the trying") {
+    NightRig rig;
+    rig.world.add("demo");
+    rig.world.on_stop = [](FakeNotebook&) { return StopReply{event::Answer::refused, "not now"}; };
+    rig.world.guest_refuses = true;
+    rig.begin();
+    rig.run_until("2026-11-24T06:58:00Z");
+    const std::size_t tries = rig.world.stop_calls.size();
+    CHECK(tries > 5);
+    rig.run_until("2026-11-24T07:12:00Z");
+    const std::size_t last = rig.world.stop_calls.size();
+    rig.run_until("2026-11-24T17:00:00Z");
+    CHECK(rig.world.stop_calls.size() == last);
+    CHECK(last <= tries + 1);
+    CHECK(rig.world.notebooks.at("demo").resource.run.state == RunState::running);
+}
+
 TEST_CASE("a maximum age stops a busy run after warning and pack; no keep holds it") {
     NightRig rig(0);
     rig.rule().schedule.reset();
