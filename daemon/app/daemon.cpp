@@ -28,14 +28,15 @@ Duration keep_time(const Hold& hold, const Period& period) {
     return hold.kind == HoldKind::keep && until > from ? until - from : Duration{0};
 }
 
-/// When a run was first seen, by this boot's monotonic clock: its wall stamp, carried over by the pair of
-/// clocks of the account's last poll. On another boot the start grace begins anew.
-Instant first_seen(const StoredState& stored, const RunRow& row, bool same_boot, Instant now) {
+/// A wall stamp of a run by this boot's monotonic clock, carried over by the pair of clocks of the account's
+/// last poll; nullopt on another boot.
+std::optional<Instant> carried(const StoredState& stored, const RunRow& row, WallTime stamp, bool same_boot,
+                               Instant now) {
     const auto poll = std::ranges::find(stored.polls, row.account, &AccountPollRow::account);
     if (!same_boot || poll == stored.polls.end()) {
-        return now;
+        return std::nullopt;
     }
-    return std::min(now, poll->mono + (row.first_seen - poll->wall));
+    return std::min(now, poll->mono + (stamp - poll->wall));
 }
 
 }  // namespace
@@ -111,7 +112,11 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         }
         LiveResource& live = found->second;
         LiveRun run;
-        run.first_seen = first_seen(stored, row, same_boot, now.mono);
+        // On another boot the start grace begins anew; the age cannot, and is taken from the stamps again.
+        run.first_seen = carried(stored, row, row.first_seen, same_boot, now.mono).value_or(now.mono);
+        const WallTime begun = row.started_at.value_or(row.first_seen);
+        run.began = carried(stored, row, begun, same_boot, now.mono)
+                        .value_or(now.mono - std::max(Duration{0}, now.wall - begun));
         run.run = Run{.id = row.id,
                       .state = row.state,
                       .state_text = row.state_text,
@@ -266,6 +271,14 @@ void Daemon::reassess(LiveResource& live) {
     enforcer_.assessed(live, looker_.assess_now(live));
 }
 
+std::optional<Duration> Daemon::left_of_age(const LiveResource& live) const {
+    const Rule* rule = rule_for(world_.config->rules, live.resource);
+    if (rule == nullptr || !rule->max_age || weakest(rule->mode, world_.config->mode) != Mode::enforce) {
+        return std::nullopt;
+    }
+    return std::max(Duration{0}, *rule->max_age - (world_.scheduler.mono() - live.current.began));
+}
+
 Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, std::string reason,
                                       std::string actor) {
     const Period month = month_of(world_.scheduler.wall(), world_.config->zone);
@@ -290,6 +303,11 @@ Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, st
             offer.error().text += " (budget " + left->budget.value + ")";
         }
         co_return std::unexpected(offer.error());
+    }
+    if (const auto longest = left_of_age(*live); longest && how_long > *longest) {
+        co_return fail(Errc::conflict, "no keep holds its maximum age (rule " + live->rule +
+                                           "), which it reaches in " +
+                                           to_string(std::chrono::floor<seconds>(*longest)));
     }
     const WallTime now = world_.scheduler.wall();
     Hold hold{.id = HoldId{"hld_" + world_.entropy.hex(8)},

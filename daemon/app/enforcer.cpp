@@ -215,8 +215,7 @@ Task<void> Enforcer::pump(RunId run) {
         EnforcementEvent event = active.inbox.front();
         if (auto* looked = std::get_if<event::Looked>(&event)) {
             // Others of the same rule may have been stopped since the look began.
-            looked->look.breaker_open = active.e.cause.kind == CauseKind::idle &&
-                                        breaker_open(active.e.cause.name);
+            looked->look.breaker_open = of_rule(active.e.cause.kind) && breaker_open(active.e.cause.name);
         }
         Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
@@ -321,10 +320,11 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
 
 EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
     EnforcementPolicy policy = policy_;
-    if (e.cause.kind == CauseKind::idle) {
+    if (of_rule(e.cause.kind)) {
         for (const Rule& rule : world_.config->rules) {
             if (rule.name.value == e.cause.name) {
                 policy.override_when_pack_failed = rule.pack.override_when_failed;
+                policy.respect_activity = rule.respect_activity;
             }
         }
     }
@@ -414,7 +414,7 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
 }
 
 void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
-    if (e.cause.kind != CauseKind::idle) {
+    if (!of_rule(e.cause.kind)) {
         return;
     }
     const Instant now = world_.scheduler.mono();
@@ -618,6 +618,8 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     looker_.absorb(*live, std::move(everything));
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
+    const std::optional<Cause>& asks = result.assessment.cause;
+    look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = result.assessment.held_by;
     look.mode = result.mode;
     look.breaker_open = result.assessment.breaker_open;

@@ -84,6 +84,7 @@ Task<Result<RecordedRun>> Historian::recorded(RunRow run, WallTime until, std::v
     RecordedRun recorded{.run = run.id,
                          .resource = run.resource,
                          .first_seen = run.first_seen,
+                         .started_at = run.started_at,
                          .rows = std::move(*rows),
                          .holds = std::move(holds)};
     if (const AccountConfig* account = world_.account(run.account)) {

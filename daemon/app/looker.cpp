@@ -67,7 +67,10 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     in.state = live.current.run.state;
     in.judgement = live.current.judgement;
     in.quiet = live.current.clock.quiet;
+    in.now = world.scheduler.wall();
     in.seen_for = now - live.current.first_seen;
+    in.age = now - live.current.began;
+    in.started_at = live.current.run.started_at;
     const auto policy = look_policy(world, live);
     in.probing = policy && policy->probes && live.current.probes.possible;
     in.probed_enough = policy && probed_enough(live.current.probes, *policy, now);
@@ -95,8 +98,11 @@ Looker::Plan Looker::plan(const LiveResource& live, Depth depth) const {
     const Instant now = world_.scheduler.mono();
     // What the quiet clock will say if this look is quiet.
     const bool adds = run.clock.last_quiet_at && now - *run.clock.last_quiet_at <= max_gap(policy->poll);
-    const Duration left = policy->limit - run.clock.quiet -
-                          (adds ? now - *run.clock.last_quiet_at : Duration{0});
+    Duration left = policy->limit - run.clock.quiet - (adds ? now - *run.clock.last_quiet_at : Duration{0});
+    const AssessResult asked = assess(assess_input(world_, live, now));
+    if (asked.stops_in && asked.stops_for == CauseKind::schedule && rule.respect_activity) {
+        left = std::min(left, *asked.stops_in);
+    }
     const bool wanted = policy->probes && run.probes.possible;
     const bool far = look_after(Verdict::quiet, left, *policy, true) > policy->poll;
     plan.order.brief = due && far;
@@ -262,6 +268,10 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     if (live.enforcement && live.enforcement->cause.kind == CauseKind::manual) {
         in.manual_by = live.enforcement->cause.name;
     }
+    if (live.enforcement && live.enforcement->run == live.current.run.id &&
+        live.enforcement->state != EnforcementState::warned) {
+        in.pursued = live.enforcement->cause.kind;
+    }
     AssessResult result = assess(in);
     live.protected_ = in.protected_;
     live.breaker_open = in.breaker_open;
@@ -272,6 +282,8 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     live.stops_at = result.stops_in && result.mode == Mode::enforce
                         ? std::optional{now.wall + *result.stops_in}
                         : std::nullopt;
+    live.stops_for = result.stops_for;
+    live.limits = result.limits;
     return result;
 }
 

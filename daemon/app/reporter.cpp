@@ -264,16 +264,30 @@ void Reporter::tell_what_next(ExplainReport& report) const {
         report.next = "enforcement " + live.enforcement->id.value + " is " +
                       std::string{to_string(live.enforcement->state)} + ": " + live.enforcement->reason;
     } else if (live.stops_at) {
+        const bool work_counts = live.stops_for == CauseKind::idle ||
+                                 (live.stops_for == CauseKind::schedule && report.rule != nullptr &&
+                                  report.rule->respect_activity);
         report.next = "packed and stopped in " + in_words(*live.stops_at) +
-                      " if it stays quiet; warned before";
+                      (work_counts ? " if it stays quiet; warned before" : ", at work or not; warned before");
     } else {
         report.next = "nothing: " + live.why;
     }
     report.would_stop = what_would_stop(report.rule, live.mode, live.idle_limit, live.current.clock.quiet,
                                         live.current.judgement);
+    if (report.rule != nullptr && live.mode == Mode::enforce) {
+        for (const std::string& limit : live.limits) {
+            report.would_stop += "; or " + limit;
+        }
+    }
     report.would_keep =
         "work in a kernel or on the CPU or GPU; or `curfew keep " + live.resource.id.value + " --for 2h`" +
         (live.price != nullptr ? " (" + to_string(percent_of(live.price->rate.per_hour, 200)) + ")" : "");
+    if (report.rule != nullptr && report.rule->schedule && !report.rule->respect_activity) {
+        report.would_keep += "; in off hours only the keep";
+    }
+    if (report.rule != nullptr && report.rule->max_age) {
+        report.would_keep += "; neither beyond its maximum age of " + to_string(*report.rule->max_age);
+    }
 }
 
 Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {

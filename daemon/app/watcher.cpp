@@ -57,6 +57,11 @@ bool same_row(const Run& a, const Run& b) {
            a.machine_type == b.machine_type && a.started_at == b.started_at;
 }
 
+/// When a run that is seen now began, by the monotonic clock.
+Instant began(const Run& run, const Now& now) {
+    return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
+}
+
 }  // namespace
 
 Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker, Enforcer& enforcer,
@@ -275,6 +280,9 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         live.current = LiveRun{};
         live.current.first_seen = now.mono;
     }
+    if (other_run || live.current.run.started_at != seen.run.started_at) {
+        live.current.began = began(seen.run, now);
+    }
     live.resource = seen;
     live.seen_at = now.wall;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
@@ -316,6 +324,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
             LiveRun run;
             run.run = other;
             run.first_seen = now.mono;
+            run.began = began(other, now);
             books_.bills(live, run, now.wall, batch);
             live.older.push_back(std::move(run));
         }

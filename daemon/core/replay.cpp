@@ -44,7 +44,7 @@ std::optional<Money> price_of(const std::optional<Rate>& rate, Duration d) {
 
 /// Can this look make a rule do anything? Far from its ladder it cannot, and most looks are.
 bool near_the_ladder(const AssessInput& in) {
-    return in.rule != nullptr && (in.quiet >= in.rule->idle_limit ||
+    return in.rule != nullptr && (in.rule->schedule || in.rule->max_age || in.quiet >= in.rule->idle_limit ||
                                   steps_reached(scaled_ladder(in.rule->ladder, in.rule->idle_limit),
                                                 in.rule->idle_limit - in.quiet) > 0);
 }
@@ -142,7 +142,8 @@ void Replay::judge() {
             good_until_ = good_until_ ? std::min(*good_until_, row.to + row.ttl) : row.to + row.ttl;
         }
     }
-    judgement_ = unseen().empty() ? combine(observations(), replay_instant(at_), run_.kind) : unseen_judgement(unseen());
+    judgement_ = unseen().empty() ? combine(observations(), replay_instant(at_), run_.kind)
+                                  : unseen_judgement(unseen());
 }
 
 std::vector<Observation> Replay::observations() const {
@@ -210,10 +211,13 @@ namespace {
 AssessInput input_of(const RecordedRun& run, const Rule* rule, Mode mode, const Judgement& judgement,
                      const QuietClock& clock, WallTime at) {
     AssessInput in;
+    in.now = at;
     in.state = RunState::running;
     in.judgement = judgement;
     in.quiet = clock.quiet;
     in.seen_for = std::max(Duration{0}, at - run.first_seen);
+    in.age = std::max(in.seen_for, at - run.started_at.value_or(at));
+    in.started_at = run.started_at;
     in.rule = rule;
     in.mode = mode;
     // When this rule would have probed is not recorded; what was seen whenever somebody did is.
@@ -305,7 +309,10 @@ std::vector<PlannedAct> plan_ahead(const PlanInput& input, Duration ahead) {
                                               : hold_at(input.holds, input.resource, input.run, wall);
         in.hold = hold ? &*hold : nullptr;
         in.quiet = clock.quiet;
+        in.now = wall;
         in.seen_for = input.now.seen_for + in_time;
+        in.age = input.now.age + in_time;
+        in.probed_enough = true;  // they will have been run by then
         if (input.budget_in && in_time >= *input.budget_in) {
             in.exhausted_budget = input.budget;
         }

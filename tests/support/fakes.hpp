@@ -318,6 +318,7 @@ struct FakeWorld {
     int lists = 0;
     std::vector<RunId> stop_calls;
     std::function<StopReply(FakeNotebook&)> on_stop;  // else accepted, and off at once
+    bool guest_refuses = false;                       // to shut down
     std::function<void()> on_read;                    // while a pack reads a file
 
     FakeNotebook& add(const std::string& name, const std::string& type = "A4000") {
@@ -506,6 +507,9 @@ public:
     }
     Task<StopReply> shut_down(Deadline) override {
         co_await turn(world_.io);
+        if (world_.guest_refuses) {
+            co_return StopReply{event::Answer::refused, "not now"};
+        }
         world_.end(world_.notebooks.at(name_));
         co_return StopReply{event::Answer::accepted, {}};
     }

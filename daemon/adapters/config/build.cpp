@@ -122,6 +122,7 @@ ProbePolicy probe_of(const Block& block) {
             .heartbeat = block.text("heartbeat")};
 }
 
+/// All but the schedule, which needs its zone.
 Rule rule_of(const Block& block) {
     return {.name = RuleName{block.text("name")},
             .match = match_of(block.only("match")),
@@ -133,6 +134,11 @@ Rule rule_of(const Block& block) {
             .accept_partial = block.flag("accept_partial"),
             .stalled_after = block.duration("stalled_after"),
             .probe = probe_of(block.only("probe")),
+            .schedule = std::nullopt,
+            .respect_activity = block.flag("respect_activity"),
+            .max_age = block.given("max_age") && block.duration("max_age") > Duration{0}
+                           ? std::optional{block.duration("max_age")}
+                           : std::nullopt,
             .pack = pack_of(block.only("pack"))};
 }
 
@@ -310,6 +316,7 @@ private:
                             fmt::format("`watched` holds {} paths; {} are the most",
                                         rule.probe.watched.size(), watched_max));
             }
+            rule.schedule = schedule(block, config.zone);
             if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
                 faults_.add(block.place_of("mode"),
                             config.vaults.empty()
@@ -320,12 +327,36 @@ private:
         }
     }
 
+    std::optional<Schedule> schedule(const Block& block, const Zone& standard) {
+        Zone own = block.given("timezone") ? given_zone(block) : standard;
+        if (!block.given("off_hours") && !block.given("holidays")) {
+            for (const std::string_view key : {"timezone", "respect_activity"}) {
+                if (block.given(key)) {
+                    faults_.add(block.place_of(key),
+                                fmt::format("`{}` needs `off_hours` or `holidays` as well", key));
+                }
+            }
+            return std::nullopt;
+        }
+        auto weekly = block.get<std::vector<OffHours>>("off_hours");
+        auto holidays = block.get<std::vector<Date>>("holidays");
+        if (weekly.empty() && holidays.empty()) {
+            return std::nullopt;
+        }
+        Schedule made(std::move(own), std::move(weekly), std::move(holidays));
+        if (made.covers_week()) {
+            faults_.add(block.place_of("off_hours"),
+                        "`off_hours` leave no minute of the week in which anything may run");
+        }
+        return made;
+    }
+
     void budgets(const Block& root, Config& config) {
         for (const Block& block : root.blocks("budget")) {
             known_accounts(block, root);
             Budget budget{.name = BudgetName{block.text("name")},
                           .amount = block.get<Money>("amount"),
-                          .zone = block.given("timezone") ? budget_zone(block) : config.zone,
+                          .zone = block.given("timezone") ? given_zone(block) : config.zone,
                           .scope = match_of(block.only("match")),
                           .thresholds = thresholds(block),
                           .mode = mode_of(block.text("mode"))};
@@ -339,7 +370,7 @@ private:
         }
     }
 
-    Zone budget_zone(const Block& block) {
+    Zone given_zone(const Block& block) {
         return block.text("timezone").empty() ? Zone{} : zone(block, "timezone");
     }
 

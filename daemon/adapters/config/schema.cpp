@@ -372,6 +372,39 @@ constexpr Key rule_keys[] = {
      .high = "7d",
      .help = "A kernel that is called busy, while nothing uses CPU, GPU, disk or network for this long, is "
              "waiting for input or dead: from then on it counts as quiet, and idle_limit begins."},
+    {.name = "off_hours",
+     .type = Type::off_hours,
+     .standard = "[]",
+     .sample = R"(["daily 20:00-08:00", "sat-sun"])",
+     .help = "When nothing should run: days and local times, whole days where the times are left out, into "
+             "the next morning where the end comes before the beginning. People are warned along the ladder "
+             "before they begin. What somebody starts inside them is left alone until they end. A keep holds "
+             "them off."},
+    {.name = "holidays",
+     .type = Type::dates,
+     .standard = "[]",
+     .sample = R"(["2026-12-25", "2027-01-01"])",
+     .help = "Dates that are off for the whole local day as well."},
+    {.name = "timezone",
+     .type = Type::zone,
+     .unset = "the timezone of [daemon]",
+     .sample = R"("Europe/Rome")",
+     .help =
+         "IANA time zone of off_hours and holidays. A local time that a clock change leaves out counts as "
+         "the first one after the gap, one that comes twice as its first."},
+    {.name = "respect_activity",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "In off hours nothing is stopped that is at work or cannot be seen; what is quiet then or "
+             "becomes quiet later is. With false it is stopped in any case, after the warnings."},
+    {.name = "max_age",
+     .type = Type::duration,
+     .unset = "none",
+     .low = "10s",
+     .high = "366d",
+     .sample = R"("24h")",
+     .help = "How long after its start a run is stopped, at work or not, after the warnings. No keep puts "
+             "that off."},
 };
 
 constexpr Key probe_keys[] = {
@@ -543,7 +576,8 @@ constexpr Section table[] = {
      .many = true,
      .count_max = 500,
      .keys = rule_keys,
-     .help = "What is idle, and what is done about it. The first rule that matches decides."},
+     .help = "What is idle, what is off when and how old it may get, and what is done about it. The first "
+             "rule that matches decides."},
     {.path = "rule.match",
      .keys = match_keys,
      .help = "What the rule is for. In globs * stands for any text and ? for one character; what is left "
@@ -597,6 +631,8 @@ constexpr TypeText type_texts[] = {
     {Type::words, "a list of words", {}},
     {Type::durations, "a list of durations", R"(["30m", "10m"])"},
     {Type::addresses, "a list of mail addresses", R"(["ana@example.com"])"},
+    {Type::off_hours, "a list of off hours", R"(["mon-fri 20:00-08:00", "sat-sun"])"},
+    {Type::dates, "a list of dates in quotes", R"(["2026-12-25"])"},
 };
 
 const TypeText& text_of(Type type) {

@@ -37,6 +37,8 @@ enum class Type : std::uint8_t {
     words,
     durations,
     addresses,
+    off_hours,  // lists
+    dates,
 };
 
 /// "a duration", "a list of globs", …, and an example of one as TOML.

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t text_bytes_max = 4096;
 constexpr std::size_t elements_max = 1000;
 constexpr std::size_t ladder_steps_max = 10;
+constexpr std::size_t off_hours_max = 50;
 constexpr std::size_t socket_path_bytes_max = 107;  // sun_path, with its end
 
 struct Problem {
@@ -40,6 +41,8 @@ Type element_type(Type type) {
             return Type::address;
         case Type::globs:
         case Type::path_globs:
+        case Type::off_hours:
+        case Type::dates:
             return Type::text;
         case Type::guest_paths:
             return Type::guest_path;
@@ -304,6 +307,8 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::zone:
         case Type::globs:
         case Type::durations:
+        case Type::off_hours:
+        case Type::dates:
             break;
     }
     return std::string(text);
@@ -400,6 +405,25 @@ std::optional<std::vector<T>> read_list(const Node& node, Faults& faults, Check 
     return list.size() == node.elements.size() ? std::optional(std::move(list)) : std::nullopt;
 }
 
+/// A text that core reads.
+template <class T, class Parse>
+Checked<T> checked_by(const Key& key, const Node& node, Parse parse) {
+    if (node.kind != Kind::string) {
+        return std::unexpected(not_this(key, node.kind));
+    }
+    auto value = parse(node.string);
+    if (!value) {
+        return wrong(fmt::format("`{}`: {}", key.name, shown(value.error().text, 200)));
+    }
+    return std::move(*value);
+}
+
+std::size_t count_max(Type type) {
+    return type == Type::durations   ? ladder_steps_max
+           : type == Type::off_hours ? off_hours_max
+                                     : elements_max;
+}
+
 bool falling(const Key& key, const Node& node, const std::vector<Duration>& steps, Faults& faults) {
     for (std::size_t i = 1; i < steps.size(); ++i) {
         if (steps[i] >= steps[i - 1]) {
@@ -418,9 +442,8 @@ std::optional<Value> read_list_value(const Key& key, const Node& node, const std
         faults.add(node.place, not_this(key, node.kind).text);
         return std::nullopt;
     }
-    const std::size_t count_max = key.type == Type::durations ? ladder_steps_max : elements_max;
-    if (node.elements.size() > count_max) {
-        faults.add(node.place, fmt::format("`{}` has more than {} entries", key.name, count_max));
+    if (node.elements.size() > count_max(key.type)) {
+        faults.add(node.place, fmt::format("`{}` has more than {} entries", key.name, count_max(key.type)));
         return std::nullopt;
     }
     if (node.elements.empty() && (key.required || key.type == Type::durations)) {
@@ -432,6 +455,14 @@ std::optional<Value> read_list_value(const Key& key, const Node& node, const std
                                          [&](const Node& e) { return checked_duration(key, e); });
         return steps && falling(key, node, *steps, faults) ? std::optional<Value>(std::move(*steps))
                                                            : std::nullopt;
+    }
+    if (key.type == Type::off_hours) {
+        return read_list<OffHours>(
+            node, faults, [&](const Node& e) { return checked_by<OffHours>(key, e, parse_off_hours); });
+    }
+    if (key.type == Type::dates) {
+        return read_list<Date>(node, faults,
+                               [&](const Node& e) { return checked_by<Date>(key, e, parse_date); });
     }
     return read_list<std::string>(node, faults,
                                   [&](const Node& e) { return checked_text(key, e, config_dir); });

@@ -291,7 +291,7 @@ Enforcement enforcement(const Query& q) {
     e.account = AccountName{q.text(1)};
     e.resource = ResourceId{q.text(2)};
     e.run = RunId{q.text(3)};
-    e.cause.kind = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(4));
+    e.cause.kind = cause_kind_from(q.text(4));
     e.cause.name = q.text(5);
     e.state = enforcement_state_from(q.text(6)).value_or(EnforcementState::held);
     e.warned_step = static_cast<int>(q.integer(7));
@@ -486,14 +486,13 @@ std::vector<StoppedRun> read_stopped(Database& db) {
         " AND r.ended_at IS NOT NULL ORDER BY r.ended_at, r.id");
     std::vector<StoppedRun> rows;
     while (q.row()) {
-        rows.push_back(
-            {.resource = ResourceId{q.text(0)},
-             .run = RunId{q.text(1)},
-             .machine_type = q.text(2),
-             .cause = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(3)),
-             .cause_name = q.text(4),
-             .ended_at = {q.integer(5)},
-             .next_started_at = wall(q.optional_integer(6))});
+        rows.push_back({.resource = ResourceId{q.text(0)},
+                        .run = RunId{q.text(1)},
+                        .machine_type = q.text(2),
+                        .cause = cause_kind_from(q.text(3)),
+                        .cause_name = q.text(4),
+                        .ended_at = {q.integer(5)},
+                        .next_started_at = wall(q.optional_integer(6))});
     }
     return rows;
 }

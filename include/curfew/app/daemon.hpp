@@ -59,6 +59,8 @@ private:
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     void reassess(LiveResource& live);
+    /// What is left until the maximum age of its rule, if that has one and acts.
+    std::optional<Duration> left_of_age(const LiveResource& live) const;
     LiveResource* running(const ResourceId& id);
     AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
     std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;

@@ -25,7 +25,10 @@ namespace curfew {
 /// One run that bills, or the last run of a resource that is off.
 struct LiveRun {
     Run run;
-    Instant first_seen;                     // by this process
+    Instant first_seen;  // by this process
+    /// Its start by the monotonic clock: the provider's stamp, converted once, when it was first seen (I14).
+    /// Without a stamp the same as `first_seen`.
+    Instant began;
     std::vector<Observation> observations;  // newest of each source
     Judgement judgement;
     QuietClock clock;
@@ -51,6 +54,8 @@ struct LiveResource {
     Mode mode = Mode::observe;     // after weakest(global, account, rule)
     Duration idle_limit{0};
     std::optional<WallTime> stops_at;        // expected, when nothing changes
+    CauseKind stops_for = CauseKind::idle;   // what that stop would be for
+    std::vector<std::string> limits;         // what else of the rule would end it, in words
     std::string why;                         // "quiet 41m of 60m, rule night"
     std::optional<Enforcement> enforcement;  // live
     std::vector<Hold> holds;                 // in force

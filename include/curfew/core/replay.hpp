@@ -36,6 +36,7 @@ struct RecordedRun {
     ResourceId resource;
     ResourceKind kind = ResourceKind::notebook;
     WallTime first_seen;
+    std::optional<WallTime> started_at;  // the provider's stamp
     Duration poll_interval = seconds{60};
     std::vector<HistoryRow> rows;  // of this run, in any order
     std::vector<Hold> holds;       // of the resource, those that are over too

@@ -1,8 +1,9 @@
-// Which resources, how long quiet, which warnings, which mode.
+// Which resources, how long quiet, off when, how old, which warnings, which mode.
 #pragma once
 
 #include "curfew/core/ids.hpp"
 #include "curfew/core/resource.hpp"
+#include "curfew/core/schedule.hpp"
 #include "curfew/core/time.hpp"
 
 #include <cstdint>
@@ -63,6 +64,9 @@ struct Rule {
     bool accept_partial = false;        // act although only the kernel state can be seen
     Duration stalled_after = hours{6};  // a busy kernel that does nothing for so long is quiet
     ProbePolicy probe;
+    std::optional<Schedule> schedule;
+    bool respect_activity = true;     // the schedule leaves alone what is at work or cannot be seen
+    std::optional<Duration> max_age;  // of a run, at work or not; no keep holds it
     PackPolicy pack;
 };
 

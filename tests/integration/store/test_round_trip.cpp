@@ -239,9 +239,9 @@ TEST_CASE("observations, the newest of each source") {
                   .evidence = nasty,
                   .ttl = minutes{5}};
     Batch batch{o};
-    for (const Signal source : {Signal::terminals, Signal::server, Signal::metrics, Signal::processes,
-                                Signal::gpu, Signal::disk_network, Signal::watched_paths, Signal::session,
-                                Signal::heartbeat}) {
+    for (const Signal source :
+         {Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+          Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat}) {
         o.source = source;
         o.verdict = Verdict::unknown;
         o.strength = Strength::weak;
@@ -681,4 +681,31 @@ TEST_CASE("runs that Curfew stopped, and when they were started again") {
     CHECK(rows->at(0).cause_name == "night");
     CHECK(rows->at(0).ended_at == WallTime{2000});
     CHECK(rows->at(0).next_started_at == WallTime{5000});
+}
+
+TEST_CASE("every cause of a stop is read back") {
+    StoreBench b;
+    b.open();
+    const std::vector<CauseKind> kinds{CauseKind::idle, CauseKind::schedule, CauseKind::age,
+                                       CauseKind::budget, CauseKind::manual};
+    for (const CauseKind kind : kinds) {
+        const std::string word{to_string(kind)};
+        RunRow run = run_row("n-" + word, "r-" + word, WallTime{1000});
+        run.state = RunState::stopped;
+        run.ended_at = WallTime{2000};
+        Enforcement e = enforcement("e-" + word, "n-" + word, EnforcementState::over);
+        e.resource = ResourceId{"r-" + word};
+        e.outcome = "stopped";
+        e.cause = {kind, "night"};
+        REQUIRE(b.commit({resource("r-" + word), run, e}));
+        const auto rows = b.loop.run(b.store->enforcements_of(e.resource, 5));
+        REQUIRE(rows);
+        REQUIRE(rows->size() == 1);
+        CHECK(rows->front().cause == e.cause);
+    }
+    const auto stopped = b.loop.run(b.store->stopped_by_us());
+    REQUIRE(stopped);
+    for (const CauseKind kind : kinds) {
+        CHECK(std::ranges::count(*stopped, kind, &StoppedRun::cause) == 1);
+    }
 }

@@ -184,6 +184,9 @@ amount = 10
     CHECK(r.start_grace == plain.start_grace);
     CHECK(r.mode == plain.mode);
     CHECK(r.accept_partial == plain.accept_partial);
+    CHECK_FALSE(r.schedule);
+    CHECK(r.respect_activity == plain.respect_activity);
+    CHECK_FALSE(r.max_age);
     CHECK(r.match.names.empty());
     CHECK(r.match.kinds.empty());
     CHECK(r.pack.include == plain.pack.include);
@@ -267,6 +270,11 @@ min_notice = "0s"
 start_grace = "1s"
 mode = "enforce"
 accept_partial = true
+off_hours = ["mon-fri 20:00-08:00", "sat-sun"]
+holidays = ["2026-12-25"]
+timezone = "Asia/Tokyo"
+respect_activity = false
+max_age = "36h"
 match.names = ["n*"]
 match.machine_types = ["A?"]
 match.accounts = ["te*"]
@@ -350,6 +358,13 @@ match = { accounts = ["test"], kinds = ["machine"] }
     CHECK(r.start_grace == seconds{1});
     CHECK(r.mode == Mode::enforce);
     CHECK(r.accept_partial);
+    REQUIRE(r.schedule);
+    CHECK(r.schedule->zone().name == "Asia/Tokyo");
+    CHECK(r.schedule->weekly() ==
+          std::vector{parse_off_hours("mon-fri 20:00-08:00").value(), parse_off_hours("sat-sun").value()});
+    CHECK(r.schedule->holidays() == std::vector{Date{2026, 12, 25}});
+    CHECK_FALSE(r.respect_activity);
+    CHECK(r.max_age == Duration{hours{36}});
     CHECK(r.match.names == std::vector<std::string>{"n*"});
     CHECK(r.match.machine_types == std::vector<std::string>{"A?"});
     CHECK(r.match.accounts == std::vector<std::string>{"te*"});
@@ -845,6 +860,9 @@ TEST_CASE("every commented line of it is valid when uncommented") {
     CHECK(c.budgets[0].thresholds.size() == 2);
     CHECK(c.budgets[0].hard());
     CHECK(c.rules[0].ladder == Rule{}.ladder);
+    REQUIRE(c.rules[0].schedule);
+    CHECK(c.rules[0].schedule->zone().name == "Europe/Rome");
+    CHECK(c.rules[0].max_age == Duration{hours{24}});
     CHECK(c.accounts[0].v1_url == AccountConfig{}.v1_url);
 }
 
