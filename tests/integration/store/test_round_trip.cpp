@@ -239,9 +239,9 @@ TEST_CASE("observations, the newest of each source") {
                   .evidence = nasty,
                   .ttl = minutes{5}};
     Batch batch{o};
-    for (const Signal source : {Signal::terminals, Signal::server, Signal::metrics, Signal::processes,
-                                Signal::gpu, Signal::disk_network, Signal::watched_paths, Signal::session,
-                                Signal::heartbeat}) {
+    for (const Signal source :
+         {Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+          Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat}) {
         o.source = source;
         o.verdict = Verdict::unknown;
         o.strength = Strength::weak;
