@@ -16,7 +16,7 @@ using namespace curfew;
 namespace {
 
 constexpr Duration poll = seconds{60};
-constexpr Duration max_gap = poll * 3;
+constexpr Duration widest_gap = poll * 3;
 constexpr std::array sources{Signal::kernels, Signal::metrics, Signal::server, Signal::terminals,
                              Signal::processes};
 
@@ -46,16 +46,16 @@ struct Live {
             observations.push_back(o);
         }
         judged(combine(observations, now.mono), now);
-        recorder.looked(RunId{"n"}, observations, now, max_gap);
+        recorder.looked(RunId{"n"}, observations, now, widest_gap);
         store(recorder.take(now.mono));
     }
     void unseen(Now now) {
         judged(unseen_judgement("the account cannot be seen"), now);
-        recorder.unseen(RunId{"n"}, "the account cannot be seen", now, max_gap);
+        recorder.unseen(RunId{"n"}, "the account cannot be seen", now, widest_gap);
         store(recorder.take(now.mono));
     }
     void judged(Judgement judgement, Now now) {
-        clock = tick(clock, judgement.verdict, now.mono, max_gap);
+        clock = tick(clock, judgement.verdict, now.mono, widest_gap);
         looks.push_back({now.wall, judgement.verdict, clock, std::move(judgement)});
     }
     void store(std::vector<HistoryRow> rows) {

@@ -13,7 +13,7 @@ using namespace curfew;
 namespace {
 
 constexpr Duration poll = minutes{1};
-constexpr Duration max_gap = poll * 3;
+constexpr Duration widest_gap = poll * 3;
 const RunId run{"n1"};
 
 struct Bench {
@@ -34,7 +34,7 @@ struct Bench {
                 .ttl = minutes{5}};
     }
     void look(const std::vector<Observation>& observations) {
-        recorder.looked(run, observations, now, max_gap);
+        recorder.looked(run, observations, now, widest_gap);
         keep(recorder.take(now.mono));
     }
     void keep(std::vector<HistoryRow> rows) {
@@ -115,7 +115,7 @@ TEST_CASE("while nothing changes each source is written once in ten minutes") {
 
 TEST_CASE("a gap ends a row, a shorter one does not") {
     const auto [gap,
-                rows] = GENERATE(table<Duration, std::size_t>({{max_gap, 1}, {max_gap + Duration{1}, 2}}));
+                rows] = GENERATE(table<Duration, std::size_t>({{widest_gap, 1}, {widest_gap + Duration{1}, 2}}));
     Bench b;
     b.look({b.seen(Signal::kernels, Verdict::quiet)});
     b.pass(gap);
@@ -177,7 +177,7 @@ TEST_CASE("a look that could ask nobody says why") {
     b.look({b.seen(Signal::kernels, Verdict::quiet)});
     b.pass(poll);
     for (int i = 0; i < 3; ++i, b.pass(poll)) {
-        b.recorder.unseen(run, "the account cannot be seen", b.now, max_gap);
+        b.recorder.unseen(run, "the account cannot be seen", b.now, widest_gap);
         b.keep(b.recorder.take(b.now.mono));
     }
     b.look({b.seen(Signal::kernels, Verdict::quiet)});
