@@ -15,6 +15,7 @@ Json to_json(const std::optional<Money>& money);
 Json to_json(const std::optional<WallTime>& time);
 Json to_json(const StatusReport& report);
 Json to_json(const ExplainReport& report);
+Json to_json(const RulesReport& report);
 Json to_json(const SpendReport& report);
 Json to_json(const Receipt& receipt);
 Json to_json(const AuditRow& row);

@@ -83,7 +83,21 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     const Now now = world_.scheduler.now();
     const Rule* rule = rule_for(config.rules, live.resource);
     const AccountConfig* account = world_.account(live.resource.account);
-    std::erase_if(live.holds, [&](const Hold& hold) { return !hold.in_force(now.wall); });
+    std::erase_if(live.holds, [&](const Hold& hold) {
+        return !hold.in_force(now.wall) || (!hold.run.empty() && hold.run != live.current.run.id);
+    });
+    // An exemption is the resource's: it waits in the picture while nothing of it is listed.
+    if (const auto exempt = world_.picture.exemptions.find(live.resource.id);
+        exempt != world_.picture.exemptions.end() && exempt->second.in_force(now.wall) &&
+        std::ranges::find(live.holds, exempt->second.id, &Hold::id) == live.holds.end()) {
+        live.holds.push_back(exempt->second);
+    }
+    live.on_trial = rule != nullptr && on_trial(*rule, world_.picture.trial_of(rule->name));
+    std::optional<Rule> tried;
+    if (live.on_trial) {
+        tried = *rule;
+        tried->mode = Mode::observe;
+    }
 
     AssessInput in{
         .state = live.current.run.state,
@@ -92,7 +106,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
         .judgement = live.current.judgement,
         .quiet = live.current.clock.quiet,
         .seen_for = now.mono - live.current.first_seen,
-        .rule = rule,
+        .rule = tried ? &*tried : rule,
         .mode = weakest(config.mode, account != nullptr ? mode_of(account->mode) : Mode::observe),
         .hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall),
         .protected_ = std::ranges::any_of(
@@ -113,7 +127,8 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     live.rule = rule != nullptr ? rule->name.value : std::string{};
     live.mode = result.mode;
     live.idle_limit = result.idle_limit;
-    live.why = result.assessment.why;
+    live.beaten_by_hold = result.beaten_by_hold && result.assessment.held_by;
+    live.why = result.assessment.why + (live.on_trial ? "; the rule is on trial" : "");
     live.stops_at = result.stops_in && result.mode == Mode::enforce
                         ? std::optional{now.wall + *result.stops_in}
                         : std::nullopt;

@@ -11,6 +11,7 @@ namespace curfew {
 namespace {
 
 constexpr Duration saved_per_stop_max = hours{12};
+constexpr int rule_events_max = 20'000;
 
 /// What the open part of a meter cost since `from`.
 Money open_since(const Meter& meter, WallTime from, WallTime now) {
@@ -166,6 +167,53 @@ Task<Result<Saved>> Reporter::saved() {
     co_return saved;
 }
 
+RuleItem Reporter::item_of(const Rule& rule, const std::vector<RuleEvent>& events) const {
+    const WallTime now = world_.scheduler.wall();
+    RuleItem item;
+    item.rule = rule;
+    item.mode = weakest(world_.config->mode, rule.mode);
+    const RuleTrial* trial = world_.picture.trial_of(rule.name);
+    if (on_trial(rule, trial)) {
+        item.mode = Mode::observe;
+        item.trial_left = trial_left(rule, trial);
+        item.trial_until = now + item.trial_left;
+    }
+    if (const auto open = world_.picture.breakers.find(rule.name); open != world_.picture.breakers.end()) {
+        item.breaker = open->second;
+        item.mode = weakest(item.mode, Mode::warn);
+    }
+    for (const auto& [id, live] : world_.picture.resources) {
+        const Rule* deciding = rule_for(world_.config->rules, live.resource);
+        if (deciding != nullptr && deciding->name == rule.name) {
+            ++item.matches;
+            item.running += bills(live.current.run.state) ? 1 : 0;
+        }
+    }
+    for (const RuleEvent& e : events) {
+        if (e.rule == rule.name) {
+            const bool recent = now - e.at <= false_stop_window;
+            item.would_stop += e.kind == RuleEventKind::would_stop ? 1 : 0;
+            item.stops += e.kind == RuleEventKind::stop && recent ? 1 : 0;
+            item.false_stops += e.kind == RuleEventKind::false_stop && recent ? 1 : 0;
+        }
+    }
+    item.flagged = flags(item.false_stops);
+    return item;
+}
+
+Task<Result<RulesReport>> Reporter::rules() {
+    auto events = co_await world_.store.rule_events(WallTime{0}, rule_events_max);
+    if (!events) {
+        co_return std::unexpected(events.error());
+    }
+    RulesReport report;
+    report.freshness = freshness();
+    for (const Rule& rule : world_.config->rules) {
+        report.items.push_back(item_of(rule, *events));
+    }
+    co_return report;
+}
+
 Task<Result<StatusReport>> Reporter::status() {
     const WallTime now = world_.scheduler.wall();
     const Zone zone = world_.config->zone;
@@ -177,9 +225,22 @@ Task<Result<StatusReport>> Reporter::status() {
     if (!today || !this_month || !saving) {
         co_return std::unexpected(!today ? today.error() : !this_month ? this_month.error() : saving.error());
     }
+    std::vector<RuleItem> rules;
+    const bool some_rule = !world_.picture.breakers.empty() || !world_.picture.flagged.empty() ||
+                           std::ranges::any_of(world_.config->rules, [&](const Rule& rule) {
+                               return on_trial(rule, world_.picture.trial_of(rule.name));
+                           });
+    if (some_rule) {
+        auto all = co_await this->rules();
+        if (!all) {
+            co_return std::unexpected(all.error());
+        }
+        std::ranges::copy_if(all->items, std::back_inserter(rules), &RuleItem::needs_a_look);
+    }
     StatusReport report;
     report.freshness = freshness();
     report.saved = *saving;
+    report.rules = std::move(rules);
     std::map<ResourceId, StatusItem> items;
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
@@ -250,6 +311,11 @@ void Reporter::tell_what_next(ExplainReport& report) const {
     }
     if (report.rule == nullptr) {
         report.would_stop = "only a hard budget or `curfew stop`, since no rule matches";
+    } else if (live.on_trial && report.rule_now && report.rule_now->trial_until) {
+        report.would_stop = "only a hard budget or `curfew stop`: rule " + report.rule->name.value +
+                            " is on trial until " + to_string(*report.rule_now->trial_until) +
+                            " and would have made " + std::to_string(report.rule_now->would_stop) +
+                            " stops so far";
     } else if (live.mode != Mode::enforce) {
         report.would_stop = "only a hard budget or `curfew stop`: the mode is " +
                             std::string{to_string(live.mode)};
@@ -273,7 +339,11 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     }
     const RunId run = found->second.current.run.id;
     auto stored = co_await world_.store.observations_of(run);
+    auto events = co_await world_.store.rule_events(WallTime{0}, rule_events_max);
     const auto again = world_.picture.resources.find(resource);
+    if (!events) {
+        co_return std::unexpected(events.error());
+    }
     if (!stored || again == world_.picture.resources.end()) {
         co_return stored ? fail(Errc::not_found, "it is gone", resource.value)
                          : std::unexpected(stored.error());
@@ -289,6 +359,9 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     report.run_cost = run_cost(live, report.freshness.now);
     report.budgets = budgets_of(&live.resource);
     report.rule = rule_for(world_.config->rules, live.resource);
+    if (report.rule != nullptr) {
+        report.rule_now = item_of(*report.rule, *events);
+    }
     tell_what_next(report);
     co_return report;
 }

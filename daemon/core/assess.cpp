@@ -7,8 +7,10 @@ namespace curfew {
 namespace {
 
 std::string hold_words(const Hold& hold) {
-    return "held by a " + std::string{to_string(hold.kind)} + " of " + hold.by + " until " +
-           to_string(hold.until);
+    const bool lease = hold.kind == HoldKind::lease;
+    return "held by " + std::string{hold.kind == HoldKind::exemption ? "an " : "a "} +
+           std::string{to_string(hold.kind)} + (lease ? " for job " + hold.job : std::string{}) + " of " +
+           hold.by + " until " + to_string(hold.until);
 }
 
 /// The idle rule alone, as if nothing held it.
@@ -109,6 +111,9 @@ AssessResult assess(const AssessInput& in) {
     }
     if (in.manual_by) {
         apply_manual(in, out);
+    }
+    if (in.hold != nullptr && !a.held_by) {
+        a.why += "; not " + hold_words(*in.hold) + ", since this is stronger";
     }
     if (a.gone || !a.on) {
         out.stops_in.reset();

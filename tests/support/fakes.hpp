@@ -49,6 +49,9 @@ public:
     std::map<AccountName, AccountPollRow> polls;
     std::vector<AuditRow> audits;
     std::vector<FiredThresholdRow> fired;
+    std::map<RuleName, RuleTrial> trials;
+    std::map<RuleName, Breaker> breakers;
+    std::vector<RuleEvent> rule_rows;
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         co_await turn(io_);
@@ -92,6 +95,14 @@ public:
             s.polls.push_back(row);
         }
         s.fired = fired;
+        for (const auto& [name, row] : trials) {
+            s.trials.push_back(row);
+        }
+        for (const auto& [name, row] : breakers) {
+            if (row.open) {
+                s.breakers.push_back(row);
+            }
+        }
         co_return s;
     }
     Task<Result<void>> commit(Batch batch) override {
@@ -128,7 +139,16 @@ public:
         }
         co_return rows;
     }
-    Task<Result<std::vector<RunRow>>> runs_of(ResourceId, int) override { co_return std::vector<RunRow>{}; }
+    Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int) override {
+        co_await turn(io_);
+        std::vector<RunRow> rows;
+        for (const auto& [id, row] : runs) {
+            if (row.resource == resource) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
     Task<Result<std::vector<Observation>>> observations_of(RunId) override {
         co_return std::vector<Observation>{};
     }
@@ -169,6 +189,14 @@ public:
         for (const auto& [id, row] : hold_rows) {
             rows.push_back(row);
         }
+        co_return rows;
+    }
+    Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int) override {
+        co_await turn(io_);
+        std::vector<RuleEvent> rows;
+        std::ranges::copy_if(rule_rows, std::back_inserter(rows),
+                             [&](const RuleEvent& e) { return e.at >= since; });
+        std::ranges::reverse(rows);
         co_return rows;
     }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
@@ -221,6 +249,9 @@ private:
     void put(FiredThresholdRow& f) { fired.push_back(f); }
     void put(Receipt& r) { receipt_rows[r.id.value] = r; }
     void put(IdempotencyRow&) {}
+    void put(RuleTrial& t) { trials[t.rule] = t; }
+    void put(RuleEvent& e) { rule_rows.push_back(e); }
+    void put(Breaker& b) { breakers[b.rule] = b; }
 
     boost::asio::io_context& io_;
     std::string boot_;

@@ -1,10 +1,12 @@
-// Version 1 of the database.
+// The database: version 1, and what each later version adds to it.
 #pragma once
+
+#include <array>
 
 namespace curfew::sqlite {
 
 constexpr int application_id = 0x43524657;  // "CRFW"
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -86,5 +88,21 @@ CREATE INDEX receipt_by_resource ON receipt (resource, verified_at);
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL)
   STRICT, WITHOUT ROWID;
 )sql";
+
+// ---- version 2: one text for each thing that was added -------------------------------------------
+
+constexpr const char* leases_2 = "ALTER TABLE hold ADD COLUMN job TEXT NOT NULL DEFAULT '';";
+constexpr const char* rules_2 = R"sql(
+CREATE TABLE rule_trial (
+  rule TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, tried_ms INTEGER NOT NULL, ended_at INTEGER)
+  STRICT, WITHOUT ROWID;
+CREATE TABLE rule_event (
+  seq INTEGER PRIMARY KEY, rule TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, resource TEXT NOT NULL,
+  run TEXT NOT NULL, name TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX rule_event_false ON rule_event (run) WHERE kind = 'false_stop';  -- counted once
+CREATE TABLE rule_breaker (
+  rule TEXT PRIMARY KEY, why TEXT NOT NULL, at INTEGER NOT NULL, open INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+)sql";
+constexpr std::array schema_2{leases_2, rules_2};
 
 }  // namespace curfew::sqlite

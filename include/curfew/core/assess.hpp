@@ -1,5 +1,5 @@
 // One pure step from what is known of a run to what should happen to it: every rule, hold and budget
-// applied in the order of force (manual stop > hard budget > exemption > keep > idle).
+// applied in the order of force (manual stop > hard budget > exemption > keep and lease > idle).
 #pragma once
 
 #include "curfew/core/activity.hpp"

@@ -74,6 +74,7 @@ struct Config {
     std::string public_name;           // of this host in messages and Message-IDs
     std::vector<std::string> protect;  // globs of names that are never stopped
     KeepPolicy keep;
+    LeasePolicy lease;
     std::int64_t guest_connections_max = 4;  // per guest while somebody is connected
     std::vector<AccountConfig> accounts;
     std::vector<VaultConfig> vaults;
