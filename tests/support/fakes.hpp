@@ -250,7 +250,15 @@ private:
     void put(Receipt& r) { receipt_rows[r.id.value] = r; }
     void put(IdempotencyRow&) {}
     void put(RuleTrial& t) { trials[t.rule] = t; }
-    void put(RuleEvent& e) { rule_rows.push_back(e); }
+    void put(RuleEvent& e) {
+        const bool counted = e.kind != RuleEventKind::stop &&
+                             std::ranges::any_of(rule_rows, [&](const RuleEvent& row) {
+                                 return row.kind == e.kind && row.rule == e.rule && row.run == e.run;
+                             });
+        if (!counted) {
+            rule_rows.push_back(e);
+        }
+    }
     void put(Breaker& b) { breakers[b.rule] = b; }
 
     boost::asio::io_context& io_;

@@ -99,7 +99,7 @@ CREATE TABLE rule_trial (
 CREATE TABLE rule_event (
   seq INTEGER PRIMARY KEY, rule TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, resource TEXT NOT NULL,
   run TEXT NOT NULL, name TEXT NOT NULL) STRICT;
-CREATE UNIQUE INDEX rule_event_false ON rule_event (run) WHERE kind = 'false_stop';  -- counted once
+CREATE UNIQUE INDEX rule_event_once ON rule_event (kind, rule, run) WHERE kind <> 'stop';  -- counted once a run
 CREATE TABLE rule_breaker (
   rule TEXT PRIMARY KEY, why TEXT NOT NULL, at INTEGER NOT NULL, open INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )sql";

@@ -108,7 +108,8 @@ struct Breaker {
     bool operator==(const Breaker&) const = default;
 };
 
-/// What became of something under a rule.
+/// What became of something under a rule. A run that would have been stopped, or was stopped for nothing,
+/// counts once.
 enum class RuleEventKind : std::uint8_t { would_stop, stop, false_stop };
 std::string_view to_string(RuleEventKind kind);
 struct RuleEvent {
