@@ -167,8 +167,7 @@ Task<Result<Saved>> Reporter::saved() {
     co_return saved;
 }
 
-RuleItem Reporter::item_of(const Rule& rule, const std::vector<RuleEvent>& events) const {
-    const WallTime now = world_.scheduler.wall();
+RuleItem Reporter::item_of(const Rule& rule) const {
     RuleItem item;
     item.rule = rule;
     item.mode = weakest(world_.config->mode, rule.mode);
@@ -176,29 +175,45 @@ RuleItem Reporter::item_of(const Rule& rule, const std::vector<RuleEvent>& event
     if (on_trial(rule, trial)) {
         item.mode = Mode::observe;
         item.trial_left = trial_left(rule, trial);
-        item.trial_until = now + item.trial_left;
+        item.trial_until = world_.scheduler.wall() + item.trial_left;
     }
     if (const auto open = world_.picture.breakers.find(rule.name); open != world_.picture.breakers.end()) {
         item.breaker = open->second;
         item.mode = weakest(item.mode, Mode::warn);
     }
+    return item;
+}
+
+std::vector<RuleItem> Reporter::items_of(const std::vector<RuleEvent>& events) const {
+    const std::vector<Rule>& rules = world_.config->rules;
+    std::vector<RuleItem> items;
+    std::map<RuleName, std::size_t> index;
+    for (const Rule& rule : rules) {
+        index.emplace(rule.name, items.size());
+        items.push_back(item_of(rule));
+    }
     for (const auto& [id, live] : world_.picture.resources) {
-        const Rule* deciding = rule_for(world_.config->rules, live.resource);
-        if (deciding != nullptr && deciding->name == rule.name) {
+        if (const Rule* deciding = rule_for(rules, live.resource)) {
+            RuleItem& item = items[index.at(deciding->name)];
             ++item.matches;
             item.running += bills(live.current.run.state) ? 1 : 0;
         }
     }
+    const WallTime now = world_.scheduler.wall();
     for (const RuleEvent& e : events) {
-        if (e.rule == rule.name) {
+        const auto found = index.find(e.rule);
+        if (found != index.end()) {
+            RuleItem& item = items[found->second];
             const bool recent = now - e.at <= false_stop_window;
             item.would_stop += e.kind == RuleEventKind::would_stop ? 1 : 0;
             item.stops += e.kind == RuleEventKind::stop && recent ? 1 : 0;
             item.false_stops += e.kind == RuleEventKind::false_stop && recent ? 1 : 0;
         }
     }
-    item.flagged = flags(item.false_stops);
-    return item;
+    for (RuleItem& item : items) {
+        item.flagged = flags(item.false_stops);
+    }
+    return items;
 }
 
 Task<Result<RulesReport>> Reporter::rules() {
@@ -206,12 +221,7 @@ Task<Result<RulesReport>> Reporter::rules() {
     if (!events) {
         co_return std::unexpected(events.error());
     }
-    RulesReport report;
-    report.freshness = freshness();
-    for (const Rule& rule : world_.config->rules) {
-        report.items.push_back(item_of(rule, *events));
-    }
-    co_return report;
+    co_return RulesReport{.freshness = freshness(), .items = items_of(*events)};
 }
 
 Task<Result<StatusReport>> Reporter::status() {
@@ -360,7 +370,10 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     report.budgets = budgets_of(&live.resource);
     report.rule = rule_for(world_.config->rules, live.resource);
     if (report.rule != nullptr) {
-        report.rule_now = item_of(*report.rule, *events);
+        const std::vector<RuleItem> items = items_of(*events);
+        const auto now = std::ranges::find_if(
+            items, [&](const RuleItem& item) { return item.rule.name == report.rule->name; });
+        report.rule_now = now == items.end() ? std::nullopt : std::optional{*now};
     }
     tell_what_next(report);
     co_return report;
@@ -464,6 +477,13 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     add(world_.config->mode == Mode::enforce, "mode",
         "daemon.mode is " + std::string{to_string(world_.config->mode)} +
             (world_.config->mode == Mode::enforce ? "" : ": nothing is stopped by rules"));
+    for (const auto& [rule, breaker] : world_.picture.breakers) {
+        add(false, "rule " + rule.value,
+            "its breaker is open, it only warns: " + breaker.why + "; curfew rule reset " + rule.value);
+    }
+    for (const RuleName& rule : world_.picture.flagged) {
+        add(false, "rule " + rule.value, "too much of what it stops is used again at once: curfew rule ls");
+    }
     for (const Degraded& d : freshness().degraded) {
         if (!d.what.starts_with("account ")) {
             add(false, d.what, d.why);

@@ -125,7 +125,8 @@ public:
 
 private:
     Task<Result<Saved>> saved();
-    RuleItem item_of(const Rule& rule, const std::vector<RuleEvent>& events) const;
+    RuleItem item_of(const Rule& rule) const;
+    std::vector<RuleItem> items_of(const std::vector<RuleEvent>& events) const;
     std::vector<BudgetItem> budgets_of(const Resource* resource) const;
     void tell_what_next(ExplainReport& report) const;
 

@@ -28,7 +28,9 @@ struct Hold {
     std::optional<WallTime> released_at;
     std::string job = {};  // of a lease: whose renewal replaces it
 
-    bool in_force(WallTime now) const { return !released_at && from <= now && now < until; }
+    /// From the moment it is placed: `from` is for the record, so that a wall clock which is set back lifts
+    /// no hold (I14).
+    bool in_force(WallTime now) const { return !released_at && now < until; }
 };
 
 struct KeepPolicy {

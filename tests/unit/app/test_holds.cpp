@@ -209,3 +209,19 @@ TEST_CASE("a hold that is not on disk does not count") {
     CHECK(held(rig) == 0);
     CHECK(rig.life->world.picture.exemptions.empty());
 }
+
+TEST_CASE("a wall clock that is set back lifts no hold (I14)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.life->await(rig.life->daemon.keep(n.resource.id, hours{4}, "", "ana")));
+    HoldEnd end;
+    end.after = hours{48};
+    REQUIRE(rig.life->await(rig.life->daemon.exempt(n.resource.id, end, "why", "root")));
+    rig.scheduler.step_wall(-minutes{10});
+    rig.scheduler.run_for(minutes{2});
+    CHECK(held(rig) == 2);
+    rig.scheduler.run_for(hours{3});
+    CHECK(rig.world.stop_calls.empty());
+}
