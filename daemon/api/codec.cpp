@@ -3,6 +3,7 @@
 #include "curfew/api/wire.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace curfew::api {
@@ -109,6 +110,31 @@ Json signals_json(const std::vector<Observation>& observations, Instant now) {
     return signals;
 }
 
+Json rule_json(const RuleItem& item) {
+    Json trial = nullptr;
+    if (item.trial_until) {
+        trial = {{"until", to_json(item.trial_until)},
+                 {"left", word(item.trial_left)},
+                 {"would_stop", item.would_stop}};
+    }
+    Json breaker = nullptr;
+    if (item.breaker) {
+        breaker = {{"why", item.breaker->why}, {"since", to_string(item.breaker->at)}};
+    }
+    return {{"name", item.rule.name.value},
+            {"mode", std::string{to_string(item.mode)}},
+            {"mode_configured", std::string{to_string(item.rule.mode)}},
+            {"idle_limit", to_string(item.rule.idle_limit)},
+            {"observe_first", to_string(item.rule.observe_first)},
+            {"trial", trial},
+            {"breaker", breaker},
+            {"matches", item.matches},
+            {"running", item.running},
+            {"stops_7d", item.stops},
+            {"false_stops_7d", item.false_stops},
+            {"flagged", item.flagged}};
+}
+
 Json saved_json(const Saved& saved) {
     return {
         {"amount", to_decimal(saved.total)},
@@ -163,6 +189,9 @@ Json to_json(const StatusReport& report) {
         budgets.push_back(budget_json(item));
     }
     json["budgets"] = std::move(budgets);
+    Json rules = Json::array();
+    std::ranges::transform(report.rules, std::back_inserter(rules), rule_json);
+    json["rules"] = std::move(rules);
     Json items = Json::array();
     for (const StatusItem& item : report.items) {
         Json row = resource_json(*item.live, report.freshness.now);
@@ -173,7 +202,9 @@ Json to_json(const StatusReport& report) {
         row["stops_at"] = to_json(item.live->stops_at);
         row["mode"] = std::string{to_string(item.live->mode)};
         row["rule"] = empty_is_null(item.live->rule);
+        row["on_trial"] = item.live->on_trial;
         row["holds"] = holds_json(item.live->holds);
+        row["beaten_by_hold"] = item.live->beaten_by_hold;
         row["enforcement"] = enforcement_or_null(item.live->enforcement);
         row["why"] = item.live->why;
         items.push_back(std::move(row));
@@ -198,6 +229,8 @@ Json to_json(const ExplainReport& report) {
     json["rule"] = empty_is_null(live.rule);
     json["mode"] = std::string{to_string(live.mode)};
     json["protected"] = live.protected_;
+    json["rule_now"] = report.rule_now ? rule_json(*report.rule_now) : Json(nullptr);
+    json["beaten_by_hold"] = live.beaten_by_hold;
     json["why"] = live.why;
     json["next"] = report.next;
     json["stops_at"] = to_json(live.stops_at);
@@ -338,6 +371,14 @@ Json to_json(const PlanReport& report) {
     return json;
 }
 
+Json to_json(const RulesReport& report) {
+    Json json = envelope(schema::rules, report.freshness);
+    Json items = Json::array();
+    std::ranges::transform(report.items, std::back_inserter(items), rule_json);
+    json["items"] = std::move(items);
+    return json;
+}
+
 Json to_json(const SpendReport& report) {
     Json json = envelope(schema::spend, report.freshness);
     json["from"] = to_string(report.from);
@@ -430,6 +471,7 @@ Json to_json(const Hold& hold) {
             {"from", to_string(hold.from)},
             {"until", to_string(hold.until)},
             {"reason", empty_is_null(hold.reason)},
+            {"job", empty_is_null(hold.job)},
             {"by", hold.by},
             {"released_at", to_json(hold.released_at)}};
 }

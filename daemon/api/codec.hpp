@@ -19,6 +19,7 @@ Json to_json(const ExplainReport& report);
 Json to_json(const MomentReport& report);
 Json to_json(const ReplayReport& report);
 Json to_json(const PlanReport& report);
+Json to_json(const RulesReport& report);
 Json to_json(const SpendReport& report);
 Json to_json(const Receipt& receipt);
 Json to_json(const AuditRow& row);

@@ -3,6 +3,7 @@
 #include "curfew/api/wire.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -139,6 +140,47 @@ constexpr const char* time_hint =
     "a time with its zone as 2026-11-23T10:15:00Z, or how long ago as 90m or 30d";
 constexpr Duration replayed_by_default = hours{24 * 30};
 
+/// A time, or a date: its beginning in the daemon's zone.
+Result<WallTime> moment_of(const std::string& text, const Zone& zone) {
+    const auto number = [&](std::size_t at, std::size_t size) {
+        unsigned value = 0;
+        const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + size, value);
+        return error == std::errc{} && end == text.data() + at + size ? std::optional{value} : std::nullopt;
+    };
+    if (text.size() == 10 && text[4] == '-' && text[7] == '-') {
+        const auto year = number(0, 4);
+        const auto month = number(5, 2);
+        const auto day = number(8, 2);
+        if (year && month && day) {
+            const Date date{.year = static_cast<int>(*year), .month = *month, .day = *day};
+            const std::int64_t days = days_from_civil(date);
+            if (*year >= 1970 && *year < 2200 && civil_from_days(days) == date) {
+                return zone.from_local(days * 24 * 3600 * 1000);
+            }
+        }
+    }
+    auto stamp = parse_wall_time(text);
+    return stamp
+               ? stamp
+               : fail(Errc::invalid, "until is a date as 2026-12-24 or a time as 2026-12-24T18:00:00Z", text);
+}
+
+/// What a body of /v1/release names; without any name, keeps, leases and a stop that was asked for.
+ReleaseOptions release_options(const Json& body) {
+    ReleaseOptions options;
+    options.job = text_of(body, "job");
+    const bool keeps = flag_of(body, "keep", false);
+    const bool leases = flag_of(body, "lease", false) || !options.job.empty();
+    const bool exemptions = flag_of(body, "exemption", false);
+    if (keeps || leases || exemptions) {
+        options.keeps = keeps;
+        options.leases = leases;
+        options.exemptions = exemptions;
+        options.stop = false;
+    }
+    return options;
+}
+
 }  // namespace
 
 Handler::Handler(World& world, Control& control, Reporter& reporter, Historian& historian,
@@ -192,14 +234,18 @@ Task<Reply> Handler::read(const Request& request) {
     if (path == "/v1/doctor") {
         co_return co_await doctor();
     }
+    if (path == "/v1/rules") {
+        co_return co_await rules();
+    }
     if (path == "/v1/version") {
         co_return good(Json{{"schema", std::string{schema::version}},
                             {"version", std::string{version_text}},
                             {"program", "curfewd"}});
     }
-    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
-                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts "
-                      "/v1/doctor /v1/version");
+    co_return problem(
+        404, Exit::usage, "no_route", "there is no " + path,
+        "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts /v1/rules /v1/doctor "
+        "/v1/version");
 }
 
 Task<Reply> Handler::status() {
@@ -357,6 +403,11 @@ Task<Reply> Handler::doctor() {
     co_return good(json);
 }
 
+Task<Reply> Handler::rules() {
+    auto report = co_await reporter_.rules();
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
 /// The same key gives the first answer again, so that a client that lost an answer may simply ask again.
 Task<Reply> Handler::change(const Request& request, const Peer& peer) {
     if (request.idempotency_key.empty()) {
@@ -374,6 +425,59 @@ Task<Reply> Handler::change(const Request& request, const Peer& peer) {
         (void)co_await world_.store.commit(std::move(batch));
     }
     co_return reply;
+}
+
+Task<Reply> Handler::lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
+                           std::string actor) {
+    const auto length = parse_duration(how_long);
+    if (!length) {
+        co_return problem(length.error());
+    }
+    auto answer = co_await control_.lease(resource, *length, job, reason, actor);
+    co_return answer ? good(to_json(*answer)) : problem(answer.error());
+}
+
+Task<Reply> Handler::exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
+                            std::string actor) {
+    HoldEnd end;
+    if (until.empty() == how_long.empty()) {
+        co_return problem(400, Exit::usage, "invalid", "an exemption has one end: \"until\" or \"for\"");
+    }
+    if (!until.empty()) {
+        const auto moment = moment_of(until, world_.config->zone);
+        if (!moment) {
+            co_return problem(moment.error());
+        }
+        end.until = *moment;
+    } else {
+        const auto length = parse_duration(how_long);
+        if (!length) {
+            co_return problem(length.error());
+        }
+        end.after = *length;
+    }
+    auto hold = co_await control_.exempt(resource, end, reason, actor);
+    if (!hold) {
+        co_return problem(hold.error());
+    }
+    Json json{{"schema", std::string{schema::hold}}};
+    json.update(to_json(*hold));
+    json["price"] = nullptr;
+    co_return good(json);
+}
+
+Task<Reply> Handler::release(ResourceId resource, ReleaseOptions options, std::string actor) {
+    auto ended = co_await control_.release(resource, options, actor);
+    if (!ended) {
+        co_return problem(ended.error());
+    }
+    co_return good(Json{{"schema", std::string{schema::release}},
+                        {"resource", resource.value},
+                        {"released", ended->all()},
+                        {"keeps", ended->keeps},
+                        {"leases", ended->leases},
+                        {"exemptions", ended->exemptions},
+                        {"stops", ended->stops}});
 }
 
 Task<Reply> Handler::perform(Request request, Peer peer) {
@@ -398,9 +502,17 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
         auto done = co_await control_.acknowledge(AlertId{id}, peer.actor);
         co_return done ? good(Json{{"acknowledged", id}}) : problem(done.error());
     }
-    const bool known = request.path == "/v1/keep" || request.path == "/v1/release" ||
-                       request.path == "/v1/stop" || request.path == "/v1/pack";
-    if (!known) {
+    if (request.path.starts_with("/v1/rules/") && request.path.ends_with("/reset") &&
+        request.path.size() > 16) {
+        const std::string name = request.path.substr(10, request.path.size() - 16);
+        auto done = co_await control_.reset_rule(RuleName{name}, peer.actor);
+        co_return done
+            ? good(Json{{"schema", std::string{schema::rule_reset}}, {"rule", name}, {"reset", *done}})
+            : problem(done.error());
+    }
+    static constexpr std::array routes{"/v1/keep",    "/v1/lease", "/v1/exempt",
+                                       "/v1/release", "/v1/stop",  "/v1/pack"};
+    if (std::ranges::find(routes, request.path) == routes.end()) {
         co_return problem(404, Exit::usage, "no_route", "there is no " + request.path);
     }
     const auto resource = reporter_.resolve(text_of(*body, "resource"));
@@ -416,9 +528,15 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
         co_return answer ? good(to_json(*answer)) : problem(answer.error());
     }
     if (request.path == "/v1/release") {
-        auto ended = co_await control_.release(*resource, peer.actor);
-        co_return ended ? good(Json{{"released", *ended}, {"resource", resource->value}})
-                        : problem(ended.error());
+        co_return co_await release(*resource, release_options(*body), peer.actor);
+    }
+    if (request.path == "/v1/lease") {
+        co_return co_await lease(*resource, text_of(*body, "for"), text_of(*body, "job"),
+                                 text_of(*body, "reason"), peer.actor);
+    }
+    if (request.path == "/v1/exempt") {
+        co_return co_await exempt(*resource, text_of(*body, "until"), text_of(*body, "for"),
+                                  text_of(*body, "reason"), peer.actor);
     }
     if (request.path == "/v1/pack") {
         auto receipt = co_await control_.pack(*resource, peer.actor);

@@ -75,6 +75,7 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     in.probing = policy && policy->probes && live.current.probes.possible;
     in.probed_enough = policy && probed_enough(live.current.probes, *policy, now);
     in.rule = rule_for(world.config->rules, live.resource);
+    in.on_trial = in.rule != nullptr && on_trial(*in.rule, world.picture.trial_of(in.rule->name));
     in.mode = mode_in_force(*world.config, world.account(live.resource.account));
     in.protected_ = protected_by_name(*world.config, live.resource);
     return in;
@@ -254,9 +255,18 @@ void Looker::absorb_nothing(LiveRun& run, const std::string& why, const AccountC
 AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) const {
     const Config& config = *world_.config;
     const Now now = world_.scheduler.now();
-    std::erase_if(live.holds, [&](const Hold& hold) { return !hold.in_force(now.wall); });
+    std::erase_if(live.holds, [&](const Hold& hold) {
+        return !hold.in_force(now.wall) || (!hold.run.empty() && hold.run != live.current.run.id);
+    });
+    // An exemption is the resource's: it waits in the picture while nothing of it is listed.
+    if (const auto exempt = world_.picture.exemptions.find(live.resource.id);
+        exempt != world_.picture.exemptions.end() && exempt->second.in_force(now.wall) &&
+        std::ranges::find(live.holds, exempt->second.id, &Hold::id) == live.holds.end()) {
+        live.holds.push_back(exempt->second);
+    }
     AssessInput in = assess_input(world_, live, now.mono);
     const Rule* rule = in.rule;
+    live.on_trial = in.on_trial;
     in.newest = newest;
     in.gone = gone;
     in.hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall);
@@ -278,7 +288,8 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     live.rule = rule != nullptr ? rule->name.value : std::string{};
     live.mode = result.mode;
     live.idle_limit = result.idle_limit;
-    live.why = result.assessment.why;
+    live.beaten_by_hold = result.beaten_by_hold && result.assessment.held_by;
+    live.why = result.assessment.why + (live.on_trial ? "; the rule is on trial" : "");
     live.stops_at = result.stops_in && result.mode == Mode::enforce
                         ? std::optional{now.wall + *result.stops_in}
                         : std::nullopt;

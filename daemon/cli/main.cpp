@@ -42,6 +42,10 @@ struct Options {
     std::string how_long;
     std::string until;
     std::string reason;
+    std::string job;
+    bool keeps = false;
+    bool leases = false;
+    bool exemptions = false;
     bool no_pack = false;
     bool dry_run = false;
     bool yes = false;
@@ -243,11 +247,39 @@ int keep(const Options& o) {
     return changed(o, answer, [&](const Json& j) { return keep_text(j, o.style); });
 }
 
+int lease(const Options& o) {
+    const Answer answer = change(
+        o, "/v1/lease", {{"resource", o.noun}, {"for", o.how_long}, {"job", o.job}, {"reason", o.reason}});
+    return changed(o, answer, [&](const Json& j) { return lease_text(j, o.style); });
+}
+
+int exempt(const Options& o) {
+    if (o.until.empty() == o.how_long.empty()) {
+        std::cerr << "curfew: say until when: --until 2026-12-24, or --for 30d\n";
+        return static_cast<int>(Exit::usage);
+    }
+    Json body{{"resource", o.noun}, {"reason", o.reason}};
+    body[o.until.empty() ? "for" : "until"] = o.until.empty() ? o.how_long : o.until;
+    return changed(o, change(o, "/v1/exempt", body), [&](const Json& j) { return exempt_text(j, o.style); });
+}
+
 int release(const Options& o) {
-    const Answer answer = change(o, "/v1/release", {{"resource", o.noun}});
-    return changed(o, answer, [](const Json& j) {
-        return j["released"] == 0 ? std::string{"nothing held it\n"}
-                                  : j["released"].dump() + " ended; the rules apply again\n";
+    Json body{{"resource", o.noun}};
+    if (o.keeps || o.leases || o.exemptions || !o.job.empty()) {
+        body.update({{"keep", o.keeps}, {"lease", o.leases}, {"exemption", o.exemptions}, {"job", o.job}});
+    }
+    return changed(o, change(o, "/v1/release", body), release_text);
+}
+
+int rules(const Options& o) {
+    return read(o, "/v1/rules", [&](const Json& j) { return rules_text(j, o.style); });
+}
+
+int reset_rule(const Options& o) {
+    const Answer answer = change(o, "/v1/rules/" + encoded(o.noun) + "/reset", Json::object());
+    return changed(o, answer, [&](const Json& j) {
+        return j["reset"].get<bool>() ? "rule " + safe(o.noun) + " acts again\n"
+                                      : "the breaker of rule " + safe(o.noun) + " is not open\n";
     });
 }
 
@@ -457,7 +489,30 @@ int main(int argc, char** argv) {
     sub->add_option("--for", o.how_long, "how long: 45m, 2h, 1h30m");
     sub->add_option("--until", o.until, "until when: 2026-11-23T18:00:00Z");
     sub->add_option("--reason", o.reason, "for the record");
-    named(verb("release", "end its keeps, or call off a stop that was asked for", release), true);
+    sub = verb("lease", "a job holds off the stop while it runs; it renews its lease", lease);
+    named(sub, true);
+    sub->add_option("--for", o.how_long, "how long: 45m, 2h; at most 12h at once")->required();
+    sub->add_option("--job", o.job, "the name of the job; the same name replaces its lease")->required();
+    sub->add_option("--reason", o.reason, "for the record");
+    sub = verb("exempt", "no rule stops it until a day within 90 days; survives its runs", exempt);
+    named(sub, true);
+    sub->add_option("--until", o.until, "2026-12-24 (its beginning), or a time");
+    sub->add_option("--for", o.how_long, "how long: 30d");
+    sub->add_option("--reason", o.reason, "why; it is shown wherever the exemption is")->required();
+    sub = verb("release", "end its keeps and leases, or call off a stop that was asked for", release);
+    named(sub, true);
+    sub->add_flag("--keep", o.keeps, "keeps only");
+    sub->add_flag("--lease", o.leases, "leases only");
+    sub->add_flag("--exemption", o.exemptions, "its exemption");
+    sub->add_option("--job", o.job, "only this job's lease");
+    sub = verb("rule", "rules: what they may do now, and what came of them", rules);
+    CLI::App* listed = sub->add_subcommand("ls", "every rule: mode, trial, breaker, stops, false stops");
+    listed->alias("list");
+    CLI::App* reset = sub->add_subcommand("reset", "let a rule act again whose breaker opened");
+    reset->add_option("RULE", o.noun, "the rule's name")->required();
+    bool resetting = false;
+    reset->callback([&] { resetting = true; });
+    sub->callback([&] { exit = resetting ? reset_rule(o) : rules(o); });
     sub = verb("stop", "pack it, prove the copy, stop it, confirm", stop);
     named(sub, true);
     sub->add_flag("--no-pack", o.no_pack, "copy nothing (needs --accept-risk=unpacked-outputs)");

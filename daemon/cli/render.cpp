@@ -108,6 +108,25 @@ std::string state_of(const Json& item) {
     return state == "running" ? text_of(item["verdict"]) : state;
 }
 
+/// "on trial until 11-30 10:00:00: would have stopped 2": what is to be said of a rule, or nothing.
+std::string rule_notes(const Json& rule, const Style& style) {
+    std::string out;
+    const auto add = [&](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
+    if (rule["trial"].is_object()) {
+        add("on trial until " + moment(rule["trial"]["until"], style) + ": would have stopped " +
+            rule["trial"]["would_stop"].dump());
+    }
+    if (rule["breaker"].is_object()) {
+        add("breaker open since " + moment(rule["breaker"]["since"], style) + " (" +
+            safe(text_of(rule["breaker"]["why"])) + "); curfew rule reset " + safe(text_of(rule["name"])));
+    }
+    if (rule["flagged"].get<bool>()) {
+        add("flagged: " + rule["false_stops_7d"].dump() + " of " + rule["stops_7d"].dump() +
+            " stops in 7 days were used again within 15 min");
+    }
+    return out;
+}
+
 std::string size_text(std::int64_t bytes) {
     const std::int64_t tenths = bytes * 10 / (1 << 20);
     return bytes < (1 << 20) ? std::to_string((bytes + 1023) / 1024) + " KiB"
@@ -147,6 +166,9 @@ std::string status_text(const Json& answer, const Style& style) {
                (budget["hard"].get<bool>() ? ", hard" : "") +
                (budget["complete"].get<bool>() ? "" : ", something is unpriced") + "\n";
     }
+    for (const Json& rule : answer["rules"]) {
+        out += "rule " + safe(text_of(rule["name"])) + ": " + rule_notes(rule, style) + "\n";
+    }
     return out + footer(answer);
 }
 
@@ -167,6 +189,10 @@ std::string explain_text(const Json& answer, const Style& style) {
     out += "quiet     " + text_of(answer["quiet"]) + " of " + text_of(answer["limit"]) + ", rule " +
            text_of(answer["rule"], "none") + ", mode " + text_of(answer["mode"]) +
            (answer["protected"].get<bool>() ? ", protected" : "") + "\n";
+    if (answer["rule_now"].is_object()) {
+        const std::string notes = rule_notes(answer["rule_now"], style);
+        out += notes.empty() ? notes : "rule      " + notes + "\n";
+    }
     out += "why       " + safe(text_of(answer["why"])) + "\n";
     out += "next      " + safe(text_of(answer["next"])) + "\n";
     out += "stopped by  " + safe(text_of(answer["would_stop"])) + "\n";
@@ -180,8 +206,9 @@ std::string explain_text(const Json& answer, const Style& style) {
     }
     out += signals.empty() ? "no signal yet\n" : signals.text();
     for (const Json& hold : answer["holds"]) {
-        out += "hold      " + text_of(hold["kind"]) + " by " + safe(text_of(hold["by"])) + " until " +
-               moment(hold["until"], style) +
+        out += "hold      " + text_of(hold["kind"]) +
+               (hold["job"].is_null() ? "" : " for job " + safe(text_of(hold["job"]))) + " by " +
+               safe(text_of(hold["by"])) + " until " + moment(hold["until"], style) +
                (hold["reason"].is_null() ? "" : ": " + safe(text_of(hold["reason"]))) + "\n";
     }
     for (const Json& budget : answer["budgets"]) {
@@ -342,6 +369,43 @@ std::string keep_text(const Json& answer, const Style& style) {
     return "kept until " + moment(answer["until"], style) + " " + zone_name(style) + "; that costs " +
            money(answer["price"], "an unknown amount, since it is unpriced") +
            ". It ends by itself; `curfew release " + text_of(answer["resource"]) + "` ends it now.\n";
+}
+
+std::string lease_text(const Json& answer, const Style& style) {
+    return "leased to job " + safe(text_of(answer["job"])) + " until " + moment(answer["until"], style) +
+           " " + zone_name(style) + "; that costs " +
+           money(answer["price"], "an unknown amount, since it is unpriced") +
+           ". The same job renews it; `curfew release " + text_of(answer["resource"]) +
+           " --lease` ends it now.\n";
+}
+
+std::string exempt_text(const Json& answer, const Style& style) {
+    return "no rule stops it until " + text_of(answer["until"]) + " (" + moment(answer["until"], style) +
+           " " + zone_name(style) + "), in this run and the next ones; a hard budget does. `curfew release " +
+           text_of(answer["resource"]) + " --exemption` ends it now.\n";
+}
+
+std::string release_text(const Json& answer) {
+    std::string out;
+    for (const auto& [key, word] : {std::pair{"keeps", "keep"}, std::pair{"leases", "lease"},
+                                    std::pair{"exemptions", "exemption"}, std::pair{"stops", "stop"}}) {
+        const std::int64_t count = answer[key].get<std::int64_t>();
+        if (count > 0) {
+            out += (out.empty() ? "" : ", ") + std::to_string(count) + " " + word + (count == 1 ? "" : "s");
+        }
+    }
+    return out.empty() ? std::string{"nothing held it\n"} : out + " ended; the rules apply again\n";
+}
+
+std::string rules_text(const Json& answer, const Style& style) {
+    Table table({"RULE", "MODE", "LIMIT", "MATCHES", "RUNNING", "STOPS 7D", "FALSE 7D", "NOTE"},
+                {false, false, true, true, true, true, true, false});
+    for (const Json& rule : answer["items"]) {
+        table.add({text_of(rule["name"]), text_of(rule["mode"]), text_of(rule["idle_limit"]),
+                   rule["matches"].dump(), rule["running"].dump(), rule["stops_7d"].dump(),
+                   rule["false_stops_7d"].dump(), rule_notes(rule, style)});
+    }
+    return (table.empty() ? std::string{"no rule is configured\n"} : table.text()) + footer(answer);
 }
 
 std::string stop_text(const Json& answer, bool dry_run) {

@@ -8,8 +8,10 @@ namespace curfew {
 namespace {
 
 std::string hold_words(const Hold& hold) {
-    return "held by a " + std::string{to_string(hold.kind)} + " of " + hold.by + " until " +
-           to_string(hold.until);
+    const bool lease = hold.kind == HoldKind::lease;
+    return "held by " + std::string{hold.kind == HoldKind::exemption ? "an " : "a "} +
+           std::string{to_string(hold.kind)} + (lease ? " for job " + hold.job : std::string{}) + " of " +
+           hold.by + " until " + to_string(hold.until);
 }
 
 /// One cause of the rule that wants the run ended, or warned of.
@@ -36,10 +38,15 @@ Duration head_of(const std::vector<Duration>& ladder) {
     return ladder.empty() ? Duration{0} : ladder.front();
 }
 
+/// Mode of a cause that does not look at activity.
+Mode mode_of_rule(const AssessInput& in) {
+    return weakest(in.mode, in.on_trial ? Mode::observe : in.rule->mode);
+}
+
 /// Mode of a cause that looks at activity. While it is unknown nothing is stopped anyway; that one look
 /// failed is no change of mode. A probe will look inside before the time is up.
 Mode mode_by_activity(const AssessInput& in) {
-    const Mode mode = weakest(in.mode, in.rule->mode);
+    const Mode mode = mode_of_rule(in);
     const bool partial = in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full;
     return partial && !in.rule->accept_partial && !in.probing ? weakest(mode, Mode::warn) : mode;
 }
@@ -138,7 +145,7 @@ void claim_schedule(const AssessInput& in, AssessResult& out, Claims& claims) {
              .left = left,
              .warn_step = steps_reached(ladder, left),
              .up = left <= Duration{0} && seen,
-             .mode = rule.respect_activity ? mode_by_activity(in) : weakest(in.mode, rule.mode),
+             .mode = rule.respect_activity ? mode_by_activity(in) : mode_of_rule(in),
              .why = why + ", rule " + rule.name.value});
     }
 }
@@ -155,7 +162,7 @@ void claim_age(const AssessInput& in, AssessResult& out, Claims& claims) {
                               .left = left,
                               .warn_step = steps_reached(ladder, left),
                               .up = left <= Duration{0},
-                              .mode = weakest(in.mode, rule.mode),
+                              .mode = mode_of_rule(in),
                               .why = "running for " + of + ", rule " + rule.name.value});
     }
 }
@@ -204,9 +211,7 @@ void apply_hold(const AssessInput& in, AssessResult& out) {
     if (in.rule != nullptr && in.rule->max_age) {
         stops_in(out, *in.rule->max_age - in.age, CauseKind::age);
     }
-    if (a.cause && a.cause->kind == CauseKind::age) {
-        a.why += "; no hold puts that off (" + hold_words(*in.hold) + ")";
-    } else {
+    if (!a.cause || a.cause->kind != CauseKind::age) {
         a.held_by = hold_words(*in.hold);
     }
 }
@@ -266,6 +271,9 @@ AssessResult assess(const AssessInput& in) {
     }
     if (in.manual_by) {
         apply_manual(in, out);
+    }
+    if (in.hold != nullptr && !a.held_by) {
+        a.why += "; not " + hold_words(*in.hold) + ", since this is stronger";
     }
     if (a.gone || !a.on) {
         out.stops_in.reset();

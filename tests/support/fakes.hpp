@@ -54,6 +54,9 @@ public:
     std::vector<FiredThresholdRow> fired;
     std::map<std::tuple<RunId, WallTime, std::optional<Signal>>, HistoryRow> history;
     int history_writes = 0;
+    std::map<RuleName, RuleTrial> trials;
+    std::map<RuleName, Breaker> breakers;
+    std::vector<RuleEvent> rule_rows;
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         co_await turn(io_);
@@ -104,6 +107,14 @@ public:
             s.polls.push_back(row);
         }
         s.fired = fired;
+        for (const auto& [name, row] : trials) {
+            s.trials.push_back(row);
+        }
+        for (const auto& [name, row] : breakers) {
+            if (row.open) {
+                s.breakers.push_back(row);
+            }
+        }
         co_return s;
     }
     Task<Result<void>> commit(Batch batch) override {
@@ -214,6 +225,14 @@ public:
         }
         co_return rows;
     }
+    Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int) override {
+        co_await turn(io_);
+        std::vector<RuleEvent> rows;
+        std::ranges::copy_if(rule_rows, std::back_inserter(rows),
+                             [&](const RuleEvent& e) { return e.at >= since; });
+        std::ranges::reverse(rows);
+        co_return rows;
+    }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
         co_await turn(io_);
         std::vector<OutboxRow> rows;
@@ -275,6 +294,17 @@ private:
     void put(HistoryPrune& p) {
         std::erase_if(history, [&](const auto& entry) { return entry.second.from < p.began_before; });
     }
+    void put(RuleTrial& t) { trials[t.rule] = t; }
+    void put(RuleEvent& e) {
+        const bool counted = e.kind != RuleEventKind::stop &&
+                             std::ranges::any_of(rule_rows, [&](const RuleEvent& row) {
+                                 return row.kind == e.kind && row.rule == e.rule && row.run == e.run;
+                             });
+        if (!counted) {
+            rule_rows.push_back(e);
+        }
+    }
+    void put(Breaker& b) { breakers[b.rule] = b; }
 
     boost::asio::io_context& io_;
     std::string boot_;

@@ -15,6 +15,7 @@ namespace curfew::config {
 namespace {
 
 constexpr Duration poll_interval_min = seconds{30};
+constexpr Duration trial_of_new_rule = hours{24} * 7;
 
 Mode mode_of(const std::string& word) {
     constexpr std::array modes{Mode::observe, Mode::warn, Mode::enforce};
@@ -130,7 +131,10 @@ Rule rule_of(const Block& block) {
             .ladder = block.get<std::vector<Duration>>("ladder"),
             .min_notice = block.duration("min_notice"),
             .start_grace = block.duration("start_grace"),
-            .mode = mode_of(block.text("mode")),
+            .mode = block.given("mode") ? mode_of(block.text("mode")) : Mode::enforce,
+            .observe_first = block.given("observe_first") ? block.duration("observe_first")
+                             : block.given("mode")        ? Duration{0}
+                                                          : trial_of_new_rule,
             .accept_partial = block.flag("accept_partial"),
             .stalled_after = block.duration("stalled_after"),
             .probe = probe_of(block.only("probe")),
@@ -152,6 +156,7 @@ public:
         daemon(root.only("daemon"), config);
         config.keep = {.max_at_once = root.only("keep").duration("max_at_once"),
                        .max_per_period = root.only("keep").duration("max_per_period")};
+        config.lease = {.max_at_once = root.only("lease").duration("max_at_once")};
         accounts(root, config);
         machines(root, config);
         std::ranges::transform(root.blocks("vault"), std::back_inserter(config.vaults), vault_of);
@@ -317,7 +322,9 @@ private:
                                         rule.probe.watched.size(), watched_max));
             }
             rule.schedule = schedule(block, config.zone);
-            if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
+            if (!block.given("mode")) {
+                without_mode(block, saved, rule);
+            } else if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
                 faults_.add(block.place_of("mode"),
                             config.vaults.empty()
                                 ? "a rule in mode enforce needs a [[vault]] that its work is saved in first"
@@ -349,6 +356,21 @@ private:
                         "`off_hours` leave no minute of the week in which anything may run");
         }
         return made;
+    }
+
+    /// A rule acts after its trial without being told to, but never without a trial, and not where its work
+    /// could not be saved.
+    void without_mode(const Block& block, bool saved, Rule& rule) {
+        if (rule.observe_first == Duration{0}) {
+            faults_.add(block.place_of("observe_first"),
+                        "a rule without a trial acts at once, so say its `mode` as well");
+        }
+        if (!saved && !rule.pack.override_when_failed) {
+            rule.mode = Mode::observe;
+            faults_.warn(block.place(), fmt::format("rule `{}` only observes, since no required [[vault]] is "
+                                                    "there to save the work in first",
+                                                    rule.name.value));
+        }
     }
 
     void budgets(const Block& root, Config& config) {

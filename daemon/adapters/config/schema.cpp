@@ -32,7 +32,8 @@ constexpr Key daemon_keys[] = {
     {.name = "admin_socket",
      .type = Type::socket,
      .standard = R"("/run/curfew/admin.sock")",
-     .help = "Unix socket that also takes changes: keep, release, stop, pack, reload. For a plain user the "
+     .help = "Unix socket that also takes changes: keep, lease, exempt, release, stop, pack, reload. For a "
+             "plain user the "
              "default is below $XDG_RUNTIME_DIR/curfew."},
     {.name = "price_file",
      .type = Type::file,
@@ -82,6 +83,15 @@ constexpr Key keep_keys[] = {
      .low = "1m",
      .high = "48h",
      .help = "The most that keeps of one notebook or machine may add up to in a calendar month."},
+};
+
+constexpr Key lease_keys[] = {
+    {.name = "max_at_once",
+     .type = Type::duration,
+     .standard = R"("12h")",
+     .low = "1m",
+     .high = "12h",
+     .help = "The longest lease that a job may ask for at once; while it runs it renews it."},
 };
 
 constexpr Key account_keys[] = {
@@ -358,9 +368,20 @@ constexpr Key rule_keys[] = {
      .help = "How long after its start nothing is taken for idle."},
     {.name = "mode",
      .type = Type::word,
-     .standard = R"("observe")",
+     .unset = "\"enforce\" after observe_first; \"observe\" while there is no required [[vault]]",
      .words = modes,
-     .help = "How far this rule goes; see mode in [daemon]."},
+     .sample = R"("enforce")",
+     .help = "How far this rule goes; see mode in [daemon]. Written down, it holds from the first moment."},
+    {.name = "observe_first",
+     .type = Type::duration,
+     .unset = "\"7d\" where mode is not written, else \"0s\"",
+     .low = "0s",
+     .high = "90d",
+     .sample = R"("7d")",
+     .help = "The trial of a new rule: for so long it only observes, whatever its mode. Only time in which "
+             "curfewd watched counts. A rule is new when its name is; changing what it matches or its limits "
+             "makes no new trial. `curfew rule ls` shows what it would have stopped, and the end of the "
+             "trial is told. \"0s\" needs a written mode."},
     {.name = "accept_partial",
      .type = Type::boolean,
      .standard = "false",
@@ -551,6 +572,9 @@ constexpr Section table[] = {
     {.path = "keep",
      .keys = keep_keys,
      .help = "Bounds of `curfew keep`, which holds off a stop for a while."},
+    {.path = "lease",
+     .keys = lease_keys,
+     .help = "Bounds of `curfew lease`, by which a job holds off a stop while it runs."},
     {.path = "account",
      .many = true,
      .count_max = 64,

@@ -151,8 +151,8 @@ Result<void> migrate(Database& db, std::int64_t version) {
         db.execute(schema_1);
     }
     if (version < 2) {
-        for (const char* tables : schema_2) {
-            db.execute(tables);
+        for (const char* addition : schema_2) {
+            db.execute(addition);
         }
     }
     db.execute(stamps.c_str());
@@ -339,6 +339,11 @@ public:
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
         return ask<std::vector<Hold>>(
             [=](Database& db) -> Result<std::vector<Hold>> { return read_holds(db, resource, since); });
+    }
+    Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) override {
+        return ask<std::vector<RuleEvent>>([=](Database& db) -> Result<std::vector<RuleEvent>> {
+            return read_rule_events(db, since, limit);
+        });
     }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
         return ask<std::vector<OutboxRow>>([=](Database& db) { return read_due(db, now, limit); });

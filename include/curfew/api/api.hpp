@@ -63,6 +63,12 @@ private:
     Task<Reply> events(Request request);
     Task<Reply> alerts(Request request);
     Task<Reply> doctor();
+    Task<Reply> rules();
+    Task<Reply> lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
+                      std::string actor);
+    Task<Reply> exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
+                       std::string actor);
+    Task<Reply> release(ResourceId resource, ReleaseOptions options, std::string actor);
     Task<Reply> perform(Request request, Peer peer);
 
     World& world_;

@@ -13,10 +13,12 @@
 #include "curfew/core/price_book.hpp"
 #include "curfew/core/probe.hpp"
 #include "curfew/core/resource.hpp"
+#include "curfew/core/rule.hpp"
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,8 @@ struct LiveResource {
     WallTime seen_at;                        // in a listing
     bool protected_ = false;
     bool breaker_open = false;  // of its rule
+    bool on_trial = false;        // its rule is: nothing is stopped by it yet
+    bool beaten_by_hold = false;  // the rule would act, but for a hold
 };
 
 struct LiveAccount {
@@ -86,6 +90,15 @@ struct Picture {
     std::map<AccountName, LiveAccount> accounts;
     std::map<ResourceId, LiveResource> resources;
     std::map<BudgetName, LiveBudget> budgets;
+    std::map<ResourceId, Hold> exemptions;  // one each, also of what is not listed now
+    std::map<RuleName, RuleTrial> trials;
+    std::map<RuleName, Breaker> breakers;  // open
+    std::set<RuleName> flagged;            // by the false-stop meter
+
+    const RuleTrial* trial_of(const RuleName& rule) const {
+        const auto found = trials.find(rule);
+        return found == trials.end() ? nullptr : &found->second;
+    }
 };
 
 }  // namespace curfew

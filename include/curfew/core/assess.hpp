@@ -1,6 +1,6 @@
 // One pure step from what is known of a run to what should happen to it: every rule, hold and budget
-// applied in the order of force (manual stop > hard budget > maximum age > exemption > keep > schedule
-// > idle).
+// applied in the order of force (manual stop > hard budget > maximum age > exemption > keep and lease >
+// schedule > idle).
 #pragma once
 
 #include "curfew/core/activity.hpp"
@@ -28,6 +28,7 @@ struct AssessInput {
     bool probing = false;                // a probe can be run in it, and the rule wants it
     bool probed_enough = false;          // by quiet probes, for a stop that looks at activity
     const Rule* rule = nullptr;          // that matches, if any
+    bool on_trial = false;               // the rule is: it only observes, whatever its mode
     Mode mode = Mode::observe;           // weakest of global and account; the rule's comes on top
     const Hold* hold = nullptr;          // in force
     bool protected_ = false;

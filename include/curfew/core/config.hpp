@@ -85,6 +85,7 @@ struct Config {
     std::vector<std::string> protect;   // globs of names that are never stopped
     Duration history = hours{24 * 90};  // how long looks are kept
     KeepPolicy keep;
+    LeasePolicy lease;
     std::int64_t guest_connections_max = 4;  // per guest while somebody is connected
     std::vector<AccountConfig> accounts;
     std::vector<SshConfig> ssh;

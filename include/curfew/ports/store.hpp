@@ -11,6 +11,7 @@
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/receipt.hpp"
 #include "curfew/core/resource.hpp"
+#include "curfew/core/rule.hpp"
 #include "curfew/ports/task.hpp"
 
 #include <cstdint>
@@ -141,7 +142,8 @@ struct HistoryPrune {
 
 using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
                            Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
-                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune>;
+                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial,
+                           RuleEvent, Breaker>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -157,6 +159,8 @@ struct StoredState {
     std::vector<Alert> alerts;              // firing or acknowledged
     std::vector<FiredThresholdRow> fired;   // of the last 40 days
     std::vector<IntentRow> open_intents;    // without an outcome
+    std::vector<RuleTrial> trials;          // of every rule ever seen
+    std::vector<Breaker> breakers;          // open
 };
 
 struct SpendKey {
@@ -217,6 +221,8 @@ public:
     virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
     virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;
     virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) = 0;
+    /// What became of things under rules, newest first; the store keeps the newest 20,000.
+    virtual Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) = 0;
     /// Waiting rows whose time has come, oldest first.
     virtual Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;

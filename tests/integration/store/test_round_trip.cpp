@@ -418,6 +418,7 @@ TEST_CASE("holds") {
     lease.id = HoldId{"h3"};
     lease.kind = HoldKind::lease;
     lease.resource = ResourceId{"r2"};
+    lease.job = nasty;
     REQUIRE(b.commit({keep, exemption, lease}));
     keep.released_at = WallTime{150};
     REQUIRE(b.commit({keep}));
@@ -427,7 +428,9 @@ TEST_CASE("holds") {
     CHECK(state.holds[0].kind == HoldKind::exemption);
     CHECK(state.holds[0].run.empty());
     CHECK(state.holds[0].until == WallTime{900});
+    CHECK(state.holds[0].job.empty());
     CHECK(state.holds[1].kind == HoldKind::lease);
+    CHECK(state.holds[1].job == nasty);
     CHECK(state.holds[1].reason == nasty);
     CHECK(state.holds[1].by == "ana (uid 1000)");
     const auto of = b.loop.run(b.store->holds(ResourceId{"r1"}, WallTime{150}));
@@ -708,4 +711,58 @@ TEST_CASE("every cause of a stop is read back") {
     for (const CauseKind kind : kinds) {
         CHECK(std::ranges::count(*stopped, kind, &StoppedRun::cause) == 1);
     }
+}
+
+TEST_CASE("trials of rules, and breakers that are open") {
+    StoreBench b;
+    b.open();
+    RuleTrial trial{
+        .rule = RuleName{"night"}, .first_seen = {100}, .tried = minutes{5}, .ended_at = std::nullopt};
+    Breaker breaker{.rule = RuleName{nasty}, .why = nasty, .at = {7}, .open = true};
+    REQUIRE(
+        b.commit({trial, breaker, RuleTrial{.rule = RuleName{"other"}, .first_seen = {1}, .ended_at = {}}}));
+    trial.tried = minutes{50};
+    trial.ended_at = WallTime{900};
+    RuleTrial seen_again = trial;
+    seen_again.first_seen = {5000};  // the first sight stays
+    REQUIRE(b.commit({seen_again}));
+    StoredState state = b.restart();
+    REQUIRE(state.trials.size() == 2);
+    CHECK(state.trials[0] == trial);
+    CHECK(state.trials[1].tried == Duration{0});
+    CHECK_FALSE(state.trials[1].ended_at);
+    CHECK(state.breakers == std::vector{breaker});
+    breaker.open = false;
+    REQUIRE(b.commit({breaker}));
+    CHECK(b.restart().breakers.empty());
+}
+
+TEST_CASE("what became of things under rules: newest first, a false stop once, and not without end") {
+    StoreBench b;
+    b.open();
+    const auto event = [](RuleEventKind kind, std::int64_t at, const std::string& run) {
+        return RuleEvent{.rule = RuleName{"night"},
+                         .kind = kind,
+                         .at = {at},
+                         .resource = ResourceId{"r1"},
+                         .run = RunId{run},
+                         .name = nasty};
+    };
+    const RuleEvent would = event(RuleEventKind::would_stop, 50, "n1");
+    const RuleEvent stop = event(RuleEventKind::stop, 100, "n1");
+    const RuleEvent again = event(RuleEventKind::false_stop, 200, "n1");
+    REQUIRE(b.commit({would, stop, again, event(RuleEventKind::false_stop, 300, "n1"),
+                      event(RuleEventKind::would_stop, 300, "n1")}));
+    b.restart();
+    const auto all = b.loop.run(b.store->rule_events(WallTime{0}, 100));
+    REQUIRE(all);
+    CHECK(*all == std::vector{again, stop, would});
+    CHECK(b.loop.run(b.store->rule_events(WallTime{100}, 100))->size() == 2);
+    CHECK(b.loop.run(b.store->rule_events(WallTime{0}, 1)) == std::vector{again});
+    Batch many;
+    for (int i = 0; i < 20'010; ++i) {
+        many.emplace_back(event(RuleEventKind::stop, 1000 + i, "m" + std::to_string(i)));
+    }
+    REQUIRE(b.commit(std::move(many)));
+    CHECK(b.loop.run(b.store->rule_events(WallTime{0}, 100'000))->size() == 20'000);
 }

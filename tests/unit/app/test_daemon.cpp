@@ -571,7 +571,7 @@ TEST_CASE("a maximum age stops a busy run after warning and pack; no keep holds 
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Errc::conflict);
     CHECK(refused.error().text.starts_with(
-        "no keep holds its maximum age (rule night), which it reaches in 3"));
+        "nothing holds its maximum age (rule night), which it reaches in 3"));
     REQUIRE(rig.life->await(rig.life->daemon.keep(n.resource.id, minutes{20}, "", "ana")));
     rig.scheduler.run_for(minutes{3});
     REQUIRE(rig.told(AlertKind::stop_warning) == 1);

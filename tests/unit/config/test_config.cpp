@@ -182,7 +182,9 @@ amount = 10
     CHECK(r.ladder == plain.ladder);
     CHECK(r.min_notice == plain.min_notice);
     CHECK(r.start_grace == plain.start_grace);
-    CHECK(r.mode == plain.mode);
+    CHECK(r.mode == Mode::enforce);  // behind its trial
+    CHECK(r.observe_first == hours{24 * 7});
+    CHECK(c.lease.max_at_once == LeasePolicy{}.max_at_once);
     CHECK(r.accept_partial == plain.accept_partial);
     CHECK_FALSE(r.schedule);
     CHECK(r.respect_activity == plain.respect_activity);

@@ -93,6 +93,34 @@ TEST_CASE("order of force: manual > hard budget > keep > idle; protection holds 
     CHECK(r.assessment.mode == Mode::enforce);
 }
 
+TEST_CASE("every hold says what it beats, and what is stronger says which hold does not count") {
+    for (const HoldKind kind : {HoldKind::keep, HoldKind::lease, HoldKind::exemption}) {
+        Hold hold = keep;
+        hold.kind = kind;
+        hold.job = "train-7";
+        AssessInput in = quiet_for(minutes{70});
+        in.hold = &hold;
+        AssessResult r = assess(in);
+        CAPTURE(r.assessment.why);
+        CHECK(r.assessment.held_by);
+        CHECK(r.beaten_by_hold);
+        CHECK(r.assessment.why.find(std::string{to_string(kind)}) != std::string::npos);
+        CHECK(r.assessment.why.ends_with("; without it: quiet 1h10m of 1h, rule night"));
+        CHECK((r.assessment.why.find("job train-7") != std::string::npos) == (kind == HoldKind::lease));
+        in.exhausted_budget = "team";
+        in.budget_mode = Mode::enforce;
+        r = assess(in);
+        CAPTURE(r.assessment.why);
+        CHECK_FALSE(r.assessment.held_by);
+        CHECK(r.assessment.why.starts_with("budget team is exhausted; not held by a"));
+        in.manual_by = "ana";
+        CHECK(assess(in).assessment.cause->kind == CauseKind::manual);
+        in = quiet_for(minutes{5});
+        in.hold = &hold;
+        CHECK_FALSE(assess(in).beaten_by_hold);  // nothing to beat yet
+    }
+}
+
 TEST_CASE("modes: the weakest of global, account, rule, budget") {
     AssessInput in = quiet_for(hours{1});
     in.mode = Mode::observe;
