@@ -64,6 +64,11 @@ std::vector<std::string> Own::leftovers(const RunId& run, Kind kind) const {
     return names;
 }
 
+void Own::socket(const RunId& run, int more, Instant now) {
+    int& sockets = of(run, now).sockets;
+    sockets = std::max(0, sockets + more);  // the run may have been forgotten since
+}
+
 int Own::sockets(const RunId& run) const {
     const auto entry = runs_.find(run);
     return entry == runs_.end() ? 0 : entry->second.sockets;

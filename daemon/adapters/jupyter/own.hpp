@@ -46,7 +46,7 @@ public:
     /// Was left, and can be removed without danger to anybody else.
     std::vector<std::string> leftovers(const RunId& run, Kind kind) const;
 
-    void socket(const RunId& run, int more, Instant now) { of(run, now).sockets += more; }
+    void socket(const RunId& run, int more, Instant now);
     int sockets(const RunId& run) const;
 
     void touching(const RunId& run, std::optional<WallTime> from, Instant now);

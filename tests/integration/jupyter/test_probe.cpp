@@ -235,7 +235,7 @@ TEST_CASE("a script that ends without its last line is no answer") {
 
 TEST_CASE("a shell that kills itself is no answer, and its terminal is gone") {
     Rig rig(server_at(plain_shell).port());
-    const auto answer = probe(rig, "kill -9 $PPID", seconds{20});
+    const auto answer = probe(rig, "kill -9 $PPID; sleep 9", seconds{20});
     REQUIRE_FALSE(answer);
     CHECK(answer.error().code == Errc::protocol);
     check_clean(rig);

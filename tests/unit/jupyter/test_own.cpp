@@ -32,6 +32,11 @@ TEST_CASE("what a probe has open is its run's, until it is known to be gone") {
     CHECK(own.names(run, Own::Kind::kernel, late) == Names{"k"});
     CHECK(own.names(RunId{"n2"}, Own::Kind::terminal, late).empty());
     CHECK(own.leftovers(run, Own::Kind::kernel).empty());
+    own.socket(run, 1, start);
+    CHECK(own.sockets(run) == 1);
+    own.socket(run, -1, start);
+    own.socket(run, -1, start);
+    CHECK(own.sockets(run) == 0);
     own.gone(run, Own::Kind::terminal, "2");
     own.gone(run, Own::Kind::kernel, "k");
     CHECK(own.names(run, Own::Kind::terminal, late).empty());
