@@ -256,7 +256,7 @@ TEST_CASE("observations, the newest of each source") {
     b.restart();
     const auto seen = b.loop.run(b.store->observations_of(RunId{"n1"}));
     REQUIRE(seen);
-    CHECK(seen->size() == 9);
+    CHECK(seen->size() == 10);
     int kernels = 0;
     for (const Observation& one : *seen) {
         if (one.source == Signal::kernels) {
