@@ -143,6 +143,7 @@ NotebookSpec spec_of(const Emulator& emulator, const json& body) {
     spec.container_root = text_of(body, "jupyterRoot", "notebooks") == "container";
     spec.jupyter_first = flag_of(body, "jupyterFirst", false);
     spec.jupyter_args = texts_of(body, "jupyterArgs");
+    spec.environment = texts_of(body, "environment");
     spec.standin = text_of(body, "guest", "real") == "standin";
     spec.is_public = flag_of(body, "isPublic", false);
     if (const auto timeout = body.find("shutdownTimeout"); timeout != body.end() && !timeout->is_null()) {

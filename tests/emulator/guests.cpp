@@ -202,22 +202,14 @@ std::shared_ptr<Guest> Guest::launch(asio::any_io_executor executor, const Guest
                                    "JUPYTER_RUNTIME_DIR=" + folder + "/tmp/runtime",
                                    "IPYTHONDIR=" + folder + "/home/.ipython",
                                    "PAPERSPACE_NOTEBOOK_REPO_ID=" + spec.repo_id,
-                                   "PAPERSPACE_NOTEBOOK_ID=" + spec.run_id,
-                                   "--",
-                                   "/usr/bin/python3",
-                                   "-m",
-                                   "jupyter_server",
-                                   "--ip=127.0.0.1",
-                                   "--port=" + std::to_string(guest->port_),
-                                   "--ServerApp.port_retries=0",
-                                   "--ServerApp.token=" + spec.token,
-                                   "--ServerApp.root_dir=" + root,
-                                   "--no-browser",
-                                   "--allow-root",
-                                   "--ServerApp.allow_remote_access=True",
-                                   "--ServerApp.trust_xheaders=True",
-                                   "--ServerApp.allow_origin=*",
-                                   "--ServerApp.disable_check_xsrf=False"};
+                                   "PAPERSPACE_NOTEBOOK_ID=" + spec.run_id};
+    words.insert(words.end(), spec.environment.begin(), spec.environment.end());
+    words.insert(words.end(),
+                 {"--", "/usr/bin/python3", "-m", "jupyter_server", "--ip=127.0.0.1",
+                  "--port=" + std::to_string(guest->port_), "--ServerApp.port_retries=0",
+                  "--ServerApp.token=" + spec.token, "--ServerApp.root_dir=" + root, "--no-browser",
+                  "--allow-root", "--ServerApp.allow_remote_access=True", "--ServerApp.trust_xheaders=True",
+                  "--ServerApp.allow_origin=*", "--ServerApp.disable_check_xsrf=False"});
     words.insert(words.end(), spec.jupyter_args.begin(), spec.jupyter_args.end());
     std::vector<char*> argv;
     for (std::string& word : words) {

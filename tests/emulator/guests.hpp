@@ -33,6 +33,7 @@ struct GuestSpec {
     bool container_root = false;  // Jupyter's root is the whole folder, not notebooks/
     House house = House::shared;
     std::vector<std::string> jupyter_args;  // after all others
+    std::vector<std::string> environment;   // NAME=VALUE, besides the usual
 };
 
 class Guest : public std::enable_shared_from_this<Guest> {

@@ -136,6 +136,7 @@ Notebook& World::create(const NotebookSpec& spec) {
     notebook.container_root = spec.container_root;
     notebook.jupyter_first = spec.jupyter_first;
     notebook.jupyter_args = spec.jupyter_args;
+    notebook.environment = spec.environment;
     notebook.standin = spec.standin || !options_.real_guests;
     notebook.is_public = spec.is_public;
     notebook.is_preemptible = spec.is_preemptible;
@@ -184,6 +185,7 @@ void World::launch(Notebook& notebook, const std::shared_ptr<Run>& run) {
     spec.token = run->token;
     spec.container_root = notebook.container_root;
     spec.jupyter_args = notebook.jupyter_args;
+    spec.environment = notebook.environment;
     if (options_.isolated) {
         spec.house = notebook.jupyter_first ? House::container_of_jupyter : House::container;
     }
@@ -335,6 +337,7 @@ Notebook& World::fork(const Notebook& source, const std::string& project_id, std
     spec.container_root = source.container_root;
     spec.jupyter_first = source.jupyter_first;
     spec.jupyter_args = source.jupyter_args;
+    spec.environment = source.environment;
     spec.standin = source.standin;
     spec.timeout_hours = source.timeout_hours;
     Notebook& copy = create(spec);

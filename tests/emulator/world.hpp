@@ -95,6 +95,7 @@ struct Notebook {
     bool container_root = false;
     bool jupyter_first = false;             // Jupyter is the container's first process
     std::vector<std::string> jupyter_args;  // more of them, from the next start on
+    std::vector<std::string> environment;   // NAME=VALUE, besides the usual
     bool standin = false;
     bool is_public = false;
     bool is_preemptible = false;
@@ -123,6 +124,7 @@ struct NotebookSpec {
     bool container_root = false;
     bool jupyter_first = false;             // Jupyter is the container's first process
     std::vector<std::string> jupyter_args;  // more of them, from the next start on
+    std::vector<std::string> environment;   // NAME=VALUE, besides the usual
     bool standin = false;
     bool is_public = false;
     bool is_preemptible = false;
