@@ -39,11 +39,12 @@ class Workload:
 
 
 WORKLOADS: list[Workload] = []
+TROUBLES: list[Workload] = []  # whose server, or the way to it, is broken
 
 
-def workload(name, truth, expect, **more):
+def workload(name, truth, expect, among=WORKLOADS, **more):
     def add(start):
-        WORKLOADS.append(Workload(name, truth, expect, start, **more))
+        among.append(Workload(name, truth, expect, start, **more))
         return start
     return add
 
@@ -327,7 +328,51 @@ def _(notebook):
     hands.run_cell(notebook, "x = 1", "end")
 
 
-@workload("server-that-hangs", "unseen", "unknown")
+# ---- troubles
+
+@workload("server-that-hangs", "unseen", "unknown", TROUBLES)
 def _(notebook):
     hands.run_cell(notebook, "x = 1", "end")
     hands.freeze(notebook)
+
+
+def answers(notebook, status, body, path="/"):
+    notebook.stage.control("/faults", {"kind": "status", "status": status, "body": body, "count": -1,
+                                       "content_type": "application/json",
+                                       "match": {"host": "guest", "run": notebook.id, "path": path}})
+
+
+def kernel_in_state(notebook, state):
+    kernel = hands.start_kernel(notebook)
+    answers(notebook, 200, [{"id": kernel, "name": "python3", "last_activity": "2026-01-01T00:00:00.000000Z",
+                             "execution_state": state, "connections": 0}], "/api/kernels")
+
+
+@workload("server-that-answers-403", "unseen", "unknown", TROUBLES)
+def _(notebook):
+    answers(notebook, 403, {"message": "Forbidden", "reason": None})
+
+
+@workload("gateway-that-answers-503", "unseen", "unknown", TROUBLES)
+def _(notebook):
+    notebook.stage.control("/faults", {"kind": "guest_503", "count": -1, "match": {"host": "guest", "run": notebook.id}})
+
+
+@workload("kernels-that-are-no-list", "unseen", "unknown", TROUBLES)
+def _(notebook):
+    answers(notebook, 200, {"kernels": []}, "/api/kernels")
+
+
+@workload("kernel-in-a-state-of-tomorrow", "unseen", "unknown", TROUBLES)
+def _(notebook):
+    kernel_in_state(notebook, "dreaming")
+
+
+@workload("kernel-restarting", "doubtful", "never", TROUBLES)
+def _(notebook):
+    kernel_in_state(notebook, "restarting")
+
+
+@workload("dead-kernel", "idle", "due", TROUBLES)
+def _(notebook):
+    kernel_in_state(notebook, "dead")

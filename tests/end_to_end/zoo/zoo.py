@@ -10,7 +10,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from stage import Failure, ask_unix, wait_for  # noqa: E402
-from workloads import source  # noqa: E402
+from workloads import TROUBLES, WORKLOADS, source  # noqa: E402
 
 POLL = 2.0
 LIMIT = 20.0          # idle_limit
@@ -33,6 +33,19 @@ def rule(workload):
             f'ladder = ["{LADDER:.0f}s"]\nmin_notice = "1s"\nstart_grace = "0s"\nstalled_after = "{STALLED:.0f}s"\n'
             f'{workload.rule}[rule.match]\nnames = ["{workload.name}"]\n[rule.pack]\nsettle = "1s"\n'
             f'[rule.probe]\nenabled = true\n{workload.probe}')
+
+
+def named(*names):
+    return [w for name in names for w in WORKLOADS + TROUBLES if w.name == name]
+
+
+def open_daemon(stage, animals, account="metrics = false", timeout=10):
+    """Starts curfewd with a rule for each of them."""
+    stage.config(rule='[rule.match]\nnames = ["nobody"]\n', account=account, budget="\n".join(rule(w) for w in animals))
+    config = stage.folder / "curfew.toml"
+    text = re.sub(r'poll_interval = "[^"]*"', f'poll_interval = "{POLL:.0f}s"', config.read_text())
+    config.write_text(re.sub(r'request_timeout = "[^"]*"', f'request_timeout = "{timeout}s"', text))
+    stage.start_daemon()
 
 
 class Watcher:
