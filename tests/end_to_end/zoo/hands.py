@@ -2,6 +2,7 @@
 websockets as JupyterLab makes, each socket in one event loop of its own thread."""
 
 import asyncio
+import atexit
 import json
 import os
 import pathlib
@@ -21,6 +22,16 @@ from stage import Failure  # noqa: E402
 
 loop = asyncio.new_event_loop()
 threading.Thread(target=loop.run_forever, daemon=True).start()
+
+
+@atexit.register
+def _end():
+    async def cancel():
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
+    asyncio.run_coroutine_threadsafe(cancel(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
 
 
 def do(coroutine, seconds=60):

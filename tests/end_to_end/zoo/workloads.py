@@ -20,7 +20,7 @@ import hands
 
 GUEST = pathlib.Path(__file__).with_name("guest")
 IN_USE = 60     # seconds for which a terminal counts as in use, and a kernel as starting
-BURN = "python3 ~/burn.py 0.4"
+BURN = "python3 ~/burn.py 0.35"
 
 
 @dataclasses.dataclass
@@ -33,9 +33,7 @@ class Workload:
     settles: float = 0                     # seconds from its start until its quiet begins
     files: dict = dataclasses.field(default_factory=dict)
     options: dict = dataclasses.field(default_factory=dict)
-    rule: str = ""                         # more of its rule
     probe: str = ""                        # more of its [rule.probe]
-    ends: typing.Callable | None = None
 
 
 WORKLOADS: list[Workload] = []
@@ -57,7 +55,7 @@ def gpus(*use):
     return {"bin/nvidia-smi": source("nvidia-smi"), "home/gpus": "".join(f"{percent}\n" for percent in use)}
 
 
-def cell_that_burns(share=0.4):
+def cell_that_burns(share=0.35):
     return f"import os, sys\nsys.argv = ['burn', '{share}']\nexec(open(os.path.expanduser('~/burn.py')).read())\n"
 
 
@@ -110,7 +108,7 @@ def _(notebook):
 
 @workload("pauses-between-epochs", "working", "never", burns=True)
 def _(notebook):
-    hands.run_cell(notebook, spawn("python3 ~/burn.py 0.4 5"), "end")
+    hands.run_cell(notebook, spawn("python3 ~/burn.py 0.35 5"), "end")
 
 
 @workload("one-busy-core-of-many", "working", "never", burns=True, options={"machine_type": "A100-80Gx8"})

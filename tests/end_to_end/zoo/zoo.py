@@ -1,6 +1,7 @@
 """Runs workloads, a few at a time, beside a curfewd that may stop them, and judges what it made of them."""
 
 import concurrent.futures
+import os
 import pathlib
 import re
 import sys
@@ -9,7 +10,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from stage import Failure, ask_unix, wait_for  # noqa: E402
+from stage import Failure, StageTest, ask_unix, run_tests, wait_for  # noqa: E402
 from workloads import TROUBLES, WORKLOADS, source  # noqa: E402
 
 POLL = 2.0
@@ -31,7 +32,7 @@ def rule(workload):
     """One rule for each, so that the breaker, which counts by rule, stays out of it."""
     return (f'[[rule]]\nname = "{workload.name}"\nmode = "enforce"\nidle_limit = "{LIMIT:.0f}s"\n'
             f'ladder = ["{LADDER:.0f}s"]\nmin_notice = "1s"\nstart_grace = "0s"\nstalled_after = "{STALLED:.0f}s"\n'
-            f'{workload.rule}[rule.match]\nnames = ["{workload.name}"]\n[rule.pack]\nsettle = "1s"\n'
+            f'[rule.match]\nnames = ["{workload.name}"]\n[rule.pack]\nsettle = "1s"\n'
             f'[rule.probe]\nenabled = true\n{workload.probe}')
 
 
@@ -39,9 +40,15 @@ def named(*names):
     return [w for name in names for w in WORKLOADS + TROUBLES if w.name == name]
 
 
-def open_daemon(stage, animals, account="metrics = false", timeout=10):
+def chosen(workloads):
+    """CURFEW_ZOO, a list of words: only the workloads whose name holds one of them."""
+    words = os.environ.get("CURFEW_ZOO", "").split()
+    return [w for w in workloads if not words or any(word in w.name for word in words)]
+
+
+def open_daemon(stage, animals, timeout):
     """Starts curfewd with a rule for each of them."""
-    stage.config(rule='[rule.match]\nnames = ["nobody"]\n', account=account, budget="\n".join(rule(w) for w in animals))
+    stage.config(rule='[rule.match]\nnames = ["nobody"]\n', account="metrics = false", budget="\n".join(rule(w) for w in animals))
     config = stage.folder / "curfew.toml"
     text = re.sub(r'poll_interval = "[^"]*"', f'poll_interval = "{POLL:.0f}s"', config.read_text())
     config.write_text(re.sub(r'request_timeout = "[^"]*"', f'request_timeout = "{timeout}s"', text))
@@ -100,6 +107,7 @@ class Sighting:
         self.quiet = 0.0      # the most
         self.decision = "-"
         self.story = ""
+        self.spans = ""       # its verdicts, and from when to when
 
     def row(self):
         reached = "-" if self.reached is None else f"{self.reached:.0f}"
@@ -162,7 +170,7 @@ class Zoo:
             else:
                 self.watch_rester(workload, notebook, begun, sighting)
             if sighting.faults:
-                sighting.story = self.explain(workload.name)
+                sighting.story = f"{self.explain(workload.name)}\n    seen as {sighting.spans}"
             if not self.watcher.when(notebook.id, {"stop.called"}) and workload.expect == "never":
                 self.check_traces(notebook, own, sighting)
         finally:
@@ -223,6 +231,12 @@ class Zoo:
     @staticmethod
     def describe(line, wanted, begun, sighting):
         sighting.reached = next((at - begun for at, verdict, _ in line if verdict == wanted), None)
+        spans = []
+        for at, verdict, _ in line:
+            if not spans or spans[-1][0] != verdict:
+                spans.append([verdict, at - begun, 0])
+            spans[-1][2] = at - begun
+        sighting.spans = ", ".join(f"{verdict} {first:.0f}-{last:.0f} s" for verdict, first, last in spans)
         if line:
             sighting.verdict = line[-1][1]
             sighting.quiet = max(quiet for _, _, quiet in line)
@@ -256,3 +270,22 @@ class Zoo:
             wait_for("the probe's traces to go", left, 15, 0.5)
         except Failure:
             sighting.faults.append(f"traces: {sorted(self.guests_own(notebook) - before)}")
+
+
+class ZooTest(StageTest):
+    maxDiff = None
+
+    def visit(self, workloads, timeout=10, **options):
+        """Fails unless every one of them is taken for what it is. Returns how many there were."""
+        animals = chosen(workloads)
+        if not animals:
+            self.skipTest("CURFEW_ZOO names none of these")
+        stage = self.open_stage(boot_ms=100, teardown_ms=500, **options)
+        open_daemon(stage, animals, timeout)
+        sightings = Zoo(stage).show(animals)
+        print("\n" + table(sightings), flush=True)
+        bad = [s for s in sightings if s.faults]
+        self.assertEqual([], [s.row() for s in bad], "\n" + "\n".join(s.story for s in bad))
+
+
+__all__ = ["ZooTest", "chosen", "named", "run_tests"]
