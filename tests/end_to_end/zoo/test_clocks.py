@@ -10,6 +10,7 @@ import hands  # noqa: E402
 import workloads  # noqa: E402
 import zoo  # noqa: E402
 from stage import StageTest, ask_unix, run_tests, wait_for  # noqa: E402
+from workloads import STALLS  # noqa: E402
 
 HOUR_MS = 3_600_000
 
@@ -23,6 +24,12 @@ class Clocks(zoo.ZooTest):
         with concurrent.futures.ThreadPoolExecutor(2) as both:
             for end in [both.submit(self.visit, ahead, shift_ms=HOUR_MS), both.submit(self.visit, behind, shift_ms=-HOUR_MS)]:
                 end.result()
+
+
+class Stalls(zoo.ZooTest):
+    def test_busy_kernels_that_do_nothing(self):
+        """`stalled_after` is 10 minutes at the least, so that the clock runs faster; a guest's own does not."""
+        self.visit(STALLS, speed=zoo.STALL_SPEED)
 
 
 class Day(StageTest):

@@ -38,6 +38,7 @@ class Workload:
 
 WORKLOADS: list[Workload] = []
 TROUBLES: list[Workload] = []  # whose server, or the way to it, is broken
+STALLS: list[Workload] = []    # kernels that are called busy and may do nothing; for clocks that run faster
 
 
 def workload(name, truth, expect, among=WORKLOADS, **more):
@@ -126,7 +127,7 @@ def _(notebook):
     hands.run_cell(notebook, "model = 1", "end")
 
 
-@workload("checkpoints-into-a-watched-folder", "working", "never", probe='watch = ["outputs"]\n',
+@workload("checkpoints-into-a-watched-folder", "working", "never", probe='watched = ["outputs"]\n',
           files={"outputs/log.txt": "begun\n"})
 def _(notebook):
     hands.run_cell(notebook, spawn("while :; do date >>outputs/log.txt; sleep 2; done"), "end")
@@ -205,17 +206,17 @@ def _(notebook):
 
 # ---- doubtful: a busy kernel that does nothing
 
-@workload("waits-for-input", "doubtful", "stalls")
+@workload("waits-for-input", "doubtful", "stalls", STALLS)
 def _(notebook):
     hands.run_cell(notebook, "input('go on? ')", "input")
 
 
-@workload("sleeps-in-a-cell", "doubtful", "stalls")
+@workload("sleeps-in-a-cell", "doubtful", "stalls", STALLS)
 def _(notebook):
     hands.run_cell(notebook, "import time\ntime.sleep(1e6)\n")
 
 
-@workload("killed-kernel-still-called-busy", "idle", "stalls")
+@workload("killed-kernel-still-called-busy", "idle", "stalls", STALLS)
 def _(notebook):
     hands.run_cell(notebook, "import os, signal, threading, time\n"
                    "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGKILL)).start()\ntime.sleep(1e6)\n")
@@ -224,6 +225,16 @@ def _(notebook):
 @workload("terminal-sleeps", "doubtful", "due", settles=IN_USE + 2)
 def _(notebook):
     hands.type_in_terminal(notebook, FORGOTTEN + "; sleep 100000", "forgotten")
+
+
+@workload("busy-for-longer-than-a-stall", "working", "never", STALLS, burns=True)
+def _(notebook):
+    hands.run_cell(notebook, cell_that_burns())
+
+
+@workload("prints-for-longer-than-a-stall", "working", "never", STALLS)
+def _(notebook):
+    hands.run_cell(notebook, "import time\nwhile True:\n    print('step', flush=True)\n    time.sleep(0.5)\n")
 
 
 # ---- idle
@@ -308,7 +319,7 @@ def _(notebook):
 
 @workload("far-away-time-zone-and-language", "idle", "due",
           options={"environment": ["TZ=Pacific/Chatham", "LC_ALL=C.UTF-8", "LANGUAGE=ru"]},
-          files={"outputs/old.txt": "x"}, probe='watch = ["outputs"]\n')
+          files={"outputs/old.txt": "x"}, probe='watched = ["outputs"]\n')
 def _(notebook):
     hands.run_cell(notebook, "x = 1", "end")
 
