@@ -53,6 +53,17 @@ std::int64_t integer_of(const json& body, const char* name, std::int64_t otherwi
     return found->get<std::int64_t>();
 }
 
+std::vector<std::string> texts_of(const json& body, const char* name) {
+    std::vector<std::string> out;
+    for (const json& text : body.value(name, json::array())) {
+        if (!text.is_string()) {
+            throw Refused{400, std::string{name} + " must be a list of texts"};
+        }
+        out.push_back(text.get<std::string>());
+    }
+    return out;
+}
+
 /// Below notebooks/ unless the name begins with another of the guest's folders.
 void write_file(const fs::path& folder, const std::string& name, const json& content) {
     fs::path path{name.starts_with("/") ? name.substr(1) : name};
@@ -62,7 +73,7 @@ void write_file(const fs::path& folder, const std::string& name, const json& con
         }
     }
     const std::string first = path.empty() ? "" : path.begin()->string();
-    if (first != "notebooks" && first != "storage" && first != "home" && first != "tmp") {
+    if (first != "notebooks" && first != "storage" && first != "home" && first != "tmp" && first != "bin") {
         path = "notebooks" / path;
     }
     path = folder / path;
@@ -88,6 +99,9 @@ void write_file(const fs::path& folder, const std::string& name, const json& con
     }
     if (!file) {
         throw Refused{500, "cannot write " + path.string()};
+    }
+    if (first == "bin") {
+        fs::permissions(path, fs::perms::owner_exec, fs::perm_options::add);
     }
 }
 
@@ -127,6 +141,9 @@ NotebookSpec spec_of(const Emulator& emulator, const json& body) {
     spec.name = text_of(body, "name", "notebook");
     spec.machine_type = text_of(body, "machineType", "A4000");
     spec.container_root = text_of(body, "jupyterRoot", "notebooks") == "container";
+    spec.jupyter_first = flag_of(body, "jupyterFirst", false);
+    spec.jupyter_args = texts_of(body, "jupyterArgs");
+    spec.environment = texts_of(body, "environment");
     spec.standin = text_of(body, "guest", "real") == "standin";
     spec.is_public = flag_of(body, "isPublic", false);
     if (const auto timeout = body.find("shutdownTimeout"); timeout != body.end() && !timeout->is_null()) {
@@ -404,6 +421,9 @@ boost::asio::awaitable<Reply> notebook_verb(Emulator& emulator, const std::strin
         notebook.machine_type = text_of(body, "machineType", notebook.machine_type);
         if (const auto timeout = body.find("shutdownTimeout"); timeout != body.end()) {
             notebook.timeout_hours = hours_of(*timeout);
+        }
+        if (body.contains("jupyterArgs")) {
+            notebook.jupyter_args = texts_of(body, "jupyterArgs");
         }
         world.start(notebook);
         if (flag_of(body, "wait", false)) {

@@ -404,9 +404,11 @@ asio::awaitable<void> serve_guest(std::shared_ptr<Pipe<Stream>> pipe, Emulator& 
                 co_return;
             }
             if (const auto fault = faults.take("status", call)) {
-                Reply reply = Reply::raw(static_cast<int>(fault->integer("status", 503)),
-                                         fault->text("html", fault->text("body", "")),
-                                         fault->params.contains("html") ? "text/html" : "application/json");
+                const json body = fault->params.value("body", json(""));
+                Reply reply = Reply::raw(
+                    static_cast<int>(fault->integer("status", 503)),
+                    fault->text("html", body.is_string() ? body.get<std::string>() : body.dump()),
+                    fault->params.contains("html") ? "text/html" : "application/json");
                 reply.content_type = fault->text("content_type", reply.content_type);
                 if (fault->params.contains("location")) {
                     reply.headers.emplace_back("Location", fault->text("location", "/"));

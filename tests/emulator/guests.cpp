@@ -1,5 +1,7 @@
 #include "guests.hpp"
 
+#include "isolation.hpp"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -25,6 +27,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <stdexcept>
 #include <system_error>
@@ -139,11 +142,27 @@ std::uint16_t free_port(const asio::any_io_executor& executor) {
     }
 }
 
+const char* word_of(House house) {
+    switch (house) {
+        case House::container:
+            return "container";
+        case House::container_of_jupyter:
+            return "container-of-jupyter";
+        case House::shared:
+            break;
+    }
+    return "shared";
+}
+
 }  // namespace
 
 void make_guest_folders(const fs::path& folder) {
-    for (const char* name : {"notebooks", "storage", "tmp", "home", "tmp/runtime"}) {
+    for (const char* name : {"notebooks", "storage", "tmp", "home", "tmp/runtime", "bin"}) {
         fs::create_directories(folder / name);
+    }
+    // A terminal's shell is a login shell, and /etc/profile sets PATH anew.
+    if (const fs::path profile = folder / "home/.profile"; !fs::exists(profile)) {
+        std::ofstream{profile} << "PATH=\"" << (folder / "bin").string() << ":$PATH\"\n";
     }
     fs::permissions(folder / "tmp/runtime", fs::perms::owner_all);
 }
@@ -169,9 +188,10 @@ std::shared_ptr<Guest> Guest::launch(asio::any_io_executor executor, const Guest
     std::vector<std::string> words{"curfew-emulator",
                                    keeper_mode,
                                    std::to_string(::getpid()),
+                                   word_of(spec.house),
                                    spec.log.string(),
                                    root,
-                                   "PATH=/usr/bin:/bin",
+                                   "PATH=" + folder + "/bin:/usr/bin:/bin",
                                    "LANG=C.UTF-8",
                                    "SHELL=/bin/bash",
                                    "TERM=xterm",
@@ -182,22 +202,15 @@ std::shared_ptr<Guest> Guest::launch(asio::any_io_executor executor, const Guest
                                    "JUPYTER_RUNTIME_DIR=" + folder + "/tmp/runtime",
                                    "IPYTHONDIR=" + folder + "/home/.ipython",
                                    "PAPERSPACE_NOTEBOOK_REPO_ID=" + spec.repo_id,
-                                   "PAPERSPACE_NOTEBOOK_ID=" + spec.run_id,
-                                   "--",
-                                   "/usr/bin/python3",
-                                   "-m",
-                                   "jupyter_server",
-                                   "--ip=127.0.0.1",
-                                   "--port=" + std::to_string(guest->port_),
-                                   "--ServerApp.port_retries=0",
-                                   "--ServerApp.token=" + spec.token,
-                                   "--ServerApp.root_dir=" + root,
-                                   "--no-browser",
-                                   "--allow-root",
-                                   "--ServerApp.allow_remote_access=True",
-                                   "--ServerApp.trust_xheaders=True",
-                                   "--ServerApp.allow_origin=*",
-                                   "--ServerApp.disable_check_xsrf=False"};
+                                   "PAPERSPACE_NOTEBOOK_ID=" + spec.run_id};
+    words.insert(words.end(), spec.environment.begin(), spec.environment.end());
+    words.insert(words.end(),
+                 {"--", "/usr/bin/python3", "-m", "jupyter_server", "--ip=127.0.0.1",
+                  "--port=" + std::to_string(guest->port_), "--ServerApp.port_retries=0",
+                  "--ServerApp.token=" + spec.token, "--ServerApp.root_dir=" + root, "--no-browser",
+                  "--allow-root", "--ServerApp.allow_remote_access=True", "--ServerApp.trust_xheaders=True",
+                  "--ServerApp.allow_origin=*", "--ServerApp.disable_check_xsrf=False"});
+    words.insert(words.end(), spec.jupyter_args.begin(), spec.jupyter_args.end());
     std::vector<char*> argv;
     for (std::string& word : words) {
         argv.push_back(word.data());
@@ -307,10 +320,74 @@ std::unordered_map<pid_t, TreeUsage> tree_usage(const std::vector<pid_t>& roots)
     return out;
 }
 
+namespace {
+
+struct Keeping {
+    House house;
+    const char* folder;
+    char** program;
+    char** environment;
+    const sigset_t* watched;
+};
+
+/// Never comes back: the process becomes Jupyter.
+[[noreturn]] void become_jupyter(const Keeping& keeping) {
+    ::setpgid(0, 0);
+    sigprocmask(SIG_UNBLOCK, keeping.watched, nullptr);
+    if (::chdir(keeping.folder) == 0) {
+        ::execve(keeping.program[0], keeping.program, keeping.environment);
+    }
+    ::_exit(127);
+}
+
+/// Passes SIGTERM on to `jupyter` and reaps whatever ends. True when Jupyter has ended, false when all is to
+/// end at once.
+bool mind(pid_t jupyter, const sigset_t& watched) {
+    for (;;) {
+        const int signal = ::sigwaitinfo(&watched, nullptr);
+        if (signal == SIGTERM) {
+            ::kill(jupyter, SIGTERM);
+        } else if (signal == SIGINT) {
+            return false;
+        } else if (signal == SIGCHLD) {
+            for (pid_t gone = 0; (gone = ::waitpid(-1, nullptr, WNOHANG)) > 0;) {
+                if (gone == jupyter) {
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// The container's first process, with which everything in it ends.
+[[noreturn]] void run_container(const Keeping& keeping) {
+    if (!mount_own_proc()) {
+        std::perror("curfew-emulator: no /proc of its own");
+        ::_exit(126);
+    }
+    if (keeping.house == House::container_of_jupyter) {
+        become_jupyter(keeping);
+    }
+    const pid_t jupyter = ::fork();
+    if (jupyter == 0) {
+        become_jupyter(keeping);
+    }
+    mind(jupyter, *keeping.watched);
+    ::_exit(0);
+}
+
+}  // namespace
+
 int keeper_main(int argc, char** argv) {
-    if (argc < 6) {
+    if (argc < 7) {
         return 2;
     }
+    const std::string_view house{argv[3]};
+    Keeping keeping{house == word_of(House::shared)      ? House::shared
+                    : house == word_of(House::container) ? House::container
+                                                         : House::container_of_jupyter,
+                    argv[5], nullptr, nullptr, nullptr};
+    const bool shared = keeping.house == House::shared;
     ::prctl(PR_SET_PDEATHSIG, SIGINT);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::setsid();
@@ -324,42 +401,39 @@ int keeper_main(int argc, char** argv) {
     sigaddset(&watched, SIGCHLD);
     sigprocmask(SIG_BLOCK, &watched, nullptr);
     const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const int log = ::open(argv[3], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const int log = ::open(argv[4], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ::dup2(null, 0);
     ::dup2(log, 1);
     ::dup2(log, 2);
     std::vector<char*> environment;
-    int at = 5;
+    int at = 6;
     for (; at < argc && std::strcmp(argv[at], "--") != 0; ++at) {
         environment.push_back(argv[at]);
     }
     environment.push_back(nullptr);
-    const pid_t child = ::fork();
-    if (child == 0) {
+    keeping.program = argv + at + 1;
+    keeping.environment = environment.data();
+    keeping.watched = &watched;
+    if (!shared && !enter_namespaces()) {
+        std::perror("curfew-emulator: no namespaces");
+        return 1;
+    }
+    const pid_t first = ::fork();
+    if (first == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        ::setpgid(0, 0);
-        sigprocmask(SIG_UNBLOCK, &watched, nullptr);
-        if (::chdir(argv[4]) == 0) {
-            ::execve(argv[at + 1], argv + at + 1, environment.data());
+        if (shared) {
+            become_jupyter(keeping);
         }
-        ::_exit(127);
+        run_container(keeping);
     }
-    for (;;) {
-        const int signal = ::sigwaitinfo(&watched, nullptr);
-        if (signal == SIGTERM) {
-            ::kill(child, SIGTERM);
-        } else if (signal == SIGINT) {
-            kill_descendants(::getpid());
-            return 0;
-        } else if (signal == SIGCHLD) {
-            for (pid_t gone = 0; (gone = ::waitpid(-1, nullptr, WNOHANG)) > 0;) {
-                if (gone == child) {
-                    kill_descendants(::getpid());
-                    return 0;
-                }
-            }
-        }
+    const bool ended = mind(first, watched);
+    if (shared) {
+        kill_descendants(::getpid());
+    } else if (!ended) {
+        ::kill(first, SIGKILL);  // and with it, by the kernel, all that is in its namespace
+        ::waitpid(first, nullptr, 0);
     }
+    return 0;
 }
 
 }  // namespace emulator

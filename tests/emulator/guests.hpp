@@ -17,6 +17,13 @@
 
 namespace emulator {
 
+/// Where a notebook's processes live.
+enum class House : std::uint8_t {
+    shared,                // among the host's
+    container,             // in namespaces of their own, below a small first process that reaps orphans
+    container_of_jupyter,  // the same, and Jupyter itself is the first process: orphans become its children
+};
+
 struct GuestSpec {
     std::filesystem::path folder;  // the container's file system: notebooks/, storage/ and the ephemeral rest
     std::filesystem::path log;
@@ -24,6 +31,9 @@ struct GuestSpec {
     std::string run_id;
     std::string token;
     bool container_root = false;  // Jupyter's root is the whole folder, not notebooks/
+    House house = House::shared;
+    std::vector<std::string> jupyter_args;  // after all others
+    std::vector<std::string> environment;   // NAME=VALUE, besides the usual
 };
 
 class Guest : public std::enable_shared_from_this<Guest> {
@@ -67,7 +77,7 @@ struct TreeUsage {
 std::unordered_map<pid_t, TreeUsage> tree_usage(const std::vector<pid_t>& roots);
 
 inline constexpr const char* keeper_mode = "--keep-guest";
-/// The keeper's main: PARENT_PID LOG DIRECTORY NAME=VALUE... -- PROGRAM ARGUMENT...
+/// The keeper's main: PARENT_PID HOUSE LOG DIRECTORY NAME=VALUE... -- PROGRAM ARGUMENT...
 int keeper_main(int argc, char** argv);
 
 }  // namespace emulator

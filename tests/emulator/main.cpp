@@ -1,6 +1,7 @@
 // curfew-emulator: Paperspace on loopback, with real notebooks behind it and its own idea of what they cost.
 #include "certificates.hpp"
 #include "emulator.hpp"
+#include "isolation.hpp"
 #include "server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -118,7 +119,8 @@ asio::awaitable<void> leave(World& world) {
     std::_Exit(0);
 }
 
-int run(const Options& options) {
+int run(Options options) {
+    options.world.isolated = options.world.real_guests && isolation_works();
     asio::io_context context{1};
     const auto executor = context.get_executor();
     fs::create_directories(options.world.state_dir);
@@ -159,6 +161,7 @@ int run(const Options& options) {
                      {"guest_connect_tls", address(serve_guests(executor, emulator, &tls))},
                      {"guest_connect_plain", address(serve_guests(executor, emulator, nullptr))},
                      {"control", plain("control")},
+                     {"isolated", options.world.isolated},
                      {"ca_file", ca_file},
                      {"key", world.teams().front().key}};
 

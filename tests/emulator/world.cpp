@@ -134,6 +134,9 @@ Notebook& World::create(const NotebookSpec& spec) {
     notebook.machine_type = spec.machine_type;
     notebook.container = spec.container;
     notebook.container_root = spec.container_root;
+    notebook.jupyter_first = spec.jupyter_first;
+    notebook.jupyter_args = spec.jupyter_args;
+    notebook.environment = spec.environment;
     notebook.standin = spec.standin || !options_.real_guests;
     notebook.is_public = spec.is_public;
     notebook.is_preemptible = spec.is_preemptible;
@@ -181,6 +184,11 @@ void World::launch(Notebook& notebook, const std::shared_ptr<Run>& run) {
     spec.run_id = run->id;
     spec.token = run->token;
     spec.container_root = notebook.container_root;
+    spec.jupyter_args = notebook.jupyter_args;
+    spec.environment = notebook.environment;
+    if (options_.isolated) {
+        spec.house = notebook.jupyter_first ? House::container_of_jupyter : House::container;
+    }
     std::erase_if(guests_, [](const auto& guest) { return guest.expired(); });
     run->guest = Guest::launch(executor_, spec, [this, &notebook, run] {
         if (run->stopping || run != notebook.runs.back()) {
@@ -327,6 +335,9 @@ Notebook& World::fork(const Notebook& source, const std::string& project_id, std
     spec.project_id = project_id;
     spec.container = source.container;
     spec.container_root = source.container_root;
+    spec.jupyter_first = source.jupyter_first;
+    spec.jupyter_args = source.jupyter_args;
+    spec.environment = source.environment;
     spec.standin = source.standin;
     spec.timeout_hours = source.timeout_hours;
     Notebook& copy = create(spec);

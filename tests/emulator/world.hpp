@@ -93,6 +93,9 @@ struct Notebook {
     std::string machine_type;
     std::string container;
     bool container_root = false;
+    bool jupyter_first = false;             // Jupyter is the container's first process
+    std::vector<std::string> jupyter_args;  // more of them, from the next start on
+    std::vector<std::string> environment;   // NAME=VALUE, besides the usual
     bool standin = false;
     bool is_public = false;
     bool is_preemptible = false;
@@ -119,6 +122,9 @@ struct NotebookSpec {
     std::string project_id;
     std::string container = "paperspace/nb-pytorch:22.02-py3";
     bool container_root = false;
+    bool jupyter_first = false;             // Jupyter is the container's first process
+    std::vector<std::string> jupyter_args;  // more of them, from the next start on
+    std::vector<std::string> environment;   // NAME=VALUE, besides the usual
     bool standin = false;
     bool is_public = false;
     bool is_preemptible = false;
@@ -163,6 +169,7 @@ struct Machine {
 struct WorldOptions {
     std::filesystem::path state_dir;
     bool real_guests = true;
+    bool isolated = false;  // real notebooks live in namespaces of their own
     Millis boot_ms = 3000;
     Millis teardown_ms = 5000;
 };

@@ -57,4 +57,5 @@ async def main(port, token, kernel, code):
     socket.close()
 
 
-tornado.ioloop.IOLoop.current().run_sync(lambda: main(*sys.argv[1:4], sys.stdin.read()))
+if __name__ == "__main__":
+    tornado.ioloop.IOLoop.current().run_sync(lambda: main(*sys.argv[1:4], sys.stdin.read()))

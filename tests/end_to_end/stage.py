@@ -178,16 +178,17 @@ class Notebook:
 
 
 class Stage:
-    """`speed` times faster than real time; with 1 the clocks are the real ones."""
+    """`speed` times faster than real time; with 1 the clocks are the real ones. The provider's and the daemon's are
+    `shift_ms` ahead of those in the notebooks."""
 
-    def __init__(self, binaries, speed=1, guests="real", keep=False, boot_ms=1000, teardown_ms=2000):
+    def __init__(self, binaries, speed=1, guests="real", keep=False, boot_ms=1000, teardown_ms=2000, shift_ms=0):
         self.binaries = pathlib.Path(binaries)
         self.speed = speed
         self.keep_folder = keep
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="curfew-stage-"))
         self.folder.chmod(0o755)
         self.start_ms = int(time.time() * 1000)
-        self.origin_ms = self.start_ms
+        self.origin_ms = self.start_ms + shift_ms
         self.processes = []
         self.daemon = None
         self.log = open(self.folder / "curfewd.log", "ab")
@@ -208,7 +209,7 @@ class Stage:
         self.secret("hook", self.hook_secret)
 
     def clock(self, speed, origin, start):
-        if self.speed == 1:
+        if self.speed == 1 and self.origin_ms == self.start_ms:
             return []
         return [speed, str(self.speed), origin, str(self.origin_ms), start, str(self.start_ms)]
 
