@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::int64_t most_standins = 100'000;
+
 struct Refused : std::runtime_error {
     int status;
     Refused(int code, const std::string& why) : std::runtime_error{why}, status{code} {}
@@ -317,6 +319,9 @@ json make_standins(Emulator& emulator, const json& body) {
     spec.standin = true;
     const std::string name = text_of(body, "name", "standin");
     const std::int64_t count = integer_of(body, "count", 1);
+    if (count < 0 || count > most_standins) {
+        throw Refused{400, "count is at most " + std::to_string(most_standins)};
+    }
     const bool busy = flag_of(body, "busy", false);
     json list = json::array();
     for (std::int64_t i = 0; i < count; ++i) {
@@ -642,6 +647,8 @@ boost::asio::awaitable<Reply> route_control(Emulator& emulator, Request& request
         co_return co_await route(emulator, request);
     } catch (const Refused& refused) {
         co_return Reply::of({{"error", refused.what()}}, refused.status);
+    } catch (const json::exception& error) {
+        co_return Reply::of({{"error", error.what()}}, 400);  // a member of another type than it must have
     } catch (const std::exception& error) {
         co_return Reply::of({{"error", error.what()}}, 500);
     }

@@ -16,6 +16,8 @@ struct Region {
 constexpr std::array regions{Region{"ny2", "East Coast (NY2)"}, Region{"ca1", "West Coast (CA1)"},
                              Region{"ams1", "Europe (AMS1)"}};
 
+constexpr std::int64_t most_gigabytes = 2000;  // the largest disk of the price list
+
 std::string region_name(const std::string& code) {
     for (const Region& region : regions) {
         if (code == region.code) {
@@ -161,15 +163,25 @@ json legacy_machine(const Emulator& emulator, const Machine& machine) {
             {"scriptId", nullptr}};
 }
 
-/// The Python client sends {"params":{...}} with its GET, in the names of a request.
-bool meets_filter(const json& machine, const json& body) {
-    const auto params = body.is_object() ? body.find("params") : body.end();
+/// The Python client sends {"params":{...}} with its GET, the Node client a query: both in the names of a request.
+bool meets_filter(const json& machine, const Request& request, const json& body) {
+    const auto member = [&machine](const std::string& name) {
+        return machine.find(name == "machineId" ? "id" : name == "machineName" ? "name" : name);
+    };
+    for (const auto& [name, wanted] : request.query) {
+        const auto found = member(name);
+        if (found != machine.end() &&
+            wanted != (found->is_string() ? found->get<std::string>() : found->dump())) {
+            return false;
+        }
+    }
+    const auto params = body.find("params");
     if (params == body.end() || !params->is_object()) {
         return true;
     }
-    for (const auto& [key, wanted] : params->items()) {
-        const auto member = machine.find(key == "machineId" ? "id" : key == "machineName" ? "name" : key);
-        if (member != machine.end() && *member != wanted) {
+    for (const auto& [name, wanted] : params->items()) {
+        const auto found = member(name);
+        if (found != machine.end() && *found != wanted) {
             return false;
         }
     }
@@ -203,7 +215,7 @@ Reply create_machine(Emulator& emulator, const Request& request, std::size_t tea
                    : std::nullopt;
     };
     const auto given = [&body](const char* field) { return body.contains(field) && !body[field].is_null(); };
-    const auto disk = bounded("diskSize", 2000);
+    const auto disk = bounded("diskSize", most_gigabytes);
     if (!disk) {
         issues.emplace_back(given("diskSize") ? "diskSize: Number must be between 1 and 2000"
                                               : "diskSize: Required");
@@ -241,6 +253,31 @@ Reply create_machine(Emulator& emulator, const Request& request, std::size_t tea
     machine.auto_shutdown_timeout = timeout;
     return Reply::of(
         {{"event", event_json(machine, machine.events.back())}, {"data", v1_machine(emulator, machine)}});
+}
+
+/// As the Python and Node clients ask for it.
+Reply create_legacy_machine(Emulator& emulator, const json& body, std::size_t team) {
+    for (const char* field : {"region", "machineType", "billingType", "machineName", "templateId"}) {
+        if (text_of(body, field).empty()) {
+            return legacy_error(400, std::string{field} + " is required");
+        }
+    }
+    const auto size = body.contains("size") ? hours_of(body["size"])
+                                            : std::nullopt;  // a number, also in a string
+    const std::string region = region_code(text_of(body, "region"));
+    const std::string type = text_of(body, "machineType");
+    if (!size || *size < 1 || *size > most_gigabytes || region.empty() ||
+        !emulator.prices.rate(type, emulator.clock.now())) {
+        return legacy_error(400, !size ? "size is required" : "Invalid size, region or machine type");
+    }
+    if (emulator.world->unavailable.contains(type)) {
+        return legacy_error(429, "No capacity is available for this machine type.");
+    }
+    const auto yes = [&body](const char* name) { return body.contains(name) && body[name] == true; };
+    Machine& machine = emulator.world->create_machine(team, text_of(body, "machineName"), type,
+                                                      static_cast<std::int64_t>(*size), region, true);
+    machine.public_ip_type = yes("dynamicPublicIp") ? "dynamic" : yes("assignPublicIp") ? "static" : "none";
+    return Reply::of(legacy_machine(emulator, machine));
 }
 
 std::vector<json> events_of(const Emulator& emulator, std::size_t team, const std::string& machine_id) {
@@ -530,7 +567,7 @@ std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& re
                 continue;
             }
             json row = legacy_machine(emulator, *machine);
-            if (!meets_filter(row, body)) {
+            if (!meets_filter(row, request, body)) {
                 continue;
             }
             if (skip > 0) {
@@ -540,6 +577,9 @@ std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& re
             }
         }
         return Reply::of(out);
+    }
+    if (method == "POST" && parts[1] == "createSingleMachinePublic") {
+        return create_legacy_machine(emulator, body, team);
     }
     if (method == "GET" && parts[1] == "getAvailability") {
         return Reply::of(
