@@ -78,8 +78,8 @@ json nullable(const std::optional<Millis>& at);
 json invoice(const Emulator& emulator);
 /// The error in the form of that host's API.
 Reply host_error(const std::string& host, int status, const std::string& message);
-/// `limit`, `after` and so on over the items of a v1 list that are in the order of their creation. `orders` are what
-/// `orderBy` may say, the first is the default; `key` is the member that tells items apart.
+/// `limit`, `after` and so on over the items of a v1 list, oldest first. `orders` are
+/// what `orderBy` may say, the first is the default; `key` is the member that tells items apart.
 Reply v1_page(const Emulator& emulator, const Request& request, const std::vector<json>& items,
               const std::vector<std::string>& orders, const char* key = "id");
 /// Hours as a finite number, also in a string; nothing for anything else.

@@ -163,7 +163,7 @@ json legacy_machine(const Emulator& emulator, const Machine& machine) {
             {"scriptId", nullptr}};
 }
 
-/// The Python client sends {"params":{...}} with its GET, the Node client a query: both in the names of a request.
+/// The Python client sends {"params":{...}} with its GET, the Node client a query, in the names of a request.
 bool meets_filter(const json& machine, const Request& request, const json& body) {
     const auto member = [&machine](const std::string& name) {
         return machine.find(name == "machineId" ? "id" : name == "machineName" ? "name" : name);

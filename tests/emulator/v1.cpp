@@ -368,8 +368,8 @@ bool same_path(const std::vector<std::string>& parts, const char* pattern) {
         [](const std::string& part, const std::string& wanted) { return wanted == "*" || part == wanted; });
 }
 
-/// What Fastify says before the application sees the request, and what the application says of a body it cannot
-/// read. A DELETE without a length has no body to look at, whatever its content type says.
+/// What Fastify says before the application sees the request, and what the application says of a body that it
+/// cannot read. A DELETE without a length has no body to look at, whatever its content type says.
 std::optional<Reply> refused_body(const Request& request) {
     const std::string& method = request.method;
     const bool may_lack_body = method != "POST" && method != "PUT" && method != "PATCH";
