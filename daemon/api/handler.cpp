@@ -242,10 +242,10 @@ Task<Reply> Handler::read(const Request& request) {
                             {"version", std::string{version_text}},
                             {"program", "curfewd"}});
     }
-    co_return problem(
-        404, Exit::usage, "no_route", "there is no " + path,
-        "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts /v1/rules /v1/doctor "
-        "/v1/version");
+    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
+                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts "
+                      "/v1/rules /v1/doctor "
+                      "/v1/version");
 }
 
 Task<Reply> Handler::status() {

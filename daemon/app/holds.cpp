@@ -49,8 +49,7 @@ Result<void> within_age(const World& world, const LiveResource& live, Duration h
         return {};
     }
     return fail(Errc::conflict, "nothing holds its maximum age (rule " + rule->name.value +
-                                    "), which it reaches in " +
-                                    to_string(std::chrono::floor<seconds>(left)));
+                                    "), which it reaches in " + to_string(std::chrono::floor<seconds>(left)));
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ namespace curfew {
 namespace {
 
 constexpr Duration look_every = minutes{1};
-constexpr Duration watched_max = minutes{2};   // of one look: a host that slept did not watch
-constexpr Duration store_every = minutes{10};  // of watched time
+constexpr Duration watched_step_max = minutes{2};  // of one look: a host that slept did not watch
+constexpr Duration store_every = minutes{10};      // of watched time
 constexpr int events_max = 5000;
 constexpr int runs_max = 20;
 constexpr std::size_t names_told = 8;
@@ -126,7 +126,7 @@ Task<Message> Rulebook::trial_message(Rule rule) {
 
 Task<void> Rulebook::go_on_with_trials() {
     const Now now = world_.scheduler.now();
-    const Duration watched = looked_at_ ? std::min<Duration>(now.mono - *looked_at_, watched_max)
+    const Duration watched = looked_at_ ? std::min<Duration>(now.mono - *looked_at_, watched_step_max)
                                         : Duration{0};
     looked_at_ = now.mono;
     const std::shared_ptr<const Config> config = world_.config;  // a reload may come meanwhile

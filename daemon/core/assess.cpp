@@ -140,13 +140,12 @@ void claim_schedule(const AssessInput& in, AssessResult& out, Claims& claims) {
     }
     const bool seen = !rule.respect_activity || surely_quiet(in);
     if (left <= Duration{0} || steps_reached(ladder, plain) > 0) {
-        claims.all.push_back(
-            {.kind = CauseKind::schedule,
-             .left = left,
-             .warn_step = steps_reached(ladder, left),
-             .up = left <= Duration{0} && seen,
-             .mode = rule.respect_activity ? mode_by_activity(in) : mode_of_rule(in),
-             .why = why + ", rule " + rule.name.value});
+        claims.all.push_back({.kind = CauseKind::schedule,
+                              .left = left,
+                              .warn_step = steps_reached(ladder, left),
+                              .up = left <= Duration{0} && seen,
+                              .mode = rule.respect_activity ? mode_by_activity(in) : mode_of_rule(in),
+                              .why = why + ", rule " + rule.name.value});
     }
 }
 

@@ -63,7 +63,7 @@ struct LiveResource {
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
     bool protected_ = false;
-    bool breaker_open = false;  // of its rule
+    bool breaker_open = false;    // of its rule
     bool on_trial = false;        // its rule is: nothing is stopped by it yet
     bool beaten_by_hold = false;  // the rule would act, but for a hold
 };

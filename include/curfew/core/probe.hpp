@@ -26,7 +26,7 @@ constexpr std::size_t watched_max = 32;
 struct ProbeScript {
     std::string text;
     std::string end;
-    std::vector<std::string> watched;  // what it numbers
+    std::vector<std::string> watched = {};  // what it numbers
 };
 
 /// `nonce` is 16 hexadecimal digits, new for every probe. `watched` are paths in the guest, relative to

@@ -107,8 +107,6 @@ private:
 std::optional<Hold> hold_at(std::span<const Hold> holds, const ResourceId& resource, const RunId& run,
                             WallTime t);
 
-constexpr Duration false_stop_within = minutes{15};
-
 struct ReplayStop {
     WallTime at;
     std::string why;

@@ -61,7 +61,7 @@ struct Rule {
     Duration min_notice = minutes{10};
     Duration start_grace = minutes{15};
     Mode mode = Mode::observe;
-    Duration observe_first{0};    // on trial: watched for so long before `mode` counts
+    Duration observe_first{0};          // on trial: watched for so long before `mode` counts
     bool accept_partial = false;        // act although only the kernel state can be seen
     Duration stalled_after = hours{6};  // a busy kernel that does nothing for so long is quiet
     ProbePolicy probe;

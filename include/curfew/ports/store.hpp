@@ -140,10 +140,10 @@ struct HistoryPrune {
     WallTime began_before;
 };
 
-using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
-                           Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
-                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial,
-                           RuleEvent, Breaker>;
+using Write =
+    std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow, Enforcement,
+                 AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
+                 IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.

@@ -114,8 +114,8 @@ TEST_CASE("while nothing changes each source is written once in ten minutes") {
 }
 
 TEST_CASE("a gap ends a row, a shorter one does not") {
-    const auto [gap,
-                rows] = GENERATE(table<Duration, std::size_t>({{widest_gap, 1}, {widest_gap + Duration{1}, 2}}));
+    const auto [gap, rows] = GENERATE(
+        table<Duration, std::size_t>({{widest_gap, 1}, {widest_gap + Duration{1}, 2}}));
     Bench b;
     b.look({b.seen(Signal::kernels, Verdict::quiet)});
     b.pass(gap);
