@@ -197,20 +197,8 @@ Task<Looker::Look> Looker::look(Resource resource, Run run, Plan plan, Deadline 
 void Looker::absorb(LiveResource& live, Look look) const {
     LiveRun& run = live.current;
     const Now now = world_.scheduler.now();
-    const auto of = [&](Signal source) {
-        return [source](const Observation& o) { return o.source == source; };
-    };
-    const bool cut_short = std::ranges::any_of(look.seen, of(Signal::kernels)) &&
-                           std::ranges::none_of(look.seen, of(Signal::terminals));
-    std::erase_if(run.observations, [&](const Observation& old) {
-        // Not asked is not unknown: what a probe saw lasts to the next one, and a look that found work early
-        // asked nobody else.
-        const bool lapsed = is_probed(old.source) && now.mono - old.at > old.ttl;
-        const bool skipped = cut_short && (old.source == Signal::terminals || old.source == Signal::server);
-        return lapsed || skipped || std::ranges::any_of(look.seen, of(old.source));
-    });
     const bool asked = !look.seen.empty();
-    std::ranges::move(look.seen, std::back_inserter(run.observations));
+    take_in(run.observations, std::move(look.seen), now.mono);
     if (asked) {
         run.observed_at = now.mono;
     }

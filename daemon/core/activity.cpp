@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace curfew {
 
@@ -125,6 +126,21 @@ const Seen& at(const std::array<Seen, signal_count>& seen, Signal signal) {
 }
 
 }  // namespace
+
+void take_in(std::vector<Observation>& known, std::vector<Observation> seen, Instant now) {
+    const auto has = [&](Signal source) {
+        return std::ranges::find(seen, source, &Observation::source) != seen.end();
+    };
+    const bool cut_short = !has(Signal::terminals) && std::ranges::any_of(seen, [](const Observation& o) {
+        return o.source == Signal::kernels && o.verdict == Verdict::active;
+    });
+    std::erase_if(known, [&](const Observation& old) {
+        const bool lapsed = is_probed(old.source) && now - old.at > old.ttl;
+        const bool skipped = cut_short && old.source == Signal::terminals;
+        return lapsed || skipped || has(old.source);
+    });
+    std::ranges::move(seen, std::back_inserter(known));
+}
 
 Judgement combine(std::span<const Observation> observations, Instant now, ResourceKind kind) {
     const auto seen = newest_of_each(observations, now);

@@ -68,6 +68,10 @@ constexpr Duration observation_ttl(Duration poll_interval) {
     return poll_interval * 3 > minutes{5} ? poll_interval * 3 : Duration{minutes{5}};
 }
 
+/// What is known of a run after a look: of each source the newest. Not asked is not unknown: what a probe
+/// saw lasts to the next one and is then forgotten, and a look that found work early asked nobody else.
+void take_in(std::vector<Observation>& known, std::vector<Observation> seen, Instant now);
+
 struct Judgement {
     Verdict verdict = Verdict::unknown;
     Coverage coverage = Coverage::none;

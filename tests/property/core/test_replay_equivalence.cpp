@@ -41,10 +41,7 @@ struct Live {
     std::int64_t writes = 0;
 
     void look(const std::vector<Observation>& seen, Now now) {
-        for (const Observation& o : seen) {
-            std::erase_if(observations, [&](const Observation& old) { return old.source == o.source; });
-            observations.push_back(o);
-        }
+        take_in(observations, seen, now.mono);
         judged(combine(observations, now.mono), now);
         recorder.looked(RunId{"n"}, observations, now, widest_gap);
         store(recorder.take(now.mono));
@@ -93,7 +90,13 @@ struct World {
             if (silent[i] == 0 && pick(g, 60) == 0) {
                 silent[i] = pick(g, 12);
             }
-            if (!all && silent[i] > 0) {
+            // Terminals are asked whenever kernels are not at work; else the look ends with those.
+            if (sources[i] == Signal::terminals) {
+                if (!seen.empty() && seen.front().source == Signal::kernels &&
+                    seen.front().verdict == Verdict::active) {
+                    continue;
+                }
+            } else if (!all && silent[i] > 0) {
                 --silent[i];
                 continue;
             }

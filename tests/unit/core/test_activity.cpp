@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <vector>
 
 using namespace curfew;
@@ -247,4 +248,26 @@ TEST_CASE("a guest is asked as late as no decision comes later for it") {
     CHECK(look_after(Verdict::active, hours{1}, policy, true) == minutes{1});
     CHECK(look_after(Verdict::unknown, hours{1}, policy, true) == minutes{1});
     CHECK(look_after(Verdict::quiet, hours{1}, policy, false) == minutes{10});
+}
+
+TEST_CASE("what is known after a look: the newest of each source, and nothing that was not asked for long") {
+    using enum Signal;
+    using enum Verdict;
+    std::vector<Observation> known{seen(kernels, quiet, Strength::strong, minutes{1}),
+                                   seen(terminals, quiet, Strength::strong, minutes{1}),
+                                   seen(metrics, quiet, Strength::strong, minutes{9}),
+                                   seen(processes, quiet, Strength::strong, minutes{5}),
+                                   seen(gpu, quiet, Strength::strong, minutes{6})};
+    const auto has = [&](Signal source) { return std::ranges::count(known, source, &Observation::source); };
+    take_in(known, {seen(kernels, quiet), seen(terminals, active)}, now);
+    CHECK(has(kernels) == 1);
+    CHECK(has(terminals) == 1);
+    CHECK(has(metrics) == 1);  // asked at every look: stale is unknown
+    CHECK(has(processes) == 1);
+    CHECK(has(gpu) == 0);  // of a probe long ago
+    CHECK(judge(known).verdict == active);
+    // At work by its kernels: nobody else was asked, and nothing is known of them.
+    take_in(known, {seen(kernels, active)}, now);
+    CHECK(has(terminals) == 0);
+    CHECK(has(processes) == 1);
 }

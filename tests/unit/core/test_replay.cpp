@@ -140,6 +140,8 @@ TEST_CASE("without a second signal a candidate stops only if it accepts that") {
     auto run = recorded(300, {{300, Verdict::quiet}});
     std::erase_if(run.rows, [](const HistoryRow& r) { return r.source == Signal::metrics; });
     Rule rule = rule_of(hours{1});
+    CHECK(test_rule(run, rule, begin, at(300), rate).stop->at == at(60));  // its probes would have told
+    rule.probe.enabled = false;
     CHECK_FALSE(test_rule(run, rule, begin, at(300), rate).stop);
     rule.accept_partial = true;
     CHECK(test_rule(run, rule, begin, at(300), rate).stop->at == at(60));
