@@ -7,7 +7,9 @@
 #include "adapters/jupyter/guest.hpp"
 #include "adapters/mail/mail_channel.hpp"
 #include "adapters/paperspace/cloud.hpp"
+#include "adapters/process/runner.hpp"
 #include "adapters/sqlite/store.hpp"
+#include "adapters/ssh/guest.hpp"
 #include "adapters/systemd/supervisor.hpp"
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
@@ -15,6 +17,7 @@
 #include "curfew/api/api.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/app/daemon.hpp"
+#include "curfew/app/historian.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -120,6 +123,11 @@ std::string joined(const std::vector<config::Fault>& faults) {
     return text;
 }
 
+Result<Rule> parse_rule(const std::string& text, const std::string& file) {
+    auto rule = config::parse_rule(text, file);
+    return rule ? Result<Rule>{std::move(*rule)} : fail(Errc::invalid, joined(rule.error()));
+}
+
 Result<std::string> read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
@@ -166,6 +174,13 @@ public:
     }
 
     Result<Parts> from(Config config) {
+        for (SshConfig& block : config.ssh) {
+            auto path = systemd::private_file(block.key_file);
+            if (!path) {
+                return fail(path.error().code, "ssh: " + to_string(path.error()));
+            }
+            block.key_file = std::move(*path);
+        }
         Parts parts;
         parts.config = std::make_shared<const Config>(std::move(config));
         auto prices = read_prices(*parts.config);
@@ -260,12 +275,36 @@ http::ClientOptions client_options(const clock::ClockOptions& clock) {
     return options;
 }
 
+process::Options process_options(const clock::ClockOptions& clock) {
+    process::Options options;
+    options.grace *= clock.speed;
+    options.drain *= clock.speed;
+    return options;
+}
+
+/// Notebooks are asked through their own server, machines over ssh.
+class Doors final : public GuestDoor {
+public:
+    Doors(std::unique_ptr<GuestDoor> notebooks, std::unique_ptr<GuestDoor> machines)
+        : notebooks_(std::move(notebooks)), machines_(std::move(machines)) {}
+    std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource,
+                                const Run& run) override {
+        GuestDoor& door = resource.kind == ResourceKind::machine ? *machines_ : *notebooks_;
+        return door.open(account, resource, run);
+    }
+
+private:
+    std::unique_ptr<GuestDoor> notebooks_;
+    std::unique_ptr<GuestDoor> machines_;
+};
+
 class Service {
 public:
     Service(Options options, std::map<std::string, int> inherited)
         : options_(std::move(options)), inherited_(std::move(inherited)),
           scheduler_(io_.get_executor(), options_.clock),
           client_(io_.get_executor(), scheduler_, client_options(options_.clock)),
+          programs_(io_.get_executor(), scheduler_, process_options(options_.clock)),
           assembly_(options_, io_.get_executor(), scheduler_, client_),
           signals_(io_, SIGTERM, SIGINT, SIGHUP), tasks_(io_.get_executor(), [this](const std::string& what) {
               spdlog::critical("event=bug text=\"{}\"", what);
@@ -309,9 +348,13 @@ public:
 
 private:
     void compose(Parts parts) {
-        door_ = std::make_unique<jupyter::JupyterDoor>(
-            client_, scheduler_, [this](const AccountName& name) { return world_->account(name); },
-            [this] { return static_cast<int>(world_->config->guest_connections_max); });
+        door_ = std::make_unique<Doors>(
+            std::make_unique<jupyter::JupyterDoor>(
+                client_, scheduler_, [this](const AccountName& name) { return world_->account(name); },
+                [this] { return static_cast<int>(world_->config->guest_connections_max); }),
+            std::make_unique<ssh::SshDoor>(
+                programs_, [this]() -> const std::vector<SshConfig>& { return world_->config->ssh; },
+                parts.config->state_dir + "/ssh"));
         sockets_ = {.api_path = parts.config->api_socket,
                     .admin_path = parts.config->admin_socket,
                     .api_fd = {},
@@ -341,7 +384,8 @@ private:
             *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
             [](std::string_view text) { return json::is_whole_notebook(text); });
         reporter_ = std::make_unique<Reporter>(*world_);
-        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_);
+        historian_ = std::make_unique<Historian>(*world_, *reporter_);
+        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *historian_, parse_rule);
         server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
                                                 api_read_patience * options_.clock.speed);
     }
@@ -432,6 +476,7 @@ private:
     clock::RealScheduler scheduler_;
     clock::SystemEntropy entropy_;
     http::Client client_;
+    process::Runner programs_;
     Assembly assembly_;
     systemd::SystemdSupervisor supervisor_;
     asio::signal_set signals_;
@@ -439,10 +484,11 @@ private:
     api::Sockets sockets_;
     std::string recovered_;
     std::unique_ptr<Store> store_;
-    std::unique_ptr<jupyter::JupyterDoor> door_;
+    std::unique_ptr<GuestDoor> door_;
     std::unique_ptr<World> world_;
     std::unique_ptr<Daemon> daemon_;
     std::unique_ptr<Reporter> reporter_;
+    std::unique_ptr<Historian> historian_;
     std::unique_ptr<api::Handler> handler_;
     std::unique_ptr<api::Server> server_;
     int points_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "curfew/app/control.hpp"
+#include "curfew/app/historian.hpp"
 #include "curfew/app/reporter.hpp"
 
 #include <nlohmann/json.hpp>
@@ -15,6 +16,10 @@ Json to_json(const std::optional<Money>& money);
 Json to_json(const std::optional<WallTime>& time);
 Json to_json(const StatusReport& report);
 Json to_json(const ExplainReport& report);
+Json to_json(const MomentReport& report);
+Json to_json(const ReplayReport& report);
+Json to_json(const PlanReport& report);
+Json to_json(const RulesReport& report);
 Json to_json(const SpendReport& report);
 Json to_json(const Receipt& receipt);
 Json to_json(const AuditRow& row);

@@ -3,6 +3,7 @@
 #include "curfew/api/wire.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -128,14 +129,71 @@ Result<SpendBy> spend_by(const std::string& word) {
     return fail(Errc::invalid, "by is one of resource, day, type, account", word);
 }
 
+/// A time with its zone, or a length of time before now.
+Result<WallTime> time_of(const std::string& text, WallTime now) {
+    auto stamp = parse_wall_time(text);
+    const auto ago = parse_duration(text);
+    return stamp || !ago ? stamp : Result<WallTime>{now - *ago};
+}
+
+constexpr const char* time_hint =
+    "a time with its zone as 2026-11-23T10:15:00Z, or how long ago as 90m or 30d";
+constexpr Duration replayed_by_default = hours{24 * 30};
+
+/// A time, or a date: its beginning in the daemon's zone.
+Result<WallTime> moment_of(const std::string& text, const Zone& zone) {
+    const auto number = [&](std::size_t at, std::size_t size) {
+        unsigned value = 0;
+        const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + size, value);
+        return error == std::errc{} && end == text.data() + at + size ? std::optional{value} : std::nullopt;
+    };
+    if (text.size() == 10 && text[4] == '-' && text[7] == '-') {
+        const auto year = number(0, 4);
+        const auto month = number(5, 2);
+        const auto day = number(8, 2);
+        if (year && month && day) {
+            const Date date{.year = static_cast<int>(*year), .month = *month, .day = *day};
+            const std::int64_t days = days_from_civil(date);
+            if (*year >= 1970 && *year < 2200 && civil_from_days(days) == date) {
+                return zone.from_local(days * 24 * 3600 * 1000);
+            }
+        }
+    }
+    auto stamp = parse_wall_time(text);
+    return stamp
+               ? stamp
+               : fail(Errc::invalid, "until is a date as 2026-12-24 or a time as 2026-12-24T18:00:00Z", text);
+}
+
+/// What a body of /v1/release names; without any name, keeps, leases and a stop that was asked for.
+ReleaseOptions release_options(const Json& body) {
+    ReleaseOptions options;
+    options.job = text_of(body, "job");
+    const bool keeps = flag_of(body, "keep", false);
+    const bool leases = flag_of(body, "lease", false) || !options.job.empty();
+    const bool exemptions = flag_of(body, "exemption", false);
+    if (keeps || leases || exemptions) {
+        options.keeps = keeps;
+        options.leases = leases;
+        options.exemptions = exemptions;
+        options.stop = false;
+    }
+    return options;
+}
+
 }  // namespace
 
-Handler::Handler(World& world, Control& control, Reporter& reporter)
-    : world_(world), control_(control), reporter_(reporter) {}
+Handler::Handler(World& world, Control& control, Reporter& reporter, Historian& historian,
+                 RuleParser parse_rule)
+    : world_(world), control_(control), reporter_(reporter), historian_(historian),
+      parse_rule_(std::move(parse_rule)) {}
 
 Task<Reply> Handler::handle(Request request, Peer peer) {
     if (request.method == "GET") {
         co_return co_await read(request);
+    }
+    if (request.method == "POST" && request.path == "/v1/rules/test") {
+        co_return co_await test_rule(std::move(request));
     }
     if (!peer.admin) {
         co_return problem(405, Exit::not_allowed, "read_only", "this socket answers GET only",
@@ -153,7 +211,10 @@ Task<Reply> Handler::read(const Request& request) {
         co_return co_await status();
     }
     if (path.starts_with("/v1/explain/")) {
-        co_return co_await explain(path.substr(12));
+        co_return co_await explain(request);
+    }
+    if (path == "/v1/plan") {
+        co_return co_await plan();
     }
     if (path == "/v1/spend") {
         co_return co_await spend(request);
@@ -173,14 +234,18 @@ Task<Reply> Handler::read(const Request& request) {
     if (path == "/v1/doctor") {
         co_return co_await doctor();
     }
+    if (path == "/v1/rules") {
+        co_return co_await rules();
+    }
     if (path == "/v1/version") {
         co_return good(Json{{"schema", std::string{schema::version}},
                             {"version", std::string{version_text}},
                             {"program", "curfewd"}});
     }
-    co_return problem(
-        404, Exit::usage, "no_route", "there is no " + path,
-        "/v1/status /v1/explain/NAME /v1/spend /v1/receipts /v1/events /v1/alerts /v1/doctor /v1/version");
+    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
+                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts "
+                      "/v1/rules /v1/doctor "
+                      "/v1/version");
 }
 
 Task<Reply> Handler::status() {
@@ -188,12 +253,45 @@ Task<Reply> Handler::status() {
     co_return report ? good(to_json(*report)) : problem(report.error());
 }
 
-Task<Reply> Handler::explain(std::string noun) {
-    const auto resource = reporter_.resolve(noun);
+Task<Reply> Handler::explain(Request request) {
+    const auto resource = reporter_.resolve(request.path.substr(12));
     if (!resource) {
         co_return problem(resource.error());
     }
+    if (const std::string text = value_of(request, "at"); !text.empty()) {
+        const auto at = time_of(text, world_.scheduler.wall());
+        if (!at) {
+            co_return problem(400, Exit::usage, "invalid", "at: " + at.error().text, time_hint);
+        }
+        auto report = co_await historian_.explain_at(*resource, *at);
+        co_return report ? good(to_json(*report)) : problem(report.error());
+    }
     auto report = co_await reporter_.explain(*resource);
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
+Task<Reply> Handler::plan() {
+    co_return good(to_json(historian_.plan()));
+}
+
+Task<Reply> Handler::test_rule(Request request) {
+    auto body = body_of(request);
+    if (!body) {
+        co_return problem(body.error());
+    }
+    const WallTime now = world_.scheduler.wall();
+    const std::string since = text_of(*body, "since");
+    const auto from = since.empty() ? Result<WallTime>{now - replayed_by_default} : time_of(since, now);
+    if (!from || *from >= now) {
+        co_return problem(400, Exit::usage, "invalid",
+                          from ? "since lies ahead: " + since : "since: " + from.error().text, time_hint);
+    }
+    const std::string file = text_of(*body, "file");
+    auto rule = parse_rule_(text_of(*body, "rule"), file.empty() ? "rule" : file);
+    if (!rule) {
+        co_return problem(422, Exit::findings, "rule", rule.error().text);
+    }
+    auto report = co_await historian_.test_rule(std::move(*rule), *from);
     co_return report ? good(to_json(*report)) : problem(report.error());
 }
 
@@ -305,6 +403,11 @@ Task<Reply> Handler::doctor() {
     co_return good(json);
 }
 
+Task<Reply> Handler::rules() {
+    auto report = co_await reporter_.rules();
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
 /// The same key gives the first answer again, so that a client that lost an answer may simply ask again.
 Task<Reply> Handler::change(const Request& request, const Peer& peer) {
     if (request.idempotency_key.empty()) {
@@ -322,6 +425,59 @@ Task<Reply> Handler::change(const Request& request, const Peer& peer) {
         (void)co_await world_.store.commit(std::move(batch));
     }
     co_return reply;
+}
+
+Task<Reply> Handler::lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
+                           std::string actor) {
+    const auto length = parse_duration(how_long);
+    if (!length) {
+        co_return problem(length.error());
+    }
+    auto answer = co_await control_.lease(resource, *length, job, reason, actor);
+    co_return answer ? good(to_json(*answer)) : problem(answer.error());
+}
+
+Task<Reply> Handler::exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
+                            std::string actor) {
+    HoldEnd end;
+    if (until.empty() == how_long.empty()) {
+        co_return problem(400, Exit::usage, "invalid", "an exemption has one end: \"until\" or \"for\"");
+    }
+    if (!until.empty()) {
+        const auto moment = moment_of(until, world_.config->zone);
+        if (!moment) {
+            co_return problem(moment.error());
+        }
+        end.until = *moment;
+    } else {
+        const auto length = parse_duration(how_long);
+        if (!length) {
+            co_return problem(length.error());
+        }
+        end.after = *length;
+    }
+    auto hold = co_await control_.exempt(resource, end, reason, actor);
+    if (!hold) {
+        co_return problem(hold.error());
+    }
+    Json json{{"schema", std::string{schema::hold}}};
+    json.update(to_json(*hold));
+    json["price"] = nullptr;
+    co_return good(json);
+}
+
+Task<Reply> Handler::release(ResourceId resource, ReleaseOptions options, std::string actor) {
+    auto ended = co_await control_.release(resource, options, actor);
+    if (!ended) {
+        co_return problem(ended.error());
+    }
+    co_return good(Json{{"schema", std::string{schema::release}},
+                        {"resource", resource.value},
+                        {"released", ended->all()},
+                        {"keeps", ended->keeps},
+                        {"leases", ended->leases},
+                        {"exemptions", ended->exemptions},
+                        {"stops", ended->stops}});
 }
 
 Task<Reply> Handler::perform(Request request, Peer peer) {
@@ -346,9 +502,17 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
         auto done = co_await control_.acknowledge(AlertId{id}, peer.actor);
         co_return done ? good(Json{{"acknowledged", id}}) : problem(done.error());
     }
-    const bool known = request.path == "/v1/keep" || request.path == "/v1/release" ||
-                       request.path == "/v1/stop" || request.path == "/v1/pack";
-    if (!known) {
+    if (request.path.starts_with("/v1/rules/") && request.path.ends_with("/reset") &&
+        request.path.size() > 16) {
+        const std::string name = request.path.substr(10, request.path.size() - 16);
+        auto done = co_await control_.reset_rule(RuleName{name}, peer.actor);
+        co_return done
+            ? good(Json{{"schema", std::string{schema::rule_reset}}, {"rule", name}, {"reset", *done}})
+            : problem(done.error());
+    }
+    static constexpr std::array routes{"/v1/keep",    "/v1/lease", "/v1/exempt",
+                                       "/v1/release", "/v1/stop",  "/v1/pack"};
+    if (std::ranges::find(routes, request.path) == routes.end()) {
         co_return problem(404, Exit::usage, "no_route", "there is no " + request.path);
     }
     const auto resource = reporter_.resolve(text_of(*body, "resource"));
@@ -364,9 +528,15 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
         co_return answer ? good(to_json(*answer)) : problem(answer.error());
     }
     if (request.path == "/v1/release") {
-        auto ended = co_await control_.release(*resource, peer.actor);
-        co_return ended ? good(Json{{"released", *ended}, {"resource", resource->value}})
-                        : problem(ended.error());
+        co_return co_await release(*resource, release_options(*body), peer.actor);
+    }
+    if (request.path == "/v1/lease") {
+        co_return co_await lease(*resource, text_of(*body, "for"), text_of(*body, "job"),
+                                 text_of(*body, "reason"), peer.actor);
+    }
+    if (request.path == "/v1/exempt") {
+        co_return co_await exempt(*resource, text_of(*body, "until"), text_of(*body, "for"),
+                                  text_of(*body, "reason"), peer.actor);
     }
     if (request.path == "/v1/pack") {
         auto receipt = co_await control_.pack(*resource, peer.actor);

@@ -264,10 +264,13 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
         co_return false;
     }
     // Set once: a client that drips bytes gains nothing.
-    const Scheduler::Alarm limit = scheduler.at(scheduler.mono() + request_limit * patience, [&socket] {
-        boost::system::error_code ignored;
-        socket.close(ignored);
-    });
+    const auto limited = [&] {
+        return scheduler.at(scheduler.mono() + request_limit * patience, [&socket] {
+            boost::system::error_code ignored;
+            socket.close(ignored);
+        });
+    };
+    Scheduler::Alarm limit = limited();
     co_await http::async_read(socket, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
     http::response<http::string_body> response;
     bool keep_alive = false;
@@ -286,7 +289,9 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
         response.body() = "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"" + why +
                           "\",\"exit\":2}\n";
     } else {
+        limit.cancel();  // a replay may take its time, and is bounded by itself
         Reply reply = co_await handler.handle(request_from(parser.get()), peer);
+        limit = limited();
         response.result(static_cast<unsigned>(reply.status));
         response.set(http::field::content_type, reply.content_type);
         response.body() = std::move(reply.body);

@@ -22,20 +22,15 @@ bool accepted(const StopOptions& options, std::string_view risk) {
     return std::ranges::find(options.accepted_risks, risk) != options.accepted_risks.end();
 }
 
-Duration keep_time(const Hold& hold, const Period& period) {
-    const WallTime from = std::max(hold.from, period.from);
-    const WallTime until = std::min(hold.released_at.value_or(hold.until), period.to);
-    return hold.kind == HoldKind::keep && until > from ? until - from : Duration{0};
-}
-
-/// When a run was first seen, by this boot's monotonic clock: its wall stamp, carried over by the pair of
-/// clocks of the account's last poll. On another boot the start grace begins anew.
-Instant first_seen(const StoredState& stored, const RunRow& row, bool same_boot, Instant now) {
+/// A wall stamp of a run by this boot's monotonic clock, carried over by the pair of clocks of the account's
+/// last poll; nullopt on another boot.
+std::optional<Instant> carried(const StoredState& stored, const RunRow& row, WallTime stamp, bool same_boot,
+                               Instant now) {
     const auto poll = std::ranges::find(stored.polls, row.account, &AccountPollRow::account);
     if (!same_boot || poll == stored.polls.end()) {
-        return now;
+        return std::nullopt;
     }
-    return std::min(now, poll->mono + (row.first_seen - poll->wall));
+    return std::min(now, poll->mono + (stamp - poll->wall));
 }
 
 }  // namespace
@@ -48,12 +43,13 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       books_(world.picture, std::move(parts.prices)), alarms_(world, notifier_),
       looker_(world, books_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
+      holds_(world, books_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
       watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
     enforcer_.on_stopped([this](const AccountName& account) {
         if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
-            watcher->second->poll_now();
+            watcher->second->poll_now(false);
         }
     });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
@@ -68,6 +64,8 @@ Task<Result<void>> Daemon::start() {
         co_return std::unexpected(stored.error());
     }
     const bool same_boot = stored->boot_id == boot;
+    rulebook_.load(std::move(stored->trials), std::move(stored->breakers));
+    holds_.load(stored->holds);
     fill_picture(*stored, same_boot);
     auto books = co_await books_.load(world_.store, *world_.config, world_.scheduler.wall());
     if (!books) {
@@ -111,7 +109,11 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         }
         LiveResource& live = found->second;
         LiveRun run;
-        run.first_seen = first_seen(stored, row, same_boot, now.mono);
+        // On another boot the start grace begins anew; the age cannot, and is taken from the stamps again.
+        run.first_seen = carried(stored, row, row.first_seen, same_boot, now.mono).value_or(now.mono);
+        const WallTime begun = row.started_at.value_or(row.first_seen);
+        run.began = carried(stored, row, begun, same_boot, now.mono)
+                        .value_or(now.mono - std::max(Duration{0}, now.wall - begun));
         run.run = Run{.id = row.id,
                       .state = row.state,
                       .state_text = row.state_text,
@@ -141,7 +143,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         const Rule* rule = rule_for(world_.config->rules, live.resource);
         if (clock != stored.quiet_clocks.end() && account != nullptr && rule != nullptr) {
             const auto ladder = scaled_ladder(rule->ladder, rule->idle_limit);
-            live.current.clock = resume(clock->clock, now.mono, same_boot, Looker::max_gap(*account),
+            live.current.clock = resume(clock->clock, now.mono, same_boot, max_gap(account->poll_interval),
                                         rule->idle_limit, ladder.empty() ? Duration{0} : ladder.front());
         }
         std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),
@@ -176,6 +178,7 @@ void Daemon::start_watchers() {
 
 void Daemon::run() {
     tasks_.spawn("notifier", notifier_.run());
+    tasks_.spawn("rulebook", rulebook_.run());
     start_watchers();
     if (supervisor_.watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog());
@@ -216,14 +219,32 @@ Task<void> Daemon::shut_down() {
         co_await world_.scheduler.sleep_for(Duration{100});
     }
     notifier_.stop();
+    rulebook_.stop();
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
+    co_await store_open_history();
+    co_await rulebook_.flush();
     auto closed = co_await world_.store.close();
     if (!closed) {
         spdlog::error("event=close_failed error=\"{}\"", to_string(closed.error()));
     }
     spdlog::info("event=stopped");
+}
+
+/// What was seen since a row was last written would else be known to within 10 min only.
+Task<void> Daemon::store_open_history() {
+    Batch batch;
+    for (auto& [id, live] : world_.picture.resources) {
+        std::ranges::move(live.current.history.finish(), std::back_inserter(batch));
+    }
+    if (batch.empty()) {
+        co_return;
+    }
+    auto stored = co_await world_.store.commit(std::move(batch));
+    if (!stored) {
+        spdlog::error("event=history_not_stored error=\"{}\"", to_string(stored.error()));
+    }
 }
 
 // ---- changes that people ask for -----------------------------------------------------------------
@@ -246,94 +267,26 @@ AuditRow Daemon::audit(const LiveResource& live, std::string kind, std::string a
             .text = std::move(text)};
 }
 
-void Daemon::reassess(LiveResource& live) {
-    enforcer_.assessed(live, looker_.assess_now(live));
-}
-
 Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, std::string reason,
                                       std::string actor) {
-    const Period month = month_of(world_.scheduler.wall(), world_.config->zone);
-    auto earlier = co_await world_.store.holds(resource, month.from);
-    LiveResource* live = running(resource);
-    if (!earlier) {
-        co_return std::unexpected(earlier.error());
-    }
-    if (live == nullptr) {
-        co_return fail(Errc::not_found, "it is not running, so there is nothing to keep", resource.value);
-    }
-    Duration used{0};
-    for (const Hold& hold : *earlier) {
-        used += keep_time(hold, month);
-    }
-    const std::optional<Rate> rate = live->price != nullptr ? std::optional{live->price->rate} : std::nullopt;
-    const auto left = books_.left_for(*world_.config, live->resource);
-    auto offer = offer_keep(how_long, used, world_.config->keep, rate,
-                            left ? std::optional{left->amount} : std::nullopt);
-    if (!offer) {
-        if (left && offer.error().code == Errc::conflict) {
-            offer.error().text += " (budget " + left->budget.value + ")";
-        }
-        co_return std::unexpected(offer.error());
-    }
-    const WallTime now = world_.scheduler.wall();
-    Hold hold{.id = HoldId{"hld_" + world_.entropy.hex(8)},
-              .kind = HoldKind::keep,
-              .resource = resource,
-              .run = live->current.run.id,
-              .from = now,
-              .until = now + how_long,
-              .reason = std::move(reason),
-              .by = actor,
-              .released_at = std::nullopt};
-    const std::string text = "keep until " + to_string(hold.until) +
-                             (offer->priced ? ", costs " + to_string(offer->price) : ", unpriced") +
-                             (hold.reason.empty() ? "" : ": " + hold.reason);
-    Batch batch{hold, audit(*live, "hold.placed", actor, text)};
-    auto done = co_await world_.store.commit(std::move(batch));
-    if (!done) {
-        co_return std::unexpected(done.error());
-    }
-    live = running(resource);
-    if (live != nullptr) {
-        live->holds.push_back(hold);
-        reassess(*live);
-    }
-    co_return KeepAnswer{std::move(hold), *offer};
+    return holds_.keep(std::move(resource), how_long, std::move(reason), std::move(actor));
 }
 
-Task<Result<int>> Daemon::release(ResourceId resource, std::string actor) {
-    const auto found = world_.picture.resources.find(resource);
-    if (found == world_.picture.resources.end()) {
-        co_return fail(Errc::not_found, "no such resource", resource.value);
-    }
-    const WallTime now = world_.scheduler.wall();
-    Batch batch;
-    int ended = 0;
-    for (const Hold& hold : found->second.holds) {
-        if (hold.kind == HoldKind::keep && hold.in_force(now)) {
-            Hold released = hold;
-            released.released_at = now;
-            batch.emplace_back(released);
-            ++ended;
-        }
-    }
-    batch.emplace_back(audit(found->second, "hold.released", actor, std::to_string(ended) + " keeps ended"));
-    auto done = co_await world_.store.commit(std::move(batch));
-    if (!done) {
-        co_return std::unexpected(done.error());
-    }
-    const auto again = world_.picture.resources.find(resource);
-    if (again != world_.picture.resources.end()) {
-        std::erase_if(again->second.holds,
-                      [&](const Hold& h) { return h.kind == HoldKind::keep && h.from <= now; });
-        const auto& e = again->second.enforcement;
-        if (e && e->cause.kind == CauseKind::manual) {
-            ended += enforcer_.cancel(resource, "called off by " + actor) ? 1 : 0;
-        } else {
-            reassess(again->second);
-        }
-    }
-    co_return ended;
+Task<Result<KeepAnswer>> Daemon::lease(ResourceId resource, Duration how_long, std::string job,
+                                       std::string reason, std::string actor) {
+    return holds_.lease(std::move(resource), how_long, std::move(job), std::move(reason), std::move(actor));
+}
+
+Task<Result<Hold>> Daemon::exempt(ResourceId resource, HoldEnd end, std::string reason, std::string actor) {
+    return holds_.exempt(std::move(resource), end, std::move(reason), std::move(actor));
+}
+
+Task<Result<Released>> Daemon::release(ResourceId resource, ReleaseOptions options, std::string actor) {
+    return holds_.release(std::move(resource), std::move(options), std::move(actor));
+}
+
+Task<Result<bool>> Daemon::reset_rule(RuleName rule, std::string actor) {
+    return rulebook_.reset(std::move(rule), std::move(actor));
 }
 
 std::vector<std::string> Daemon::steps_of_stop(const LiveResource& live, bool pack) const {
@@ -447,6 +400,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
             const Duration head = ladder.empty() ? Duration{0} : ladder.front();
             live.current.clock.quiet = std::min(live.current.clock.quiet,
                                                 std::max(Duration{0}, new_rule->idle_limit - head));
+            live.current.clock_adds = false;  // the store does not know yet: the next look tells it
         }
     }
     world_.config = std::move(parts->config);
@@ -456,6 +410,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {
         live.price = books_.prices().find(live.current.run.machine_type);
+        live.current.next_look = {};  // other rules look at other times, and by other means
+        live.current.probes.possible = true;
     }
     for (auto entry = watchers_.begin(); entry != watchers_.end();) {
         if (world_.account(entry->first) != nullptr) {
@@ -466,8 +422,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         retired_.push_back(std::move(entry->second));
         entry = watchers_.erase(entry);
     }
-    enforcer_.reset_breakers();
     enforcer_.rules_changed();
+    rulebook_.wake();
     auto summed = co_await books_.reload(world_.store, *world_.config, world_.scheduler.wall());
     start_watchers();
     poll_now();
@@ -488,7 +444,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
 
 void Daemon::poll_now() {
     for (const auto& [name, watcher] : watchers_) {
-        watcher->poll_now();
+        watcher->poll_now(true);
     }
 }
 

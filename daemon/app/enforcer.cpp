@@ -179,6 +179,20 @@ void Enforcer::rules_changed() {
     }
 }
 
+void Enforcer::rule_changed(const RuleName& rule, const std::string& reason) {
+    for (auto& [run, active] : active_) {
+        if (active.e.state == EnforcementState::warned && of_rule(active.e.cause.kind) &&
+            active.e.cause.name == rule.value) {
+            post(run, event::Cancelled{reason});
+        }
+    }
+}
+
+void Enforcer::close_breaker(const RuleName& rule) {
+    world_.picture.breakers.erase(rule);
+    stops_by_rule_.erase(rule.value);
+}
+
 bool Enforcer::call_under_way() const {
     return std::ranges::any_of(active_, [](const auto& entry) { return entry.second.calling; });
 }
@@ -215,8 +229,7 @@ Task<void> Enforcer::pump(RunId run) {
         EnforcementEvent event = active.inbox.front();
         if (auto* looked = std::get_if<event::Looked>(&event)) {
             // Others of the same rule may have been stopped since the look began.
-            looked->look.breaker_open = active.e.cause.kind == CauseKind::idle &&
-                                        breaker_open(active.e.cause.name);
+            looked->look.breaker_open = of_rule(active.e.cause.kind) && breaker_open(active.e.cause.name);
         }
         Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
@@ -265,7 +278,7 @@ Enforcer::Undo Enforcer::remember(const Active& active) const {
             .told = active.told,
             .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
                                         "breaker/" + active.e.cause.name}),
-            .open_breakers = open_breakers_};
+            .breakers = world_.picture.breakers};
 }
 
 /// Nothing happens that is not on disk first (I5). The event stays and is tried again; but a look is of
@@ -275,7 +288,7 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
     active.open_intents = std::move(undo.open_intents);
     active.told = undo.told;
     alarms_.restore(std::move(undo.alarms));
-    open_breakers_ = std::move(undo.open_breakers);
+    world_.picture.breakers = std::move(undo.breakers);
     if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {
         looked->look.answered = false;
         looked->look.why = "the database did not take what was seen";
@@ -321,10 +334,11 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
 
 EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
     EnforcementPolicy policy = policy_;
-    if (e.cause.kind == CauseKind::idle) {
+    if (of_rule(e.cause.kind)) {
         for (const Rule& rule : world_.config->rules) {
             if (rule.name.value == e.cause.name) {
                 policy.override_when_pack_failed = rule.pack.override_when_failed;
+                policy.respect_activity = rule.respect_activity;
             }
         }
     }
@@ -414,7 +428,7 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
 }
 
 void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
-    if (e.cause.kind != CauseKind::idle) {
+    if (!of_rule(e.cause.kind)) {
         return;
     }
     const Instant now = world_.scheduler.mono();
@@ -427,7 +441,10 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
     }
     if (breaker_trips(static_cast<int>(stops.size()) + 1, running) && !breaker_open(e.cause.name)) {
         const std::string why = std::to_string(stops.size()) + " stops within an hour";
-        open_breakers_[e.cause.name] = why;
+        const Breaker breaker{
+            .rule = RuleName{e.cause.name}, .why = why, .at = world_.scheduler.wall(), .open = true};
+        world_.picture.breakers[breaker.rule] = breaker;
+        batch.emplace_back(breaker);
         batch.emplace_back(audit(e, "breaker.open", "rule " + e.cause.name + ": " + why));
         Message m;
         m.kind = AlertKind::breaker;
@@ -435,11 +452,23 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         m.title = "Rule " + e.cause.name + " stopped " + why + " and only warns from now on";
         m.body = {
             "More than a quarter of what runs would have been stopped by one rule. If that is right, "
-            "reload to let it act again."};
-        m.do_next = "curfew reload";
+            "let it act again with the line below; neither a reload nor a restart does."};
+        m.do_next = "curfew rule reset " + e.cause.name;
         m.account = e.account;
         m.cause = "rule " + e.cause.name;
         alarms_.raise("breaker/" + e.cause.name, std::move(m), batch);
+    }
+}
+
+void Enforcer::record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind,
+                               Batch& batch) {
+    if (of_rule(e.cause.kind)) {
+        batch.emplace_back(RuleEvent{.rule = RuleName{e.cause.name},
+                                     .kind = kind,
+                                     .at = world_.scheduler.wall(),
+                                     .resource = e.resource,
+                                     .run = e.run,
+                                     .name = live.resource.name});
     }
 }
 
@@ -476,6 +505,7 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
                 alarms_.resolve(failed_key, std::nullopt, batch);
                 alarms_.resolve(pack_key, std::nullopt, batch);
                 alarms_.tell(messages::stopped(subject, active.receipt), batch);
+                record_for_rule(e, *live, RuleEventKind::stop, batch);
                 break;
             case Effect::alert_pack_failed:
                 alarms_.raise(pack_key, messages::pack_failed(subject), batch);
@@ -489,6 +519,9 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
                 break;
             case Effect::record_would_stop:
                 batch.emplace_back(audit(e, "would.stop", e.reason));
+                if (live->on_trial) {
+                    record_for_rule(e, *live, RuleEventKind::would_stop, batch);
+                }
                 if (tells) {
                     alarms_.tell(messages::would_stop(subject), batch);
                 }
@@ -600,17 +633,26 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     look.newest = seen->newest;
     look.gone = !seen->listed || is_off(seen->run.state);
     look.same_run_on = seen->listed && bills(seen->run.state) && seen->run.state != RunState::unknown;
-    auto observations = co_await looker_.observe(resource, seen->listed ? seen->run : resource.run,
-                                                 world_.scheduler.in(look_limit));
+    live = resource_of(e);
+    if (live == nullptr || live->current.run.id != run) {
+        look.answered = true;
+        look.newest = false;
+        co_return look;
+    }
+    auto everything = co_await looker_.look(resource, seen->listed ? seen->run : resource.run,
+                                            looker_.plan(*live, Looker::Depth::last),
+                                            world_.scheduler.in(look_limit));
     look.answered = true;
     live = resource_of(e);
     if (live == nullptr || live->current.run.id != run) {
         look.newest = false;
         co_return look;
     }
-    looker_.absorb(live->current, std::move(observations), *account);
+    looker_.absorb(*live, std::move(everything));
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
+    const std::optional<Cause>& asks = result.assessment.cause;
+    look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = result.assessment.held_by;
     look.mode = result.mode;
     look.breaker_open = result.assessment.breaker_open;

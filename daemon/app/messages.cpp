@@ -106,6 +106,12 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
         case CauseKind::idle:
             s.cause = "rule " + e.cause.name;
             break;
+        case CauseKind::schedule:
+            s.cause = "off hours of rule " + e.cause.name;
+            break;
+        case CauseKind::age:
+            s.cause = "maximum age of rule " + e.cause.name;
+            break;
         case CauseKind::budget:
             s.cause = "budget " + e.cause.name;
             break;
@@ -113,14 +119,17 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
             s.cause = "stop asked by " + e.cause.name;
             break;
     }
+    s.kind = e.cause.kind;
     s.reason = e.reason;
     s.evidence = live.current.judgement.step;
     s.now = now.wall;
-    s.may_keep = e.cause.kind == CauseKind::idle;
+    const Rule* rule = rule_for(config.rules, live.resource);
+    s.may_keep = e.cause.kind == CauseKind::idle || e.cause.kind == CauseKind::schedule;
+    s.by_activity = e.cause.kind == CauseKind::idle ||
+                    (e.cause.kind == CauseKind::schedule && (rule == nullptr || rule->respect_activity));
     s.stops_at = live.stops_at;
     if (live.mode == Mode::enforce && e.cause.kind != CauseKind::manual && !e.notice_at) {
         // Whatever the clock says, nothing happens before a warning was delivered for this long.
-        const Rule* rule = rule_for(config.rules, live.resource);
         const WallTime earliest = now.wall + (rule != nullptr ? rule->min_notice : default_notice);
         s.stops_at = std::max(s.stops_at.value_or(earliest), earliest);
     }
@@ -145,6 +154,28 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
     return s;
 }
 
+namespace {
+
+/// What puts the stop off, and what does not.
+std::string keep_text(const Subject& s) {
+    switch (s.kind) {
+        case CauseKind::idle:
+            return "Use it again and nothing happens. To keep it running as it is:";
+        case CauseKind::schedule:
+            return s.by_activity ? "As long as it is at work nothing happens. To keep it running as it is:"
+                                 : "It is stopped even if it is at work. To keep it running:";
+        case CauseKind::age:
+            return "It is stopped even if it is at work, and a keep cannot put off a maximum age. Started "
+                   "again, it is a new run with an age of its own.";
+        case CauseKind::budget:
+        case CauseKind::manual:
+            break;
+    }
+    return "This comes from a hard budget, so it cannot be put off by a keep.";
+}
+
+}  // namespace
+
 Message stop_warning(const Subject& s, Entropy& entropy) {
     Message m = base(s, AlertKind::stop_warning, Severity::warning);
     m.id = "msg_" + entropy.hex(12);
@@ -155,13 +186,9 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
     m.title = s.name + " (" + s.machine_type + ", " + per_hour_text(s) + ", " + so_far_text(s) +
               ") will be packed and stopped" + when;
     m.body = {"Why: " + s.reason + ". " + s.evidence + ".", save_text(s)};
-    if (s.may_keep) {
-        m.body.emplace_back("Use it again and nothing happens. To keep it running as it is:");
-        m.do_next = "curfew keep " + s.resource.value + " --for 2h";
-    } else {
-        m.body.emplace_back("This comes from a hard budget, so it cannot be put off by a keep.");
-        m.do_next = "curfew explain " + s.resource.value;
-    }
+    m.body.push_back(keep_text(s));
+    m.do_next = s.may_keep ? "curfew keep " + s.resource.value + " --for 2h"
+                           : "curfew explain " + s.resource.value;
     if (s.stops_at) {
         // Undelivered, it holds the stop up, and is worth sending as long as it does.
         m.expires_at = *s.stops_at + worth_sending_after;

@@ -11,6 +11,7 @@ namespace curfew {
 namespace {
 
 constexpr Duration saved_per_stop_max = hours{12};
+constexpr int rule_events_max = 20'000;
 
 /// What the open part of a meter cost since `from`.
 Money open_since(const Meter& meter, WallTime from, WallTime now) {
@@ -46,6 +47,27 @@ std::string name_of(const LiveResource& live) {
 }
 
 }  // namespace
+
+std::string what_would_stop(const Rule* rule, Mode mode, Duration limit, Duration quiet,
+                            const Judgement& judgement) {
+    if (rule == nullptr) {
+        return "only a hard budget or `curfew stop`, since no rule matches";
+    }
+    if (mode != Mode::enforce) {
+        return "only a hard budget or `curfew stop`: the mode is " + std::string{to_string(mode)};
+    }
+    const std::string rest = "being quiet for " + to_string(limit) +
+                             " in all (quiet so far: " + to_string(std::chrono::floor<seconds>(quiet)) + ")";
+    switch (judgement.verdict) {
+        case Verdict::active:
+            return "the end of its work, and then " + rest;
+        case Verdict::unknown:
+            return "seeing it again, and then " + rest;
+        case Verdict::quiet:
+            break;
+    }
+    return rest;
+}
 
 Freshness Reporter::freshness() const {
     Freshness f;
@@ -166,6 +188,63 @@ Task<Result<Saved>> Reporter::saved() {
     co_return saved;
 }
 
+RuleItem Reporter::item_of(const Rule& rule) const {
+    RuleItem item;
+    item.rule = rule;
+    item.mode = weakest(world_.config->mode, rule.mode);
+    const RuleTrial* trial = world_.picture.trial_of(rule.name);
+    if (on_trial(rule, trial)) {
+        item.mode = Mode::observe;
+        item.trial_left = trial_left(rule, trial);
+        item.trial_until = world_.scheduler.wall() + item.trial_left;
+    }
+    if (const auto open = world_.picture.breakers.find(rule.name); open != world_.picture.breakers.end()) {
+        item.breaker = open->second;
+        item.mode = weakest(item.mode, Mode::warn);
+    }
+    return item;
+}
+
+std::vector<RuleItem> Reporter::items_of(const std::vector<RuleEvent>& events) const {
+    const std::vector<Rule>& rules = world_.config->rules;
+    std::vector<RuleItem> items;
+    std::map<RuleName, std::size_t> index;
+    for (const Rule& rule : rules) {
+        index.emplace(rule.name, items.size());
+        items.push_back(item_of(rule));
+    }
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (const Rule* deciding = rule_for(rules, live.resource)) {
+            RuleItem& item = items[index.at(deciding->name)];
+            ++item.matches;
+            item.running += bills(live.current.run.state) ? 1 : 0;
+        }
+    }
+    const WallTime now = world_.scheduler.wall();
+    for (const RuleEvent& e : events) {
+        const auto found = index.find(e.rule);
+        if (found != index.end()) {
+            RuleItem& item = items[found->second];
+            const bool recent = now - e.at <= false_stop_window;
+            item.would_stop += e.kind == RuleEventKind::would_stop ? 1 : 0;
+            item.stops += e.kind == RuleEventKind::stop && recent ? 1 : 0;
+            item.false_stops += e.kind == RuleEventKind::false_stop && recent ? 1 : 0;
+        }
+    }
+    for (RuleItem& item : items) {
+        item.flagged = flags(item.false_stops);
+    }
+    return items;
+}
+
+Task<Result<RulesReport>> Reporter::rules() {
+    auto events = co_await world_.store.rule_events(WallTime{0}, rule_events_max);
+    if (!events) {
+        co_return std::unexpected(events.error());
+    }
+    co_return RulesReport{.freshness = freshness(), .items = items_of(*events)};
+}
+
 Task<Result<StatusReport>> Reporter::status() {
     const WallTime now = world_.scheduler.wall();
     const Zone zone = world_.config->zone;
@@ -177,9 +256,22 @@ Task<Result<StatusReport>> Reporter::status() {
     if (!today || !this_month || !saving) {
         co_return std::unexpected(!today ? today.error() : !this_month ? this_month.error() : saving.error());
     }
+    std::vector<RuleItem> rules;
+    const bool some_rule = !world_.picture.breakers.empty() || !world_.picture.flagged.empty() ||
+                           std::ranges::any_of(world_.config->rules, [&](const Rule& rule) {
+                               return on_trial(rule, world_.picture.trial_of(rule.name));
+                           });
+    if (some_rule) {
+        auto all = co_await this->rules();
+        if (!all) {
+            co_return std::unexpected(all.error());
+        }
+        std::ranges::copy_if(all->items, std::back_inserter(rules), &RuleItem::needs_a_look);
+    }
     StatusReport report;
     report.freshness = freshness();
     report.saved = *saving;
+    report.rules = std::move(rules);
     std::map<ResourceId, StatusItem> items;
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
@@ -243,23 +335,37 @@ void Reporter::tell_what_next(ExplainReport& report) const {
         report.next = "enforcement " + live.enforcement->id.value + " is " +
                       std::string{to_string(live.enforcement->state)} + ": " + live.enforcement->reason;
     } else if (live.stops_at) {
+        const bool work_counts = live.stops_for == CauseKind::idle ||
+                                 (live.stops_for == CauseKind::schedule && report.rule != nullptr &&
+                                  report.rule->respect_activity);
         report.next = "packed and stopped in " + in_words(*live.stops_at) +
-                      " if it stays quiet; warned before";
+                      (work_counts ? " if it stays quiet; warned before" : ", at work or not; warned before");
     } else {
         report.next = "nothing: " + live.why;
     }
-    if (report.rule == nullptr) {
-        report.would_stop = "only a hard budget or `curfew stop`, since no rule matches";
-    } else if (live.mode != Mode::enforce) {
-        report.would_stop = "only a hard budget or `curfew stop`: the mode is " +
-                            std::string{to_string(live.mode)};
+    if (live.on_trial && report.rule_now && report.rule_now->trial_until) {
+        report.would_stop = "only a hard budget or `curfew stop`: rule " + report.rule->name.value +
+                            " is on trial until " + to_string(*report.rule_now->trial_until) +
+                            " and would have made " + std::to_string(report.rule_now->would_stop) +
+                            " stops so far";
     } else {
-        report.would_stop = "being quiet for " + to_string(live.idle_limit) + " in all (quiet so far: " +
-                            to_string(std::chrono::floor<seconds>(live.current.clock.quiet)) + ")";
+        report.would_stop = what_would_stop(report.rule, live.mode, live.idle_limit, live.current.clock.quiet,
+                                            live.current.judgement);
+    }
+    if (report.rule != nullptr && live.mode == Mode::enforce) {
+        for (const std::string& limit : live.limits) {
+            report.would_stop += "; or " + limit;
+        }
     }
     report.would_keep =
         "work in a kernel or on the CPU or GPU; or `curfew keep " + live.resource.id.value + " --for 2h`" +
         (live.price != nullptr ? " (" + to_string(percent_of(live.price->rate.per_hour, 200)) + ")" : "");
+    if (report.rule != nullptr && report.rule->schedule && !report.rule->respect_activity) {
+        report.would_keep += "; in off hours only the keep";
+    }
+    if (report.rule != nullptr && report.rule->max_age) {
+        report.would_keep += "; neither beyond its maximum age of " + to_string(*report.rule->max_age);
+    }
 }
 
 Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
@@ -273,7 +379,11 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     }
     const RunId run = found->second.current.run.id;
     auto stored = co_await world_.store.observations_of(run);
+    auto events = co_await world_.store.rule_events(WallTime{0}, rule_events_max);
     const auto again = world_.picture.resources.find(resource);
+    if (!events) {
+        co_return std::unexpected(events.error());
+    }
     if (!stored || again == world_.picture.resources.end()) {
         co_return stored ? fail(Errc::not_found, "it is gone", resource.value)
                          : std::unexpected(stored.error());
@@ -289,6 +399,12 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     report.run_cost = run_cost(live, report.freshness.now);
     report.budgets = budgets_of(&live.resource);
     report.rule = rule_for(world_.config->rules, live.resource);
+    if (report.rule != nullptr) {
+        const std::vector<RuleItem> items = items_of(*events);
+        const auto now = std::ranges::find_if(
+            items, [&](const RuleItem& item) { return item.rule.name == report.rule->name; });
+        report.rule_now = now == items.end() ? std::nullopt : std::optional{*now};
+    }
     tell_what_next(report);
     co_return report;
 }
@@ -391,6 +507,13 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     add(world_.config->mode == Mode::enforce, "mode",
         "daemon.mode is " + std::string{to_string(world_.config->mode)} +
             (world_.config->mode == Mode::enforce ? "" : ": nothing is stopped by rules"));
+    for (const auto& [rule, breaker] : world_.picture.breakers) {
+        add(false, "rule " + rule.value,
+            "its breaker is open, it only warns: " + breaker.why + "; curfew rule reset " + rule.value);
+    }
+    for (const RuleName& rule : world_.picture.flagged) {
+        add(false, "rule " + rule.value, "too much of what it stops is used again at once: curfew rule ls");
+    }
     for (const Degraded& d : freshness().degraded) {
         if (!d.what.starts_with("account ")) {
             add(false, d.what, d.why);

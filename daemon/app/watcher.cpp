@@ -1,10 +1,12 @@
 #include "curfew/app/watcher.hpp"
 
 #include "curfew/app/enforcer.hpp"
+#include "curfew/core/replay.hpp"
 
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -20,8 +22,6 @@ constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
 constexpr Duration gone_kept = hours{24 * 7};
-/// How long a stop takes to take effect beyond the notice: decision, pack, teardown.
-constexpr Duration stop_lead = minutes{6};
 
 RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
     return {.id = run.id,
@@ -55,6 +55,11 @@ bool same_row(const Resource& a, const Resource& b) {
 bool same_row(const Run& a, const Run& b) {
     return a.id == b.id && a.state == b.state && a.state_text == b.state_text &&
            a.machine_type == b.machine_type && a.started_at == b.started_at;
+}
+
+/// When a run that is seen now began, by the monotonic clock.
+Instant began(const Run& run, const Now& now) {
+    return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
 }
 
 }  // namespace
@@ -92,7 +97,8 @@ void Watcher::stop() {
     wakeup_.notify();
 }
 
-void Watcher::poll_now() {
+void Watcher::poll_now(bool whole) {
+    whole_ = whole_ || whole;
     wakeup_.notify();
 }
 
@@ -159,6 +165,8 @@ Task<Duration> Watcher::cycle() {
         message(AlertKind::blind, Severity::info, "Account " + account_.value + " can be seen again"), batch);
     judge_unseen(batch);
     judge_money(batch);
+    // A row may begin a day before it ends.
+    batch.emplace_back(HistoryPrune{now.wall - world_.config->history - history_row_max});
     batch.emplace_back(AccountPollRow{
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
@@ -199,12 +207,7 @@ Task<Duration> Watcher::failed(Error error) {
     for (auto& [id, live] : world_.picture.resources) {
         if (live.resource.account == account_ && live.current.meter) {
             const QuietClock before = live.current.clock;
-            live.current.judgement = {.verdict = Verdict::unknown,
-                                      .coverage = Coverage::none,
-                                      .weak_activity = false,
-                                      .step = "the account cannot be seen"};
-            live.current.clock = tick(before, Verdict::unknown, world_.scheduler.mono(),
-                                      Looker::max_gap(config()));
+            looker_.absorb_nothing(live.current, "the account cannot be seen", config());
             store_look(live.current, before, batch);
         }
     }
@@ -277,6 +280,9 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         live.current = LiveRun{};
         live.current.first_seen = now.mono;
     }
+    if (other_run || live.current.run.started_at != seen.run.started_at) {
+        live.current.began = began(seen.run, now);
+    }
     live.resource = seen;
     live.seen_at = now.wall;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
@@ -318,6 +324,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
             LiveRun run;
             run.run = other;
             run.first_seen = now.mono;
+            run.began = began(other, now);
             books_.bills(live, run, now.wall, batch);
             live.older.push_back(std::move(run));
         }
@@ -377,6 +384,7 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
         latest = std::max(latest, run->run.started_at.value_or(latest));
         books_.ended(live, *run, ending.at, ending.at ? now : latest, batch);
         run->run.ended_at = ending.at.value_or(latest);
+        std::ranges::move(run->history.finish(), std::back_inserter(batch));
         if (!is_off(run->run.state)) {
             run->run.state = RunState::stopped;
         }
@@ -387,9 +395,14 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
 
 Task<void> Watcher::ask_guests(Batch& batch) {
     std::vector<ResourceId> due;
+    const auto depth = std::exchange(whole_, false) ? Looker::Depth::whole : Looker::Depth::due;
+    // A poll comes up to 5 % early; what is due by the middle of the next one is asked now.
+    const Instant soon = world_.scheduler.mono() + config().poll_interval / 2;
     for (const auto& [id, live] : world_.picture.resources) {
         const Run& run = live.current.run;
-        if (live.resource.account == account_ && run.state == RunState::running &&
+        const bool wanted = live.current.next_look <= soon || live.enforcement ||
+                            depth == Looker::Depth::whole;
+        if (live.resource.account == account_ && run.state == RunState::running && wanted &&
             live.current.absent_in_complete_lists == 0) {
             due.push_back(id);
         }
@@ -402,12 +415,13 @@ Task<void> Watcher::ask_guests(Batch& batch) {
         }
         const RunId asked = before->second.current.run.id;
         const Deadline own = deadline.earlier(world_.scheduler.in(config().request_timeout).at);
-        auto seen = co_await looker_.observe(before->second.resource, before->second.current.run, own);
+        auto look = co_await looker_.look(before->second.resource, before->second.current.run,
+                                          looker_.plan(before->second, depth), own);
         const auto after = world_.picture.resources.find(due[i]);
         if (after != world_.picture.resources.end() && after->second.current.run.id == asked) {
             LiveRun& run = after->second.current;
             const QuietClock clock = run.clock;
-            looker_.absorb(run, std::move(seen), config());
+            looker_.absorb(after->second, std::move(look));
             store_look(run, clock, batch);
         }
     });
@@ -423,6 +437,7 @@ void Watcher::store_look(LiveRun& run, const QuietClock& before, Batch& batch) c
             batch.emplace_back(o);
         }
     }
+    std::ranges::move(run.history.take(now), std::back_inserter(batch));
     // While the clock only goes on adding, the store can work it out from the account's last poll.
     const bool goes_on = run.clock_adds && run.clock.last_quiet_at && before.last_quiet_at &&
                          run.clock.quiet - before.quiet == *run.clock.last_quiet_at - *before.last_quiet_at;
@@ -478,7 +493,7 @@ void Watcher::judge_money(Batch& batch) {
         }
     }
     alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
-    const Duration lead = config().poll_interval + stop_lead + minutes{10};
+    const Duration lead = hard_stop_lead(config().poll_interval);
     for (const auto& finding : books_.judge_budgets(*world_.config, world_.scheduler.now(), lead, batch)) {
         const Threshold& threshold = finding.crossing.threshold;
         Message m = message(AlertKind::budget_threshold,

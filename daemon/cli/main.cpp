@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -36,10 +37,15 @@ struct Options {
     // verbs
     std::string noun;
     std::string since;
+    std::string at;
     std::string by;
     std::string how_long;
     std::string until;
     std::string reason;
+    std::string job;
+    bool keeps = false;
+    bool leases = false;
+    bool exemptions = false;
     bool no_pack = false;
     bool dry_run = false;
     bool yes = false;
@@ -67,11 +73,11 @@ std::string default_socket(const char* variable, std::string_view system, std::s
     return std::string{system};
 }
 
-int say(const Answer& answer) {
+int say(const Answer& answer, const char* prefix = "curfew: ") {
     std::string text = answer.trouble;  // of several lines, and it may hold names that strangers gave
     std::ranges::replace_if(
         text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }, '?');
-    std::cerr << "curfew: " << text << "\n";
+    std::cerr << prefix << text << "\n";
     return answer.exit == 0 ? static_cast<int>(Exit::failed) : answer.exit;
 }
 
@@ -117,7 +123,48 @@ int status(const Options& o) {
 }
 
 int explain(const Options& o) {
-    return read(o, "/v1/explain/" + encoded(o.noun), [&](const Json& j) { return explain_text(j, o.style); });
+    const std::string query = o.at.empty() ? "" : "?at=" + encoded(o.at);
+    return read(o, "/v1/explain/" + encoded(o.noun) + query,
+                [&](const Json& j) { return explain_text(j, o.style); });
+}
+
+int plan(const Options& o) {
+    return read(o, "/v1/plan", [&](const Json& j) { return plan_text(j, o.style); });
+}
+
+constexpr std::size_t rule_bytes_max = 48U * 1024;
+
+/// A question, though a rule is too long for an address: it goes to the read socket.
+int rule_test(const Options& o) {
+    std::ifstream in(o.noun, std::ios::binary);
+    std::error_code error;
+    std::string text(rule_bytes_max + 1, '\0');
+    if (!fs::is_regular_file(o.noun, error) || !in) {
+        std::cerr << "curfew: cannot read " << safe(o.noun) << "\n";
+        return static_cast<int>(Exit::not_found);
+    }
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (text.size() > rule_bytes_max) {
+        std::cerr << "curfew: " << safe(o.noun) << " is larger than 48 KiB, which no rule is\n";
+        return static_cast<int>(Exit::usage);
+    }
+    const Json body{{"rule", text}, {"file", o.noun}, {"since", o.since}};
+    const Answer answer = ask(o.socket, "/v1/rules/test",
+                              body.dump(-1, ' ', false, Json::error_handler_t::replace), random_key());
+    if (answer.exit == static_cast<int>(Exit::findings)) {
+        return say(answer, "");  // one fault a line, as check-config has them
+    }
+    return changed(o, answer, [&](const Json& j) { return replay_text(j, o.style); });
+}
+
+void add_rule_verbs(CLI::App& app, Options& o, int& exit) {
+    CLI::App* rule = app.add_subcommand("rule", "try a rule on what was recorded");
+    rule->require_subcommand(1);
+    CLI::App* test = rule->add_subcommand("test", "replay what was recorded through the [[rule]] of a file");
+    test->add_option("FILE", o.noun, "TOML with one [[rule]]")->required();
+    test->add_option("--since", o.since, "30d, or a time; default: 30d");
+    test->callback([&o, &exit] { exit = rule_test(o); });
 }
 
 int spend(const Options& o) {
@@ -200,11 +247,39 @@ int keep(const Options& o) {
     return changed(o, answer, [&](const Json& j) { return keep_text(j, o.style); });
 }
 
+int lease(const Options& o) {
+    const Answer answer = change(
+        o, "/v1/lease", {{"resource", o.noun}, {"for", o.how_long}, {"job", o.job}, {"reason", o.reason}});
+    return changed(o, answer, [&](const Json& j) { return lease_text(j, o.style); });
+}
+
+int exempt(const Options& o) {
+    if (o.until.empty() == o.how_long.empty()) {
+        std::cerr << "curfew: say until when: --until 2026-12-24, or --for 30d\n";
+        return static_cast<int>(Exit::usage);
+    }
+    Json body{{"resource", o.noun}, {"reason", o.reason}};
+    body[o.until.empty() ? "for" : "until"] = o.until.empty() ? o.how_long : o.until;
+    return changed(o, change(o, "/v1/exempt", body), [&](const Json& j) { return exempt_text(j, o.style); });
+}
+
 int release(const Options& o) {
-    const Answer answer = change(o, "/v1/release", {{"resource", o.noun}});
-    return changed(o, answer, [](const Json& j) {
-        return j["released"] == 0 ? std::string{"nothing held it\n"}
-                                  : j["released"].dump() + " ended; the rules apply again\n";
+    Json body{{"resource", o.noun}};
+    if (o.keeps || o.leases || o.exemptions || !o.job.empty()) {
+        body.update({{"keep", o.keeps}, {"lease", o.leases}, {"exemption", o.exemptions}, {"job", o.job}});
+    }
+    return changed(o, change(o, "/v1/release", body), release_text);
+}
+
+int rules(const Options& o) {
+    return read(o, "/v1/rules", [&](const Json& j) { return rules_text(j, o.style); });
+}
+
+int reset_rule(const Options& o) {
+    const Answer answer = change(o, "/v1/rules/" + encoded(o.noun) + "/reset", Json::object());
+    return changed(o, answer, [&](const Json& j) {
+        return j["reset"].get<bool>() ? "rule " + safe(o.noun) + " acts again\n"
+                                      : "the breaker of rule " + safe(o.noun) + " is not open\n";
     });
 }
 
@@ -400,8 +475,11 @@ int main(int argc, char** argv) {
     CLI::App* sub = verb("status", "what runs, since when, what it costs, when it stops by itself", status);
     sub->alias("ps");
     sub->add_flag("-a,--all", o.style.all, "also what is off");
-    named(verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain),
-          true);
+    sub = verb("explain", "why: every signal, the rule, what happens next, what would keep it", explain);
+    named(sub, true);
+    sub->add_option("--at", o.at, "as it was then: 2026-11-23T10:15:00Z, or 90m for so long ago");
+    verb("plan", "what is warned of and stopped within 24 hours, and what that saves", plan);
+    add_rule_verbs(app, o, exit);
     sub = verb("spend", "what was spent, by resource, day, type or account", spend);
     sub->add_option("--since", o.since, "30d, or a time; default: this month");
     sub->add_option("--by", o.by, "resource, day, type or account")
@@ -411,7 +489,30 @@ int main(int argc, char** argv) {
     sub->add_option("--for", o.how_long, "how long: 45m, 2h, 1h30m");
     sub->add_option("--until", o.until, "until when: 2026-11-23T18:00:00Z");
     sub->add_option("--reason", o.reason, "for the record");
-    named(verb("release", "end its keeps, or call off a stop that was asked for", release), true);
+    sub = verb("lease", "a job holds off the stop while it runs; it renews its lease", lease);
+    named(sub, true);
+    sub->add_option("--for", o.how_long, "how long: 45m, 2h; at most 12h at once")->required();
+    sub->add_option("--job", o.job, "the name of the job; the same name replaces its lease")->required();
+    sub->add_option("--reason", o.reason, "for the record");
+    sub = verb("exempt", "no rule stops it until a day within 90 days; survives its runs", exempt);
+    named(sub, true);
+    sub->add_option("--until", o.until, "2026-12-24 (its beginning), or a time");
+    sub->add_option("--for", o.how_long, "how long: 30d");
+    sub->add_option("--reason", o.reason, "why; it is shown wherever the exemption is")->required();
+    sub = verb("release", "end its keeps and leases, or call off a stop that was asked for", release);
+    named(sub, true);
+    sub->add_flag("--keep", o.keeps, "keeps only");
+    sub->add_flag("--lease", o.leases, "leases only");
+    sub->add_flag("--exemption", o.exemptions, "its exemption");
+    sub->add_option("--job", o.job, "only this job's lease");
+    sub = verb("rule", "rules: what they may do now, and what came of them", rules);
+    CLI::App* listed = sub->add_subcommand("ls", "every rule: mode, trial, breaker, stops, false stops");
+    listed->alias("list");
+    CLI::App* reset = sub->add_subcommand("reset", "let a rule act again whose breaker opened");
+    reset->add_option("RULE", o.noun, "the rule's name")->required();
+    bool resetting = false;
+    reset->callback([&] { resetting = true; });
+    sub->callback([&] { exit = resetting ? reset_rule(o) : rules(o); });
     sub = verb("stop", "pack it, prove the copy, stop it, confirm", stop);
     named(sub, true);
     sub->add_flag("--no-pack", o.no_pack, "copy nothing (needs --accept-risk=unpacked-outputs)");

@@ -86,9 +86,12 @@ std::string footer(const Json& answer) {
     return out;
 }
 
+std::string counted(const Json& number, const std::string& what) {
+    return number.dump() + " " + what + (number == 1 ? "" : "s");
+}
+
 std::string saved_text(const Json& saved) {
-    return money(saved, "$0.00") + " saved by " + saved["stops"].dump() + " stop" +
-           (saved["stops"] == 1 ? "" : "s") + " of Curfew (estimate)";
+    return money(saved, "$0.00") + " saved by " + counted(saved["stops"], "stop") + " of Curfew (estimate)";
 }
 
 std::string state_of(const Json& item) {
@@ -103,6 +106,25 @@ std::string state_of(const Json& item) {
     }
     const std::string state = text_of(item["state"]);
     return state == "running" ? text_of(item["verdict"]) : state;
+}
+
+/// "on trial until 11-30 10:00:00: would have stopped 2": what is to be said of a rule, or nothing.
+std::string rule_notes(const Json& rule, const Style& style) {
+    std::string out;
+    const auto add = [&](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
+    if (rule["trial"].is_object()) {
+        add("on trial until " + moment(rule["trial"]["until"], style) + ": would have stopped " +
+            rule["trial"]["would_stop"].dump());
+    }
+    if (rule["breaker"].is_object()) {
+        add("breaker open since " + moment(rule["breaker"]["since"], style) + " (" +
+            safe(text_of(rule["breaker"]["why"])) + "); curfew rule reset " + safe(text_of(rule["name"])));
+    }
+    if (rule["flagged"].get<bool>()) {
+        add("flagged: " + rule["false_stops_7d"].dump() + " of " + rule["stops_7d"].dump() +
+            " stops in 7 days were used again within 15 min");
+    }
+    return out;
 }
 
 std::string size_text(std::int64_t bytes) {
@@ -144,6 +166,9 @@ std::string status_text(const Json& answer, const Style& style) {
                (budget["hard"].get<bool>() ? ", hard" : "") +
                (budget["complete"].get<bool>() ? "" : ", something is unpriced") + "\n";
     }
+    for (const Json& rule : answer["rules"]) {
+        out += "rule " + safe(text_of(rule["name"])) + ": " + rule_notes(rule, style) + "\n";
+    }
     return out + footer(answer);
 }
 
@@ -152,28 +177,38 @@ std::string explain_text(const Json& answer, const Style& style) {
     std::string out = bold(safe(text_of(s["name"]))) + "  " + text_of(s["kind"]) + " " +
                       text_of(s["resource"]) + " on " + text_of(s["machine_type"]) + ", run " +
                       text_of(s["run"]["id"]) + ", " + text_of(s["state"]) + "\n";
+    const bool then = answer.contains("at") && answer["at"].is_string();
+    if (then) {
+        out += "as it was " + moment(answer["at"], style) + " " + zone_name(style) + ", last looked at " +
+               moment(answer["looked_at"], style) + "; by the rules of today\n";
+    }
     out += "cost      " + money(s["price"]) + "/h, " + money(answer["run_cost"], "unknown") +
-           " in this run so far\n";
+           (then ? " in this run by then\n" : " in this run so far\n");
     out += "verdict   " + coloured(text_of(s["verdict"]), text_of(s["verdict"])) + ", decided by " +
            safe(text_of(answer["decided_by"])) + " (coverage " + text_of(s["coverage"]) + ")\n";
     out += "quiet     " + text_of(answer["quiet"]) + " of " + text_of(answer["limit"]) + ", rule " +
            text_of(answer["rule"], "none") + ", mode " + text_of(answer["mode"]) +
            (answer["protected"].get<bool>() ? ", protected" : "") + "\n";
+    if (answer["rule_now"].is_object()) {
+        const std::string notes = rule_notes(answer["rule_now"], style);
+        out += notes.empty() ? notes : "rule      " + notes + "\n";
+    }
     out += "why       " + safe(text_of(answer["why"])) + "\n";
     out += "next      " + safe(text_of(answer["next"])) + "\n";
     out += "stopped by  " + safe(text_of(answer["would_stop"])) + "\n";
     out += "kept by     " + safe(text_of(answer["would_keep"])) + "\n\n";
-    Table signals({"SIGNAL", "VERDICT", "STRENGTH", "AGE", "LAST ACTIVE", "EVIDENCE"});
+    Table signals({"SIGNAL", "VERDICT", "STRENGTH", "AGE", "GOOD FOR", "LAST ACTIVE", "EVIDENCE"});
     for (const Json& o : answer["signals"]) {
         signals.add({text_of(o["source"]),
                      text_of(o["verdict"]) + (o["expired"].get<bool>() ? " (expired)" : ""),
-                     text_of(o["strength"]), text_of(o["age"]), moment(o["last_active_at"], style),
-                     text_of(o["evidence"])});
+                     text_of(o["strength"]), text_of(o["age"]), text_of(o["ttl"]),
+                     moment(o["last_active_at"], style), text_of(o["evidence"])});
     }
     out += signals.empty() ? "no signal yet\n" : signals.text();
     for (const Json& hold : answer["holds"]) {
-        out += "hold      " + text_of(hold["kind"]) + " by " + safe(text_of(hold["by"])) + " until " +
-               moment(hold["until"], style) +
+        out += "hold      " + text_of(hold["kind"]) +
+               (hold["job"].is_null() ? "" : " for job " + safe(text_of(hold["job"]))) + " by " +
+               safe(text_of(hold["by"])) + " until " + moment(hold["until"], style) +
                (hold["reason"].is_null() ? "" : ": " + safe(text_of(hold["reason"]))) + "\n";
     }
     for (const Json& budget : answer["budgets"]) {
@@ -186,6 +221,59 @@ std::string explain_text(const Json& answer, const Style& style) {
                (e["receipt"].is_null() ? "" : ", receipt " + text_of(e["receipt"])) + "\n";
     }
     return out + footer(answer);
+}
+
+std::string plan_text(const Json& answer, const Style& style) {
+    Table table({"NAME", "TYPE", "ACT", "IN", "AT " + zone_name(style), "BY", "WARNED", "SAVES", "WHY"},
+                {false, false, false, true, false, false, true, true, false});
+    for (const Json& item : answer["items"]) {
+        const bool acts = item["at"].is_string();
+        const std::string act = text_of(item["act"]);
+        table.add({text_of(item["name"]), text_of(item["machine_type"]),
+                   act == "none"         ? "-"
+                   : act == "would_stop" ? "would stop"
+                                         : act,
+                   acts ? left_until(item["at"], answer) : "-", moment(item["at"], style),
+                   acts ? text_of(item["by"]) + " " + text_of(item["by_name"]) : "-",
+                   item["warnings"].empty() ? "-" : "in " + left_until(item["warnings"][0], answer),
+                   acts ? money(item["saves"]) : "-", text_of(item["why"])});
+    }
+    const Json& totals = answer["totals"];
+    std::string out = table.empty() ? std::string{"nothing is running\n"} : table.text();
+    out += "\nif every signal stays as it is: " + money(totals["saves"]) + " saved until " +
+           moment(answer["until"], style) + " of the " + money(totals["without"]) + " that it would cost";
+    out += money(totals["would_save"]) == "$0.00"
+               ? ""
+               : "; " + money(totals["would_save"]) + " more if the mode were enforce";
+    out += totals["unpriced"] != 0 ? "; " + totals["unpriced"].dump() + " unpriced" : "";
+    return out + "\n" + footer(answer);
+}
+
+std::string replay_text(const Json& answer, const Style& style) {
+    Table table({"NAME", "RUN", "TYPE", "STOPPED AT " + zone_name(style), "SAVED", "BEFORE USE",
+                 "ACTIVE AGAIN", "WHY"},
+                {false, false, false, false, true, true, false, false});
+    for (const Json& item : answer["items"]) {
+        const std::string suspect = item["suspect"].is_null() ? std::string{"no"}
+                                    : item["suspect"] == "soon"
+                                        ? moment(item["active_again"], style) + " (soon)"
+                                        : moment(item["active_again"], style);
+        table.add({text_of(item["name"]), text_of(item["run"]), text_of(item["machine_type"]),
+                   moment(item["at"], style), money(item["saved"]), money(item["saved_before_use"]), suspect,
+                   text_of(item["why"])});
+    }
+    const Json& totals = answer["totals"];
+    std::string out = table.empty() ? std::string{} : table.text() + "\n";
+    out += "rule " + safe(text_of(answer["rule"]["name"])) + " (quiet for " +
+           text_of(answer["rule"]["idle_limit"]) + ") over " + counted(totals["runs"], "recorded run") +
+           " since " + moment(answer["from"], style) + ": " + counted(totals["stops"], "stop") + ", " +
+           money(totals["saved"]) + " saved until the runs really ended, " +
+           money(totals["saved_before_use"]) + " until they were used again\n";
+    out += "suspected false stops: " + totals["suspect_soon"].dump() + " were active again within 15m, " +
+           totals["suspect_later"].dump() + " at any time in the same run\n";
+    out += totals["unpriced"] != 0 ? totals["unpriced"].dump() + " of the stops are unpriced\n" : "";
+    out += totals["cut"].get<bool>() ? "there were more runs than one answer takes: ask for less time\n" : "";
+    return out + "as if in mode enforce; nothing was changed\n";
 }
 
 std::string spend_text(const Json& answer, const std::string& by, const Style& style) {
@@ -281,6 +369,43 @@ std::string keep_text(const Json& answer, const Style& style) {
     return "kept until " + moment(answer["until"], style) + " " + zone_name(style) + "; that costs " +
            money(answer["price"], "an unknown amount, since it is unpriced") +
            ". It ends by itself; `curfew release " + text_of(answer["resource"]) + "` ends it now.\n";
+}
+
+std::string lease_text(const Json& answer, const Style& style) {
+    return "leased to job " + safe(text_of(answer["job"])) + " until " + moment(answer["until"], style) +
+           " " + zone_name(style) + "; that costs " +
+           money(answer["price"], "an unknown amount, since it is unpriced") +
+           ". The same job renews it; `curfew release " + text_of(answer["resource"]) +
+           " --lease` ends it now.\n";
+}
+
+std::string exempt_text(const Json& answer, const Style& style) {
+    return "no rule stops it until " + text_of(answer["until"]) + " (" + moment(answer["until"], style) +
+           " " + zone_name(style) + "), in this run and the next ones; a hard budget does. `curfew release " +
+           text_of(answer["resource"]) + " --exemption` ends it now.\n";
+}
+
+std::string release_text(const Json& answer) {
+    std::string out;
+    for (const auto& [key, word] : {std::pair{"keeps", "keep"}, std::pair{"leases", "lease"},
+                                    std::pair{"exemptions", "exemption"}, std::pair{"stops", "stop"}}) {
+        const std::int64_t count = answer[key].get<std::int64_t>();
+        if (count > 0) {
+            out += (out.empty() ? "" : ", ") + std::to_string(count) + " " + word + (count == 1 ? "" : "s");
+        }
+    }
+    return out.empty() ? std::string{"nothing held it\n"} : out + " ended; the rules apply again\n";
+}
+
+std::string rules_text(const Json& answer, const Style& style) {
+    Table table({"RULE", "MODE", "LIMIT", "MATCHES", "RUNNING", "STOPS 7D", "FALSE 7D", "NOTE"},
+                {false, false, true, true, true, true, true, false});
+    for (const Json& rule : answer["items"]) {
+        table.add({text_of(rule["name"]), text_of(rule["mode"]), text_of(rule["idle_limit"]),
+                   rule["matches"].dump(), rule["running"].dump(), rule["stops_7d"].dump(),
+                   rule["false_stops_7d"].dump(), rule_notes(rule, style)});
+    }
+    return (table.empty() ? std::string{"no rule is configured\n"} : table.text()) + footer(answer);
 }
 
 std::string stop_text(const Json& answer, bool dry_run) {

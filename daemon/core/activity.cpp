@@ -126,7 +126,7 @@ const Seen& at(const std::array<Seen, signal_count>& seen, Signal signal) {
 
 }  // namespace
 
-Judgement combine(std::span<const Observation> observations, Instant now) {
+Judgement combine(std::span<const Observation> observations, Instant now, ResourceKind kind) {
     const auto seen = newest_of_each(observations, now);
     Judgement judgement;
 
@@ -135,35 +135,50 @@ Judgement combine(std::span<const Observation> observations, Instant now) {
     const auto known = [](const Seen* s) { return s->present && s->verdict != Verdict::unknown; };
     const bool second_known = std::ranges::any_of(second, known);
     const bool second_present = std::ranges::any_of(second, [](const Seen* s) { return s->present; });
-    if (known(&kernels)) {
+    const bool has_kernels = kind == ResourceKind::notebook;
+    if (has_kernels ? known(&kernels) : second_known) {
         judgement.coverage = second_known ? Coverage::full : Coverage::partial;
     }
 
+    const Seen* active = nullptr;
+    const Seen* unknown = nullptr;
     for (const Seen& s : seen) {
-        if (!s.present || s.verdict != Verdict::active) {
-            continue;
-        }
-        if (s.from->strength == Strength::strong) {
-            judgement.verdict = Verdict::active;
-            judgement.step = words(s);
-            return judgement;
-        }
-        judgement.weak_activity = true;
-    }
-    // A strong source that was asked and could not say may be hiding work.
-    for (const Seen& s : seen) {
-        const bool stands_in = s.present && second_known && std::ranges::find(second, &s) != second.end();
-        if (s.present && s.verdict == Verdict::unknown && s.from->strength == Strength::strong &&
-            !stands_in) {
-            judgement.step = words(s) + " (unknown is never quiet)";
-            return judgement;
+        const bool strong = s.present && s.from->strength == Strength::strong;
+        // Of the second signals one is enough; any other strong source that was asked and could not say may
+        // be hiding work.
+        const bool stands_in = second_known && std::ranges::find(second, &s) != second.end() &&
+                               &s != &at(seen, Signal::processes);
+        if (strong && s.verdict == Verdict::active) {
+            // What else speaks for work is better told than a busy kernel.
+            active = active == nullptr || active == &kernels ? &s : active;
+        } else if (s.present && s.verdict == Verdict::active) {
+            judgement.weak_activity = true;
+        } else if (strong && s.verdict == Verdict::unknown && !stands_in) {
+            unknown = unknown == nullptr ? &s : unknown;
         }
     }
-    if (!kernels.present) {
+    if (active != nullptr) {
+        const Seen& processes = at(seen, Signal::processes);
+        const Seen& gpu = at(seen, Signal::gpu);
+        judgement.verdict = Verdict::active;
+        judgement.step = words(*active);
+        judgement.only_kernels = active == &kernels;
+        // A cell that prints is at work, however little it computes.
+        const bool silent = active == &kernels && kernels.from->last_active_at &&
+                            kernels.from->wall - *kernels.from->last_active_at >= kernels.from->ttl;
+        judgement.kernel_alone = silent && unknown == nullptr && known(&processes) &&
+                                 (!gpu.present || known(&gpu));
+        return judgement;
+    }
+    if (unknown != nullptr) {
+        judgement.step = words(*unknown) + " (unknown is never quiet)";
+        return judgement;
+    }
+    if (has_kernels && !kernels.present) {
         judgement.step = "kernels: not seen";
         return judgement;
     }
-    if (second_present && !second_known) {
+    if (!second_known && (second_present || !has_kernels)) {
         judgement.step = "processes, GPU and metrics: none could be seen";
         return judgement;
     }
@@ -205,6 +220,107 @@ QuietClock resume(QuietClock clock, Instant now, bool same_boot, Duration max_ga
     const Duration ceiling = std::max(Duration{0}, limit - ladder_head);
     clock.quiet = std::min(clock.quiet, ceiling);
     return clock;
+}
+
+Judgement judge_stall(Judgement judgement, const QuietClock& stall, Duration stalled_after) {
+    if (judgement.kernel_alone && stall.quiet >= stalled_after) {
+        judgement.stalled = true;
+        judgement.verdict = Verdict::quiet;
+        judgement.step += ", and nothing has used CPU, GPU, disk or network for " +
+                          to_string(std::chrono::floor<seconds>(stall.quiet)) +
+                          ": it is stalled (waiting for input, or dead)";
+    }
+    return judgement;
+}
+
+Verdict stall_verdict(const Judgement& judgement) {
+    if (judgement.kernel_alone) {
+        return Verdict::quiet;
+    }
+    const bool unclear = judgement.verdict == Verdict::unknown || judgement.only_kernels;
+    return unclear ? Verdict::unknown : Verdict::active;
+}
+
+namespace {
+
+constexpr int stall_probes = 12;  // in `stalled_after`: so much work cannot hide between two of them
+constexpr int polls_between_quiet_looks = 2;
+constexpr int polls_between_idle_looks = 10;
+constexpr int polls_of_margin = 3;
+constexpr int polls_between_failed_probes = 5;
+
+Duration head_of(const LookPolicy& policy) {
+    return policy.ladder.empty() ? Duration{0} : policy.ladder.front();
+}
+
+int steps_of(const LookPolicy& policy, Duration left) {
+    return static_cast<int>(
+        std::ranges::count_if(policy.ladder, [&](Duration step) { return left <= step; }));
+}
+
+Duration stall_pause(const LookPolicy& policy) {
+    return std::max<Duration>(policy.stalled_after / stall_probes, policy.poll);
+}
+
+}  // namespace
+
+bool probed_enough(const ProbeState& probes, const LookPolicy& policy, Instant now) {
+    return probes.quiet >= quiet_probes_needed && probes.first_quiet &&
+           now - *probes.first_quiet >= head_of(policy);
+}
+
+bool probe_due(const ProbeState& probes, const LookPolicy& policy, Duration left, bool busy, Instant now) {
+    if (!policy.probes || !probes.possible) {
+        return false;
+    }
+    const Duration since = probes.last ? now - *probes.last : Duration::max();
+    if (busy) {
+        return since >= stall_pause(policy);
+    }
+    if (policy.nothing_else && since >= policy.poll * polls_between_quiet_looks) {
+        return true;
+    }
+    if (probes.failed) {
+        return since >= policy.poll * polls_between_failed_probes;
+    }
+    const int step = steps_of(policy, left);
+    const bool candidate = step > 0 || left <= Duration{0};
+    const bool new_step = step > probes.step || probes.quiet == 0;
+    return candidate && (new_step || (left <= Duration{0} && !probed_enough(probes, policy, now)));
+}
+
+Duration probe_ttl(const LookPolicy& policy, Duration left, bool busy) {
+    Duration next = busy ? stall_pause(policy) : std::max<Duration>(left, Duration{0});
+    for (const Duration step : policy.ladder) {
+        if (!busy && step < left) {
+            next = left - step;
+            break;
+        }
+    }
+    const Duration again = policy.poll * (polls_between_failed_probes + polls_of_margin);
+    return std::max({observation_ttl(policy.poll), again, next + policy.poll * polls_of_margin});
+}
+
+ProbeState probed(ProbeState probes, Verdict verdict, bool whole, int step, Instant now) {
+    probes.last = now;
+    probes.step = step;
+    probes.failed = !whole;
+    if (verdict == Verdict::active) {
+        probes.quiet = 0;
+        probes.first_quiet.reset();
+    } else if (verdict == Verdict::quiet && whole) {
+        ++probes.quiet;
+        probes.first_quiet = probes.first_quiet.value_or(now);
+    }
+    return probes;
+}
+
+Duration look_after(Verdict verdict, Duration left, const LookPolicy& policy, bool has_rule) {
+    if (!has_rule) {
+        return policy.poll * polls_between_idle_looks;
+    }
+    const bool far = left > head_of(policy) + policy.poll * polls_of_margin;
+    return verdict == Verdict::quiet && far ? policy.poll * polls_between_quiet_looks : policy.poll;
 }
 
 }  // namespace curfew

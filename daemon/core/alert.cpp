@@ -57,9 +57,13 @@ std::string_view to_string(AlertKind kind) {
         case AlertKind::config:
             return "config";
         case AlertKind::would_stop:
+            return "would_stop";
+        case AlertKind::trial_over:
+            return "trial_over";
+        case AlertKind::false_stops:
             break;
     }
-    return "would_stop";
+    return "false_stops";
 }
 
 std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {

@@ -1,55 +1,217 @@
 #include "curfew/core/assess.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace curfew {
 
 namespace {
 
 std::string hold_words(const Hold& hold) {
-    return "held by a " + std::string{to_string(hold.kind)} + " of " + hold.by + " until " +
-           to_string(hold.until);
+    const bool lease = hold.kind == HoldKind::lease;
+    return "held by " + std::string{hold.kind == HoldKind::exemption ? "an " : "a "} +
+           std::string{to_string(hold.kind)} + (lease ? " for job " + hold.job : std::string{}) + " of " +
+           hold.by + " until " + to_string(hold.until);
 }
 
-/// The idle rule alone, as if nothing held it.
-void apply_idle_rule(const AssessInput& in, AssessResult& out) {
-    const Rule& rule = *in.rule;
-    Assessment& a = out.assessment;
-    const auto ladder = scaled_ladder(rule.ladder, rule.idle_limit);
-    const Duration head = ladder.empty() ? Duration{0} : ladder.front();
-    // A weak signal may delay a stop by at most one warning period.
-    out.idle_limit = rule.idle_limit + (in.judgement.weak_activity ? head : Duration{0});
-    out.mode = weakest(in.mode, rule.mode);
-    // While it is unknown nothing is stopped anyway; that one look failed is no change of mode.
-    if (in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full &&
-        !rule.accept_partial) {
-        out.mode = weakest(out.mode, Mode::warn);
+/// One cause of the rule that wants the run ended, or warned of.
+struct Claim {
+    CauseKind kind = CauseKind::idle;
+    Duration left{0};  // until its time is up
+    int warn_step = 0;
+    bool up = false;
+    Mode mode = Mode::observe;
+    std::string why;
+};
+
+/// What the rule makes of the run, as if nothing held it.
+struct Claims {
+    std::vector<Claim> all;
+    std::string why;  // when nothing is claimed
+};
+
+std::string whole_seconds(Duration d) {
+    return to_string(std::chrono::floor<seconds>(d));
+}
+
+Duration head_of(const std::vector<Duration>& ladder) {
+    return ladder.empty() ? Duration{0} : ladder.front();
+}
+
+/// Mode of a cause that does not look at activity.
+Mode mode_of_rule(const AssessInput& in) {
+    return weakest(in.mode, in.on_trial ? Mode::observe : in.rule->mode);
+}
+
+/// Mode of a cause that looks at activity. While it is unknown nothing is stopped anyway; that one look
+/// failed is no change of mode. A probe will look inside before the time is up.
+Mode mode_by_activity(const AssessInput& in) {
+    const Mode mode = mode_of_rule(in);
+    const bool partial = in.judgement.verdict != Verdict::unknown && in.judgement.coverage != Coverage::full;
+    return partial && !in.rule->accept_partial && !in.probing ? weakest(mode, Mode::warn) : mode;
+}
+
+/// Seen quiet, and where it can be probed, by enough probes.
+bool surely_quiet(const AssessInput& in) {
+    return in.judgement.verdict == Verdict::quiet && (!in.probing || in.probed_enough);
+}
+
+/// The stop that comes first if everything stays as it is.
+void stops_in(AssessResult& out, Duration left, CauseKind kind) {
+    left = std::max(left, Duration{0});
+    if (!out.stops_in || left <= *out.stops_in) {
+        out.stops_in = left;
+        out.stops_for = kind;
     }
-    a.mode = out.mode;
-    a.min_notice = rule.min_notice;
-    a.why = "quiet " + to_string(std::chrono::floor<seconds>(in.quiet)) + " of " + to_string(out.idle_limit) +
-            ", rule " + rule.name.value;
+}
+
+void claim_idle(const AssessInput& in, AssessResult& out, Claims& claims) {
+    const Rule& rule = *in.rule;
+    const auto ladder = scaled_ladder(rule.ladder, rule.idle_limit);
+    // A weak signal may delay a stop by at most one warning period.
+    out.idle_limit = rule.idle_limit + (in.judgement.weak_activity ? head_of(ladder) : Duration{0});
+    claims.why = (in.judgement.stalled ? "stalled and so quiet for " : "quiet ") + whole_seconds(in.quiet) +
+                 " of " + to_string(out.idle_limit) + ", rule " + rule.name.value;
     if (in.judgement.verdict == Verdict::active) {
-        a.why = "active: " + in.judgement.step;
+        claims.why = "active: " + in.judgement.step;
         return;
     }
     if (in.judgement.verdict == Verdict::unknown) {
-        a.why = "unknown: " + in.judgement.step;
+        claims.why = "unknown: " + in.judgement.step;
     }
     const Duration left = out.idle_limit - in.quiet;
     const Duration grace_left = rule.start_grace - in.seen_for;
     if (in.judgement.verdict == Verdict::quiet) {
-        out.stops_in = std::max({left, grace_left, Duration{0}});
+        stops_in(out, std::max(left, grace_left), CauseKind::idle);
     }
     if (grace_left > Duration{0}) {
-        a.why = "start grace, " + to_string(std::chrono::ceil<seconds>(grace_left)) + " left";
+        claims.why = "start grace, " + to_string(std::chrono::ceil<seconds>(grace_left)) + " left";
         return;
     }
-    a.warn_step = steps_reached(ladder, left);
-    a.time_is_up = left <= Duration{0} && in.judgement.verdict == Verdict::quiet;
+    const bool up = left <= Duration{0} && surely_quiet(in);
     // By the plain limit: a weak signal that comes and goes delays, it does not cancel.
-    if (steps_reached(ladder, rule.idle_limit - in.quiet) > 0 || a.time_is_up) {
-        a.cause = Cause{CauseKind::idle, rule.name.value};
+    if (up || steps_reached(ladder, rule.idle_limit - in.quiet) > 0) {
+        claims.all.push_back({.kind = CauseKind::idle,
+                              .left = std::max(left, Duration{0}),
+                              .warn_step = steps_reached(ladder, left),
+                              .up = up,
+                              .mode = mode_by_activity(in),
+                              .why = claims.why});
+    }
+}
+
+/// The schedule alone. Inside a window it wants only runs off that were there when it began: who starts
+/// one inside it knows what he does, and is left alone until the next boundary.
+void claim_schedule(const AssessInput& in, AssessResult& out, Claims& claims) {
+    const Rule& rule = *in.rule;
+    const Schedule& schedule = *rule.schedule;
+    const auto words = [&](WallTime t) { return local_words(t, schedule.zone()); };
+    const auto window = schedule.window_at(in.now);
+    const bool wants_off = window && in.started_at.value_or(in.now - in.seen_for) < window->from;
+    const auto begins = wants_off ? std::optional{window->from} : schedule.next_window(in.now);
+    if (window && !wants_off) {
+        claims.why += "; started inside the off hours, which leave it alone until " + words(window->to);
+    }
+    if (!begins) {
+        return;
+    }
+    std::string why = wants_off
+                          ? "off hours until " + words(window->to)
+                          : "off hours in " + whole_seconds(*begins - in.now) + " (" + words(*begins) + ")";
+    out.limits.push_back((wants_off ? why : "off hours from " + words(*begins)) +
+                         (rule.respect_activity ? ", unless it is at work or cannot be seen" : ""));
+    const auto ladder = scaled_ladder(rule.ladder, Duration::max());
+    const Duration plain = std::max(*begins - in.now, Duration{0});
+    Duration left = plain;
+    if (rule.respect_activity) {
+        const Duration weak = in.judgement.weak_activity ? head_of(ladder) : Duration{0};
+        const Duration settles = std::min(schedule_quiet, rule.idle_limit) - in.quiet;
+        left = std::max({left, *begins + weak - in.now, rule.start_grace - in.seen_for});
+        if (in.judgement.verdict == Verdict::quiet) {
+            stops_in(out, std::max(left, settles), CauseKind::schedule);
+        }
+        if (in.judgement.verdict == Verdict::active || settles > Duration{0}) {
+            claims.why += wants_off ? "; " + why + ", once it is quiet" : "";
+            return;
+        }
+        why += in.judgement.verdict == Verdict::unknown ? ", but unknown: " + in.judgement.step : "";
+    } else {
+        stops_in(out, left, CauseKind::schedule);
+    }
+    const bool seen = !rule.respect_activity || surely_quiet(in);
+    if (left <= Duration{0} || steps_reached(ladder, plain) > 0) {
+        claims.all.push_back({.kind = CauseKind::schedule,
+                              .left = left,
+                              .warn_step = steps_reached(ladder, left),
+                              .up = left <= Duration{0} && seen,
+                              .mode = rule.respect_activity ? mode_by_activity(in) : mode_of_rule(in),
+                              .why = why + ", rule " + rule.name.value});
+    }
+}
+
+void claim_age(const AssessInput& in, AssessResult& out, Claims& claims) {
+    const Rule& rule = *in.rule;
+    const Duration left = std::max(*rule.max_age - in.age, Duration{0});
+    const auto ladder = scaled_ladder(rule.ladder, *rule.max_age);
+    const std::string of = whole_seconds(in.age) + " of at most " + to_string(*rule.max_age);
+    out.limits.push_back("its age, at work or not (" + of + ")");
+    stops_in(out, left, CauseKind::age);
+    if (left <= Duration{0} || steps_reached(ladder, left) > 0) {
+        claims.all.push_back({.kind = CauseKind::age,
+                              .left = left,
+                              .warn_step = steps_reached(ladder, left),
+                              .up = left <= Duration{0},
+                              .mode = mode_of_rule(in),
+                              .why = "running for " + of + ", rule " + rule.name.value});
+    }
+}
+
+/// The claim that is judged: the one that is pursued; else what no hold beats before what one does, then
+/// what is up, then what is up first, then the stronger.
+const Claim* chosen(const std::vector<Claim>& claims, const AssessInput& in) {
+    const auto rank = [&](const Claim& c) {
+        return std::tuple{c.kind == in.pursued, in.hold != nullptr && c.kind == CauseKind::age, c.up,
+                          c.up ? Duration{0} : -c.left, c.kind};
+    };
+    const auto best = std::ranges::max_element(claims, {}, rank);
+    return best == claims.end() ? nullptr : &*best;
+}
+
+void apply_rule(const AssessInput& in, AssessResult& out) {
+    Assessment& a = out.assessment;
+    Claims claims;
+    claim_idle(in, out, claims);
+    if (in.rule->schedule) {
+        claim_schedule(in, out, claims);
+    }
+    if (in.rule->max_age) {
+        claim_age(in, out, claims);
+    }
+    out.mode = mode_by_activity(in);
+    a.min_notice = in.rule->min_notice;
+    a.why = claims.why;
+    if (const Claim* claim = chosen(claims.all, in)) {
+        a.cause = Cause{claim->kind, in.rule->name.value};
+        a.warn_step = claim->warn_step;
+        a.time_is_up = claim->up;
+        a.why = claim->why;
+        out.mode = claim->mode;
+    }
+    a.mode = out.mode;
+    out.beaten_by_hold = in.hold != nullptr && std::ranges::any_of(claims.all, [](const Claim& claim) {
+                             return claim.kind != CauseKind::age;
+                         });
+}
+
+/// A hold in force. Only an age outranks it.
+void apply_hold(const AssessInput& in, AssessResult& out) {
+    Assessment& a = out.assessment;
+    out.stops_in.reset();
+    if (in.rule != nullptr && in.rule->max_age) {
+        stops_in(out, *in.rule->max_age - in.age, CauseKind::age);
+    }
+    if (!a.cause || a.cause->kind != CauseKind::age) {
+        a.held_by = hold_words(*in.hold);
     }
 }
 
@@ -92,13 +254,12 @@ AssessResult assess(const AssessInput& in) {
     a.breaker_open = in.breaker_open;
     a.mode = in.mode;
     if (in.rule != nullptr) {
-        apply_idle_rule(in, out);
+        apply_rule(in, out);
     } else {
         a.why = "no rule matches";
     }
     if (in.hold != nullptr) {
-        a.held_by = hold_words(*in.hold);
-        out.beaten_by_hold = a.cause.has_value();
+        apply_hold(in, out);
     }
     if (in.exhausted_budget) {
         apply_budget(in, out);
@@ -110,11 +271,16 @@ AssessResult assess(const AssessInput& in) {
     if (in.manual_by) {
         apply_manual(in, out);
     }
+    if (in.hold != nullptr && !a.held_by) {
+        a.why += "; not " + hold_words(*in.hold) + ", since this is stronger";
+    }
     if (a.gone || !a.on) {
         out.stops_in.reset();
         a.why = a.gone ? "off" : "not billing yet (" + std::string{to_string(in.state)} + ")";
     } else if (a.held_by) {
-        out.stops_in.reset();
+        if (in.protected_) {
+            out.stops_in.reset();
+        }
         a.why = *a.held_by + "; without it: " + a.why;
     }
     return out;

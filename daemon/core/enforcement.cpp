@@ -96,7 +96,7 @@ public:
         if (t_.next.state != State::packing) {
             return;
         }
-        if (e.error.code == Errc::changing && t_.next.cause.kind == CauseKind::idle) {
+        if (e.error.code == Errc::changing && by_activity(t_.next.cause.kind)) {
             return cancel("files are still changing, so it is in use: " + e.error.text);
         }
         if (policy_.override_when_pack_failed && t_.next.pack_attempts >= policy_.pack_attempts_max) {
@@ -287,8 +287,22 @@ private:
 
     // ---- before anything was sent ------------------------------------------------------------
 
-    /// Why this enforcement may not go on, or nullopt. A manual stop and a hard budget do not look at
-    /// activity, and a keep does not hold them.
+    /// Does a stop for this cause end where work is seen or nothing can be seen (I2)? The idle rule's and,
+    /// unless the rule says otherwise, the schedule's does; an age, a hard budget and a person do not ask.
+    bool by_activity(CauseKind kind) const {
+        return kind == CauseKind::idle || (kind == CauseKind::schedule && policy_.respect_activity);
+    }
+
+    std::string asks_no_more() const {
+        return std::string{to_string(t_.next.cause.kind)} + " " + t_.next.cause.name + " asks for it no more";
+    }
+
+    /// Another cause of the same rule than the one that this enforcement is for.
+    bool other_cause_of_rule(const Assessment& a) const {
+        return of_rule(a.cause->kind) && of_rule(t_.next.cause.kind) && a.cause->kind != t_.next.cause.kind;
+    }
+
+    /// Why this enforcement may not go on, or nullopt.
     std::optional<std::string> objection(const Assessment& a) const {
         if (a.gone || !a.on) {
             return "it is off already";
@@ -299,15 +313,16 @@ private:
         if (!a.cause) {
             return a.why.empty() ? std::string{"nothing asks for a stop any more"} : a.why;
         }
-        if (t_.next.live() && stronger(t_.next.cause, *a.cause)) {
-            return std::string{to_string(t_.next.cause.kind)} + " " + t_.next.cause.name +
-                   " asks for it no more";
+        // Until a stop has begun the causes of a rule may take turns (`turn_to`); then only its own counts.
+        const bool own = other_cause_of_rule(a) ? t_.next.state == State::warned
+                                                : !stronger(t_.next.cause, *a.cause);
+        if (t_.next.live() && !own) {
+            return asks_no_more();
         }
         if (a.held_by) {
             return *a.held_by;
         }
-        if (t_.next.cause.kind == CauseKind::idle && a.cause->kind == CauseKind::idle &&
-            a.verdict == Verdict::active) {
+        if (by_activity(t_.next.cause.kind) && by_activity(a.cause->kind) && a.verdict == Verdict::active) {
             return a.why;
         }
         return std::nullopt;
@@ -330,7 +345,10 @@ private:
         if (const auto why = objection(a)) {
             return cancel(*why);
         }
-        if (stronger(*a.cause, t_.next.cause)) {
+        if (other_cause_of_rule(a) && (a.warn_step > 0 || a.time_is_up)) {
+            return turn_to(a);
+        }
+        if (stronger(*a.cause, t_.next.cause) && !other_cause_of_rule(a)) {
             t_.next.cause = *a.cause;
             t_.changed = true;
         }
@@ -339,14 +357,24 @@ private:
             return go(State::warned, a.why, {Effect::warn});
         }
         if (!a.time_is_up || a.verdict == Verdict::unknown) {
-            // Unknown freezes an idle stop; for a budget the notice below still counts.
-            if (!a.time_is_up || t_.next.cause.kind == CauseKind::idle) {
+            // Unknown freezes a stop that looks at activity; for others the notice below still counts.
+            if (!a.time_is_up || by_activity(t_.next.cause.kind)) {
                 return;
             }
         }
         if (notice_given(a)) {
             begin_if_allowed(a);
         }
+    }
+
+    /// Those who were warned were told of another reason and another time: they are warned anew.
+    void turn_to(const Assessment& a) {
+        t_.next.cause = *a.cause;
+        t_.next.warned_step = std::max(1, a.warn_step);
+        t_.next.warned_at = now_;
+        t_.next.notice_at.reset();
+        t_.next.next_at.reset();
+        go(State::warned, a.why, {Effect::warn});
     }
 
     /// At least one warning delivered `min_notice` ago; if every channel fails, an hour more.
@@ -405,6 +433,9 @@ private:
         if (!look.newest) {
             return "a newer run was started";
         }
+        if (!look.asked) {
+            return asks_no_more();
+        }
         if (look.held_by) {
             return *look.held_by;
         }
@@ -416,7 +447,7 @@ private:
                 return std::string{"breaker open"};
             }
         }
-        if (t_.next.cause.kind == CauseKind::idle && look.verdict != Verdict::quiet) {
+        if (by_activity(t_.next.cause.kind) && look.verdict != Verdict::quiet) {
             return "last look: " + look.why;
         }
         return std::nullopt;
@@ -457,7 +488,7 @@ private:
             return wake_after(policy_.confirm_every);
         }
         if (!look.files_unchanged && !t_.next.override_) {
-            if (t_.next.cause.kind == CauseKind::idle) {
+            if (by_activity(t_.next.cause.kind)) {
                 return cancel("files changed after they were packed");
             }
             t_.next.receipt.reset();
@@ -465,7 +496,7 @@ private:
             return go(State::packing, "files changed after they were packed; packing again", {Effect::pack});
         }
         CURFEW_ASSERT(t_.next.receipt || t_.next.override_, "I1");
-        CURFEW_ASSERT(t_.next.cause.kind != CauseKind::idle || look.verdict == Verdict::quiet, "I2");
+        CURFEW_ASSERT(!by_activity(t_.next.cause.kind) || look.verdict == Verdict::quiet, "I2");
         CURFEW_ASSERT(!look.held_by, "I3");
         CURFEW_ASSERT(
             t_.next.cause.kind == CauseKind::manual || (look.mode == Mode::enforce && !look.breaker_open),
@@ -582,12 +613,25 @@ std::string_view to_string(CauseKind kind) {
     switch (kind) {
         case CauseKind::idle:
             return "idle";
+        case CauseKind::schedule:
+            return "schedule";
+        case CauseKind::age:
+            return "age";
         case CauseKind::budget:
             return "budget";
         case CauseKind::manual:
             break;
     }
     return "manual";
+}
+
+CauseKind cause_kind_from(std::string_view word) {
+    for (const CauseKind kind : {CauseKind::schedule, CauseKind::age, CauseKind::budget, CauseKind::manual}) {
+        if (to_string(kind) == word) {
+            return kind;
+        }
+    }
+    return CauseKind::idle;
 }
 
 bool stronger(const Cause& a, const Cause& b) {

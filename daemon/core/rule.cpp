@@ -16,6 +16,18 @@ std::string_view to_string(Mode mode) {
     return "enforce";
 }
 
+std::string_view to_string(RuleEventKind kind) {
+    switch (kind) {
+        case RuleEventKind::would_stop:
+            return "would_stop";
+        case RuleEventKind::stop:
+            return "stop";
+        case RuleEventKind::false_stop:
+            break;
+    }
+    return "false_stop";
+}
+
 bool glob_matches(std::string_view pattern, std::string_view text) {
     // Iterative with one backtrack point: linear in pattern × text, no recursion to exhaust.
     std::size_t p = 0;
@@ -90,6 +102,32 @@ const Rule* rule_for(std::span<const Rule> rules, const Resource& resource) {
     const auto found = std::ranges::find_if(rules,
                                             [&](const Rule& rule) { return matches(rule.match, resource); });
     return found == rules.end() ? nullptr : &*found;
+}
+
+Duration trial_left(const Rule& rule, const RuleTrial* trial) {
+    const Duration tried = trial != nullptr ? trial->tried : Duration{0};
+    return std::max(Duration{0}, rule.observe_first - tried);
+}
+
+bool on_trial(const Rule& rule, const RuleTrial* trial) {
+    return trial_left(rule, trial) > Duration{0};
+}
+
+TrialStep advance(const Rule& rule, const RuleTrial& trial, Duration watched, WallTime now) {
+    TrialStep step{.next = trial, .ended = false};
+    if (on_trial(rule, &trial)) {
+        step.next.tried += std::clamp(watched, Duration{0}, trial_left(rule, &trial));
+        step.next.ended_at.reset();  // a trial that was made longer goes on
+    }
+    if (step.next.tried > Duration{0} && !step.next.ended_at && !on_trial(rule, &step.next)) {
+        step.next.ended_at = now;
+        step.ended = true;
+    }
+    return step;
+}
+
+bool used_again_soon(WallTime ended, WallTime started) {
+    return started - ended <= false_stop_within;
 }
 
 }  // namespace curfew

@@ -8,12 +8,13 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import history  # noqa: E402
 import pack  # noqa: E402
 import poll  # noqa: E402
 import status  # noqa: E402
 from rig import Failure  # noqa: E402
 
-BENCHMARKS = {"poll": poll.run, "pack": pack.run, "status": status.run}
+BENCHMARKS = {"history": history.run, "poll": poll.run, "pack": pack.run, "status": status.run}
 
 
 def main():

@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -84,6 +85,20 @@ std::string iso(Millis at) {
     return text_of(at, false);
 }
 
+std::string http_date(Millis at) {
+    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const Civil c = civil(at);
+    const std::chrono::weekday day{std::chrono::sys_days{c.date}};
+    char out[64];
+    std::snprintf(out, sizeof out, "%s, %02u %s %04d %02d:%02d:%02d GMT", days.at(day.c_encoding()),
+                  static_cast<unsigned>(c.date.day()), months.at(static_cast<unsigned>(c.date.month()) - 1),
+                  static_cast<int>(c.date.year()), static_cast<int>(c.time.hours().count()),
+                  static_cast<int>(c.time.minutes().count()), static_cast<int>(c.time.seconds().count()));
+    return out;
+}
+
 std::string iso_micros(Millis at) {
     return text_of(at, true);
 }
@@ -146,7 +161,7 @@ std::optional<Millis> parse_iso(std::string_view text) {
 std::optional<Millis> parse_interval(std::string_view text) {
     Millis value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || value <= 0) {
+    if (error != std::errc{} || value <= 0 || value > 1'000'000'000) {
         return std::nullopt;
     }
     const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));

@@ -32,6 +32,8 @@ private:
 
 /// 2026-11-23T02:09:41.000Z
 std::string iso(Millis at);
+/// Of an HTTP Date header: Mon, 23 Nov 2026 02:09:41 GMT
+std::string http_date(Millis at);
 /// Jupyter's form: 2026-11-23T02:09:41.000000Z
 std::string iso_micros(Millis at);
 /// Lenient: date, 'T' or space, time, optional fraction, optional Z or +hh:mm; digits alone: epoch seconds.

@@ -7,13 +7,17 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <random>
+#include <ranges>
 #include <stdexcept>
 
 namespace emulator {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::int64_t most_standins = 100'000;
 
 struct Refused : std::runtime_error {
     int status;
@@ -290,12 +294,25 @@ struct Bill {
         }
     }
 
-    void add_on_lines(const Machine& machine, const AddOn& add_on) {
-        const Millis end = machine.deleted.value_or(now);
-        for (Millis from = machine.created; from < end;) {
-            const Millis to = std::min(end, month_of(from).to);
-            const Nanos amount = add_on_charge(add_on, to - from);
-            const bool open = to == end && !machine.deleted;
+    /// `spans` follow one another; the cap is one of the calendar month, however many of them lie in it.
+    void add_on_lines(const Machine& machine, const AddOn& add_on,
+                      const std::vector<std::pair<Millis, std::optional<Millis>>>& spans) {
+        std::map<Millis, Millis> used;  // by the month's beginning
+        for (const auto& [begin, ended] : spans) {
+            add_on_span(machine, add_on, begin, ended, used);
+        }
+    }
+
+    void add_on_span(const Machine& machine, const AddOn& add_on, Millis begin, std::optional<Millis> ended,
+                     std::map<Millis, Millis>& used) {
+        const Millis end = ended.value_or(now);
+        for (Millis from = begin; from < end;) {
+            const Month month = month_of(from);
+            const Millis to = std::min(end, month.to);
+            const Millis before = used[month.from];
+            used[month.from] += to - from;
+            const Nanos amount = add_on_charge(add_on, used[month.from]) - add_on_charge(add_on, before);
+            const bool open = to == end && !ended;
             lines.push_back({{"resource", machine.id},
                              {"run", machine.id},
                              {"kind", "storage"},
@@ -319,6 +336,9 @@ json make_standins(Emulator& emulator, const json& body) {
     spec.standin = true;
     const std::string name = text_of(body, "name", "standin");
     const std::int64_t count = integer_of(body, "count", 1);
+    if (count < 0 || count > most_standins) {
+        throw Refused{400, "count is at most " + std::to_string(most_standins)};
+    }
     const bool busy = flag_of(body, "busy", false);
     json list = json::array();
     for (std::int64_t i = 0; i < count; ++i) {
@@ -370,6 +390,9 @@ json add_fault(Emulator& emulator, const json& body) {
     if (!Faults::known(kind)) {
         throw Refused{400, "unknown fault kind \"" + kind + "\""};
     }
+    if (body.contains("match") && !body["match"].is_object()) {
+        throw Refused{400, "match must be an object"};
+    }
     const auto fault = emulator.faults.add(body);
     if (kind == "stale_list") {
         json v1 = json::array();
@@ -377,7 +400,7 @@ json add_fault(Emulator& emulator, const json& body) {
         for (std::size_t team = 0; team < emulator.world->teams().size(); ++team) {
             v1.push_back(json::array());
             legacy.push_back(json::array());
-            for (const auto& notebook : emulator.world->notebooks()) {
+            for (const auto& notebook : emulator.world->notebooks() | std::views::reverse) {
                 if (notebook->team == team && !notebook->deleted) {
                     v1.back().push_back(v1_notebook(emulator, *notebook, notebook->run()));
                     legacy.back().push_back(legacy_notebook(emulator, *notebook, notebook->run()));
@@ -399,7 +422,8 @@ json add_fault(Emulator& emulator, const json& body) {
 json make_machine(Emulator& emulator, const json& body) {
     Machine& machine = emulator.world->create_machine(
         team_of(emulator, body), text_of(body, "name", "machine"), text_of(body, "machineType", "A4000"),
-        integer_of(body, "diskSize", 50), text_of(body, "region", "ny2"), flag_of(body, "start", true));
+        std::clamp<std::int64_t>(integer_of(body, "diskSize", 50), 1, 2000), text_of(body, "region", "ny2"),
+        flag_of(body, "start", true));
     machine.public_ip_type = text_of(body, "publicIpType", "dynamic");
     if (body.contains("set") && body["set"].is_object()) {
         machine.extra = body["set"];
@@ -556,6 +580,12 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             if (!reply.empty()) {
                 emulator.stop_answers_true = reply == "true";
             }
+            if (const std::string next = text_of(body, "next_page"); !next.empty()) {
+                emulator.last_page_without_next = next == "absent";
+            }
+            if (const std::string end = text_of(body, "event_end"); !end.empty()) {
+                world.events_end_as_error = end == "error";
+            }
             if (body.contains("utilization")) {
                 emulator.utilization.update(body["utilization"]);
             }
@@ -610,9 +640,17 @@ json invoice(const Emulator& emulator) {
         for (const Machine::Power& power : machine->power) {
             bill.compute_line(emulator, machine->id, machine->id, power.machine_type, power.from, power.to);
         }
-        bill.add_on_lines(*machine, block_storage(machine->disk_gb));
+        const std::vector<std::pair<Millis, std::optional<Millis>>> whole{
+            {machine->created, machine->deleted}};
+        bill.add_on_lines(*machine, block_storage(machine->disk_gb), whole);
         if (machine->public_ip_type == "static") {
-            bill.add_on_lines(*machine, public_ip());
+            bill.add_on_lines(*machine, public_ip(), whole);
+        } else if (machine->public_ip_type == "dynamic") {
+            std::vector<std::pair<Millis, std::optional<Millis>>> on;
+            for (const Machine::Power& power : machine->power) {
+                on.emplace_back(power.from, power.to);
+            }
+            bill.add_on_lines(*machine, public_ip(), on);
         }
     }
     return {{"at", iso(bill.now)},
@@ -629,6 +667,8 @@ boost::asio::awaitable<Reply> route_control(Emulator& emulator, Request& request
         co_return co_await route(emulator, request);
     } catch (const Refused& refused) {
         co_return Reply::of({{"error", refused.what()}}, refused.status);
+    } catch (const json::exception& error) {
+        co_return Reply::of({{"error", error.what()}}, 400);  // a member of another type than it must have
     } catch (const std::exception& error) {
         co_return Reply::of({{"error", error.what()}}, 500);
     }

@@ -63,7 +63,7 @@ CallInfo info_of(const Emulator& emulator, const Request& request) {
     return call;
 }
 
-Reply answer_status(const Fault& fault) {
+Reply answer_status(const Fault& fault, const std::string& host) {
     Reply reply;
     reply.status = static_cast<int>(fault.integer("status", 503));
     const auto body = fault.params.find("body");
@@ -73,9 +73,7 @@ Reply answer_status(const Fault& fault) {
     } else if (body != fault.params.end()) {
         reply.body = body->is_string() ? body->get<std::string>() : body->dump();
     } else {
-        reply.body = json{{"code", reply.status == 429 ? "TOO_MANY_REQUESTS" : "INTERNAL_SERVER_ERROR"},
-                          {"message", "Something went wrong."}}
-                         .dump();
+        reply = host_error(host, reply.status, "Something went wrong.");
     }
     reply.content_type = fault.text("content_type", reply.content_type);
     if (const auto after = fault.params.find("retry_after"); after != fault.params.end()) {
@@ -88,23 +86,60 @@ Reply answer_status(const Fault& fault) {
     return reply;
 }
 
-boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request, const CallInfo& call) {
-    if (request.host == "v1") {
-        co_return route_v1(emulator, request, call);
+Reply route(Emulator& emulator, Request& request, const CallInfo& call) {
+    try {
+        if (request.host == "v1") {
+            return route_v1(emulator, request, call);
+        }
+        if (request.host == "legacy") {
+            return route_legacy(emulator, request, call);
+        }
+        if (request.host == "logs") {
+            return route_logs(emulator, request);
+        }
+        if (request.host == "metrics") {
+            return route_metrics(emulator, request);
+        }
+        return legacy_error(404, "Not found.");
+    } catch (const std::exception& error) {
+        return host_error(request.host, 500, error.what());
     }
-    if (request.host == "legacy") {
-        co_return route_legacy(emulator, request, call);
-    }
-    if (request.host == "logs") {
-        co_return route_logs(emulator, request);
-    }
-    if (request.host == "metrics") {
-        co_return route_metrics(emulator, request);
-    }
-    co_return legacy_error(404, "Not found.");
 }
 
 }  // namespace
+
+json parse_json(std::string_view text) {
+    constexpr int deepest = 256;
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (quoted) {
+            i += c == '\\' ? 1 : 0;
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > deepest) {
+                return json::parse("", nullptr, false);
+            }
+        } else if (c == ']' || c == '}') {
+            --depth;
+        }
+    }
+    return json::parse(text, nullptr, false);
+}
+
+json Request::parsed() const {
+    return parse_json(body);
+}
+
+Reply host_error(const std::string& host, int status, const std::string& message) {
+    if (host == "v1") {
+        return v1_error(status, message);
+    }
+    return host == "control" ? Reply::of({{"error", message}}, status) : legacy_error(status, message);
+}
 
 std::string Request::header(std::string_view name) const {
     for (const auto& [key, value] : headers) {
@@ -294,14 +329,14 @@ boost::asio::awaitable<Reply> dispatch(Emulator& emulator, Request& request) {
         co_return reply;
     }
     if (const auto fault = take("status")) {
-        reply = answer_status(*fault);
+        reply = answer_status(*fault, request.host);
         emulator.record(call, reply.status, met);
         co_return reply;
     }
     if (is_stop(request)) {
         if (const auto fault = take("stop_hangs")) {
             if (const auto acts = fault->params.find("acts"); acts != fault->params.end() && *acts == true) {
-                co_await route(emulator, request, call);
+                route(emulator, request, call);
             }
             reply.hang = true;
             emulator.record(call, 0, met);
@@ -309,7 +344,7 @@ boost::asio::awaitable<Reply> dispatch(Emulator& emulator, Request& request) {
         }
         request.ignore_stop = take("stop_ignored") != nullptr;
     }
-    reply = co_await route(emulator, request, call);
+    reply = route(emulator, request, call);
     if (request.path == "/v1/auth/session" && take("null_session")) {
         reply = Reply::of(nullptr);
     }

@@ -39,6 +39,7 @@ struct Emulator {
     std::int64_t calls_total = 0;
     std::map<std::string, std::string> hosts;  // as printed at the start
     bool stop_answers_true = false;
+    bool last_page_without_next = false;  // else nextPage is null there
     json utilization;
     /// Ends the connections that are pinned to guests; by number.
     std::map<std::int64_t, std::function<void()>> guest_connections;
@@ -75,10 +76,15 @@ Reply legacy_error(int status, const std::string& message);       // {"error":{.
 Reply legacy_flat_error(int status, const std::string& message);  // {"status","message"}
 json nullable(const std::optional<Millis>& at);
 json invoice(const Emulator& emulator);
-/// `limit`, `after` and so on over the items of a v1 list that are already in order.
-Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json>& items);
-/// Hours as a number or as digits in a string; nothing for anything else.
+/// The error in the form of that host's API.
+Reply host_error(const std::string& host, int status, const std::string& message);
+/// `limit`, `after` and so on over the items of a v1 list, oldest first. `orders` are
+/// what `orderBy` may say, the first is the default; `key` is the member that tells items apart.
+Reply v1_page(const Emulator& emulator, const Request& request, const std::vector<json>& items,
+              const std::vector<std::string>& orders, const char* key = "id");
+/// Hours as a finite number, also in a string; nothing for anything else.
 std::optional<double> hours_of(const json& value);
+inline constexpr double most_hours = 168;  // a week
 struct Hardware {
     int cpus;
     std::int64_t ram_bytes;

@@ -26,9 +26,12 @@ struct Request {
 
     [[nodiscard]] std::string header(std::string_view name) const;  // "" when absent
     [[nodiscard]] std::optional<std::string> param(std::string_view name) const;
-    /// The body as JSON; discarded when it is not.
-    [[nodiscard]] json parsed() const { return json::parse(body, nullptr, false); }
+    /// The body as parse_json sees it.
+    [[nodiscard]] json parsed() const;
 };
+
+/// Discarded when it is not JSON, or nested deeper than 256: what copies and prints values is recursive.
+json parse_json(std::string_view text);
 
 struct Reply {
     int status = 200;

@@ -1,6 +1,8 @@
 // The older API: https://api.paperspace.io, logs.paperspace.io and services.paperspace.io with an X-API-Key.
 #include "emulator.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -9,6 +11,7 @@ namespace emulator {
 namespace {
 
 constexpr Millis hour_ms = 3'600'000;
+constexpr int first_vm_type = 100;  // types are numbered from the next one on
 
 std::optional<std::size_t> team_of(const Emulator& emulator, const Request& request) {
     return emulator.world->team_of_key(request.header("x-api-key"));
@@ -16,7 +19,7 @@ std::optional<std::size_t> team_of(const Emulator& emulator, const Request& requ
 
 json clusters(const Emulator& emulator) {
     json out = json::array();
-    int number = 100;
+    int number = first_vm_type;
     for (const std::string& type : emulator.prices.types()) {
         ++number;
         const bool available = !emulator.world->unavailable.contains(type);
@@ -67,7 +70,7 @@ Reply get_notebooks(Emulator& emulator, const Request& request, const CallInfo& 
         }
     }
     if (!text.empty()) {
-        filter = json::parse(text, nullptr, false);
+        filter = parse_json(text);
         if (!filter.is_object()) {
             return legacy_error(400, "Invalid filter");
         }
@@ -122,7 +125,7 @@ Reply get_notebooks(Emulator& emulator, const Request& request, const CallInfo& 
     });
     const auto total = static_cast<std::int64_t>(rows.size());
     json list = json::array();
-    for (std::size_t i = offset; i < rows.size() && i < offset + limit; ++i) {
+    for (std::size_t i = offset; i < rows.size() && i - offset < limit; ++i) {
         list.push_back(std::move(rows[i]));
     }
     if (const auto stale = emulator.faults.take_list("stale_list", call); stale && stale->stale.is_object()) {
@@ -172,7 +175,7 @@ StartInput timeout_of(const json& body) {
     input.timeout_given = true;
     if (!found->is_null()) {
         input.timeout = hours_of(*found);
-        if (!input.timeout || *input.timeout <= 0 || *input.timeout > 168) {
+        if (!input.timeout || *input.timeout <= 0 || *input.timeout > most_hours) {
             input.refused = "Invalid shutdownTimeout";
         }
     }
@@ -184,13 +187,44 @@ std::string text_of(const json& body, const char* name) {
     return found != body.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
+/// The type that a start or a create names: by its label, or as the clients may, by the number of clusters().
+std::string machine_type_of(const Emulator& emulator, const json& body) {
+    for (const char* name : {"machineType", "vmTypeLabel"}) {
+        if (std::string label = text_of(body, name); !label.empty()) {
+            return label;
+        }
+    }
+    const auto number = body.find("vmTypeId");
+    const std::vector<std::string> types = emulator.prices.types();
+    if (number != body.end() && number->is_number_integer() && *number > first_vm_type &&
+        *number <= first_vm_type + static_cast<std::int64_t>(types.size())) {
+        return types[number->get<std::size_t>() - first_vm_type - 1];
+    }
+    return {};
+}
+
+/// As both verbs about tags give them.
+json tag_rows(const Notebook& notebook) {
+    json rows = json::array();
+    for (const std::string& tag : notebook.tags) {
+        const std::size_t number = rows.size() + 1;
+        rows.push_back({{"tagId", number},
+                        {"entity", "notebook"},
+                        {"entityId", notebook.row_id},
+                        {"dtCreated", iso(notebook.created)},
+                        {"dtDeleted", nullptr},
+                        {"userId", 1},
+                        {"id", number},
+                        {"entity_id", notebook.row_id},
+                        {"tag", {{"name", tag}, {"dtCreated", iso(notebook.created)}, {"id", number}}}});
+    }
+    return rows;
+}
+
 Reply create_notebook(Emulator& emulator, const json& body, std::size_t team) {
     NotebookSpec spec;
     spec.team = team;
-    spec.machine_type = text_of(body, "machineType");
-    if (spec.machine_type.empty()) {
-        spec.machine_type = text_of(body, "vmTypeLabel");
-    }
+    spec.machine_type = machine_type_of(emulator, body);
     if (spec.machine_type.empty()) {
         return legacy_error(400, "machineType is required");
     }
@@ -236,7 +270,7 @@ Reply create_notebook(Emulator& emulator, const json& body, std::size_t team) {
 }
 
 Reply start_notebook(Emulator& emulator, Notebook& notebook, const json& body) {
-    const std::string type = text_of(body, "machineType");
+    const std::string type = machine_type_of(emulator, body);
     if (type.empty()) {
         return legacy_error(400, "machineType is required");
     }
@@ -275,11 +309,13 @@ json artifacts(const Notebook& notebook, const Request& request) {
         const std::string value = request.param(name).value_or("");
         return value == "true" || value == "True" || value == "1";
     };
+    const std::string wanted = request.param("files").value_or("*");
     for (const auto& entry : std::filesystem::recursive_directory_iterator{root, ignored}) {
-        if (!entry.is_regular_file(ignored)) {
+        const std::string name = entry.path().lexically_relative(root).string();
+        if (!entry.is_regular_file(ignored) || ::fnmatch(wanted.c_str(), name.c_str(), 0) != 0) {
             continue;
         }
-        json row{{"file", entry.path().lexically_relative(root).string()}};
+        json row{{"file", name}};
         if (flag("size")) {
             row["size"] = entry.file_size(ignored);
         }
@@ -451,7 +487,8 @@ Reply route_legacy(Emulator& emulator, const Request& request, const CallInfo& c
     }
     if (request.method == "PUT" && path == "/entityTags/updateTags") {
         const Found found = emulator.world->find_run(text_of(body, "entityId"));
-        if (!found || found.notebook->team != *team) {
+        if (!found || found.notebook->team != *team || found.notebook->deleted ||
+            found.run != &found.notebook->run()) {
             return legacy_error(404, "Not found.");
         }
         found.notebook->tags.clear();
@@ -462,7 +499,7 @@ Reply route_legacy(Emulator& emulator, const Request& request, const CallInfo& c
                 }
             }
         }
-        return Reply::empty();
+        return Reply::of(tag_rows(*found.notebook));
     }
     if (get && path == "/entityTags/getTags") {
         json out = json::object();
@@ -478,11 +515,7 @@ Reply route_legacy(Emulator& emulator, const Request& request, const CallInfo& c
                 }
                 if (const Found found = emulator.world->find_run(id);
                     found && found.notebook->team == *team) {
-                    json tags = json::array();
-                    for (const std::string& tag : found.notebook->tags) {
-                        tags.push_back({{"tag", {{"name", tag}}}});
-                    }
-                    out[id] = std::move(tags);
+                    out[id] = tag_rows(*found.notebook);
                 }
                 id.clear();
             }

@@ -16,6 +16,8 @@ struct Region {
 constexpr std::array regions{Region{"ny2", "East Coast (NY2)"}, Region{"ca1", "West Coast (CA1)"},
                              Region{"ams1", "Europe (AMS1)"}};
 
+constexpr std::int64_t most_gigabytes = 2000;  // the largest disk of the price list
+
 std::string region_name(const std::string& code) {
     for (const Region& region : regions) {
         if (code == region.code) {
@@ -40,6 +42,22 @@ json number_of(Nanos amount) {
     return std::strtod(format_rate(amount).c_str(), nullptr);
 }
 
+/// Each machine has addresses of its own, from the ranges that are kept for examples.
+std::string private_ip(const Machine& machine) {
+    return "10.1." + std::to_string(machine.number / 250 % 250) + "." +
+           std::to_string(machine.number % 250 + 3);
+}
+
+json public_ip_of(const Machine& machine) {
+    if (machine.public_ip_type != "static" &&
+        (machine.public_ip_type != "dynamic" || machine.state == "off")) {
+        return nullptr;
+    }
+    const std::size_t net = machine.number / 250;
+    const std::string prefix = net == 0 ? "203.0.113." : "198.18." + std::to_string(net % 250) + ".";
+    return prefix + std::to_string(machine.number % 250 + 3);
+}
+
 json v1_machine(const Emulator& emulator, const Machine& machine) {
     const Hardware hardware = hardware_of(emulator, machine.machine_type);
     json accelerators = json::array();
@@ -48,8 +66,6 @@ json v1_machine(const Emulator& emulator, const Machine& machine) {
                                 {"memory", std::to_string(hardware.vram_bytes)},
                                 {"count", hardware.gpus}});
     }
-    const bool on = machine.state != "off";
-    const bool has_ip = machine.public_ip_type == "static" || (machine.public_ip_type == "dynamic" && on);
     const auto rate = emulator.prices.rate(machine.machine_type, emulator.clock.now());
     json out{{"id", machine.id},
              {"name", machine.name},
@@ -63,9 +79,9 @@ json v1_machine(const Emulator& emulator, const Machine& machine) {
              {"storageUsed", std::to_string((machine.disk_gb << 30) * 2 / 5)},
              {"accelerators", std::move(accelerators)},
              {"region", region_name(machine.region)},
-             {"privateIp", "10.1.2.3"},
+             {"privateIp", private_ip(machine)},
              {"networkId", "neabcde1"},
-             {"publicIp", has_ip ? json("203.0.113.9") : json(nullptr)},
+             {"publicIp", public_ip_of(machine)},
              {"publicIpType", machine.public_ip_type},
              {"autoShutdownEnabled", machine.auto_shutdown},
              {"autoShutdownTimeout",
@@ -99,18 +115,23 @@ json event_json(const Machine& machine, const MachineEvent& event) {
             {"error", nullptr}};
 }
 
+/// What a single machine has besides: the newest first.
+json legacy_events(const Machine& machine) {
+    json events = json::array();
+    for (auto event = machine.events.rbegin(); event != machine.events.rend(); ++event) {
+        events.push_back({{"name", event->name},
+                          {"state", event->state},
+                          {"errorMsg", ""},
+                          {"handle", event->id},
+                          {"dtModified", iso(event->finished.value_or(event->created))},
+                          {"dtFinished", nullable(event->finished)},
+                          {"dtCreated", iso(event->created)}});
+    }
+    return events;
+}
+
 json legacy_machine(const Emulator& emulator, const Machine& machine) {
     const Hardware hardware = hardware_of(emulator, machine.machine_type);
-    json events = json::array();
-    for (const MachineEvent& event : machine.events) {
-        events.push_back({{"name", event.name},
-                          {"state", event.state},
-                          {"errorMsg", ""},
-                          {"handle", event.id},
-                          {"dtModified", iso(event.finished.value_or(event.created))},
-                          {"dtFinished", nullable(event.finished)},
-                          {"dtCreated", iso(event.created)}});
-    }
     return {{"id", machine.id},
             {"name", machine.name},
             {"os", "Ubuntu 22.04"},
@@ -127,18 +148,44 @@ json legacy_machine(const Emulator& emulator, const Machine& machine) {
             {"performAutoSnapshot", false},
             {"autoSnapshotFrequency", nullptr},
             {"autoSnapshotSaveCount", nullptr},
+            {"dynamicPublicIp", machine.public_ip_type == "dynamic"},
             {"agentType", "LinuxHeadless"},
             {"dtCreated", iso(machine.created)},
             {"dtLastRun", machine.power.empty() ? json(nullptr) : json(iso(machine.power.back().from))},
             {"state", machine.state},
             {"updatesPending", false},
             {"networkId", "neabcde1"},
-            {"privateIpAddress", "10.1.2.3"},
-            {"publicIpAddress", machine.public_ip_type == "none" ? json(nullptr) : json("203.0.113.9")},
+            {"privateIpAddress", private_ip(machine)},
+            {"publicIpAddress", public_ip_of(machine)},
             {"region", region_name(machine.region)},
             {"userId", emulator.world->teams()[machine.team].user_id},
             {"teamId", emulator.world->teams()[machine.team].id},
-            {"events", std::move(events)}};
+            {"scriptId", nullptr}};
+}
+
+/// The Python client sends {"params":{...}} with its GET, the Node client a query, in the names of a request.
+bool meets_filter(const json& machine, const Request& request, const json& body) {
+    const auto member = [&machine](const std::string& name) {
+        return machine.find(name == "machineId" ? "id" : name == "machineName" ? "name" : name);
+    };
+    for (const auto& [name, wanted] : request.query) {
+        const auto found = member(name);
+        if (found != machine.end() &&
+            wanted != (found->is_string() ? found->get<std::string>() : found->dump())) {
+            return false;
+        }
+    }
+    const auto params = body.find("params");
+    if (params == body.end() || !params->is_object()) {
+        return true;
+    }
+    for (const auto& [name, wanted] : params->items()) {
+        const auto found = member(name);
+        if (found != machine.end() && *found != wanted) {
+            return false;
+        }
+    }
+    return true;
 }
 
 std::string text_of(const json& body, const char* name) {
@@ -157,8 +204,29 @@ Reply create_machine(Emulator& emulator, const Request& request, std::size_t tea
             issues.push_back(std::string{field} + ": Required");
         }
     }
-    if (!body.contains("diskSize") || !body["diskSize"].is_number_integer()) {
-        issues.emplace_back("diskSize: Required");
+    const auto bounded = [&body](const char* field, std::int64_t most) -> std::optional<std::int64_t> {
+        const auto found = body.find(field);
+        if (found == body.end() || !found->is_number()) {
+            return std::nullopt;
+        }
+        const double value = found->get<double>();
+        return value >= 1 && value <= static_cast<double>(most)
+                   ? std::optional{static_cast<std::int64_t>(value)}
+                   : std::nullopt;
+    };
+    const auto given = [&body](const char* field) { return body.contains(field) && !body[field].is_null(); };
+    const auto disk = bounded("diskSize", most_gigabytes);
+    if (!disk) {
+        issues.emplace_back(given("diskSize") ? "diskSize: Number must be between 1 and 2000"
+                                              : "diskSize: Required");
+    }
+    const auto timeout = bounded("autoShutdownTimeout", static_cast<std::int64_t>(most_hours));
+    if (given("autoShutdownTimeout") && !timeout) {
+        issues.emplace_back("autoShutdownTimeout: Number must be between 1 and 168");
+    }
+    const std::string ip = text_of(body, "publicIpType");
+    if (given("publicIpType") && ip != "static" && ip != "dynamic" && ip != "none") {
+        issues.emplace_back("publicIpType: Invalid enum value. Expected 'static' | 'dynamic' | 'none'");
     }
     const std::string region = region_code(text_of(body, "region"));
     if (region.empty() && issues.empty()) {
@@ -175,19 +243,41 @@ Reply create_machine(Emulator& emulator, const Request& request, std::size_t tea
         return v1_error(429, "No capacity is available for this machine type.");
     }
     const bool start = !body.contains("startOnCreate") || body["startOnCreate"] != false;
-    Machine& machine = emulator.world->create_machine(team, text_of(body, "name"), type,
-                                                      body["diskSize"].get<std::int64_t>(), region, start);
-    if (const std::string ip = text_of(body, "publicIpType"); !ip.empty()) {
+    Machine& machine = emulator.world->create_machine(team, text_of(body, "name"), type, *disk, region,
+                                                      start);
+    if (!ip.empty()) {
         machine.public_ip_type = ip;
     }
-    if (body.contains("autoShutdownEnabled")) {
-        machine.auto_shutdown = body["autoShutdownEnabled"] == true;
-    }
-    if (body.contains("autoShutdownTimeout") && body["autoShutdownTimeout"].is_number()) {
-        machine.auto_shutdown_timeout = body["autoShutdownTimeout"].get<std::int64_t>();
-    }
+    machine.auto_shutdown = body.contains("autoShutdownEnabled") && body["autoShutdownEnabled"] == true;
+    machine.auto_shutdown_force = body.contains("autoShutdownForce") && body["autoShutdownForce"] == true;
+    machine.auto_shutdown_timeout = timeout;
     return Reply::of(
         {{"event", event_json(machine, machine.events.back())}, {"data", v1_machine(emulator, machine)}});
+}
+
+/// As the Python and Node clients ask for it.
+Reply create_legacy_machine(Emulator& emulator, const json& body, std::size_t team) {
+    for (const char* field : {"region", "machineType", "billingType", "machineName", "templateId"}) {
+        if (text_of(body, field).empty()) {
+            return legacy_error(400, std::string{field} + " is required");
+        }
+    }
+    const auto size = body.contains("size") ? hours_of(body["size"])
+                                            : std::nullopt;  // a number, also in a string
+    const std::string region = region_code(text_of(body, "region"));
+    const std::string type = text_of(body, "machineType");
+    if (!size || *size < 1 || *size > most_gigabytes || region.empty() ||
+        !emulator.prices.rate(type, emulator.clock.now())) {
+        return legacy_error(400, !size ? "size is required" : "Invalid size, region or machine type");
+    }
+    if (emulator.world->unavailable.contains(type)) {
+        return legacy_error(429, "No capacity is available for this machine type.");
+    }
+    const auto yes = [&body](const char* name) { return body.contains(name) && body[name] == true; };
+    Machine& machine = emulator.world->create_machine(team, text_of(body, "machineName"), type,
+                                                      static_cast<std::int64_t>(*size), region, true);
+    machine.public_ip_type = yes("dynamicPublicIp") ? "dynamic" : yes("assignPublicIp") ? "static" : "none";
+    return Reply::of(legacy_machine(emulator, machine));
 }
 
 std::vector<json> events_of(const Emulator& emulator, std::size_t team, const std::string& machine_id) {
@@ -207,24 +297,22 @@ std::vector<json> events_of(const Emulator& emulator, std::size_t team, const st
     return out;
 }
 
-json empty_page() {
-    return {{"hasMore", false}, {"items", json::array()}, {"nextPage", nullptr}};
-}
-
-json os_templates(const Emulator& emulator) {
+std::vector<json> os_templates(const Emulator& emulator) {
     json types = json::array();
     for (const std::string& type : emulator.prices.types()) {
         types.push_back(
             {{"machineTypeLabel", type}, {"isAvailable", !emulator.world->unavailable.contains(type)}});
     }
-    json items = json::array();
-    items.push_back({{"id", "tkni3aa4"},
-                     {"name", "Ubuntu 22.04"},
-                     {"agentType", "LinuxHeadless"},
-                     {"operatingSystemLabel", "Ubuntu 22.04"},
-                     {"availableMachineTypes", std::move(types)},
-                     {"dtCreated", "2022-06-01T00:00:00.000Z"}});
-    return {{"hasMore", false}, {"items", std::move(items)}, {"nextPage", nullptr}};
+    json item{{"id", "tkni3aa4"},
+              {"name", "Ubuntu 22.04"},
+              {"agentType", "LinuxHeadless"},
+              {"operatingSystemLabel", "Ubuntu 22.04"},
+              {"defaultSizeGb", 50},
+              {"availableMachineTypes", std::move(types)},
+              {"dtCreated", "2022-06-01T00:00:00.000Z"}};
+    std::vector<json> items;
+    items.push_back(std::move(item));
+    return items;
 }
 
 json utilization(const Emulator& emulator, const Machine& machine, const std::string& month) {
@@ -259,21 +347,37 @@ json vm_types(const Emulator& emulator) {
     for (const std::string& type : emulator.prices.types()) {
         const Hardware hardware = hardware_of(emulator, type);
         const Nanos hourly = emulator.prices.rate(type, emulator.clock.now()).value_or(0);
-        rows.push_back(
-            {{"vmType",
-              {{"id", ++id},
-               {"label", type},
-               {"kind", hardware.gpus > 0 ? "gpu" : "cpu"},
-               {"cpus", hardware.cpus},
-               {"ram", std::to_string(hardware.ram_bytes)},
-               {"gpuCount", hardware.gpus},
-               {"gpuModel", hardware.gpus > 0 ? json{{"label", hardware.gpu},
-                                                     {"memInBytes", std::to_string(hardware.vram_bytes)}}
-                                              : json(nullptr)},
-               {"defaultUsageRates", json::array({{{"usageRate",
-                                                    {{"label", type + " Hourly"},
-                                                     {"rateHourly", format_rate(hourly)},
-                                                     {"rateMonthly", nullptr}}}}})}}}});
+        const bool gpu = hardware.gpus > 0;
+        json clusters = json::array();
+        clusters.push_back({{"id", cluster_id},
+                            {"name", "gradient01-ny2"},
+                            {"type", "Kubernetes Processing Site"},
+                            {"region", "East Coast (NY2)"},
+                            {"clusterId", 35},
+                            {"isPrivate", false}});
+        rows.push_back({{"showDisabled", false},
+                        {"isAvailable", !emulator.world->unavailable.contains(type)},
+                        {"isPreemptible", false},
+                        {"vmTypeId", ++id},
+                        {"clusters", std::move(clusters)},
+                        {"vmType",
+                         {{"id", id},
+                          {"label", type},
+                          {"kind", gpu ? "gpu" : "cpu"},
+                          {"cpus", hardware.cpus},
+                          {"ram", std::to_string(hardware.ram_bytes)},
+                          {"gpuCount", hardware.gpus},
+                          {"gpuModel",
+                           {{"label", gpu ? hardware.gpu : "None"},
+                            {"model", gpu ? hardware.gpu : "None"},
+                            {"memInBytes", std::to_string(hardware.vram_bytes)}}},
+                          {"defaultUsageRates", json::array({{{"type", "hourly"},
+                                                              {"usageRate",
+                                                               {{"label", type + " Hourly"},
+                                                                {"type", "hourly"},
+                                                                {"rate", format_rate(hourly)},
+                                                                {"rateHourly", format_rate(hourly)},
+                                                                {"rateMonthly", "0.00"}}}}})}}}});
     }
     out[cluster_id] = std::move(rows);
     return out;
@@ -325,23 +429,25 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
     if (parts.size() == 1 && method == "GET") {
         for (const char* list : {"snapshots", "shared-drives", "custom-templates", "private-networks"}) {
             if (parts[0] == list) {
-                return Reply::of(empty_page());
+                return v1_page(emulator, request, {}, {"dtCreated", "name"});
             }
         }
         if (parts[0] == "os-templates") {
-            return Reply::of(os_templates(emulator));
+            return v1_page(emulator, request, os_templates(emulator), {"name"});
         }
         if (parts[0] == "public-ips") {
             std::vector<json> ips;
+            const auto region = request.param("region");
             for (const auto& machine : world.machines()) {
-                if (machine->team == team && machine->public_ip_type == "static" && !machine->deleted) {
-                    ips.push_back({{"ip", "203.0.113.9"},
+                if (machine->team == team && machine->public_ip_type == "static" && !machine->deleted &&
+                    (!region || region_code(*region) == machine->region)) {
+                    ips.push_back({{"ip", public_ip_of(*machine)},
                                    {"region", region_name(machine->region)},
                                    {"dtCreated", iso(machine->created)},
                                    {"assignedMachineId", machine->id}});
                 }
             }
-            return v1_page(emulator, request, ips);
+            return v1_page(emulator, request, ips, {"dtCreated"}, "ip");
         }
     }
     if (parts.empty() || (parts[0] != "machines" && parts[0] != "machine-events")) {
@@ -350,7 +456,7 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
     if (parts[0] == "machine-events" && method == "GET") {
         if (parts.size() == 1) {
             return v1_page(emulator, request,
-                           events_of(emulator, team, request.param("machineId").value_or("")));
+                           events_of(emulator, team, request.param("machineId").value_or("")), {"dtCreated"});
         }
         for (const json& event : events_of(emulator, team, "")) {
             if (parts.size() == 2 && event["id"] == parts[1]) {
@@ -373,7 +479,7 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
                 items.push_back(v1_machine(emulator, *machine));
             }
         }
-        return v1_page(emulator, request, items);
+        return v1_page(emulator, request, items, {"dtCreated", "name", "state"});
     }
     if (parts.size() == 1 && method == "POST") {
         return create_machine(emulator, request, team);
@@ -403,28 +509,24 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
             machine->machine_type = type;
         }
         machine->modified = emulator.clock.now();
-        return Reply::of(v1_machine(emulator, *machine));
+        return Reply::of({{"data", v1_machine(emulator, *machine)}});
     }
+    const auto with_event = [&](const MachineEvent& event) {
+        return Reply::of({{"event", event_json(*machine, event)}, {"data", v1_machine(emulator, *machine)}});
+    };
     if (parts.size() == 2 && method == "DELETE") {
-        world.machine_destroy(*machine);
-        return Reply::of(v1_machine(emulator, *machine));
+        return with_event(world.machine_destroy(*machine));
     }
     if (parts.size() == 3 && method == "GET" && parts[2] == "accessors") {
-        return Reply::of(empty_page());
+        return v1_page(emulator, request, {}, {"id"});
     }
     if (parts.size() == 3 && method == "PATCH") {
         MachineEvent* event = nullptr;
         if (parts[2] == "start") {
             event = world.machine_start(*machine);
         } else if (parts[2] == "stop") {
-            if (request.ignore_stop) {
-                const Millis now = emulator.clock.now();
-                const MachineEvent pretended{world.new_id('e', 14), "stop", "in progress", now, now,
-                                             std::nullopt};
-                return Reply::of(
-                    {{"event", event_json(*machine, pretended)}, {"data", v1_machine(emulator, *machine)}});
-            }
-            event = world.machine_stop(*machine);
+            event = request.ignore_stop ? &world.machine_pretend_stop(*machine)
+                                        : world.machine_stop(*machine);
         } else if (parts[2] == "restart") {
             event = world.machine_restart(*machine);
         } else {
@@ -433,7 +535,7 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
         if (event == nullptr) {
             return v1_error(409, "Machine is " + machine->state + ".");
         }
-        return Reply::of({{"event", event_json(*machine, *event)}, {"data", v1_machine(emulator, *machine)}});
+        return with_event(*event);
     }
     return std::nullopt;
 }
@@ -464,13 +566,20 @@ std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& re
             if (machine->team != team || machine->deleted) {
                 continue;
             }
+            json row = legacy_machine(emulator, *machine);
+            if (!meets_filter(row, request, body)) {
+                continue;
+            }
             if (skip > 0) {
                 --skip;
             } else if (out.size() < limit) {
-                out.push_back(legacy_machine(emulator, *machine));
+                out.push_back(std::move(row));
             }
         }
         return Reply::of(out);
+    }
+    if (method == "POST" && parts[1] == "createSingleMachinePublic") {
+        return create_legacy_machine(emulator, body, team);
     }
     if (method == "GET" && parts[1] == "getAvailability") {
         return Reply::of(
@@ -488,7 +597,9 @@ std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& re
         return legacy_error(404, "Machine not found");
     }
     if (method == "GET" && (parts[1] == "getMachinePublic" || parts[1] == "getMachinesPublic")) {
-        return Reply::of(legacy_machine(emulator, *machine));
+        json object = legacy_machine(emulator, *machine);
+        object["events"] = legacy_events(*machine);
+        return Reply::of(object);
     }
     if (method == "GET" && parts[1] == "getUtilization") {
         return Reply::of(utilization(emulator, *machine, request.param("billingMonth").value_or("")));

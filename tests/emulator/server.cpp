@@ -35,12 +35,17 @@ using tcp = asio::ip::tcp;
 using namespace asio::experimental::awaitable_operators;
 using Parsed = http::request<http::string_body>;
 
-constexpr std::uint64_t body_limit = 64ULL << 20;
+constexpr std::uint64_t body_limit = 1ULL << 20;           // Fastify's own
+constexpr std::uint64_t control_body_limit = 64ULL << 20;  // files for notebooks come this way
+constexpr std::uint32_t head_limit = 65536;
 
 asio::awaitable<void> pause(std::int64_t milliseconds) {
     asio::steady_timer timer{co_await asio::this_coro::executor, std::chrono::milliseconds{milliseconds}};
     co_await timer.async_wait(asio::use_awaitable);
 }
+
+/// Between two rounds of the metrics stream, in real time, however fast the clock.
+constexpr std::int64_t least_pause_ms = 10;
 
 /// A branch of || that throws would leave the other one running.
 asio::awaitable<void> quietly(asio::awaitable<void> work) {
@@ -53,19 +58,19 @@ asio::awaitable<void> quietly(asio::awaitable<void> work) {
 
 /// Until the client goes away.
 template <class Stream>
-asio::awaitable<void> hang(Stream& stream) {
+asio::awaitable<void> hang(Stream& stream, std::int64_t milliseconds = 3'600'000) {
     std::array<char, 1024> bytes{};
     auto drain = [&stream, &bytes]() -> asio::awaitable<void> {
         for (;;) {
             co_await stream.async_read_some(asio::buffer(bytes), asio::use_awaitable);
         }
     };
-    co_await (quietly(drain()) || pause(3'600'000));
+    co_await (quietly(drain()) || pause(milliseconds));
 }
 
 template <class Stream>
-asio::awaitable<void> send(Stream& stream, const Reply& reply, bool keep_alive, bool with_body) {
-    const std::string head = reply_head(reply, reply.body.size() + reply.filler_bytes, keep_alive);
+asio::awaitable<void> send(Stream& stream, const Reply& reply, bool keep_alive, bool with_body, Millis now) {
+    const std::string head = reply_head(reply, reply.body.size() + reply.filler_bytes, keep_alive, now);
     if (!with_body) {
         co_await asio::async_write(stream, asio::buffer(head), asio::use_awaitable);
         co_return;
@@ -116,7 +121,7 @@ asio::awaitable<void> metrics_stream(Stream& stream, Emulator& emulator, const P
     co_await socket.async_accept(upgrade, asio::use_awaitable);
     beast::flat_buffer buffer;
     co_await socket.async_read(buffer, asio::use_awaitable);
-    const json subscription = json::parse(beast::buffers_to_string(buffer.data()), nullptr, false);
+    const json subscription = parse_json(beast::buffers_to_string(buffer.data()));
     const auto interval = parse_interval(subscription.is_object()
                                              ? subscription.value("poll_interval", std::string{"30s"})
                                              : "30s")
@@ -128,7 +133,7 @@ asio::awaitable<void> metrics_stream(Stream& stream, Emulator& emulator, const P
                 socket.text(true);
                 co_await socket.async_write(asio::buffer(frame), asio::use_awaitable);
             }
-            co_await emulator.clock.sleep_until(emulator.clock.now() + interval);
+            co_await (emulator.clock.sleep_until(emulator.clock.now() + interval) && pause(least_pause_ms));
         }
     };
     auto drain = [&]() -> asio::awaitable<void> {
@@ -141,17 +146,62 @@ asio::awaitable<void> metrics_stream(Stream& stream, Emulator& emulator, const P
     co_await (quietly(push()) || quietly(drain()));
 }
 
+/// The answer to a request that could not be read; nothing when the client only went away.
+std::optional<Reply> refusal(const std::string& host, const boost::system::error_code& error) {
+    if (error == http::error::body_limit) {
+        return host_error(host, 413, "Request body is too large");
+    }
+    if (error == http::error::header_limit) {
+        return host_error(host, 431, "Exceeded maximum allowed HTTP header size");
+    }
+    if (error == http::error::end_of_stream || error == http::error::partial_message ||
+        error.category() != make_error_code(http::error::bad_method).category()) {
+        return std::nullopt;
+    }
+    return host_error(host, 400, "Client Error");
+}
+
+/// Head, "100 Continue" where it is waited for, body.
+template <class Stream>
+asio::awaitable<boost::system::error_code> read_request(Stream& stream, beast::flat_buffer& buffer,
+                                                        http::request_parser<http::string_body>& parser) {
+    boost::system::error_code error;
+    co_await http::async_read_header(stream, buffer, parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (error || parser.is_done()) {
+        co_return error;
+    }
+    if (same_text(std::string{parser.get()[http::field::expect]}, "100-continue")) {
+        co_await asio::async_write(stream, asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25),
+                                   asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (!error) {
+        co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    }
+    co_return error;
+}
+
 template <class Stream>
 asio::awaitable<void> serve(Stream& stream, Emulator& emulator, const std::string& host) {
     beast::flat_buffer buffer;
     for (;;) {
         http::request_parser<http::string_body> parser;
-        parser.body_limit(body_limit);
-        parser.header_limit(65536);
-        co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
+        parser.body_limit(host == "control" ? control_body_limit : body_limit);
+        parser.header_limit(head_limit);
+        if (const auto error = co_await read_request(stream, buffer, parser)) {
+            if (const auto reply = refusal(host, error)) {
+                co_await send(stream, *reply, false, true, emulator.clock.now());
+                // What is still under way would make the kernel take the answer back.
+                boost::system::error_code ignored;
+                stream.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+                co_await hang(stream, 1000);
+            }
+            co_return;
+        }
         Parsed parsed = parser.release();
         const bool keep_alive = parsed.keep_alive();
-        if (host == "metrics" && beast::websocket::is_upgrade(parsed)) {
+        if (host == "metrics" && beast::websocket::is_upgrade(parsed) &&
+            parsed.target().starts_with("/metrics/api/v1/stream")) {
             co_await metrics_stream(stream, emulator, parsed);
             co_return;
         }
@@ -167,7 +217,7 @@ asio::awaitable<void> serve(Stream& stream, Emulator& emulator, const std::strin
         if (reply.delay_ms > 0) {
             co_await pause(reply.delay_ms);
         }
-        co_await send(stream, reply, keep_alive, request.method != "HEAD");
+        co_await send(stream, reply, keep_alive, request.method != "HEAD", emulator.clock.now());
         if (!keep_alive || reply.cut_after >= 0) {
             co_return;
         }
@@ -235,6 +285,10 @@ const char* reason(int status) {
             return "Precondition Failed";
         case 413:
             return "Payload Too Large";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 499:
+            return "Client Closed Request";
         case 429:
             return "Too Many Requests";
         case 500:
@@ -250,8 +304,12 @@ const char* reason(int status) {
 
 }  // namespace
 
-std::string reply_head(const Reply& reply, std::uint64_t length, bool keep_alive) {
+std::string reply_head(const Reply& reply, std::uint64_t length, bool keep_alive,
+                       std::optional<Millis> date) {
     std::string head = "HTTP/1.1 " + std::to_string(reply.status) + " " + reason(reply.status) + "\r\n";
+    if (date) {
+        head += "Date: " + http_date(*date) + "\r\n";
+    }
     if (!reply.content_type.empty()) {
         head += "Content-Type: " + reply.content_type + "\r\n";
     }

@@ -2,7 +2,9 @@
 #include "emulator.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <tuple>
 
 namespace emulator {
@@ -11,6 +13,7 @@ namespace {
 const char* code_of(int status) {
     switch (status) {
         case 400:
+        case 431:
             return "BAD_REQUEST";
         case 401:
             return "UNAUTHORIZED";
@@ -30,6 +33,8 @@ const char* code_of(int status) {
             return "PAYLOAD_TOO_LARGE";
         case 429:
             return "TOO_MANY_REQUESTS";
+        case 499:
+            return "CLIENT_CLOSED_REQUEST";
         default:
             return "INTERNAL_SERVER_ERROR";
     }
@@ -86,11 +91,11 @@ struct PageQuery {
     std::size_t limit = 20;
     std::string after;
     bool descending = true;
-    std::string order_by = "dtCreated";
+    std::string order_by;
     std::vector<std::string> issues;
 };
 
-PageQuery page_query(const Request& request) {
+PageQuery page_query(const Request& request, const std::vector<std::string>& orders) {
     PageQuery query;
     if (const auto limit = request.param("limit")) {
         int value = 0;
@@ -108,11 +113,23 @@ PageQuery page_query(const Request& request) {
         }
         query.descending = *order != "asc";
     }
-    query.order_by = request.param("orderBy").value_or("dtCreated");
-    if (query.order_by != "dtCreated" && query.order_by != "name" && query.order_by != "state") {
-        query.issues.emplace_back("orderBy: Invalid enum value. Expected 'dtCreated' | 'name'");
+    query.order_by = request.param("orderBy").value_or(orders.front());
+    if (std::ranges::find(orders, query.order_by) == orders.end()) {
+        std::string expected;
+        for (const std::string& order : orders) {
+            expected += (expected.empty() ? "'" : " | '") + order + "'";
+        }
+        query.issues.push_back("orderBy: Invalid enum value. Expected " + expected);
     }
     return query;
+}
+
+Reply page_of(const Emulator& emulator, json items, bool more, json next) {
+    json page{{"hasMore", more}, {"items", std::move(items)}};
+    if (more || !emulator.last_page_without_next) {
+        page["nextPage"] = std::move(next);
+    }
+    return Reply::of(page);
 }
 
 struct Row {
@@ -122,7 +139,7 @@ struct Row {
 
 Reply list_notebooks(Emulator& emulator, const Request& request, const CallInfo& call, std::size_t team,
                      const std::string& project) {
-    const PageQuery query = page_query(request);
+    const PageQuery query = page_query(request, {"dtCreated", "name"});
     std::vector<std::string> issues = query.issues;
     const auto state = request.param("state");
     const auto wanted_state = state ? parse_state(*state) : std::nullopt;
@@ -236,7 +253,7 @@ Reply list_notebooks(Emulator& emulator, const Request& request, const CallInfo&
             items.push_back(v1_notebook(emulator, *rows.front().notebook, *rows.front().run));
         }
     }
-    return Reply::of({{"hasMore", more}, {"items", std::move(items)}, {"nextPage", std::move(next)}});
+    return page_of(emulator, std::move(items), more, std::move(next));
 }
 
 Reply create_notebook(Emulator& emulator, const Request& request, std::size_t team) {
@@ -255,6 +272,9 @@ Reply create_notebook(Emulator& emulator, const Request& request, std::size_t te
     }
     if (!body.contains("shutdownTimeout") || !body["shutdownTimeout"].is_number()) {
         issues.emplace_back("shutdownTimeout: Required");
+    } else if (const auto hours = hours_of(body["shutdownTimeout"]);
+               !hours || *hours <= 0 || *hours > most_hours) {
+        issues.emplace_back("shutdownTimeout: Number must be between 1 and 168");
     }
     if (!issues.empty()) {
         return v1_error(400, "Input validation failed", issues);
@@ -285,19 +305,92 @@ Reply create_notebook(Emulator& emulator, const Request& request, std::size_t te
 Reply availability(Emulator& emulator, const Request& request) {
     const auto type = request.param("machineType");
     const auto region = request.param("region");
-    if (!type || !region) {
-        return v1_error(400, "Input validation failed",
-                        {type ? std::string{"region: Required"} : std::string{"machineType: Required"}});
+    std::vector<std::string> issues;
+    if (!type) {
+        issues.emplace_back("machineType: Required");
     }
-    return Reply::of({{"available", !emulator.world->unavailable.contains(*type)}});
+    if (!region) {
+        issues.emplace_back("region: Required");
+    }
+    if (!issues.empty()) {
+        return v1_error(400, "Input validation failed", issues);
+    }
+    return Reply::of({{"available", emulator.prices.rate(*type, emulator.clock.now()).has_value() &&
+                                        !emulator.world->unavailable.contains(*type)}});
 }
 
 json project_of(const Team& team) {
-    return {{"id", team.project_id},
-            {"name", "vision"},
-            {"dtCreated", "2024-02-01T09:10:00.000Z"},
-            {"dtDeleted", nullptr},
-            {"teamId", team.id}};
+    return {{"id", team.project_id}, {"name", "vision"},    {"dtCreated", "2024-02-01T09:10:00.000Z"},
+            {"dtDeleted", nullptr},  {"repoName", nullptr}, {"repoNodeId", nullptr},
+            {"repoUrl", nullptr}};
+}
+
+struct Route {
+    const char* method;
+    const char* path;  // a * is any one part
+};
+constexpr std::array routes{
+    Route{"GET", "health"},
+    Route{"GET", "auth/session"},
+    Route{"GET", "notebooks"},
+    Route{"POST", "notebooks"},
+    Route{"GET", "notebooks/*"},
+    Route{"GET", "projects"},
+    Route{"GET", "projects/*"},
+    Route{"GET", "projects/*/notebooks"},
+    Route{"POST", "projects/*/notebooks/*"},
+    Route{"DELETE", "projects/*/notebook/*"},
+    Route{"GET", "billing/account-standing"},
+    Route{"GET", "storage-providers/utilization"},
+    Route{"GET", "machine-availability"},
+    Route{"GET", "machines"},
+    Route{"POST", "machines"},
+    Route{"GET", "machines/*"},
+    Route{"PUT", "machines/*"},
+    Route{"DELETE", "machines/*"},
+    Route{"PATCH", "machines/*/start"},
+    Route{"PATCH", "machines/*/stop"},
+    Route{"PATCH", "machines/*/restart"},
+    Route{"GET", "machines/*/accessors"},
+    Route{"GET", "machine-events"},
+    Route{"GET", "machine-events/*"},
+    Route{"GET", "public-ips"},
+    Route{"GET", "snapshots"},
+    Route{"GET", "shared-drives"},
+    Route{"GET", "custom-templates"},
+    Route{"GET", "private-networks"},
+    Route{"GET", "os-templates"},
+};
+
+bool same_path(const std::vector<std::string>& parts, const char* pattern) {
+    return std::ranges::equal(
+        parts, path_parts(pattern),
+        [](const std::string& part, const std::string& wanted) { return wanted == "*" || part == wanted; });
+}
+
+/// What Fastify says before the application sees the request, and what the application says of a body that it
+/// cannot read. A DELETE without a length has no body to look at, whatever its content type says.
+std::optional<Reply> refused_body(const Request& request) {
+    const std::string& method = request.method;
+    const bool may_lack_body = method != "POST" && method != "PUT" && method != "PATCH";
+    const bool sized = !request.header("content-length").empty() ||
+                       !request.header("transfer-encoding").empty();
+    const std::string type = request.header("content-type");
+    if (method == "GET" || method == "HEAD" || (may_lack_body && !sized) ||
+        !same_text(std::string_view{type}.substr(0, 16), "application/json")) {
+        return std::nullopt;
+    }
+    if (request.body.empty()) {
+        return Reply::of({{"statusCode", 400},
+                          {"code", "FST_ERR_CTP_EMPTY_JSON_BODY"},
+                          {"error", "Bad Request"},
+                          {"message", "Body cannot be empty when content-type is set to 'application/json'"}},
+                         400);
+    }
+    if (request.parsed().is_discarded()) {
+        return Reply::of({{"code", "PARSE_ERROR"}, {"message", "Failed to parse request body"}}, 400);
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -320,13 +413,14 @@ json nullable(const std::optional<Millis>& at) {
 
 std::optional<double> hours_of(const json& value) {
     if (value.is_number()) {
-        return value.get<double>();
+        const double hours = value.get<double>();
+        return std::isfinite(hours) ? std::optional{hours} : std::nullopt;
     }
     if (value.is_string()) {
         const auto& text = value.get_ref<const std::string&>();
         double hours = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hours);
-        if (error == std::errc{} && end == text.data() + text.size()) {
+        if (error == std::errc{} && end == text.data() + text.size() && std::isfinite(hours)) {
             return hours;
         }
     }
@@ -354,12 +448,12 @@ json v1_notebook(const Emulator& emulator, const Notebook& notebook, const Run& 
               {"publicProfileImageUrl", nullptr}}}};
 }
 
-Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json>& items) {
-    const PageQuery query = page_query(request);
+Reply v1_page(const Emulator& emulator, const Request& request, const std::vector<json>& items,
+              const std::vector<std::string>& orders, const char* key) {
+    const PageQuery query = page_query(request, orders);
     if (!query.issues.empty()) {
         return v1_error(400, "Input validation failed", query.issues);
     }
-    (void)emulator;
     std::vector<const json*> rows;
     rows.reserve(items.size());
     for (const json& item : items) {
@@ -376,12 +470,12 @@ Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json
     }
     std::size_t first = 0;
     if (!query.after.empty()) {
-        const auto key = base64_decode(query.after);
-        if (!key) {
+        const auto last = base64_decode(query.after);
+        if (!last) {
             return v1_error(400, "Input validation failed", {"after: Invalid cursor"});
         }
         const auto at = std::ranges::find_if(
-            rows, [&key](const json* row) { return row->value("id", std::string{}) == *key; });
+            rows, [&](const json* row) { return row->value(key, std::string{}) == *last; });
         first = at == rows.end() ? rows.size() : static_cast<std::size_t>(at - rows.begin()) + 1;
     }
     const std::size_t last = std::min(rows.size(), first + query.limit);
@@ -390,10 +484,8 @@ Reply v1_page(Emulator& emulator, const Request& request, const std::vector<json
         page.push_back(*rows[i]);
     }
     const bool more = last < rows.size();
-    return Reply::of({{"hasMore", more},
-                      {"items", std::move(page)},
-                      {"nextPage", more ? json(base64_encode(rows[last - 1]->value("id", std::string{})))
-                                        : json(nullptr)}});
+    return page_of(emulator, std::move(page), more,
+                   more ? json(base64_encode(rows[last - 1]->value(key, std::string{}))) : json(nullptr));
 }
 
 Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call) {
@@ -403,42 +495,33 @@ Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call)
     }
     parts.erase(parts.begin());
     const std::string& method = request.method;
-    const bool json_type = request.header("content-type").starts_with("application/json");
-    if (method != "GET" && method != "HEAD" && json_type && request.body.empty()) {
-        // Fastify answers this one itself, before the application sees the request.
-        return Reply::of({{"statusCode", 400},
-                          {"code", "FST_ERR_CTP_EMPTY_JSON_BODY"},
-                          {"error", "Bad Request"},
-                          {"message", "Body cannot be empty when content-type is set to 'application/json'"}},
-                         400);
+    if (auto refused = refused_body(request)) {
+        return std::move(*refused);
     }
-    if (method != "GET" && !request.body.empty() && json_type && request.parsed().is_discarded()) {
-        return v1_error(400, "Failed to parse the request body.");
-    }
-    const auto is = [&](const char* verb, std::initializer_list<const char*> path) {
-        return method == verb &&
-               std::ranges::equal(parts, path, [](const std::string& part, const char* wanted) {
-                   return wanted[0] == '*' || part == wanted;
-               });
+    const auto is = [&](const char* verb, const char* path) {
+        return method == verb && same_path(parts, path);
     };
-    if (is("GET", {"health"})) {
+    if (std::ranges::none_of(routes, [&](const Route& route) { return is(route.method, route.path); })) {
+        return v1_error(404, "Not found");
+    }
+    if (is("GET", "health")) {
         return Reply::of("HEALTHY");
     }
     const auto team = team_of(emulator, request);
-    if (is("GET", {"auth", "session"})) {
+    if (is("GET", "auth/session")) {
         return Reply::of(team ? session_of(emulator.world->teams()[*team]) : json(nullptr));
     }
     if (!team) {
         return v1_error(401, "UNAUTHORIZED");
     }
     const Team& owner = emulator.world->teams()[*team];
-    if (is("GET", {"notebooks"})) {
+    if (is("GET", "notebooks")) {
         return list_notebooks(emulator, request, call, *team, "");
     }
-    if (is("POST", {"notebooks"})) {
+    if (is("POST", "notebooks")) {
         return create_notebook(emulator, request, *team);
     }
-    if (is("GET", {"notebooks", "*"})) {
+    if (is("GET", "notebooks/*")) {
         const Found found = emulator.world->find_run(parts[1]);
         if (!found || found.notebook->team != *team || found.notebook->deleted ||
             found.run != &found.notebook->run()) {
@@ -455,35 +538,36 @@ Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call)
         }
         return Reply::of(item);
     }
-    if (is("GET", {"projects"})) {
-        return v1_page(emulator, request, {project_of(owner)});
+    if (is("GET", "projects")) {
+        return v1_page(emulator, request, {project_of(owner)}, {"dtCreated"});
     }
-    if (is("GET", {"projects", "*"})) {
+    if (is("GET", "projects/*")) {
         return parts[1] == owner.project_id ? Reply::of(project_of(owner))
                                             : v1_error(404, "Project not found.");
     }
-    if (is("GET", {"projects", "*", "notebooks"})) {
+    if (is("GET", "projects/*/notebooks")) {
         return list_notebooks(emulator, request, call, *team, parts[1]);
     }
-    const bool link = is("POST", {"projects", "*", "notebooks", "*"});
-    if (link || is("DELETE", {"projects", "*", "notebook", "*"})) {
+    const bool link = is("POST", "projects/*/notebooks/*");
+    if (link || is("DELETE", "projects/*/notebook/*")) {
         const Found found = emulator.world->find_run(parts[3]);
-        if (!found || found.notebook->team != *team || found.notebook->deleted) {
+        if (!found || found.notebook->team != *team || found.notebook->deleted ||
+            found.run != &found.notebook->run()) {
             return v1_error(404, "Notebook not found.");
         }
         found.notebook->project_id = link ? parts[1] : owner.project_id;
         return Reply::of(v1_notebook(emulator, *found.notebook, found.notebook->run()));
     }
-    if (is("GET", {"billing", "account-standing"})) {
+    if (is("GET", "billing/account-standing")) {
         return Reply::of({{"hasPaymentMethod", true},
                           {"isAdminLocked", false},
                           {"isInGoodStanding", true},
                           {"messages", json::array()}});
     }
-    if (is("GET", {"storage-providers", "utilization"})) {
+    if (is("GET", "storage-providers/utilization")) {
         return Reply::of(emulator.utilization);
     }
-    if (is("GET", {"machine-availability"})) {
+    if (is("GET", "machine-availability")) {
         return availability(emulator, request);
     }
     if (auto reply = route_v1_machines(emulator, request, *team, parts)) {

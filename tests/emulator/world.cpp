@@ -2,6 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -28,6 +29,7 @@ constexpr std::array state_names{
 
 constexpr std::string_view alnum = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr Millis hour = 3'600'000;
+constexpr double free_hours = 6;
 constexpr std::size_t kept_samples = 4 * 3600;
 
 void report(std::exception_ptr error) {
@@ -117,6 +119,9 @@ Run& World::add_run(Notebook& notebook) {
     run->job_id = next_row_++;
     run->created = run->modified = clock_.now();
     run->timeout_hours = notebook.timeout_hours;
+    if (notebook.machine_type.starts_with("Free-")) {
+        run->timeout_hours = std::min(run->timeout_hours.value_or(free_hours), free_hours);
+    }
     run->standin = notebook.standin;
     by_run_[run->id] = {&notebook, run.get()};
     notebook.runs.push_back(std::move(run));
@@ -227,7 +232,7 @@ void World::enter_running(Notebook& notebook, const std::shared_ptr<Run>& run) {
     const Millis now = clock_.now();
     run->started = run->provisioning_finished = now;
     run->modified = run->verdict_since = run->last_activity = now;
-    if (run->timeout_hours || run->machine_type.starts_with("Free-")) {
+    if (run->timeout_hours) {
         asio::co_spawn(executor_, limits(notebook, run), report);
     }
 }
@@ -266,10 +271,7 @@ asio::awaitable<void> World::boot(Notebook& notebook, std::shared_ptr<Run> run) 
 
 asio::awaitable<void> World::limits(Notebook& notebook, std::shared_ptr<Run> run) {
     const bool free = run->machine_type.starts_with("Free-");
-    double hours = run->timeout_hours.value_or(6);
-    if (free) {
-        hours = std::min(hours, 6.0);
-    }
+    const double hours = std::clamp(run->timeout_hours.value_or(free_hours), 0.0, 1e6);
     const Millis end = *run->started + static_cast<Millis>(hours * static_cast<double>(hour));
     Millis next = end;
     for (;;) {
@@ -427,6 +429,7 @@ Machine& World::create_machine(std::size_t team, const std::string& name, const 
     auto owned = std::make_unique<Machine>();
     Machine& machine = *owned;
     machine.id = "ps" + random_text(8, alnum);
+    machine.number = machines_.size();
     machine.team = team;
     machine.name = name;
     machine.machine_type = type;
@@ -438,7 +441,7 @@ Machine& World::create_machine(std::size_t team, const std::string& name, const 
     machines_.push_back(std::move(owned));
     if (start) {
         machine.power.push_back({machine.created, std::nullopt, type});
-        machine_event(machine, "create", "provisioning", "ready", options_.boot_ms);
+        machine_event(machine, "create", "provisioning", "ready", machine.created, options_.boot_ms);
     } else {
         machine.events.push_back({"evt" + random_text(12, alnum), "create", "done", machine.created,
                                   machine.created, machine.created});
@@ -447,22 +450,24 @@ Machine& World::create_machine(std::size_t team, const std::string& name, const 
 }
 
 MachineEvent* World::machine_event(Machine& machine, const std::string& name, const std::string& during,
-                                   const std::string& after, Millis takes) {
-    const Millis now = clock_.now();
+                                   const std::string& after, Millis now, Millis takes) {
     machine.events.push_back({"evt" + random_text(12, alnum), name, "in progress", now, now, std::nullopt});
     machine.state = during;
     machine.modified = now;
-    asio::co_spawn(executor_, machine_step(machine, machine.events.back().id, during, after, takes), report);
+    asio::co_spawn(executor_, machine_step(machine, machine.events.back().id, during, after, now + takes),
+                   report);
     return &machine.events.back();
 }
 
 asio::awaitable<void> World::machine_step(Machine& machine, std::string event_id, std::string during,
-                                          std::string after, Millis takes) {
-    co_await clock_.sleep_until(clock_.now() + takes);
+                                          std::string after, Millis at) {
+    // Never within the call that asked for it, however fast the clock: that one answers "in progress".
+    co_await asio::post(executor_, asio::use_awaitable);
+    co_await clock_.sleep_until(at);
     const Millis now = clock_.now();
     for (MachineEvent& event : machine.events) {
-        if (event.id == event_id) {
-            event.state = machine.state == during ? "done" : "cancelled";
+        if (event.id == event_id && !event.finished) {
+            event.state = machine.state != during ? "cancelled" : events_end_as_error ? "error" : "done";
             event.finished = now;
         }
     }
@@ -471,6 +476,13 @@ asio::awaitable<void> World::machine_step(Machine& machine, std::string event_id
     }
     machine.state = after;
     machine.modified = now;
+    if (after == "ready" && during != "restarting" && machine.auto_shutdown &&
+        machine.auto_shutdown_timeout) {
+        asio::co_spawn(
+            executor_,
+            machine_timer(machine, machine.power.size(), now + *machine.auto_shutdown_timeout * hour),
+            report);
+    }
     if (after == "off" && !machine.power.empty() && !machine.power.back().to) {
         machine.power.back().to = now;
     }
@@ -480,31 +492,52 @@ MachineEvent* World::machine_start(Machine& machine) {
     if (machine.deleted || machine.state != "off") {
         return nullptr;
     }
-    machine.power.push_back({clock_.now(), std::nullopt, machine.machine_type});
-    return machine_event(machine, "start", "starting", "ready", options_.boot_ms);
+    const Millis now = clock_.now();
+    machine.power.push_back({now, std::nullopt, machine.machine_type});
+    return machine_event(machine, "start", "starting", "ready", now, options_.boot_ms);
 }
 
 MachineEvent* World::machine_stop(Machine& machine) {
     if (machine.deleted || machine.state == "off" || machine.state == "stopping") {
         return nullptr;
     }
-    return machine_event(machine, "stop", "stopping", "off", options_.teardown_ms);
+    return machine_event(machine, "stop", "stopping", "off", clock_.now(), options_.teardown_ms);
+}
+
+MachineEvent& World::machine_pretend_stop(Machine& machine) {
+    const Millis now = clock_.now();
+    machine.events.push_back({"evt" + random_text(12, alnum), "stop", "in progress", now, now, std::nullopt});
+    asio::co_spawn(executor_,
+                   machine_step(machine, machine.events.back().id, "", "", now + options_.teardown_ms),
+                   report);
+    return machine.events.back();
+}
+
+/// On Linux it fires whether or not anybody is connected.
+asio::awaitable<void> World::machine_timer(Machine& machine, std::size_t power, Millis at) {
+    co_await clock_.sleep_until(at);
+    if (machine.power.size() == power && machine.state == "ready") {
+        machine_stop(machine);
+    }
 }
 
 MachineEvent* World::machine_restart(Machine& machine) {
     if (machine.deleted || machine.state != "ready") {
         return nullptr;
     }
-    return machine_event(machine, "restart", "restarting", "ready", options_.boot_ms);
+    return machine_event(machine, "restart", "restarting", "ready", clock_.now(), options_.boot_ms);
 }
 
-void World::machine_destroy(Machine& machine) {
+MachineEvent& World::machine_destroy(Machine& machine) {
     machine.modified = clock_.now();
     machine.deleted = machine.modified;
+    machine.events.push_back({"evt" + random_text(12, alnum), "deactivate", "done", machine.modified,
+                              machine.modified, machine.modified});
     if (!machine.power.empty() && !machine.power.back().to) {
         machine.power.back().to = machine.deleted;
     }
     machine.state = "off";
+    return machine.events.back();
 }
 
 Machine* World::find_machine(std::string_view id) const {

@@ -143,6 +143,7 @@ struct MachineEvent {
 
 struct Machine {
     std::string id;
+    std::size_t number = 0;  // of its kind in this world
     std::size_t team = 0;
     std::string name;
     std::string machine_type;
@@ -212,7 +213,11 @@ public:
     MachineEvent* machine_start(Machine& machine);
     MachineEvent* machine_stop(Machine& machine);
     MachineEvent* machine_restart(Machine& machine);
-    void machine_destroy(Machine& machine);
+    /// A fault: an event that says a stop is under way, and is cancelled in the end.
+    MachineEvent& machine_pretend_stop(Machine& machine);
+    MachineEvent& machine_destroy(Machine& machine);
+    /// Events end with the state error and without an error, as some do although all went well.
+    bool events_end_as_error = false;
     [[nodiscard]] Machine* find_machine(std::string_view id) const;
     [[nodiscard]] const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
 
@@ -236,9 +241,10 @@ private:
     boost::asio::awaitable<void> limits(Notebook& notebook, std::shared_ptr<Run> run);
     void enter_running(Notebook& notebook, const std::shared_ptr<Run>& run);
     boost::asio::awaitable<void> machine_step(Machine& machine, std::string event_id, std::string during,
-                                              std::string after, Millis takes);
+                                              std::string after, Millis at);
+    boost::asio::awaitable<void> machine_timer(Machine& machine, std::size_t power, Millis at);
     MachineEvent* machine_event(Machine& machine, const std::string& name, const std::string& during,
-                                const std::string& after, Millis takes);
+                                const std::string& after, Millis now, Millis takes);
 
     boost::asio::any_io_executor executor_;
     const VirtualClock& clock_;

@@ -1,5 +1,6 @@
 """The curfew command: every verb as a table and as JSON, exit codes, refusals; and where secrets are not."""
 
+import datetime
 import json
 import pathlib
 import re
@@ -136,6 +137,84 @@ class Verbs(StageTest):
         self.assertIn("nothing held it", stage.curfew("release", "quiet").stdout)
         self.assertEqual(stage.item("quiet")["holds"], [])
         self.assertEqual(stage.stop_calls(), [])
+
+    def test_leases_and_exemptions(self):
+        stage = self.stage
+        self.set_out(budget='[[budget]]\nname = "small"\namount = "5.00"\nmode = "enforce"\n'
+                            'thresholds = [{ percent = 100, action = "stop" }]\n[budget.match]\nnames = ["busy"]\n')
+        done = stage.curfew("lease", "quiet", "--for", "2h", "--job", "train-7", "--utc")
+        self.assertRegex(done.stdout, r"leased to job train-7 until \d\d-\d\d \d\d:\d\d:\d\d UTC; that costs \$1\.52\.")
+        body = json.loads(stage.curfew("lease", "quiet", "--for", "3h", "--job", "train-7", "--json").stdout)
+        self.assertEqual((body["schema"], body["kind"], body["job"], money(body["price"])), ("curfew.hold/1", "lease", "train-7", 2_280_000_000))
+        self.assertEqual([h["id"] for h in stage.item("quiet")["holds"]], [body["id"]])  # the renewal replaced it
+        for words, code, said in ((["lease", "quiet", "--for", "13h", "--job", "a"], 2, "12h"), (["lease", "quiet", "--for", "2h"], 2, "--job"),
+                                  (["lease", "quiet", "--job", "a"], 2, "--for"), (["lease", "quiet", "--for", "0s", "--job", "a"], 2, "above zero"),
+                                  (["lease", "busy", "--for", "8h", "--job", "a"], 8, "small"), (["lease", "none", "--for", "2h", "--job", "a"], 3, "none"),
+                                  (["exempt", "quiet", "--for", "91d", "--reason", "x"], 2, "90 days"), (["exempt", "quiet", "--for", "30d"], 2, "--reason"),
+                                  (["exempt", "quiet", "--for", "30d", "--reason", " "], 2, "reason"), (["exempt", "quiet", "--reason", "x"], 2, "--until"),
+                                  (["exempt", "quiet", "--until", "2001-01-01", "--reason", "x"], 2, "future"),
+                                  (["exempt", "quiet", "--until", "2001-02-30", "--reason", "x"], 2, "2001-02-30"),
+                                  (["exempt", "quiet", "--until", "soon", "--reason", "x"], 2, "soon"),
+                                  (["exempt", "none", "--for", "30d", "--reason", "x"], 3, "none")):
+            with self.subTest(words=words):
+                refused = stage.curfew(*words, check=False)
+                self.assertEqual(refused.returncode, code, refused.stderr)
+                self.assertIn(said, refused.stderr)
+        day = (datetime.datetime.fromisoformat(body["from"]) + datetime.timedelta(days=20)).date().isoformat()
+        body = json.loads(stage.curfew("exempt", "quiet", "--until", day, "--reason", "a paper", "--json").stdout)
+        self.assertEqual((body["schema"], body["kind"], body["until"], body["run"], body["reason"]),
+                         ("curfew.hold/1", "exemption", f"{day}T00:00:00Z", None, "a paper"))
+        self.assertIn("no rule stops it until", stage.curfew("exempt", "quiet", "--for", "30d", "--reason", "a longer paper").stdout)
+        held = self.read("curfew.status/1", "status", table=("held", "an exemption of"))
+        self.assertEqual(sorted(h["kind"] for i in held["items"] if i["name"] == "quiet" for h in i["holds"]), ["exemption", "lease"])
+        shown = self.read("curfew.explain/1", "explain", "quiet", table=("lease for job train-7", "a longer paper", "without it: "))
+        self.assertEqual(len(shown["holds"]), 2)
+        # A key gives the first answer again here as well.
+        admin, headers = stage.folder / "admin.sock", {"Content-Type": "application/json", "Idempotency-Key": "k9"}
+        again = [ask_unix(admin, "/v1/lease", "POST", json.dumps({"resource": "busy", "for": "1h", "job": "b"}), headers, raw=True) for _ in range(2)]
+        self.assertEqual(again[0], again[1])
+        self.assertEqual(len([e for e in stage.events("hold.placed") if e["run"] == self.busy.id]), 1)
+        released = json.loads(stage.curfew("release", "quiet", "--json").stdout)
+        self.assertEqual({k: released[k] for k in ("schema", "released", "keeps", "leases", "exemptions", "stops")},
+                         {"schema": "curfew.release/1", "released": 1, "keeps": 0, "leases": 1, "exemptions": 0, "stops": 0})
+        self.assertIn("nothing held it", stage.curfew("release", "quiet", "--lease").stdout)
+        # The exemption is the resource's: it survives a restart of the daemon and of the notebook.
+        self.assertEqual(stage.stop_daemon(), 0)
+        stage.start_daemon()
+        stage.control(f"/notebooks/{self.quiet.repo}/stop", {"wait": True})
+        stage.control(f"/notebooks/{self.quiet.repo}/start", {"wait": True})
+        self.quiet.refresh()
+        wait_for("the next run", lambda: stage.item("quiet")["run"]["id"] == self.quiet.id, 30)
+        self.assertEqual([h["kind"] for h in stage.item("quiet")["holds"]], ["exemption"])
+        self.assertIn("1 exemption ended", stage.curfew("release", "quiet", "--exemption").stdout)
+        self.assertEqual(stage.item("quiet")["holds"], [])
+        self.assertIn("1 lease ended", stage.curfew("release", "busy", "--job", "b").stdout)
+        self.assertEqual(stage.stop_calls(), [])
+
+    def test_rules(self):
+        stage = self.stage
+        self.set_out(rule='observe_first = "2d"')
+        body = self.read("curfew.rule/1", "rule", "ls", table=("RULE", "FALSE 7D", "idle", "observe", "on trial until", "would have stopped 0"))
+        self.envelope(body)
+        rule = body["items"][0]
+        self.assertEqual({k: rule[k] for k in ("name", "mode", "mode_configured", "breaker", "matches", "running", "stops_7d", "false_stops_7d", "flagged")},
+                         {"name": "idle", "mode": "observe", "mode_configured": "enforce", "breaker": None, "matches": 2, "running": 2,
+                          "stops_7d": 0, "false_stops_7d": 0, "flagged": False})
+        self.assertRegex(rule["trial"]["until"], STAMP)
+        self.assertEqual(rule["trial"]["would_stop"], 0)
+        self.assertTrue(stage.item("quiet")["on_trial"])
+        self.assertIn("rule idle: on trial until", stage.curfew("status").stdout)
+        self.assertIn("on trial", stage.curfew("explain", "quiet").stdout)
+        self.assertIn("is not open", stage.curfew("rule", "reset", "idle").stdout)
+        body = json.loads(stage.curfew("rule", "reset", "idle", "--json").stdout)
+        self.assertEqual(body, {"schema": "curfew.rule-reset/1", "rule": "idle", "reset": False})
+        self.assertEqual(stage.curfew("rule", "reset", "none", check=False).returncode, 3)
+        self.assertEqual(stage.curfew("rule", "reset", check=False).returncode, 2)
+        config = stage.folder / "curfew.toml"
+        config.write_text(config.read_text().replace('observe_first = "2d"', ""))
+        stage.curfew("reload")
+        rule = self.read("curfew.rule/1", "rule", "ls", table=("enforce",))["items"][0]
+        self.assertEqual((rule["mode"], rule["trial"]), ("enforce", None))
 
     def test_stop(self):
         stage = self.stage

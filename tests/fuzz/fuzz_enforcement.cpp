@@ -41,7 +41,7 @@ EnforcementEvent event_from(Bytes& in) {
         case 0: {
             Assessment a;
             if (in.flag()) {
-                a.cause = Cause{static_cast<CauseKind>(in.next() % 3), "name"};
+                a.cause = Cause{static_cast<CauseKind>(in.next() % 5), "name"};
             }
             a.warn_step = static_cast<int>(in.next() % 4);
             a.time_is_up = in.flag();
@@ -64,6 +64,7 @@ EnforcementEvent event_from(Bytes& in) {
             FreshLook look;
             look.answered = in.flag();
             look.verdict = verdict_of(in.next());
+            look.asked = in.flag();
             look.same_run_on = in.flag();
             look.newest = in.flag();
             look.gone = in.flag();
@@ -103,6 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     e.run = RunId{"n"};
     EnforcementPolicy policy;
     policy.override_when_pack_failed = in.flag();
+    policy.respect_activity = in.flag();
     Instant now{1'000'000};
     int calls = 0;
     while (!in.empty()) {

@@ -15,7 +15,7 @@ LAYERS = {
     "api": {"core", "ports", "app", "api"},
     "cli": {"core", "api", "adapters/http", "cli"},  # core: money and durations are printed as the daemon does
 }
-ADAPTER = {"core", "ports", "adapters/http"}  # and itself
+ADAPTER = {"core", "ports", "adapters/http", "adapters/process"}  # and itself
 
 CORE_BANNED_INCLUDES = re.compile(
     r"^(boost/|asio|nlohmann/|spdlog/|sqlite|curl/|openssl/|systemd/|sys/|toml|CLI/"

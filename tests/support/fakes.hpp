@@ -9,6 +9,7 @@
 #include "curfew/ports/supervisor.hpp"
 #include "curfew/ports/vault.hpp"
 #include "support/manual_scheduler.hpp"
+#include "support/probe_text.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -20,6 +21,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace curfew::test {
@@ -49,6 +52,11 @@ public:
     std::map<AccountName, AccountPollRow> polls;
     std::vector<AuditRow> audits;
     std::vector<FiredThresholdRow> fired;
+    std::map<std::tuple<RunId, WallTime, std::optional<Signal>>, HistoryRow> history;
+    int history_writes = 0;
+    std::map<RuleName, RuleTrial> trials;
+    std::map<RuleName, Breaker> breakers;
+    std::vector<RuleEvent> rule_rows;
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         co_await turn(io_);
@@ -86,12 +94,27 @@ public:
             }
         }
         for (const auto& [run, clock] : clocks) {
-            s.quiet_clocks.push_back({run, clock});
+            QuietRow row{run, clock};
+            // As the store does it: a row stands for a clock that goes on adding to the account's last poll.
+            const auto poll = polls.find(runs.at(run).account);
+            if (clock.last_quiet_at && poll != polls.end() && poll->second.mono > *clock.last_quiet_at) {
+                row.clock.quiet += poll->second.mono - *clock.last_quiet_at;
+                row.clock.last_quiet_at = poll->second.mono;
+            }
+            s.quiet_clocks.push_back(row);
         }
         for (const auto& [name, row] : polls) {
             s.polls.push_back(row);
         }
         s.fired = fired;
+        for (const auto& [name, row] : trials) {
+            s.trials.push_back(row);
+        }
+        for (const auto& [name, row] : breakers) {
+            if (row.open) {
+                s.breakers.push_back(row);
+            }
+        }
         co_return s;
     }
     Task<Result<void>> commit(Batch batch) override {
@@ -128,7 +151,38 @@ public:
         }
         co_return rows;
     }
-    Task<Result<std::vector<RunRow>>> runs_of(ResourceId, int) override { co_return std::vector<RunRow>{}; }
+    Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int) override {
+        co_await turn(io_);
+        std::vector<RunRow> rows;
+        for (const auto& [id, row] : runs) {
+            if (row.resource == resource) {
+                rows.push_back(row);
+            }
+        }
+        std::ranges::sort(rows, [](const RunRow& a, const RunRow& b) { return a.first_seen > b.first_seen; });
+        co_return rows;
+    }
+    Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) override {
+        co_await turn(io_);
+        std::vector<HistoryRow> rows;
+        for (const auto& [key, row] : history) {
+            if (row.run == run && row.from <= until) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
+    Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) override {
+        co_await turn(io_);
+        std::vector<PastRun> rows;
+        for (const auto& [id, row] : runs) {
+            if ((!row.ended_at || *row.ended_at >= since) && static_cast<int>(rows.size()) < limit) {
+                const auto meter = meters.find(id);
+                rows.push_back({row, meter == meters.end() ? std::nullopt : meter->second.rate});
+            }
+        }
+        co_return rows;
+    }
     Task<Result<std::vector<Observation>>> observations_of(RunId) override {
         co_return std::vector<Observation>{};
     }
@@ -171,6 +225,14 @@ public:
         }
         co_return rows;
     }
+    Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int) override {
+        co_await turn(io_);
+        std::vector<RuleEvent> rows;
+        std::ranges::copy_if(rule_rows, std::back_inserter(rows),
+                             [&](const RuleEvent& e) { return e.at >= since; });
+        std::ranges::reverse(rows);
+        co_return rows;
+    }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
         co_await turn(io_);
         std::vector<OutboxRow> rows;
@@ -200,7 +262,11 @@ public:
 
 private:
     void put(ResourceRow& r) { known[r.id] = r; }
-    void put(RunRow& r) { runs[r.id] = r; }
+    void put(RunRow& r) {
+        const auto known_run = runs.find(r.id);
+        r.first_seen = known_run == runs.end() ? r.first_seen : known_run->second.first_seen;
+        runs[r.id] = r;
+    }
     void put(Meter& m) { meters[m.run] = m; }
     void put(CostRow& c) { costs.push_back(c); }
     void put(Observation&) {}
@@ -221,14 +287,51 @@ private:
     void put(FiredThresholdRow& f) { fired.push_back(f); }
     void put(Receipt& r) { receipt_rows[r.id.value] = r; }
     void put(IdempotencyRow&) {}
+    void put(HistoryRow& h) {
+        ++history_writes;
+        history[{h.run, h.from, h.source}] = h;
+    }
+    void put(HistoryPrune& p) {
+        std::erase_if(history, [&](const auto& entry) { return entry.second.from < p.began_before; });
+    }
+    void put(RuleTrial& t) { trials[t.rule] = t; }
+    void put(RuleEvent& e) {
+        const bool counted = e.kind != RuleEventKind::stop &&
+                             std::ranges::any_of(rule_rows, [&](const RuleEvent& row) {
+                                 return row.kind == e.kind && row.rule == e.rule && row.run == e.run;
+                             });
+        if (!counted) {
+            rule_rows.push_back(e);
+        }
+    }
+    void put(Breaker& b) { breakers[b.rule] = b; }
 
     boost::asio::io_context& io_;
     std::string boot_;
 };
 
+/// One user's process in a guest that can be probed; cores in hundredths.
+struct FakeInside {
+    std::int64_t centicores = 0;
+    std::int64_t ticks = 0;  // used up to `since`
+    Instant since;
+    bool answers = true;
+    int probes = 0;
+
+    std::int64_t ticks_at(Instant t) const { return ticks + centicores * (t - since).count() / 1000; }
+    void load(std::int64_t hundredths, Instant now) {
+        ticks = ticks_at(now);
+        since = now;
+        centicores = hundredths;
+    }
+};
+
 struct FakeNotebook {
     Resource resource;
     std::string kernel = "idle";
+    std::optional<Duration> kernel_silent_for;  // the age of its clock, constant
+    std::optional<FakeInside> inside;           // else no probe can be run
+    int looks = 0;
     std::map<std::string, std::pair<std::string, std::int64_t>> files;  // path → bytes, mtime in µs
     bool guest_answers = true;
 };
@@ -241,9 +344,11 @@ struct FakeWorld {
     std::map<std::string, FakeNotebook> notebooks;  // by name
     std::optional<Error> list_fails;
     bool list_complete = true;
+    bool metrics = true;  // the provider has any
     int lists = 0;
     std::vector<RunId> stop_calls;
     std::function<StopReply(FakeNotebook&)> on_stop;  // else accepted, and off at once
+    bool guest_refuses = false;                       // to shut down
     std::function<void()> on_read;                    // while a pack reads a file
 
     FakeNotebook& add(const std::string& name, const std::string& type = "A4000") {
@@ -335,6 +440,9 @@ public:
         co_await turn(world_.io);
         const Now now = world_.scheduler.now();
         std::vector<Observation> seen;
+        if (!world_.metrics) {
+            co_return seen;
+        }
         seen.push_back({.source = Signal::metrics,
                         .run = ref.run,
                         .at = now.mono,
@@ -361,7 +469,8 @@ public:
         if (found == world_.notebooks.end() || !found->second.guest_answers) {
             co_return fail(Errc::unavailable, "connection refused", name_, Retry::later());
         }
-        const FakeNotebook& n = found->second;
+        FakeNotebook& n = found->second;
+        ++n.looks;
         const Now now = world_.scheduler.now();
         const Verdict verdict = n.kernel == "busy" ? Verdict::active : Verdict::quiet;
         std::vector<Observation> seen;
@@ -370,15 +479,28 @@ public:
                         .at = now.mono,
                         .wall = now.wall,
                         .verdict = verdict,
-                        .last_active_at = std::nullopt,
+                        .last_active_at = n.kernel_silent_for ? std::optional{now.wall - *n.kernel_silent_for}
+                                                              : std::nullopt,
                         .strength = Strength::strong,
                         .evidence = "kernel " + n.kernel,
                         .ttl = minutes{5}});
         co_return seen;
     }
-    Task<Result<ProbeAnswer>> probe(ProbeScript, Deadline) override {
+    Task<Result<ProbeAnswer>> probe(ProbeScript script, Deadline) override {
         co_await turn(world_.io);
-        co_return fail(Errc::not_found, "no terminals here", name_);
+        FakeNotebook& n = world_.notebooks.at(name_);
+        if (!n.inside) {
+            co_return fail(Errc::not_found, "no terminals here", name_);
+        }
+        ++n.inside->probes;
+        if (!n.inside->answers) {
+            co_return fail(Errc::timeout, "the shell said nothing", name_, Retry::later());
+        }
+        const Instant now = world_.scheduler.mono();
+        const auto job = [&](Instant t) { return ProcessLine{.ticks = n.inside->ticks_at(t)}; };
+        co_return ProbeAnswer{.text = probe_text(script, {.uptime = hours{1000} + (now - Instant{}),
+                                                          .first = {job(now)},
+                                                          .second = {job(now + seconds{3})}})};
     }
     Task<Result<Walk>> walk(WalkLimits, Deadline) override {
         co_await turn(world_.io);
@@ -415,6 +537,9 @@ public:
     }
     Task<StopReply> shut_down(Deadline) override {
         co_await turn(world_.io);
+        if (world_.guest_refuses) {
+            co_return StopReply{event::Answer::refused, "not now"};
+        }
         world_.end(world_.notebooks.at(name_));
         co_return StopReply{event::Answer::accepted, {}};
     }

@@ -1,11 +1,13 @@
 #include "adapters/config/build.hpp"
 
 #include "adapters/config/addresses.hpp"
+#include "curfew/core/probe.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 namespace curfew::config {
@@ -13,6 +15,7 @@ namespace curfew::config {
 namespace {
 
 constexpr Duration poll_interval_min = seconds{30};
+constexpr Duration trial_of_new_rule = hours{24} * 7;
 
 Mode mode_of(const std::string& word) {
     constexpr std::array modes{Mode::observe, Mode::warn, Mode::enforce};
@@ -49,6 +52,15 @@ AccountConfig account_of(const Block& block) {
             .notebooks = block.flag("notebooks"),
             .machines = block.flag("machines"),
             .mode = block.text("mode")};
+}
+
+SshConfig ssh_of(const Block& block) {
+    return {.match = block.list("match"),
+            .user = block.text("user"),
+            .key_file = block.text("key_file"),
+            .host_key = block.text("host_key"),
+            .host = block.text("host"),
+            .port = static_cast<int>(block.number("port"))};
 }
 
 VaultConfig vault_of(const Block& block) {
@@ -105,6 +117,13 @@ PackPolicy pack_of(const Block& block) {
             .override_when_failed = block.flag("override_when_failed")};
 }
 
+ProbePolicy probe_of(const Block& block) {
+    return {.enabled = block.flag("enabled"),
+            .watched = block.list("watched"),
+            .heartbeat = block.text("heartbeat")};
+}
+
+/// All but the schedule, which needs its zone.
 Rule rule_of(const Block& block) {
     return {.name = RuleName{block.text("name")},
             .match = match_of(block.only("match")),
@@ -112,8 +131,18 @@ Rule rule_of(const Block& block) {
             .ladder = block.get<std::vector<Duration>>("ladder"),
             .min_notice = block.duration("min_notice"),
             .start_grace = block.duration("start_grace"),
-            .mode = mode_of(block.text("mode")),
+            .mode = block.given("mode") ? mode_of(block.text("mode")) : Mode::enforce,
+            .observe_first = block.given("observe_first") ? block.duration("observe_first")
+                             : block.given("mode")        ? Duration{0}
+                                                          : trial_of_new_rule,
             .accept_partial = block.flag("accept_partial"),
+            .stalled_after = block.duration("stalled_after"),
+            .probe = probe_of(block.only("probe")),
+            .schedule = std::nullopt,
+            .respect_activity = block.flag("respect_activity"),
+            .max_age = block.given("max_age") && block.duration("max_age") > Duration{0}
+                           ? std::optional{block.duration("max_age")}
+                           : std::nullopt,
             .pack = pack_of(block.only("pack"))};
 }
 
@@ -127,7 +156,9 @@ public:
         daemon(root.only("daemon"), config);
         config.keep = {.max_at_once = root.only("keep").duration("max_at_once"),
                        .max_per_period = root.only("keep").duration("max_per_period")};
+        config.lease = {.max_at_once = root.only("lease").duration("max_at_once")};
         accounts(root, config);
+        machines(root, config);
         std::ranges::transform(root.blocks("vault"), std::back_inserter(config.vaults), vault_of);
         channels(root, config);
         rules(root, config);
@@ -150,6 +181,7 @@ private:
         config.price_overrides = block.text("price_overrides");
         config.public_name = or_else("public_name", defaults_.host_name);
         config.protect = block.list("protect");
+        config.history = block.duration("history");
         config.guest_connections_max = block.number("guest_connections_max");
         if (config.api_socket == config.admin_socket) {
             faults_.add(block.place_of("admin_socket"),
@@ -199,6 +231,39 @@ private:
                         fmt::format("`poll_interval` must be at least {}, unless `v1_url` is on this host",
                                     curfew::to_string(poll_interval_min)));
         }
+    }
+
+    void machines(const Block& root, Config& config) {
+        for (const Block& block : root.blocks("ssh")) {
+            const std::string file = block.text("key_file");
+            if (file.find_first_of("%$") != std::string::npos) {
+                faults_.add(block.place_of("key_file"),
+                            "`key_file` must not hold % or $, which ssh would expand");
+            }
+            const auto globs = block.list("match");
+            for (std::size_t i = 0; i < globs.size(); ++i) {
+                if (const auto before = first_with(globs[i], root, block)) {
+                    faults_.add(block.place_of("match", i),
+                                fmt::format("\"{}\" is matched by the block at {} already", shown(globs[i]),
+                                            faults_.at(*before)));
+                }
+            }
+            config.ssh.push_back(ssh_of(block));
+        }
+    }
+
+    /// Where an earlier [[ssh]] block has the same glob, so that this one would never be used.
+    static std::optional<Place> first_with(const std::string& glob, const Block& root, const Block& until) {
+        for (const Block& block : root.blocks("ssh")) {
+            if (&block == &until) {
+                break;
+            }
+            const auto globs = block.list("match");
+            if (std::ranges::find(globs, glob) != globs.end()) {
+                return block.place();
+            }
+        }
+        return std::nullopt;
     }
 
     static std::string connect_host(const Block& block) {
@@ -251,7 +316,15 @@ private:
         for (const Block& block : root.blocks("rule")) {
             known_accounts(block, root);
             Rule rule = rule_of(block);
-            if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
+            if (rule.probe.watched.size() > watched_max) {
+                faults_.add(block.only("probe").place_of("watched"),
+                            fmt::format("`watched` holds {} paths; {} are the most",
+                                        rule.probe.watched.size(), watched_max));
+            }
+            rule.schedule = schedule(block, config.zone);
+            if (!block.given("mode")) {
+                without_mode(block, saved, rule);
+            } else if (rule.mode == Mode::enforce && !saved && !rule.pack.override_when_failed) {
                 faults_.add(block.place_of("mode"),
                             config.vaults.empty()
                                 ? "a rule in mode enforce needs a [[vault]] that its work is saved in first"
@@ -261,12 +334,51 @@ private:
         }
     }
 
+    std::optional<Schedule> schedule(const Block& block, const Zone& standard) {
+        Zone own = block.given("timezone") ? given_zone(block) : standard;
+        if (!block.given("off_hours") && !block.given("holidays")) {
+            for (const std::string_view key : {"timezone", "respect_activity"}) {
+                if (block.given(key)) {
+                    faults_.add(block.place_of(key),
+                                fmt::format("`{}` needs `off_hours` or `holidays` as well", key));
+                }
+            }
+            return std::nullopt;
+        }
+        auto weekly = block.get<std::vector<OffHours>>("off_hours");
+        auto holidays = block.get<std::vector<Date>>("holidays");
+        if (weekly.empty() && holidays.empty()) {
+            return std::nullopt;
+        }
+        Schedule made(std::move(own), std::move(weekly), std::move(holidays));
+        if (made.covers_week()) {
+            faults_.add(block.place_of("off_hours"),
+                        "`off_hours` leave no minute of the week in which anything may run");
+        }
+        return made;
+    }
+
+    /// A rule acts after its trial without being told to, but never without a trial, and not where its work
+    /// could not be saved.
+    void without_mode(const Block& block, bool saved, Rule& rule) {
+        if (rule.observe_first == Duration{0}) {
+            faults_.add(block.place_of("observe_first"),
+                        "a rule without a trial acts at once, so say its `mode` as well");
+        }
+        if (!saved && !rule.pack.override_when_failed) {
+            rule.mode = Mode::observe;
+            faults_.warn(block.place(), fmt::format("rule `{}` only observes, since no required [[vault]] is "
+                                                    "there to save the work in first",
+                                                    rule.name.value));
+        }
+    }
+
     void budgets(const Block& root, Config& config) {
         for (const Block& block : root.blocks("budget")) {
             known_accounts(block, root);
             Budget budget{.name = BudgetName{block.text("name")},
                           .amount = block.get<Money>("amount"),
-                          .zone = block.given("timezone") ? budget_zone(block) : config.zone,
+                          .zone = block.given("timezone") ? given_zone(block) : config.zone,
                           .scope = match_of(block.only("match")),
                           .thresholds = thresholds(block),
                           .mode = mode_of(block.text("mode"))};
@@ -280,7 +392,7 @@ private:
         }
     }
 
-    Zone budget_zone(const Block& block) {
+    Zone given_zone(const Block& block) {
         return block.text("timezone").empty() ? Zone{} : zone(block, "timezone");
     }
 
@@ -343,6 +455,18 @@ private:
 };
 
 }  // namespace
+
+Rule build_rule(const Block& root, Faults& faults) {
+    const auto& blocks = root.blocks("rule");
+    if (blocks.empty()) {
+        faults.add(root.place(), "there is no [[rule]] to be tested");
+        return {};
+    }
+    if (blocks.size() > 1) {
+        faults.add(blocks[1].place(), "one [[rule]] is tested at a time");
+    }
+    return rule_of(blocks.front());
+}
 
 Config build(const Block& root, const Defaults& defaults, const ZoneLoader& zones, Faults& faults) {
     return Builder(defaults, zones, faults).build(root);

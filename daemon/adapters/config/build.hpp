@@ -7,4 +7,7 @@ namespace curfew::config {
 
 Config build(const Block& root, const Defaults& defaults, const ZoneLoader& zones, Faults& faults);
 
+/// Of a text that may hold one [[rule]] only.
+Rule build_rule(const Block& root, Faults& faults);
+
 }  // namespace curfew::config

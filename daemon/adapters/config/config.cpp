@@ -112,4 +112,26 @@ std::expected<Loaded, std::vector<Fault>> parse(std::string_view text, std::stri
     return finish(documents, defaults, zones, faults);
 }
 
+std::expected<Rule, std::vector<Fault>> parse_rule(std::string_view text, std::string_view file) {
+    Faults faults;
+    std::vector<Node> documents;
+    if (auto document = read_document(text, faults.add_file(std::string(file)), faults)) {
+        documents.push_back(std::move(*document));
+    }
+    const bool read = !faults.any();
+    for (const Entry& entry : documents.empty() ? std::vector<Entry>{} : documents.front().entries) {
+        const Section* section = find_section(entry.name);
+        if (section != nullptr && section->path != "rule") {
+            faults.add(entry.place,
+                       fmt::format("{} has no place here: a rule is tested alone", section->bracketed()));
+        }
+    }
+    const Block root = check(documents, "/", read, faults);
+    Rule rule = faults.any() ? Rule{} : build_rule(root, faults);
+    if (faults.any()) {
+        return std::unexpected(faults.faults());
+    }
+    return rule;
+}
+
 }  // namespace curfew::config

@@ -51,6 +51,10 @@ std::expected<Loaded, std::vector<Fault>> load(const std::string& path, const De
 std::expected<Loaded, std::vector<Fault>> parse(std::string_view text, std::string_view file,
                                                 const Defaults& defaults, const ZoneLoader& zones);
 
+/// A text that holds one [[rule]] and nothing else, for `curfew rule test`. The accounts that it names
+/// are not looked up, and a mode of enforce needs no vault.
+std::expected<Rule, std::vector<Fault>> parse_rule(std::string_view text, std::string_view file);
+
 /// config/curfew.toml: every key with its help, bounds and default, all of them commented out.
 std::string default_file();
 /// curfew.toml(5) as roff, with the macros of man(7).

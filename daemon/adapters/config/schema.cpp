@@ -32,7 +32,8 @@ constexpr Key daemon_keys[] = {
     {.name = "admin_socket",
      .type = Type::socket,
      .standard = R"("/run/curfew/admin.sock")",
-     .help = "Unix socket that also takes changes: keep, release, stop, pack, reload. For a plain user the "
+     .help = "Unix socket that also takes changes: keep, lease, exempt, release, stop, pack, reload. For a "
+             "plain user the "
              "default is below $XDG_RUNTIME_DIR/curfew."},
     {.name = "price_file",
      .type = Type::file,
@@ -54,6 +55,13 @@ constexpr Key daemon_keys[] = {
      .standard = "[]",
      .sample = R"(["production-*"])",
      .help = "Names of notebooks and machines that are never stopped, whatever a rule or budget says."},
+    {.name = "history",
+     .type = Type::duration,
+     .standard = R"("90d")",
+     .low = "1d",
+     .high = "3650d",
+     .help = "How long it is kept what every look at a notebook or machine saw, as one row per stretch in "
+             "which nothing changed: for explain --at and rule test."},
     {.name = "guest_connections_max",
      .type = Type::integer,
      .standard = "4",
@@ -75,6 +83,15 @@ constexpr Key keep_keys[] = {
      .low = "1m",
      .high = "48h",
      .help = "The most that keeps of one notebook or machine may add up to in a calendar month."},
+};
+
+constexpr Key lease_keys[] = {
+    {.name = "max_at_once",
+     .type = Type::duration,
+     .standard = R"("12h")",
+     .low = "1m",
+     .high = "12h",
+     .help = "The longest lease that a job may ask for at once; while it runs it renews it."},
 };
 
 constexpr Key account_keys[] = {
@@ -165,6 +182,45 @@ constexpr Key account_keys[] = {
      .standard = R"("enforce")",
      .words = modes,
      .help = "How far Curfew may go in this account; see mode in [daemon]."},
+};
+
+constexpr Key ssh_keys[] = {
+    {.name = "match",
+     .type = Type::globs,
+     .required = true,
+     .sample = R"(["train-box"])",
+     .help = "Names of machines. A machine uses the first block that matches; one that none matches is "
+             "watched and billed, and nobody looks into it."},
+    {.name = "user",
+     .type = Type::login,
+     .required = true,
+     .sample = R"("paperspace")",
+     .help = "Whom to log in as. It must see the processes of everybody, as every user can unless /proc is "
+             "mounted with hidepid; what it cannot see is unknown, never idle."},
+    {.name = "key_file",
+     .type = Type::secret,
+     .required = true,
+     .sample = R"("/etc/curfew/keys/train-box")",
+     .help = "Where the private key is, without a passphrase: a file with mode 0600 or credential:NAME. Only "
+             "ssh reads it. On the machine, write \"restrict\" before its public half in authorized_keys."},
+    {.name = "host_key",
+     .type = Type::host_key,
+     .required = true,
+     .sample = R"("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkbE2HVytKYqFhLc1WcgjjRAAPzbMHxz6qSIafUgGGV")",
+     .help =
+         "The machine's public host key, as it stands in /etc/ssh/ssh_host_ed25519_key.pub there. Nothing "
+         "is sent to a machine that shows another one. One created anew has a new key."},
+    {.name = "host",
+     .type = Type::host,
+     .unset = "the machine's public address",
+     .sample = R"("10.1.2.3")",
+     .help = "Where to reach it."},
+    {.name = "port",
+     .type = Type::integer,
+     .standard = "22",
+     .low = "1",
+     .high = "65535",
+     .help = "Its ssh port."},
 };
 
 constexpr Key vault_keys[] = {
@@ -312,13 +368,85 @@ constexpr Key rule_keys[] = {
      .help = "How long after its start nothing is taken for idle."},
     {.name = "mode",
      .type = Type::word,
-     .standard = R"("observe")",
+     .unset = "\"enforce\" after observe_first; \"observe\" while there is no required [[vault]]",
      .words = modes,
-     .help = "How far this rule goes; see mode in [daemon]."},
+     .sample = R"("enforce")",
+     .help = "How far this rule goes; see mode in [daemon]. Written down, it holds from the first moment."},
+    {.name = "observe_first",
+     .type = Type::duration,
+     .unset = "\"7d\" where mode is not written, else \"0s\"",
+     .low = "0s",
+     .high = "90d",
+     .sample = R"("7d")",
+     .help = "The trial of a new rule: for so long it only observes, whatever its mode. Only time in which "
+             "curfewd watched counts. A rule is new when its name is; changing what it matches or its limits "
+             "makes no new trial. `curfew rule ls` shows what it would have stopped, and the end of the "
+             "trial is told. \"0s\" needs a written mode."},
     {.name = "accept_partial",
      .type = Type::boolean,
      .standard = "false",
      .help = "Act although nothing but the state of the kernels can be seen."},
+    {.name = "stalled_after",
+     .type = Type::duration,
+     .standard = R"("6h")",
+     .low = "10m",
+     .high = "7d",
+     .help = "A kernel that is called busy, while nothing uses CPU, GPU, disk or network for this long, is "
+             "waiting for input or dead: from then on it counts as quiet, and idle_limit begins."},
+    {.name = "off_hours",
+     .type = Type::off_hours,
+     .standard = "[]",
+     .sample = R"(["daily 20:00-08:00", "sat-sun"])",
+     .help = "When nothing should run: days and local times, whole days where the times are left out, into "
+             "the next morning where the end comes before the beginning. People are warned along the ladder "
+             "before they begin. What somebody starts inside them is left alone until they end. A keep holds "
+             "them off."},
+    {.name = "holidays",
+     .type = Type::dates,
+     .standard = "[]",
+     .sample = R"(["2026-12-25", "2027-01-01"])",
+     .help = "Dates that are off for the whole local day as well."},
+    {.name = "timezone",
+     .type = Type::zone,
+     .unset = "the timezone of [daemon]",
+     .sample = R"("Europe/Rome")",
+     .help =
+         "IANA time zone of off_hours and holidays. A local time that a clock change leaves out counts as "
+         "the first one after the gap, one that comes twice as its first."},
+    {.name = "respect_activity",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "In off hours nothing is stopped that is at work or cannot be seen; what is quiet then or "
+             "becomes quiet later is. With false it is stopped in any case, after the warnings."},
+    {.name = "max_age",
+     .type = Type::duration,
+     .unset = "none",
+     .low = "10s",
+     .high = "366d",
+     .sample = R"("24h")",
+     .help = "How long after its start a run is stopped, at work or not, after the warnings. No keep puts "
+             "that off."},
+};
+
+constexpr Key probe_keys[] = {
+    {.name = "enabled",
+     .type = Type::boolean,
+     .standard = "true",
+     .help = "Look at processes, GPUs, disk and network with a small read-only script in a terminal (or a "
+             "kernel) of Curfew's own: when warnings begin, at each of them, and before the stop."},
+    {.name = "watched",
+     .type = Type::guest_paths,
+     .standard = "[]",
+     .sample = R"(["outputs", "/storage/checkpoints"])",
+     .help = "Folders and files whose change is work; relative to the notebook's root, or absolute. At most "
+             "32; what is in them should be listed in seconds."},
+    {.name = "heartbeat",
+     .type = Type::guest_path,
+     .unset = "none",
+     .sample = R"("heartbeat.txt")",
+     .help = "A file below the notebook's root that a job or a start script keeps fresh: while its last "
+             "change is less than 10 minutes ago it is work. A duration as its text makes this longer, up "
+             "to 1h."},
 };
 
 constexpr Key match_keys[] = {
@@ -444,11 +572,19 @@ constexpr Section table[] = {
     {.path = "keep",
      .keys = keep_keys,
      .help = "Bounds of `curfew keep`, which holds off a stop for a while."},
+    {.path = "lease",
+     .keys = lease_keys,
+     .help = "Bounds of `curfew lease`, by which a job holds off a stop while it runs."},
     {.path = "account",
      .many = true,
      .count_max = 64,
      .keys = account_keys,
      .help = "One key of one team at one provider. At least one is needed."},
+    {.path = "ssh",
+     .many = true,
+     .count_max = 500,
+     .keys = ssh_keys,
+     .help = "How to look into Core machines: a read-only script, run by the OpenSSH client."},
     {.path = "vault",
      .many = true,
      .count_max = 16,
@@ -464,11 +600,13 @@ constexpr Section table[] = {
      .many = true,
      .count_max = 500,
      .keys = rule_keys,
-     .help = "What is idle, and what is done about it. The first rule that matches decides."},
+     .help = "What is idle, what is off when and how old it may get, and what is done about it. The first "
+             "rule that matches decides."},
     {.path = "rule.match",
      .keys = match_keys,
      .help = "What the rule is for. In globs * stands for any text and ? for one character; what is left "
              "out matches everything, and all lists that are given must match."},
+    {.path = "rule.probe", .keys = probe_keys, .help = "How it is looked into."},
     {.path = "rule.pack", .keys = pack_keys, .help = "What is saved before the stop."},
     {.path = "budget",
      .many = true,
@@ -503,6 +641,8 @@ constexpr TypeText type_texts[] = {
     {Type::socket, "an absolute path", R"("/run/curfew/api.sock")"},
     {Type::file, "a path", R"("/etc/curfew/ca.pem")"},
     {Type::secret, "a path or credential:NAME", R"("/etc/curfew/keys/main")"},
+    {Type::login, "a user name", R"("paperspace")"},
+    {Type::host_key, "a public key", R"("ssh-ed25519 AAAA…")"},
     {Type::host, "a host name", R"("smtp.example.com")"},
     {Type::endpoint, "a host and port", R"("127.0.0.1:8443")"},
     {Type::url, "a URL", R"("https://example.com/path")"},
@@ -510,9 +650,13 @@ constexpr TypeText type_texts[] = {
     {Type::address, "a mail address", R"("ana@example.com")"},
     {Type::globs, "a list of globs", R"(["train-*"])"},
     {Type::path_globs, "a list of globs", R"(["**/*.ipynb"])"},
+    {Type::guest_path, "a path", R"("heartbeat.txt")"},
+    {Type::guest_paths, "a list of paths", R"(["outputs"])"},
     {Type::words, "a list of words", {}},
     {Type::durations, "a list of durations", R"(["30m", "10m"])"},
     {Type::addresses, "a list of mail addresses", R"(["ana@example.com"])"},
+    {Type::off_hours, "a list of off hours", R"(["mon-fri 20:00-08:00", "sat-sun"])"},
+    {Type::dates, "a list of dates in quotes", R"(["2026-12-25"])"},
 };
 
 const TypeText& text_of(Type type) {

@@ -18,21 +18,27 @@ enum class Type : std::uint8_t {
     word,  // one of Key::words
     name,  // [A-Za-z0-9._-]{1,64}, unique in its section
     text,
-    zone,    // IANA name
-    folder,  // absolute
-    socket,  // absolute, short enough for a Unix socket
-    file,    // absolute, or below the configuration's folder
-    secret,  // a file, or "credential:NAME"
+    zone,      // IANA name
+    folder,    // absolute
+    socket,    // absolute, short enough for a Unix socket
+    file,      // absolute, or below the configuration's folder
+    secret,    // a file, or "credential:NAME"
+    login,     // a user of a machine
+    host_key,  // "ssh-ed25519 AAAA…"
     host,
     endpoint,  // "host:port"
     url,
     guest_url,  // with {fqdn} in it
     address,    // of mail
     globs,
-    path_globs,  // of paths below a guest's root
+    path_globs,   // of paths below a guest's root
+    guest_path,   // of a file below a guest's root
+    guest_paths,  // below a guest's root, or absolute there
     words,
     durations,
     addresses,
+    off_hours,  // lists
+    dates,
 };
 
 /// "a duration", "a list of globs", …, and an example of one as TOML.

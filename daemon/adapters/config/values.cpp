@@ -1,6 +1,7 @@
 #include "adapters/config/values.hpp"
 
 #include "adapters/config/addresses.hpp"
+#include "adapters/config/host_keys.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,6 +17,7 @@ namespace {
 constexpr std::size_t text_bytes_max = 4096;
 constexpr std::size_t elements_max = 1000;
 constexpr std::size_t ladder_steps_max = 10;
+constexpr std::size_t off_hours_max = 50;
 constexpr std::size_t socket_path_bytes_max = 107;  // sun_path, with its end
 
 struct Problem {
@@ -39,7 +41,11 @@ Type element_type(Type type) {
             return Type::address;
         case Type::globs:
         case Type::path_globs:
+        case Type::off_hours:
+        case Type::dates:
             return Type::text;
+        case Type::guest_paths:
+            return Type::guest_path;
         case Type::boolean:
         case Type::integer:
         case Type::duration:
@@ -52,11 +58,14 @@ Type element_type(Type type) {
         case Type::socket:
         case Type::file:
         case Type::secret:
+        case Type::login:
+        case Type::host_key:
         case Type::host:
         case Type::endpoint:
         case Type::url:
         case Type::guest_url:
         case Type::address:
+        case Type::guest_path:
             break;
     }
     return type;
@@ -149,6 +158,25 @@ Checked<std::string> checked_secret(const Key& key, std::string_view text, const
     return std::string(text);
 }
 
+/// It becomes an argument of ssh, which must take it for nothing else.
+Checked<std::string> checked_login(const Key& key, std::string_view text) {
+    if (!is_name(text) || text.starts_with('-') || text.starts_with('.') || text.size() > 32) {
+        return wrong(
+            fmt::format("`{}` must be 1 to 32 letters, digits, dots, dashes or underscores, without a dot or "
+                        "dash in front, not \"{}\"",
+                        key.name, shown(text)));
+    }
+    return std::string(text);
+}
+
+Checked<std::string> checked_host_key(const Key& key, std::string_view text) {
+    auto plain = plain_host_key(text);
+    if (!plain) {
+        return wrong(fmt::format("`{}`: {}", key.name, plain.error()));
+    }
+    return std::move(*plain);
+}
+
 Checked<std::string> checked_socket(const Key& key, std::string_view text) {
     if (text.size() > socket_path_bytes_max) {
         return wrong(fmt::format("`{}` is longer than the {} bytes of a Unix socket's path", key.name,
@@ -214,6 +242,29 @@ Checked<std::string> checked_path_glob(const Key& key, std::string_view text) {
     return std::string(text);
 }
 
+Checked<std::string> checked_guest_path(const Key& key, std::string_view text) {
+    if (text.front() == '~') {
+        return wrong(
+            fmt::format("`{}`: `~` means nothing here; write the path from the notebook's root or from "
+                        "/: \"{}\"",
+                        key.name, shown(text)));
+    }
+    if (key.type == Type::guest_path && text.front() == '/') {
+        return wrong(
+            fmt::format("`{}` is a path below the notebook's root, which does not begin with `/`: "
+                        "\"{}\"",
+                        key.name, shown(text)));
+    }
+    for (std::size_t from = 0; from <= text.size();) {
+        const std::size_t slash = std::min(text.find('/', from), text.size());
+        if (text.substr(from, slash - from) == "..") {
+            return wrong(fmt::format("`{}` must not hold `..`: \"{}\"", key.name, shown(text)));
+        }
+        from = slash + 1;
+    }
+    return std::string(text);
+}
+
 Checked<std::string> checked_by_type(const Key& key, std::string_view text, const std::string& config_dir) {
     switch (key.type) {
         case Type::word:
@@ -229,6 +280,10 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
             return checked_file(key, text, config_dir);
         case Type::secret:
             return checked_secret(key, text, config_dir);
+        case Type::login:
+            return checked_login(key, text);
+        case Type::host_key:
+            return checked_host_key(key, text);
         case Type::host:
             return checked_host(key, text);
         case Type::endpoint:
@@ -241,6 +296,9 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
             return checked_address(key, text);
         case Type::path_globs:
             return checked_path_glob(key, text);
+        case Type::guest_path:
+        case Type::guest_paths:
+            return checked_guest_path(key, text);
         case Type::boolean:
         case Type::integer:
         case Type::duration:
@@ -249,6 +307,8 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::zone:
         case Type::globs:
         case Type::durations:
+        case Type::off_hours:
+        case Type::dates:
             break;
     }
     return std::string(text);
@@ -345,6 +405,25 @@ std::optional<std::vector<T>> read_list(const Node& node, Faults& faults, Check 
     return list.size() == node.elements.size() ? std::optional(std::move(list)) : std::nullopt;
 }
 
+/// A text that core reads.
+template <class T, class Parse>
+Checked<T> checked_by(const Key& key, const Node& node, Parse parse) {
+    if (node.kind != Kind::string) {
+        return std::unexpected(not_this(key, node.kind));
+    }
+    auto value = parse(node.string);
+    if (!value) {
+        return wrong(fmt::format("`{}`: {}", key.name, shown(value.error().text, 200)));
+    }
+    return std::move(*value);
+}
+
+std::size_t count_max(Type type) {
+    return type == Type::durations   ? ladder_steps_max
+           : type == Type::off_hours ? off_hours_max
+                                     : elements_max;
+}
+
 bool falling(const Key& key, const Node& node, const std::vector<Duration>& steps, Faults& faults) {
     for (std::size_t i = 1; i < steps.size(); ++i) {
         if (steps[i] >= steps[i - 1]) {
@@ -363,9 +442,8 @@ std::optional<Value> read_list_value(const Key& key, const Node& node, const std
         faults.add(node.place, not_this(key, node.kind).text);
         return std::nullopt;
     }
-    const std::size_t count_max = key.type == Type::durations ? ladder_steps_max : elements_max;
-    if (node.elements.size() > count_max) {
-        faults.add(node.place, fmt::format("`{}` has more than {} entries", key.name, count_max));
+    if (node.elements.size() > count_max(key.type)) {
+        faults.add(node.place, fmt::format("`{}` has more than {} entries", key.name, count_max(key.type)));
         return std::nullopt;
     }
     if (node.elements.empty() && (key.required || key.type == Type::durations)) {
@@ -377,6 +455,14 @@ std::optional<Value> read_list_value(const Key& key, const Node& node, const std
                                          [&](const Node& e) { return checked_duration(key, e); });
         return steps && falling(key, node, *steps, faults) ? std::optional<Value>(std::move(*steps))
                                                            : std::nullopt;
+    }
+    if (key.type == Type::off_hours) {
+        return read_list<OffHours>(
+            node, faults, [&](const Node& e) { return checked_by<OffHours>(key, e, parse_off_hours); });
+    }
+    if (key.type == Type::dates) {
+        return read_list<Date>(node, faults,
+                               [&](const Node& e) { return checked_by<Date>(key, e, parse_date); });
     }
     return read_list<std::string>(node, faults,
                                   [&](const Node& e) { return checked_text(key, e, config_dir); });

@@ -4,6 +4,7 @@
 #include "adapters/config/document.hpp"
 #include "adapters/config/schema.hpp"
 #include "curfew/core/money.hpp"
+#include "curfew/core/schedule.hpp"
 #include "curfew/core/time.hpp"
 
 #include <optional>
@@ -14,7 +15,7 @@
 namespace curfew::config {
 
 using Value = std::variant<bool, std::int64_t, Duration, Money, std::string, std::vector<std::string>,
-                           std::vector<Duration>>;
+                           std::vector<Duration>, std::vector<OffHours>, std::vector<Date>>;
 
 /// The value, or nullopt and one fault for each thing that is wrong with it. Relative files are
 /// looked up in `config_dir`; when that is empty they are refused.

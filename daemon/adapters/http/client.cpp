@@ -1,6 +1,7 @@
 #include "adapters/http/client.hpp"
 
 #include "adapters/http/transport.hpp"
+#include "adapters/http/wire.hpp"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -34,18 +35,9 @@ constexpr std::size_t error_body_max = 64 * 1024;
 constexpr Duration address_age_max = minutes{5};
 constexpr Duration address_stale_max = hours{1};
 
-bool is_clean(std::string_view text) {
-    return std::ranges::all_of(
-        text, [](char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\t'; });
-}
-
 /// Header names and values, methods and targets: nothing that could end a line (I12, request splitting).
 Result<std::string> serialize(const Request& request, const std::string& user_agent) {
     const Origin& origin = request.url.origin;
-    const bool default_port = origin.port == (origin.scheme == "https" ? 443 : 80);
-    const std::string host = (origin.host.find(':') != std::string::npos ? "[" + origin.host + "]"
-                                                                         : origin.host) +
-                             (default_port ? "" : ":" + std::to_string(origin.port));
     std::string out = request.method + " " + request.url.target + " HTTP/1.1\r\n";
     bool clean = is_clean(request.method) && is_clean(request.url.target) &&
                  request.url.target.find(' ') == std::string::npos;
@@ -53,7 +45,7 @@ Result<std::string> serialize(const Request& request, const std::string& user_ag
         clean = clean && is_clean(name) && is_clean(value);
         out.append(name).append(": ").append(value).append("\r\n");
     };
-    add("Host", host);
+    add("Host", host_header(origin));
     add("User-Agent", user_agent);
     add("Accept-Encoding", "identity");
     for (const auto& [name, value] : request.headers) {
@@ -82,6 +74,9 @@ struct Connection {
     Instant made;
     Instant used;
     bool reused = false;
+    Traffic::Count traffic;  // of the origin that is spoken with
+
+    void count(std::size_t bytes) const { *traffic += static_cast<std::int64_t>(bytes); }
 };
 
 /// Ends a transfer by closing its connection: at the deadline, or when nothing moves for too long.
@@ -185,6 +180,26 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         bool keep_ = false;
     };
 
+    /// A connection lent out whole.
+    class Dialled final : public Transport {
+    public:
+        explicit Dialled(Lease lease) : lease_(std::move(lease)) {}
+        Task<Result<std::size_t>> read_some(std::span<std::byte> into) override {
+            auto got = co_await lease_->transport->read_some(into);
+            lease_->count(got.value_or(0));
+            co_return got;
+        }
+        Task<Result<void>> write(std::string_view bytes) override {
+            lease_->count(bytes.size());
+            co_return co_await lease_->transport->write(bytes);
+        }
+        bool quiet() override { return lease_->transport->quiet(); }
+        void close() override { lease_->transport->close(); }
+
+    private:
+        Lease lease_;
+    };
+
     Impl(asio::any_io_executor executor, Scheduler& s, ClientOptions o)
         : loop(std::move(executor)), scheduler(s), options(std::move(o)), resolver(loop) {}
 
@@ -281,6 +296,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     Task<Result<Lease>> acquire(std::string key, int at_once_max, bool fresh, Deadline deadline);
     Task<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::uint16_t port, Deadline deadline);
     Task<Result<std::unique_ptr<Connection>>> connect(const Request& request, Deadline deadline);
+    Task<Result<Lease>> connected(const Request& request, std::string key, bool fresh, Deadline deadline);
     Task<Result<std::shared_ptr<TrustStore>>> trust(const std::string& ca_file);
     Task<Result<Response>> exchange(Request request, const HeadCheck* check, const BodySink* sink,
                                     Deadline deadline);
@@ -301,6 +317,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     std::map<std::string, Addresses> addresses;
     std::map<std::string, std::shared_ptr<Lookup>> lookups;
     std::map<std::string, std::shared_ptr<TrustStore>> trusts;
+    Traffic traffic;
     int open = 0;
     bool closed = false;
     bool armed = false;
@@ -560,6 +577,7 @@ Task<Result<void>> Client::Impl::read_head(Connection& connection, Parser& parse
             co_return fail(Errc::unavailable, "the connection ended before an answer", {}, Retry::later());
         }
         answered = true;
+        connection.count(*got);
         guard.moved();
         buffer.commit(*got);
     }
@@ -595,6 +613,7 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
                 co_return fail(Errc::protocol, "the answer ended " + std::to_string(left) + " bytes early",
                                {}, Retry::later());
             }
+            connection.count(*got);
             guard.moved();
             left -= *got;
             auto taken = co_await take(std::span<const std::byte>{chunk}.first(*got));
@@ -639,6 +658,7 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
         if (!got) {
             co_return std::unexpected(guard.explain(got.error()));
         }
+        connection.count(*got);
         guard.moved();
         if (*got == 0) {
             boost::system::error_code ended;
@@ -659,6 +679,7 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
     Connection& connection = *lease;
     Guard guard(scheduler, deadline, options.stall_timeout);
     guard.watch(*connection.transport);
+    connection.count(bytes.size());
     auto sent = co_await connection.transport->write(bytes);
     if (!sent) {
         co_return std::unexpected(guard.explain(sent.error()));
@@ -724,6 +745,28 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
     co_return response;
 }
 
+/// A connection for this request, of the pool or made now.
+Task<Result<Client::Impl::Lease>> Client::Impl::connected(const Request& request, std::string key, bool fresh,
+                                                          Deadline deadline) {
+    const int at_once_max = through_gateway(request) ? options.connections_total_max
+                                                     : options.connections_per_endpoint_max;
+    auto lease = co_await acquire(std::move(key), at_once_max, fresh, deadline);
+    if (!lease) {
+        Error error = lease.error();
+        error.where = request.url.origin.host;
+        co_return std::unexpected(std::move(error));
+    }
+    if (!lease->connected()) {
+        auto made = co_await connect(request, deadline);
+        if (!made) {
+            co_return std::unexpected(made.error());
+        }
+        lease->put(std::move(*made));
+    }
+    (*lease)->traffic = traffic.of(request.url.origin, scheduler.mono());
+    co_return std::move(*lease);
+}
+
 Task<Result<Response>> Client::Impl::exchange(Request request, const HeadCheck* check, const BodySink* sink,
                                               Deadline deadline) {
     const std::string& host = request.url.origin.host;
@@ -731,22 +774,10 @@ Task<Result<Response>> Client::Impl::exchange(Request request, const HeadCheck* 
     if (!bytes) {
         co_return std::unexpected(bytes.error());
     }
-    const std::string key = key_of(request);
-    const int at_once_max = through_gateway(request) ? options.connections_total_max
-                                                     : options.connections_per_endpoint_max;
     for (bool fresh = false;; fresh = true) {
-        auto lease = co_await acquire(key, at_once_max, fresh, deadline);
+        auto lease = co_await connected(request, key_of(request), fresh, deadline);
         if (!lease) {
-            Error error = lease.error();
-            error.where = host;
-            co_return std::unexpected(std::move(error));
-        }
-        if (!lease->connected()) {
-            auto made = co_await connect(request, deadline);
-            if (!made) {
-                co_return std::unexpected(made.error());
-            }
-            lease->put(std::move(*made));
+            co_return std::unexpected(lease.error());
         }
         bool answered = false;
         const bool reused = (*lease)->reused;
@@ -791,6 +822,23 @@ Task<Result<Response>> Client::stream(Request request, HeadCheck check, BodySink
         response->body = secret.hidden_in(std::move(response->body));
     }
     co_return response;
+}
+
+Task<Result<std::unique_ptr<Transport>>> Client::dial(Request request, Deadline deadline) {
+    const std::shared_ptr<Impl> impl = impl_;
+    auto lease = co_await impl->connected(request, Impl::key_of(request) + "|dialled", false, deadline);
+    if (!lease) {
+        co_return std::unexpected(lease.error());
+    }
+    co_return std::make_unique<Impl::Dialled>(std::move(*lease));
+}
+
+std::int64_t Client::bytes_exchanged(const Origin& origin) const {
+    return impl_->traffic.bytes(origin);
+}
+
+const std::string& Client::user_agent() const {
+    return impl_->options.user_agent;
 }
 
 int Client::connections() const {

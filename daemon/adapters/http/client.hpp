@@ -24,6 +24,8 @@
 
 namespace curfew::http {
 
+class Transport;
+
 /// scheme + host + port: what a credential may be shown to.
 struct Origin {
     std::string scheme;  // "http" or "https"
@@ -109,6 +111,16 @@ public:
     /// statuses the body (capped) is in the returned Response and `sink` sees nothing. A body shorter
     /// than Content-Length is Errc::protocol.
     Task<Result<Response>> stream(Request request, HeadCheck check, BodySink sink, Deadline deadline);
+
+    /// A connection to the request's origin that is not shared, for another protocol. It has its place among
+    /// the others (as many again per endpoint) and is counted as theirs until it is destroyed.
+    Task<Result<std::unique_ptr<Transport>>> dial(Request request, Deadline deadline);
+
+    /// Sent to and received from this origin, heads and bodies, until now. Starts at 0, and again at 0 when
+    /// an origin was idle for a day.
+    std::int64_t bytes_exchanged(const Origin& origin) const;
+
+    const std::string& user_agent() const;
 
     /// Open connections, for /v1/status and leak tests (I13).
     int connections() const;

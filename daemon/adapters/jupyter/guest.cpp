@@ -1,8 +1,9 @@
 #include "adapters/jupyter/guest.hpp"
 
+#include "adapters/jupyter/link.hpp"
+#include "adapters/jupyter/probe.hpp"
 #include "adapters/jupyter/wire.hpp"
 
-#include <boost/asio/this_coro.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -12,25 +13,12 @@ namespace curfew::jupyter {
 
 namespace {
 
-constexpr std::size_t listing_bytes_max = std::size_t{64} << 20;
 constexpr std::size_t html_bytes_max = std::size_t{256} << 20;
 constexpr std::size_t html_bytes_min = 1024;
 constexpr json::Limits listing_limits{.depth_max = 16, .nodes_max = 4'000'000};
 constexpr int parallel_when_alone = 16;
 constexpr int loop_proofs = 3;                  // more turns of what looks like a loop of links
 constexpr Duration clocks_differ = seconds{2};  // a stamp further ahead of the server's Date is in the future
-constexpr std::string_view no_track = "no_track_activity=1";
-
-std::string encoded(const std::string& path) {
-    std::string out;
-    for (std::size_t from = 0; from <= path.size();) {
-        const std::size_t slash = std::min(path.find('/', from), path.size());
-        out += (from == 0 ? "" : "/") +
-               http::percent_encode(std::string_view{path}.substr(from, slash - from));
-        from = slash + 1;
-    }
-    return out;
-}
 
 std::string lower(std::string_view text) {
     std::string out{text};
@@ -58,29 +46,30 @@ bool has_stamp_of(const http::Response& head, const FileEntry& file) {
     return modified && modified->ms / 1000 == file.mtime_us / 1'000'000;
 }
 
-/// A server that sends us away or shows a login page has lost our token or is not Jupyter any more.
-Error judged(const http::Response& response, const std::string& where) {
-    Error error = http::error_of(response, where);
-    if (response.status == 401 || response.status == 403 ||
-        (response.status >= 300 && response.status < 400)) {
-        error.code = Errc::unauthorized;
-        error.retry = Retry::later();
-        error.text = "the notebook's server does not accept its token (HTTP " +
-                     std::to_string(response.status) + ")";
+/// May such a path be asked for?
+bool is_below_root(const std::string& path) {
+    for (std::size_t from = 0; from <= path.size();) {
+        const std::size_t slash = std::min(path.find('/', from), path.size());
+        if (!check_name(std::string_view{path}.substr(from, slash - from))) {
+            return false;
+        }
+        from = slash + 1;
     }
-    return error;
+    return true;
+}
+
+Reading unknown(std::string why, Strength strength = Strength::strong) {
+    return {.verdict = Verdict::unknown,
+            .strength = strength,
+            .active_ago = std::nullopt,
+            .evidence = std::move(why)};
 }
 
 class JupyterGuest final : public Guest {
 public:
-    JupyterGuest(http::Client& client, Scheduler& scheduler, http::Url base, http::Route route, Secret token,
-                 RunId run, Duration ttl, int connections_max)
-        : client_(client), scheduler_(scheduler), base_(std::move(base)), route_(std::move(route)),
-          token_(std::move(token)), run_(std::move(run)), ttl_(ttl), connections_max_(connections_max) {
-        if (base_.target.ends_with('/')) {
-            base_.target.pop_back();
-        }
-    }
+    JupyterGuest(Link link, std::shared_ptr<Own> own, RunId run, Duration ttl, int connections_max)
+        : link_(std::move(link)), own_(std::move(own)), run_(std::move(run)), ttl_(ttl),
+          connections_max_(connections_max) {}
 
     Task<Result<std::vector<Observation>>> observe(LookOrder order, Deadline deadline) override;
     Task<Result<ProbeAnswer>> probe(ProbeScript script, Deadline deadline) override;
@@ -95,17 +84,12 @@ public:
     }
 
 private:
-    struct Answer {
-        json::Value body;
-        std::optional<WallTime> date;
-    };
+    using Answer = Link::Answer;
     struct Dated {
         Model model;
         std::optional<WallTime> date;
     };
 
-    http::Request request(std::string method, const std::string& target) const;
-    Task<Result<Answer>> ask(std::string target, json::Limits limits, Deadline deadline);
     Task<Result<Answer>> list(std::string path, Deadline deadline);
     Task<Result<bool>> leads_back(std::string path, std::string again, std::string fingerprint,
                                   Deadline deadline);
@@ -113,13 +97,14 @@ private:
     Task<Result<void>> confirm(FileEntry file, Deadline deadline);
     Task<Result<http::Response>> fetch(const FileEntry& file, std::int64_t offset, bool any_length,
                                        ByteSink& sink, bool& length_differs, Deadline deadline);
+    Task<std::optional<Reading>> look_at_terminals(Deadline deadline);
+    Task<Reading> look_at_server(Reading kernels, Deadline deadline);
+    Task<std::optional<Reading>> look_at_heartbeat(std::string path, Deadline deadline);
+    std::set<std::string> ours(Own::Kind kind, std::set<std::string> and_these = {}) const;
     Observation observation(Signal source, const Reading& reading) const;
 
-    http::Client& client_;
-    Scheduler& scheduler_;
-    http::Url base_;
-    http::Route route_;
-    Secret token_;
+    Link link_;
+    std::shared_ptr<Own> own_;
     RunId run_;
     Duration ttl_;
     int connections_max_;
@@ -127,37 +112,8 @@ private:
     std::string identity_;
 };
 
-http::Request JupyterGuest::request(std::string method, const std::string& target) const {
-    http::Request r;
-    r.method = std::move(method);
-    r.url = {base_.origin, base_.target + target};
-    r.route = route_;
-    r.credential = {.header = "Authorization", .prefix = "token ", .secret = token_};
-    return r;
-}
-
-Task<Result<JupyterGuest::Answer>> JupyterGuest::ask(std::string target, json::Limits limits,
-                                                     Deadline deadline) {
-    http::Request r = request("GET", target);
-    r.body_max = listing_bytes_max;
-    auto response = co_await client_.send(std::move(r), deadline);
-    if (!response) {
-        co_return std::unexpected(response.error());
-    }
-    if (response->status != 200) {
-        co_return std::unexpected(judged(*response, base_.origin.host));
-    }
-    auto body = json::parse(response->body, limits);
-    if (!body) {
-        co_return fail(Errc::protocol,
-                       "the notebook's server does not answer as Jupyter does: " + body.error().text,
-                       base_.origin.host, Retry::later());
-    }
-    co_return Answer{std::move(*body), response->date};
-}
-
 Observation JupyterGuest::observation(Signal source, const Reading& reading) const {
-    const Now now = scheduler_.now();
+    const Now now = link_.scheduler.now();
     return {
         .source = source,
         .run = run_,
@@ -170,39 +126,103 @@ Observation JupyterGuest::observation(Signal source, const Reading& reading) con
         .ttl = ttl_};
 }
 
-Task<Result<std::vector<Observation>>> JupyterGuest::observe(LookOrder /*order*/, Deadline deadline) {
-    auto kernels = co_await ask("/api/kernels?" + std::string{no_track}, {}, deadline);
+/// What a probe of ours has open now, or had when the server was asked.
+std::set<std::string> JupyterGuest::ours(Own::Kind kind, std::set<std::string> and_these) const {
+    and_these.merge(own_->names(run_, kind, link_.scheduler.mono()));
+    return and_these;
+}
+
+Task<Result<std::vector<Observation>>> JupyterGuest::observe(LookOrder order, Deadline deadline) {
+    const std::set<std::string> before = ours(Own::Kind::kernel);
+    auto kernels = co_await link_.ask("/api/kernels?" + std::string{no_track}, {}, deadline);
     if (!kernels) {
         co_return std::unexpected(kernels.error());
     }
     std::vector<Observation> seen;
-    seen.push_back(observation(Signal::kernels, read_kernels(kernels->body, kernels->date)));
-    auto terminals = co_await ask("/api/terminals?" + std::string{no_track}, {}, deadline);
-    if (terminals) {
-        seen.push_back(observation(Signal::terminals, read_terminals(terminals->body, terminals->date)));
-    } else if (terminals.error().code != Errc::not_found) {  // 404: terminals are switched off
-        seen.push_back(observation(Signal::terminals, {.verdict = Verdict::unknown,
-                                                       .strength = Strength::strong,
-                                                       .active_ago = std::nullopt,
-                                                       .evidence = terminals.error().text}));
+    const Reading reading = read_kernels(kernels->body, kernels->date, ours(Own::Kind::kernel, before));
+    seen.push_back(observation(Signal::kernels, reading));
+    const auto enough = [&] {
+        return order.until_active && seen.back().verdict == Verdict::active &&
+               seen.back().strength == Strength::strong;
+    };
+    if (enough()) {
+        co_return seen;
     }
-    auto status = co_await ask("/api/status", {}, deadline);
-    const auto read = status ? read_status(status->body, status->date) : std::nullopt;
-    if (read) {
-        connections_ = read->connections;
-        seen.push_back(observation(Signal::server, read->reading));
-    } else {
-        seen.push_back(observation(Signal::server, {.verdict = Verdict::unknown,
-                                                    .strength = Strength::weak,
-                                                    .active_ago = std::nullopt,
-                                                    .evidence = status ? "the server does not say its state"
-                                                                       : status.error().text}));
+    if (auto terminals = co_await look_at_terminals(deadline)) {
+        seen.push_back(observation(Signal::terminals, *terminals));
+        if (enough()) {
+            co_return seen;
+        }
+    }
+    if (!order.brief) {
+        seen.push_back(observation(Signal::server, co_await look_at_server(reading, deadline)));
+    }
+    if (!order.heartbeat.empty()) {
+        if (auto heartbeat = co_await look_at_heartbeat(order.heartbeat, deadline)) {
+            seen.push_back(observation(Signal::heartbeat, *heartbeat));
+        }
     }
     co_return seen;
 }
 
-Task<Result<ProbeAnswer>> JupyterGuest::probe(ProbeScript /*script*/, Deadline /*deadline*/) {
-    co_return fail(Errc::not_found, "no way to run a probe", base_.origin.host);
+/// Nothing where terminals are switched off.
+Task<std::optional<Reading>> JupyterGuest::look_at_terminals(Deadline deadline) {
+    const std::set<std::string> before = ours(Own::Kind::terminal);
+    auto terminals = co_await link_.ask("/api/terminals?" + std::string{no_track}, {}, deadline);
+    if (terminals) {
+        co_return read_terminals(terminals->body, terminals->date, ours(Own::Kind::terminal, before));
+    }
+    if (terminals.error().code == Errc::not_found) {
+        co_return std::nullopt;
+    }
+    co_return unknown(terminals.error().text);
+}
+
+/// Weak: open sockets, and requests and use of kernels of late.
+Task<Reading> JupyterGuest::look_at_server(Reading kernels, Deadline deadline) {
+    const int own_sockets = own_->sockets(run_);
+    auto status = co_await link_.ask("/api/status", {}, deadline);
+    const auto read = status ? read_status(status->body, status->date,
+                                           std::min(own_sockets, own_->sockets(run_)),
+                                           [&](WallTime at) { return own_->moved_by_us(run_, at); })
+                             : std::nullopt;
+    if (!read) {
+        co_return unknown(status ? "the server does not say its state" : status.error().text, Strength::weak);
+    }
+    connections_ = read->connections;
+    if (read->reading.verdict == Verdict::quiet) {
+        co_return kernels_used(kernels).value_or(read->reading);
+    }
+    co_return read->reading;
+}
+
+/// Nothing where there is no such file.
+Task<std::optional<Reading>> JupyterGuest::look_at_heartbeat(std::string path, Deadline deadline) {
+    if (!is_below_root(path)) {
+        co_return unknown("the heartbeat's path is none below the root");
+    }
+    auto file = co_await model_of(path, deadline);
+    if (!file) {
+        co_return file.error().code == Errc::not_found ? std::nullopt
+                                                       : std::optional{unknown(file.error().text)};
+    }
+    const bool says_more = file->date && age_of(file->model, *file->date) >= heartbeat_fresh &&
+                           age_of(file->model, *file->date) < heartbeat_max && file->model.size > 0 &&
+                           file->model.size <= heartbeat_text_max;
+    if (!says_more) {
+        co_return read_heartbeat(path, file->model, file->date);
+    }
+    http::Request r = link_.request("GET", "/files/" + encoded(path));
+    r.body_max = heartbeat_text_max;
+    auto content = co_await link_.client.send(std::move(r), deadline);
+    if (!content || content->status != 200) {
+        co_return unknown(content ? judged(*content, path).text : content.error().text);
+    }
+    co_return read_heartbeat(path, file->model, file->date, content->body);
+}
+
+Task<Result<ProbeAnswer>> JupyterGuest::probe(ProbeScript script, Deadline deadline) {
+    return run_probe(link_, own_, run_, std::move(script), deadline);
 }
 
 /// A file that vanishes while its folder is listed turns the whole listing into a 404, so that one is
@@ -210,9 +230,9 @@ Task<Result<ProbeAnswer>> JupyterGuest::probe(ProbeScript /*script*/, Deadline /
 Task<Result<JupyterGuest::Answer>> JupyterGuest::list(std::string path, Deadline deadline) {
     const std::string target = "/api/contents/" + encoded(path) + "?type=directory&content=1&" +
                                std::string{no_track};
-    auto answer = co_await ask(target, listing_limits, deadline);
+    auto answer = co_await link_.ask(target, listing_limits, deadline);
     if (!answer && answer.error().code == Errc::not_found) {
-        answer = co_await ask(target, listing_limits, deadline);
+        answer = co_await link_.ask(target, listing_limits, deadline);
     }
     co_return answer;
 }
@@ -242,14 +262,14 @@ Task<Result<bool>> JupyterGuest::leads_back(std::string path, std::string again,
 }
 
 Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
-    auto status = co_await ask("/api/status", {}, deadline);
+    auto status = co_await link_.ask("/api/status", {}, deadline);
     if (!status) {
         co_return std::unexpected(status.error());
     }
     const auto read = read_status(status->body, status->date);
     if (!read || !status->date) {
         co_return fail(Errc::protocol, "the notebook's server does not say its state and time",
-                       base_.origin.host, Retry::later());
+                       link_.base.origin.host, Retry::later());
     }
     connections_ = read->connections;
     identity_ = read->started;
@@ -282,7 +302,7 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
         entries += directory->entries;
         if (entries > limits.entries_max) {
             co_return fail(Errc::too_large, "more than " + std::to_string(limits.entries_max) + " entries",
-                           base_.origin.host);
+                           link_.base.origin.host);
         }
         const auto alike = std::ranges::find_if(*folder.ancestors, [&](const auto& fingerprint) {
             return *fingerprint == directory->fingerprint;
@@ -321,7 +341,7 @@ Task<Result<Walk>> JupyterGuest::walk(WalkLimits limits, Deadline deadline) {
 }
 
 Task<Result<JupyterGuest::Dated>> JupyterGuest::model_of(std::string path, Deadline deadline) {
-    auto answer = co_await ask(
+    auto answer = co_await link_.ask(
         "/api/contents/" + encoded(path) + "?content=0&type=file&" + std::string{no_track}, {}, deadline);
     if (!answer) {
         co_return std::unexpected(answer.error());
@@ -348,7 +368,7 @@ Task<Result<void>> JupyterGuest::confirm(FileEntry file, Deadline deadline) {
 /// Streams the raw bytes. `any_length` when the listing's size is known to be that of a link.
 Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int64_t offset, bool any_length,
                                                  ByteSink& sink, bool& length_differs, Deadline deadline) {
-    http::Request r = request("GET", "/files/" + encoded(file.path));
+    http::Request r = link_.request("GET", "/files/" + encoded(file.path));
     if (offset > 0) {
         r.headers.emplace_back("Range", "bytes=" + std::to_string(offset) + "-");
     }
@@ -386,7 +406,7 @@ Task<Result<http::Response>> JupyterGuest::fetch(const FileEntry& file, std::int
     const auto take = [&](std::span<const std::byte> bytes) -> Task<Result<void>> {
         return sink.write(bytes);
     };
-    co_return co_await client_.stream(std::move(r), check, take, deadline);
+    co_return co_await link_.client.stream(std::move(r), check, take, deadline);
 }
 
 Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset, Duration settle,
@@ -440,7 +460,7 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
     const WallTime stamp{file.mtime_us / 1000};
     if (stamp > report.server_time + clocks_differ) {
         // A time in the future says nothing of rest: every write would have set another.
-        co_await scheduler_.sleep_until(deadline.earlier(scheduler_.mono() + settle).at);
+        co_await link_.scheduler.sleep_until(deadline.earlier(link_.scheduler.mono() + settle).at);
         if (auto same = co_await confirm(file, deadline); !same) {
             co_return std::unexpected(same.error());
         }
@@ -453,13 +473,13 @@ Task<Result<ReadReport>> JupyterGuest::read(FileEntry file, std::int64_t offset,
 
 Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string notebook_json,
                                                 Deadline deadline) {
-    http::Request r = request("POST", "/nbconvert/html");
+    http::Request r = link_.request("POST", "/nbconvert/html");
     r.content_type = "application/json";
     r.body = "{\"name\":" +
              nlohmann::json(name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
              ",\"content\":" + with_joined_lines(notebook_json) + "}";
     r.body_max = html_bytes_max;
-    auto response = co_await client_.send(std::move(r), deadline);
+    auto response = co_await link_.client.send(std::move(r), deadline);
     if (!response) {
         co_return std::unexpected(response.error());
     }
@@ -478,16 +498,16 @@ Task<Result<std::string>> JupyterGuest::to_html(std::string name, std::string no
 }
 
 Task<StopReply> JupyterGuest::shut_down(Deadline deadline) {
-    http::Request r = request("POST", "/api/shutdown");
+    http::Request r = link_.request("POST", "/api/shutdown");
     r.idempotent = false;
-    auto response = co_await client_.send(std::move(r), deadline);
+    auto response = co_await link_.client.send(std::move(r), deadline);
     if (!response) {
         co_return StopReply{event::Answer::ambiguous, response.error().text};
     }
     if (response->status >= 200 && response->status < 300) {
         co_return StopReply{event::Answer::accepted, {}};
     }
-    const Error error = judged(*response, base_.origin.host);
+    const Error error = judged(*response, link_.base.origin.host);
     co_return StopReply{response->status >= 500 ? event::Answer::ambiguous : event::Answer::refused,
                         error.text};
 }
@@ -521,9 +541,12 @@ std::unique_ptr<Guest> JupyterDoor::open(const AccountName& account, const Resou
     if (!url) {
         return nullptr;
     }
+    if (url->target.ends_with('/')) {
+        url->target.pop_back();
+    }
     const http::Route route{.connect_to = config->guest_connect, .ca_file = config->ca_file};
-    return std::make_unique<JupyterGuest>(client_, scheduler_, std::move(*url), route, run.token, run.id,
-                                          observation_ttl(config->poll_interval), connections_max_());
+    return std::make_unique<JupyterGuest>(Link{client_, scheduler_, std::move(*url), route, run.token}, own_,
+                                          run.id, observation_ttl(config->poll_interval), connections_max_());
 }
 
 }  // namespace curfew::jupyter

@@ -10,6 +10,7 @@ namespace {
 constexpr Duration fresh_terminal = minutes{1};
 constexpr Duration fresh_start = minutes{1};
 constexpr Duration recent_request = minutes{5};
+constexpr Duration clocks_differ = seconds{2};  // a stamp further ahead of the server's Date is in the future
 constexpr std::size_t evidence_max = 180;
 
 std::string clean(std::string_view text, std::size_t bytes_max) {
@@ -137,7 +138,8 @@ std::optional<std::int64_t> microseconds_of(std::string_view stamp) {
     return t->ms / 1000 * 1'000'000 + micros - (early ? cycle_us : 0);
 }
 
-Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now) {
+Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now,
+                     const std::set<std::string>& ours) {
     Reading reading;
     if (!body.is_array()) {
         reading.evidence = "the list of kernels is no list";
@@ -145,7 +147,12 @@ Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now
     }
     bool unknown = false;
     std::string busy;
+    std::size_t count = 0;
     for (const json::Value& kernel : body.items()) {
+        if (ours.contains(kernel["id"].text())) {
+            continue;
+        }
+        ++count;
         const std::string state = kernel["execution_state"].text();
         const auto age = age_of(kernel["last_activity"], server_now);
         take_younger(reading.active_ago, age);
@@ -159,19 +166,18 @@ Reading read_kernels(const json::Value& body, std::optional<WallTime> server_now
     }
     if (!busy.empty()) {
         reading.verdict = Verdict::active;
-        reading.active_ago = Duration{0};
         reading.evidence = busy;
     } else if (unknown) {
         reading.evidence = "a kernel is in a state that Curfew does not know";
     } else {
         reading.verdict = Verdict::quiet;
-        reading.evidence = body.items().empty() ? "no kernel"
-                                                : std::to_string(body.items().size()) + " kernels, all idle";
+        reading.evidence = count == 0 ? "no kernel" : std::to_string(count) + " kernels, all idle";
     }
     return reading;
 }
 
-Reading read_terminals(const json::Value& body, std::optional<WallTime> server_now) {
+Reading read_terminals(const json::Value& body, std::optional<WallTime> server_now,
+                       const std::set<std::string>& ours) {
     Reading reading;
     if (!body.is_array()) {
         reading.evidence = "the list of terminals is no list";
@@ -179,7 +185,12 @@ Reading read_terminals(const json::Value& body, std::optional<WallTime> server_n
     }
     bool unknown = false;
     std::string busy;
+    std::size_t count = 0;
     for (const json::Value& terminal : body.items()) {
+        if (ours.contains(terminal["name"].text())) {
+            continue;
+        }
+        ++count;
         const auto age = age_of(terminal["last_activity"], server_now);
         take_younger(reading.active_ago, age);
         unknown = unknown || !age;
@@ -194,23 +205,29 @@ Reading read_terminals(const json::Value& body, std::optional<WallTime> server_n
         reading.evidence = "a terminal without a time";
     } else {
         reading.verdict = Verdict::quiet;
-        reading.evidence = body.items().empty() ? "no terminal"
-                                                : std::to_string(body.items().size()) + " terminals, silent";
+        reading.evidence = count == 0 ? "no terminal" : std::to_string(count) + " terminals, silent";
     }
     return reading;
 }
 
-std::optional<Status> read_status(const json::Value& body, std::optional<WallTime> server_now) {
+std::optional<Status> read_status(const json::Value& body, std::optional<WallTime> server_now,
+                                  std::int64_t own_sockets,
+                                  const std::function<bool(WallTime)>& moved_by_us) {
     const auto connections = body["connections"].integer();
     if (!connections || body["started"].text().empty()) {
         return std::nullopt;
     }
     Status status;
-    status.connections = std::max<std::int64_t>(0, *connections);
+    status.connections = std::max<std::int64_t>(0, *connections - own_sockets);
     status.started = clean(body["started"].text(), 40);
     Reading& reading = status.reading;
     reading.strength = Strength::weak;
     reading.active_ago = age_of(body["last_activity"], server_now);
+    const auto last = body["last_activity"].time();
+    const bool by_us = moved_by_us && last && moved_by_us(*last);
+    if (by_us) {
+        reading.active_ago.reset();
+    }
     const bool recent = reading.active_ago && *reading.active_ago < recent_request;
     if (status.connections > 0 || recent) {
         reading.verdict = Verdict::active;
@@ -219,9 +236,51 @@ std::optional<Status> read_status(const json::Value& body, std::optional<WallTim
                                : "a request " + to_string(*reading.active_ago) + " ago";
     } else {
         reading.verdict = Verdict::quiet;
-        reading.evidence = "no open connection";
+        reading.evidence = by_us ? "no open connection, no request but Curfew's own" : "no open connection";
     }
     return status;
+}
+
+std::optional<Reading> kernels_used(const Reading& kernels) {
+    if (!kernels.active_ago || *kernels.active_ago >= recent_request) {
+        return std::nullopt;
+    }
+    return Reading{Verdict::active, Strength::weak, kernels.active_ago,
+                   "a kernel was used " + to_string(*kernels.active_ago) + " ago"};
+}
+
+Duration age_of(const Model& model, WallTime server_now) {
+    return server_now - WallTime{model.mtime_us / 1000};
+}
+
+Reading read_heartbeat(const std::string& path, const Model& model, std::optional<WallTime> server_now,
+                       std::string_view content) {
+    Reading reading;
+    const std::string name = clean(path, 100);
+    if (!server_now) {
+        reading.evidence = "the server does not say its time, so the age of " + name + " is unknown";
+        return reading;
+    }
+    const Duration age = age_of(model, *server_now);
+    if (age < -clocks_differ) {
+        reading.evidence = name + " was changed in the future";
+        return reading;
+    }
+    while (!content.empty() && static_cast<unsigned char>(content.back()) <= 0x20) {
+        content.remove_suffix(1);
+    }
+    while (!content.empty() && static_cast<unsigned char>(content.front()) <= 0x20) {
+        content.remove_prefix(1);
+    }
+    const auto wanted = parse_duration(content);
+    const Duration lasts = std::max(heartbeat_fresh, std::min(wanted.value_or(Duration{0}), heartbeat_max));
+    reading.verdict = age < lasts ? Verdict::active : Verdict::quiet;
+    reading.active_ago = std::max(Duration{0}, age);
+    reading.evidence = name + " was changed " + to_string(*reading.active_ago) + " ago";
+    if (age >= heartbeat_fresh && age < lasts) {
+        reading.evidence += " and holds for " + to_string(lasts);
+    }
+    return reading;
 }
 
 std::string with_joined_lines(std::string_view notebook) {

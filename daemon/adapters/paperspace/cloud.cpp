@@ -278,6 +278,7 @@ Task<Result<Resource>> PaperspaceCloud::machine_resource(MachineItem item, Deadl
     r.run.state = item.state;
     r.run.state_text = item.state_text;
     r.run.machine_type = item.machine_type;
+    r.run.address = item.address;
     r.run.started_at = known.run.started_at;
     r.run.ended_at = is_off(item.state) ? known.run.stopped_at : std::nullopt;
     co_return r;

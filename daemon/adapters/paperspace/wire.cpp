@@ -175,6 +175,7 @@ std::optional<MachineItem> machine_item(const json::Value& item) {
     m.state_text = item["state"].text();
     m.state = machine_state(m.state_text);
     m.region = item["region"].text();
+    m.address = item["publicIp"].text();
     m.modified = item["dtModified"].text();
     return m;
 }

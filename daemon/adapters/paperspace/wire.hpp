@@ -44,6 +44,7 @@ struct MachineItem {
     RunState state = RunState::unknown;
     std::string state_text;
     std::string region;
+    std::string address;   // public; empty while it has none
     std::string modified;  // as text: changes with every event
 };
 std::optional<MachineItem> machine_item(const json::Value& item);

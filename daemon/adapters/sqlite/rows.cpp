@@ -1,6 +1,7 @@
 #include "adapters/sqlite/rows.hpp"
 
 #include "adapters/sqlite/documents.hpp"
+#include "adapters/sqlite/history.hpp"
 
 #include <openssl/evp.h>
 
@@ -14,6 +15,7 @@ namespace curfew::sqlite {
 namespace {
 
 constexpr std::string_view chain_start = "curfew audit";
+constexpr std::int64_t rule_events_kept = 20'000;
 
 template <class Enum, std::size_t N>
 Enum word_to(const std::array<Enum, N>& all, const std::string& word) {
@@ -29,10 +31,10 @@ MeterKind meter_kind(const std::string& word) {
     return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
 }
 Signal signal_from(const std::string& word) {
-    return word_to(
-        std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals, Signal::server, Signal::metrics,
-                   Signal::processes, Signal::gpu, Signal::disk_network, Signal::watched_paths},
-        word);
+    return word_to(std::array{Signal::session, Signal::heartbeat, Signal::kernels, Signal::terminals,
+                              Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+                              Signal::disk_network, Signal::watched_paths},
+                   word);
 }
 
 std::optional<std::int64_t> ms(const std::optional<WallTime>& t) {
@@ -198,10 +200,10 @@ struct Writer {
     }
     void operator()(const Hold& h) const {
         Query(db,
-              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
               "released_at=excluded.released_at",
               h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms,
-              h.until.ms, h.reason, h.by, ms(h.released_at))
+              h.until.ms, h.reason, h.by, ms(h.released_at), h.job)
             .run();
     }
     void operator()(const Alert& a) const {
@@ -234,8 +236,32 @@ struct Writer {
               r.run.value, r.verified_at.ms, to_document(r))
             .run();
     }
+    void operator()(const HistoryRow& h) const { write_history(db, h); }
+    void operator()(const HistoryPrune& p) const { prune_history(db, p); }
     void operator()(const IdempotencyRow& i) const {
         Query(db, "INSERT OR IGNORE INTO idempotency VALUES (?,?,?,?)", i.key, i.status, i.body, i.at.ms)
+            .run();
+    }
+    void operator()(const RuleTrial& t) const {
+        Query(db,
+              "INSERT INTO rule_trial VALUES (?,?,?,?) ON CONFLICT (rule) DO UPDATE SET "
+              "tried_ms=excluded.tried_ms, ended_at=excluded.ended_at",
+              t.rule.value, t.first_seen.ms, std::int64_t{t.tried.count()}, ms(t.ended_at))
+            .run();
+    }
+    void operator()(const RuleEvent& e) const {
+        Query(db,
+              "INSERT OR IGNORE INTO rule_event (rule, kind, at, resource, run, name) VALUES (?,?,?,?,?,?)",
+              e.rule.value, std::string{to_string(e.kind)}, e.at.ms, e.resource.value, e.run.value, e.name)
+            .run();
+        // By number, not by age: a jump of the clock must not empty it.
+        Query(db, "DELETE FROM rule_event WHERE seq <= (SELECT MAX(seq) FROM rule_event) - ?",
+              rule_events_kept)
+            .run();
+    }
+    void operator()(const Breaker& b) const {
+        Query(db, "INSERT OR REPLACE INTO rule_breaker VALUES (?,?,?,?)", b.rule.value, b.why, b.at.ms,
+              b.open)
             .run();
     }
 };
@@ -288,7 +314,7 @@ Enforcement enforcement(const Query& q) {
     e.account = AccountName{q.text(1)};
     e.resource = ResourceId{q.text(2)};
     e.run = RunId{q.text(3)};
-    e.cause.kind = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(4));
+    e.cause.kind = cause_kind_from(q.text(4));
     e.cause.name = q.text(5);
     e.state = enforcement_state_from(q.text(6)).value_or(EnforcementState::held);
     e.warned_step = static_cast<int>(q.integer(7));
@@ -319,7 +345,19 @@ Hold hold(const Query& q) {
             .until = {q.integer(5)},
             .reason = q.text(6),
             .by = q.text(7),
-            .released_at = wall(q.optional_integer(8))};
+            .released_at = wall(q.optional_integer(8)),
+            .job = q.text(9)};
+}
+
+RuleEvent rule_event(const Query& q) {
+    return {
+        .rule = RuleName{q.text(0)},
+        .kind = word_to(std::array{RuleEventKind::would_stop, RuleEventKind::stop, RuleEventKind::false_stop},
+                        q.text(1)),
+        .at = {q.integer(2)},
+        .resource = ResourceId{q.text(3)},
+        .run = RunId{q.text(4)},
+        .name = q.text(5)};
 }
 
 Alert alert(const Query& q) {
@@ -471,6 +509,22 @@ StoredState read_state(Database& db) {
                                       .at = {q.integer(4)}});
         }
     }
+    {
+        Query q(db, "SELECT rule, first_seen, tried_ms, ended_at FROM rule_trial ORDER BY rule");
+        while (q.row()) {
+            s.trials.push_back({.rule = RuleName{q.text(0)},
+                                .first_seen = {q.integer(1)},
+                                .tried = Duration{q.integer(2)},
+                                .ended_at = wall(q.optional_integer(3))});
+        }
+    }
+    {
+        Query q(db, "SELECT rule, why, at FROM rule_breaker WHERE open = 1 ORDER BY rule");
+        while (q.row()) {
+            s.breakers.push_back(
+                {.rule = RuleName{q.text(0)}, .why = q.text(1), .at = {q.integer(2)}, .open = true});
+        }
+    }
     return s;
 }
 
@@ -483,14 +537,13 @@ std::vector<StoppedRun> read_stopped(Database& db) {
         " AND r.ended_at IS NOT NULL ORDER BY r.ended_at, r.id");
     std::vector<StoppedRun> rows;
     while (q.row()) {
-        rows.push_back(
-            {.resource = ResourceId{q.text(0)},
-             .run = RunId{q.text(1)},
-             .machine_type = q.text(2),
-             .cause = word_to(std::array{CauseKind::idle, CauseKind::budget, CauseKind::manual}, q.text(3)),
-             .cause_name = q.text(4),
-             .ended_at = {q.integer(5)},
-             .next_started_at = wall(q.optional_integer(6))});
+        rows.push_back({.resource = ResourceId{q.text(0)},
+                        .run = RunId{q.text(1)},
+                        .machine_type = q.text(2),
+                        .cause = cause_kind_from(q.text(3)),
+                        .cause_name = q.text(4),
+                        .ended_at = {q.integer(5)},
+                        .next_started_at = wall(q.optional_integer(6))});
     }
     return rows;
 }
@@ -516,6 +569,19 @@ std::vector<Observation> read_observations(Database& db, const RunId& run) {
         " WHERE run = ? ORDER BY source",
         run.value);
     return all<Observation>(q, observation);
+}
+
+std::vector<PastRun> read_recorded(Database& db, WallTime since, int limit) {
+    Query q(
+        db,
+        "SELECT r.id, r.resource, r.account, r.machine_type, r.state, r.state_text, r.started_at, r.ended_at,"
+        " r.first_seen, r.last_seen, m.rate_nanos, m.currency FROM run r JOIN history_run h ON h.run = r.id"
+        " LEFT JOIN meter m ON m.run = r.id WHERE r.ended_at IS NULL OR r.ended_at >= ?"
+        " ORDER BY r.first_seen, r.id LIMIT ?",
+        since.ms, limit);
+    return all<PastRun>(q, [](const Query& row) {
+        return PastRun{.run = run_row(row), .rate = rate(row.optional_integer(10), row.text(11))};
+    });
 }
 
 std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit) {
@@ -575,6 +641,14 @@ std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& reso
             "?2 ORDER BY from_ms, id",
             resource ? std::optional{resource->value} : std::nullopt, since.ms);
     return all<Hold>(q, hold);
+}
+
+std::vector<RuleEvent> read_rule_events(Database& db, WallTime since, int limit) {
+    Query q(
+        db,
+        "SELECT rule, kind, at, resource, run, name FROM rule_event WHERE at >= ? ORDER BY seq DESC LIMIT ?",
+        since.ms, limit);
+    return all<RuleEvent>(q, rule_event);
 }
 
 Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit) {

@@ -16,6 +16,8 @@ std::vector<StoppedRun> read_stopped(Database& db);
 std::vector<ResourceRow> read_resources(Database& db);
 std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit);
 std::vector<Observation> read_observations(Database& db, const RunId& run);
+std::vector<HistoryRow> read_history(Database& db, const RunId& run, WallTime until);
+std::vector<PastRun> read_recorded(Database& db, WallTime since, int limit);
 std::vector<Enforcement> read_enforcements_of(Database& db, const ResourceId& resource, int limit);
 std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit,
                                  const std::optional<ResourceId>& resource);
@@ -24,6 +26,7 @@ Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<Res
 Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id);
 std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit);
 std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since);
+std::vector<RuleEvent> read_rule_events(Database& db, WallTime since, int limit);
 Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit);
 std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db);
 std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key);

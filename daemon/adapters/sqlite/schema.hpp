@@ -1,10 +1,12 @@
-// Version 1 of the database.
+// The tables of the database, version by version. A file of an older version is brought up at start.
 #pragma once
+
+#include <array>
 
 namespace curfew::sqlite {
 
 constexpr int application_id = 0x43524657;  // "CRFW"
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -86,5 +88,31 @@ CREATE INDEX receipt_by_resource ON receipt (resource, verified_at);
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL)
   STRICT, WITHOUT ROWID;
 )sql";
+
+// ---- version 2: one text for each thing that was added -------------------------------------------
+
+// Runs have numbers here, and a row holds lengths and codes instead of times and words, since there are
+// many: a source that is absent is the look itself (code 0), `last` is NULL where it equals `began`.
+constexpr const char* history_2 = R"sql(
+CREATE TABLE history_run (no INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE history (
+  run INTEGER NOT NULL, from_ms INTEGER NOT NULL, source INTEGER NOT NULL, for_ms INTEGER NOT NULL,
+  verdict INTEGER NOT NULL, strength INTEGER NOT NULL, ttl_s INTEGER NOT NULL, began TEXT NOT NULL, last TEXT,
+  PRIMARY KEY (run, from_ms, source), CHECK (for_ms >= 0)) STRICT, WITHOUT ROWID;
+CREATE INDEX history_by_time ON history (from_ms);
+)sql";
+constexpr const char* leases_2 = "ALTER TABLE hold ADD COLUMN job TEXT NOT NULL DEFAULT '';";
+constexpr const char* rules_2 = R"sql(
+CREATE TABLE rule_trial (
+  rule TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, tried_ms INTEGER NOT NULL, ended_at INTEGER)
+  STRICT, WITHOUT ROWID;
+CREATE TABLE rule_event (
+  seq INTEGER PRIMARY KEY, rule TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, resource TEXT NOT NULL,
+  run TEXT NOT NULL, name TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX rule_event_once ON rule_event (kind, rule, run) WHERE kind <> 'stop';  -- counted once a run
+CREATE TABLE rule_breaker (
+  rule TEXT PRIMARY KEY, why TEXT NOT NULL, at INTEGER NOT NULL, open INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+)sql";
+constexpr std::array schema_2{history_2, leases_2, rules_2};
 
 }  // namespace curfew::sqlite

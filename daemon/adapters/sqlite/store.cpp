@@ -147,7 +147,14 @@ Result<void> migrate(Database& db, std::int64_t version) {
     static const std::string stamps = "PRAGMA application_id = " + std::to_string(application_id) +
                                       "; PRAGMA user_version = " + std::to_string(schema_version);
     db.execute("BEGIN IMMEDIATE");
-    db.execute(schema_1);
+    if (version < 1) {
+        db.execute(schema_1);
+    }
+    if (version < 2) {
+        for (const char* addition : schema_2) {
+            db.execute(addition);
+        }
+    }
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);
@@ -299,6 +306,14 @@ public:
         return ask<std::vector<Observation>>(
             [=](Database& db) -> Result<std::vector<Observation>> { return read_observations(db, run); });
     }
+    Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) override {
+        return ask<std::vector<HistoryRow>>(
+            [=](Database& db) -> Result<std::vector<HistoryRow>> { return read_history(db, run, until); });
+    }
+    Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) override {
+        return ask<std::vector<PastRun>>(
+            [=](Database& db) -> Result<std::vector<PastRun>> { return read_recorded(db, since, limit); });
+    }
     Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) override {
         return ask<std::vector<Enforcement>>([=](Database& db) -> Result<std::vector<Enforcement>> {
             return read_enforcements_of(db, resource, limit);
@@ -324,6 +339,11 @@ public:
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
         return ask<std::vector<Hold>>(
             [=](Database& db) -> Result<std::vector<Hold>> { return read_holds(db, resource, since); });
+    }
+    Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) override {
+        return ask<std::vector<RuleEvent>>([=](Database& db) -> Result<std::vector<RuleEvent>> {
+            return read_rule_events(db, since, limit);
+        });
     }
     Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
         return ask<std::vector<OutboxRow>>([=](Database& db) { return read_due(db, now, limit); });

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace curfew::systemd {
 
@@ -77,51 +78,91 @@ Result<std::map<std::string, int>> inherited_sockets() {
     return sockets;
 }
 
-Result<Secret> read_secret(const std::string& file_or_credential) {
+namespace {
+
+/// An open file of the right kind and mode.
+struct PrivateFile {
+    int fd = -1;
+    std::string path;
+    bool regular = false;
+    bool open_to_others = false;
+
+    PrivateFile() = default;
+    PrivateFile(PrivateFile&& other) noexcept
+        : fd(std::exchange(other.fd, -1)), path(std::move(other.path)), regular(other.regular),
+          open_to_others(other.open_to_others) {}
+    PrivateFile& operator=(PrivateFile&&) = delete;
+    ~PrivateFile() {
+        if (fd >= 0) {
+            ::close(fd);
+        }
+    }
+};
+
+Result<PrivateFile> open_private(const std::string& file_or_credential) {
     constexpr std::string_view prefix = "credential:";
-    std::string path = file_or_credential;
-    const bool credential = path.starts_with(prefix);
+    PrivateFile file;
+    file.path = file_or_credential;
+    const bool credential = file.path.starts_with(prefix);
     if (credential) {
         const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
-        const std::string name = path.substr(prefix.size());
+        const std::string name = file.path.substr(prefix.size());
         if (folder == nullptr || name.empty() || name.find('/') != std::string::npos) {
             return fail(Errc::invalid, "no such credential (LoadCredential= in the unit hands it over)",
-                        path);
+                        file.path);
         }
-        path = std::string{folder} + "/" + name;
+        file.path = std::string{folder} + "/" + name;
     }
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
+    file.fd = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (file.fd < 0) {
         return fail(Errc::not_found, std::string{"cannot be read: "} + std::strerror(errno),
                     file_or_credential);
     }
     struct stat info{};
-    std::string text;
-    std::array<char, 4096> buffer{};
-    bool readable = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    file.regular = ::fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode);
     // systemd guards its folder itself, and may show the file's access list as group bits.
     const mode_t forbidden = credential ? S_IRWXO : S_IRWXG | S_IRWXO;
-    const bool open_to_others = (info.st_mode & forbidden) != 0;
+    file.open_to_others = (info.st_mode & forbidden) != 0;
+    return file;
+}
+
+std::unexpected<Error> not_readable(const std::string& file_or_credential) {
+    return fail(Errc::invalid, "is not a readable file", file_or_credential);
+}
+
+std::unexpected<Error> open_to_others(const PrivateFile& file, const std::string& file_or_credential) {
+    return fail(Errc::unsafe, "can be read by group or others; run: chmod 600 " + file.path,
+                file_or_credential);
+}
+
+}  // namespace
+
+Result<Secret> read_secret(const std::string& file_or_credential) {
+    auto file = open_private(file_or_credential);
+    if (!file) {
+        return std::unexpected(file.error());
+    }
+    std::string text;
+    std::array<char, 4096> buffer{};
+    bool readable = file->regular;
     while (readable && text.size() <= 65'536) {
-        const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+        const ssize_t got = ::read(file->fd, buffer.data(), buffer.size());
         if (got <= 0) {
             readable = got == 0;
             break;
         }
         text.append(buffer.data(), static_cast<std::size_t>(got));
     }
-    ::close(fd);
     explicit_bzero(buffer.data(), buffer.size());
     if (text.ends_with('\n')) {
         text.pop_back();
     }
     Secret secret{std::move(text)};
     if (!readable) {
-        return fail(Errc::invalid, "is not a readable file", file_or_credential);
+        return not_readable(file_or_credential);
     }
-    if (open_to_others) {
-        return fail(Errc::unsafe, "can be read by group or others; run: chmod 600 " + path,
-                    file_or_credential);
+    if (file->open_to_others) {
+        return open_to_others(*file, file_or_credential);
     }
     const std::string_view value = secret.reveal();
     if (value.empty() || value.size() > 65'536) {
@@ -132,6 +173,20 @@ Result<Secret> read_secret(const std::string& file_or_credential) {
         return fail(Errc::invalid, "holds control characters; it must be one line", file_or_credential);
     }
     return secret;
+}
+
+Result<std::string> private_file(const std::string& file_or_credential) {
+    auto file = open_private(file_or_credential);
+    if (!file) {
+        return std::unexpected(file.error());
+    }
+    if (!file->regular) {
+        return not_readable(file_or_credential);
+    }
+    if (file->open_to_others) {
+        return open_to_others(*file, file_or_credential);
+    }
+    return std::move(file->path);
 }
 
 }  // namespace curfew::systemd

@@ -30,4 +30,8 @@ Result<std::map<std::string, int>> inherited_sockets();
 /// group or others, empty, above 64 KiB, control characters. One trailing newline is dropped.
 Result<Secret> read_secret(const std::string& file_or_credential);
 
+/// The path of such a file for a program that reads it by itself; the same refusals of kind and mode. Its bytes
+/// are not read.
+Result<std::string> private_file(const std::string& file_or_credential);
+
 }  // namespace curfew::systemd

@@ -1,15 +1,18 @@
-// The local API: HTTP/1.1 with JSON under /v1 on two Unix sockets. The read socket answers GET only; on the
-// admin socket changes are made, each audited with the peer's user. Requests that come from a browser
-// (Origin, Referer) are refused.
+// The local API: HTTP/1.1 with JSON under /v1 on two Unix sockets. The read socket answers GET, and the one
+// question that is too long for an address (POST /v1/rules/test, which changes nothing). On the admin socket
+// changes are made, each audited with the peer's user. Requests that come from a browser (Origin, Referer) are
+// refused.
 #pragma once
 
 #include "curfew/app/control.hpp"
+#include "curfew/app/historian.hpp"
 #include "curfew/app/reporter.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/world.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,28 +40,42 @@ struct Reply {
     std::string body;
 };
 
+/// The text of one [[rule]] and the name of its file, read as the configuration is. The error's text lists
+/// every fault with its place, one a line.
+using RuleParser = std::function<Result<Rule>(const std::string& text, const std::string& file)>;
+
 /// Routes and codecs without sockets.
 class Handler {
 public:
-    Handler(World& world, Control& control, Reporter& reporter);
+    Handler(World& world, Control& control, Reporter& reporter, Historian& historian, RuleParser parse_rule);
     Task<Reply> handle(Request request, Peer peer);
 
 private:
     Task<Reply> read(const Request& request);
     Task<Reply> change(const Request& request, const Peer& peer);
     Task<Reply> status();
-    Task<Reply> explain(std::string noun);
+    Task<Reply> explain(Request request);
+    Task<Reply> plan();
+    Task<Reply> test_rule(Request request);
     Task<Reply> spend(Request request);
     Task<Reply> receipts(Request request);
     Task<Reply> receipt(std::string id);
     Task<Reply> events(Request request);
     Task<Reply> alerts(Request request);
     Task<Reply> doctor();
+    Task<Reply> rules();
+    Task<Reply> lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
+                      std::string actor);
+    Task<Reply> exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
+                       std::string actor);
+    Task<Reply> release(ResourceId resource, ReleaseOptions options, std::string actor);
     Task<Reply> perform(Request request, Peer peer);
 
     World& world_;
     Control& control_;
     Reporter& reporter_;
+    Historian& historian_;
+    RuleParser parse_rule_;
 };
 
 struct Sockets {

@@ -7,6 +7,7 @@
 #include "curfew/core/money.hpp"
 #include "curfew/ports/task.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,29 @@ namespace curfew {
 struct KeepAnswer {
     Hold hold;
     KeepOffer offer;
+};
+
+/// When a hold ends: at a time, or so long after now.
+struct HoldEnd {
+    std::optional<WallTime> until;
+    Duration after{0};
+};
+
+/// What `release` ends.
+struct ReleaseOptions {
+    bool keeps = true;
+    bool leases = true;
+    bool exemptions = false;
+    bool stop = true;  // call off a stop that a person asked for
+    std::string job;   // of leases, only this one's; empty = all
+};
+/// How many of each ended.
+struct Released {
+    int keeps = 0;
+    int leases = 0;
+    int exemptions = 0;
+    int stops = 0;
+    int all() const { return keeps + leases + exemptions + stops; }
 };
 
 struct StopOptions {
@@ -36,8 +60,19 @@ public:
     /// hard budget; the text names it).
     virtual Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long, std::string reason,
                                           std::string actor) = 0;
-    /// Ends all keeps of a resource and cancels its manual stop; how many holds ended.
-    virtual Task<Result<int>> release(ResourceId resource, std::string actor) = 0;
+    /// A job lease: renewing the same job replaces its lease. Errors as of keep; also invalid for a job
+    /// without a name, and conflict where too many jobs hold leases.
+    virtual Task<Result<KeepAnswer>> lease(ResourceId resource, Duration how_long, std::string job,
+                                           std::string reason, std::string actor) = 0;
+    /// An operator's exemption, which survives runs; it replaces the one before. Errors: not_found,
+    /// invalid (no reason, no end, more than 90 days).
+    virtual Task<Result<Hold>> exempt(ResourceId resource, HoldEnd end, std::string reason,
+                                      std::string actor) = 0;
+    /// Ends holds of a resource, and says which.
+    virtual Task<Result<Released>> release(ResourceId resource, ReleaseOptions options,
+                                           std::string actor) = 0;
+    /// Closes the breaker of a rule; false when it was not open. Errors: not_found (no such rule).
+    virtual Task<Result<bool>> reset_rule(RuleName rule, std::string actor) = 0;
     /// Errors: conflict with the name of the risk to accept in `text` ("needs accepted risk:
     /// kills-busy-kernel").
     virtual Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) = 0;

@@ -5,9 +5,11 @@
 #include "curfew/app/bookkeeper.hpp"
 #include "curfew/app/control.hpp"
 #include "curfew/app/enforcer.hpp"
+#include "curfew/app/holds.hpp"
 #include "curfew/app/looker.hpp"
 #include "curfew/app/notifier.hpp"
 #include "curfew/app/packer.hpp"
+#include "curfew/app/rulebook.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/watcher.hpp"
 #include "curfew/app/world.hpp"
@@ -46,7 +48,12 @@ public:
 
     Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long, std::string reason,
                                   std::string actor) override;
-    Task<Result<int>> release(ResourceId resource, std::string actor) override;
+    Task<Result<KeepAnswer>> lease(ResourceId resource, Duration how_long, std::string job,
+                                   std::string reason, std::string actor) override;
+    Task<Result<Hold>> exempt(ResourceId resource, HoldEnd end, std::string reason,
+                              std::string actor) override;
+    Task<Result<Released>> release(ResourceId resource, ReleaseOptions options, std::string actor) override;
+    Task<Result<bool>> reset_rule(RuleName rule, std::string actor) override;
     Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) override;
     Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) override;
     Task<Result<void>> acknowledge(AlertId alert, std::string actor) override;
@@ -57,7 +64,7 @@ private:
     void fill_picture(const StoredState& stored, bool same_boot);
     void start_watchers();
     Task<void> feed_watchdog();
-    void reassess(LiveResource& live);
+    Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);
     AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
     std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;
@@ -72,6 +79,8 @@ private:
     Alarms alarms_;
     Looker looker_;
     Enforcer enforcer_;
+    Holds holds_;
+    Rulebook rulebook_;
     std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
     std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
     Wakeup watchdog_wakeup_;

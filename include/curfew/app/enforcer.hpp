@@ -43,13 +43,15 @@ public:
 
     /// Called with the account of a run that was confirmed off: its list is old news.
     void on_stopped(std::function<void(const AccountName&)> callback) { stopped_ = std::move(callback); }
-    bool breaker_open(const std::string& rule) const { return open_breakers_.contains(rule); }
-    void reset_breakers() {
-        open_breakers_.clear();
-        stops_by_rule_.clear();
+    bool breaker_open(const std::string& rule) const {
+        return world_.picture.breakers.contains(RuleName{rule});
     }
+    /// By hand, once that is durable: the rule acts again, and its count begins at 0.
+    void close_breaker(const RuleName& rule);
     /// After a reload: enforcements that only warned start over under the new rules.
     void rules_changed();
+    /// One rule decides otherwise from now on: what only warned under it starts over.
+    void rule_changed(const RuleName& rule, const std::string& reason);
     /// Stops and confirmations under way reach a persisted state; nothing new begins.
     void stop_accepting() { accepting_ = false; }
     bool call_under_way() const;
@@ -74,7 +76,7 @@ private:
         std::map<std::string, std::string> open_intents;
         bool told = false;
         Alarms::Memory alarms;
-        std::map<std::string, std::string> open_breakers;
+        std::map<RuleName, Breaker> breakers;
     };
     Undo remember(const Active& active) const;
     void not_durable(const RunId& run, Active& active, Undo undo, const Error& error);
@@ -90,6 +92,7 @@ private:
     void show(const Active& active);
     void finish(const RunId& run);
     void count_stop(const Enforcement& e, Batch& batch);
+    void record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind, Batch& batch);
 
     Task<void> fetch_receipt(RunId run, ReceiptId id);
     Task<void> do_look(RunId run, bool fence);
@@ -114,7 +117,6 @@ private:
     EnforcementPolicy policy_;
     std::map<RunId, Active> active_;
     std::map<std::string, std::map<RunId, Instant>> stops_by_rule_;  // of the last hour
-    std::map<std::string, std::string> open_breakers_;               // rule → why
     std::function<void(const AccountName&)> stopped_ = [](const AccountName&) {};
     bool accepting_ = true;
 };

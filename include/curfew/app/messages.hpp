@@ -20,16 +20,19 @@ struct Subject {
     std::string name;  // control characters escaped
     RunId run;
     std::string machine_type;
-    std::string cause;     // "rule night", "budget team", "stop asked by ana (uid 1000)"
+    CauseKind kind = CauseKind::idle;
+    std::string
+        cause;  // "rule night", "off hours of rule night", "budget team", "stop asked by ana (uid 1000)"
     std::string reason;    // of the newest transition
     std::string evidence;  // what decided, "kernels: all idle"
     WallTime now;
     std::optional<WallTime> stops_at;
     std::optional<Money> per_hour;  // absent = unpriced
     std::optional<Money> cost_so_far;
-    bool may_keep = true;    // a hard budget cannot be put off
-    std::string vaults;      // "home (/srv/curfew)"
-    std::string manual_way;  // where to stop it by hand
+    bool may_keep = true;     // a maximum age and a hard budget cannot be put off
+    bool by_activity = true;  // work puts it off
+    std::string vaults;       // "home (/srv/curfew)"
+    std::string manual_way;   // where to stop it by hand
 };
 Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& now, const Config& config);
 

@@ -7,14 +7,18 @@
 #include "curfew/core/budget.hpp"
 #include "curfew/core/config.hpp"
 #include "curfew/core/enforcement.hpp"
+#include "curfew/core/history.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/price_book.hpp"
+#include "curfew/core/probe.hpp"
 #include "curfew/core/resource.hpp"
+#include "curfew/core/rule.hpp"
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,13 +27,21 @@ namespace curfew {
 /// One run that bills, or the last run of a resource that is off.
 struct LiveRun {
     Run run;
-    Instant first_seen;                     // by this process
+    Instant first_seen;  // by this process
+    /// Its start by the monotonic clock: the provider's stamp, converted once, when it was first seen (I14).
+    /// Without a stamp the same as `first_seen`.
+    Instant began;
     std::vector<Observation> observations;  // newest of each source
     Judgement judgement;
     QuietClock clock;
+    QuietClock stall;  // adds while a busy kernel does nothing
+    ProbeState probes;
+    std::shared_ptr<const Probe> last_probe;               // of a candidate; without its first sample
+    Instant next_look;                                     // of the guest
     std::optional<Meter> meter;                            // while it bills
     std::optional<Instant> observed_at;                    // the guest was asked
     std::map<Signal, std::pair<Verdict, Instant>> stored;  // what the store holds of each source
+    HistoryRecorder history;                               // of every look
     bool clock_adds = false;                               // the store knows that the clock goes on adding
     std::optional<Instant> unseen_since;                   // verdict unknown without a break since
     int absent_in_complete_lists = 0;
@@ -44,11 +56,16 @@ struct LiveResource {
     Mode mode = Mode::observe;     // after weakest(global, account, rule)
     Duration idle_limit{0};
     std::optional<WallTime> stops_at;        // expected, when nothing changes
+    CauseKind stops_for = CauseKind::idle;   // what that stop would be for
+    std::vector<std::string> limits;         // what else of the rule would end it, in words
     std::string why;                         // "quiet 41m of 60m, rule night"
     std::optional<Enforcement> enforcement;  // live
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
     bool protected_ = false;
+    bool breaker_open = false;    // of its rule
+    bool on_trial = false;        // its rule is: nothing is stopped by it yet
+    bool beaten_by_hold = false;  // the rule would act, but for a hold
 };
 
 struct LiveAccount {
@@ -73,6 +90,15 @@ struct Picture {
     std::map<AccountName, LiveAccount> accounts;
     std::map<ResourceId, LiveResource> resources;
     std::map<BudgetName, LiveBudget> budgets;
+    std::map<ResourceId, Hold> exemptions;  // one each, also of what is not listed now
+    std::map<RuleName, RuleTrial> trials;
+    std::map<RuleName, Breaker> breakers;  // open
+    std::set<RuleName> flagged;            // by the false-stop meter
+
+    const RuleTrial* trial_of(const RuleName& rule) const {
+        const auto found = trials.find(rule);
+        return found == trials.end() ? nullptr : &found->second;
+    }
 };
 
 }  // namespace curfew

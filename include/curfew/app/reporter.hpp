@@ -31,6 +31,26 @@ struct Saved {
     std::int64_t stops = 0;
 };
 
+/// A rule as it stands: what it may do now and why not more, and what came of it.
+struct RuleItem {
+    Rule rule;
+    Mode mode = Mode::observe;  // weakest(global, rule), on trial observe, with its breaker open warn
+    std::optional<WallTime> trial_until;  // if Curfew watches without a break
+    Duration trial_left{0};
+    int would_stop = 0;              // on trial
+    std::optional<Breaker> breaker;  // open
+    int matches = 0;                 // resources that it decides about
+    int running = 0;                 // … which bill now
+    int stops = 0;                   // in 7 days
+    int false_stops = 0;             // in 7 days, suspected
+    bool flagged = false;
+    bool needs_a_look() const { return trial_until || breaker || flagged; }
+};
+struct RulesReport {
+    Freshness freshness;
+    std::vector<RuleItem> items;  // in the order of the configuration
+};
+
 struct StatusItem {
     const LiveResource* live = nullptr;  // valid until the loop runs on
     Money today;
@@ -52,6 +72,7 @@ struct StatusReport {
     Money month;
     Saved saved;
     std::int64_t unpriced = 0;
+    std::vector<RuleItem> rules;  // on trial, flagged, or with an open breaker
 };
 
 struct ExplainReport {
@@ -63,9 +84,10 @@ struct ExplainReport {
     std::optional<Money> run_cost;
     std::vector<BudgetItem> budgets;  // that match
     const Rule* rule = nullptr;
-    std::string next;        // what happens next, and when
-    std::string would_stop;  // what would make Curfew stop it
-    std::string would_keep;  // what would keep it
+    std::optional<RuleItem> rule_now;  // how that rule stands
+    std::string next;                  // what happens next, and when
+    std::string would_stop;            // what would make Curfew stop it
+    std::string would_keep;            // what would keep it
 };
 
 struct SpendReport {
@@ -85,6 +107,10 @@ struct DoctorFinding {
     std::string text;
 };
 
+/// What would make Curfew stop it, in words: for `explain`, of now or of then.
+std::string what_would_stop(const Rule* rule, Mode mode, Duration limit, Duration quiet,
+                            const Judgement& judgement);
+
 class Reporter {
 public:
     explicit Reporter(World& world) : world_(world) {}
@@ -94,6 +120,7 @@ public:
     Result<ResourceId> resolve(std::string_view noun) const;
 
     Task<Result<StatusReport>> status();
+    Task<Result<RulesReport>> rules();
     Task<Result<ExplainReport>> explain(ResourceId resource);
     Task<Result<SpendReport>> spend(WallTime from, WallTime to, SpendBy by);
     /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,
@@ -102,6 +129,8 @@ public:
 
 private:
     Task<Result<Saved>> saved();
+    RuleItem item_of(const Rule& rule) const;
+    std::vector<RuleItem> items_of(const std::vector<RuleEvent>& events) const;
     std::vector<BudgetItem> budgets_of(const Resource* resource) const;
     void tell_what_next(ExplainReport& report) const;
 

@@ -27,7 +27,8 @@ public:
     /// Polls until `stop`. Never throws for what the world does.
     Task<void> run();
     void stop();
-    void poll_now();
+    /// `whole`: a person wants to know, so every running guest is asked, also where no decision needs it.
+    void poll_now(bool whole);
 
     /// One cycle; the pause until the next. For `run` and for tests.
     Task<Duration> cycle();
@@ -70,6 +71,7 @@ private:
     Batch carried_;                   // of a cycle whose transaction failed: cost rows must not be lost
     std::map<RunId, WallTime> gone_;  // runs that lists left out, and how far they were billed
     bool key_checked_ = false;
+    bool whole_ = false;
     bool stopping_ = false;
 };
 

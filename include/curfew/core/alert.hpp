@@ -32,8 +32,10 @@ enum class AlertKind : std::uint8_t {
     undelivered,  // every channel failed
     breaker,
     disk,
-    config,      // a reload was refused; the old configuration is in force
-    would_stop,  // observe mode: what would have happened
+    config,       // a reload was refused; the old configuration is in force
+    would_stop,   // observe mode: what would have happened
+    trial_over,   // a rule acts from now on, with what it would have stopped so far
+    false_stops,  // a rule stops what is used again soon after
 };
 std::string_view to_string(AlertKind kind);
 

@@ -47,6 +47,12 @@ struct ThresholdCrossing {
     std::string period;  // id
 };
 
+/// How long before its amount a hard budget begins to stop: a poll, the notice of 10 min, and what a stop
+/// takes beyond it (decision, pack, teardown).
+constexpr Duration hard_stop_lead(Duration poll_interval) {
+    return poll_interval + minutes{16};
+}
+
 /// `fired` holds the percents that fired in `period` already. `stop` thresholds are reached early by
 /// `lead` × burn, so that spend ends at or below the amount; others at spend >= amount.
 /// Missing data never clears anything: what fired stays fired.

@@ -62,6 +62,16 @@ struct ChannelConfig {
     Duration timeout = seconds{20};
 };
 
+/// [[ssh]]: how to look into machines. The first block that matches a machine's name is used.
+struct SshConfig {
+    std::vector<std::string> match;  // globs of names
+    std::string user;
+    std::string key_file;  // read by ssh, never by us; or "credential:NAME"
+    std::string host_key;  // "ssh-ed25519 AAAA…": pinned
+    std::string host;      // "" = the machine's public address
+    int port = 22;
+};
+
 struct Config {
     // [daemon]
     Mode mode = Mode::observe;  // of everything
@@ -71,11 +81,14 @@ struct Config {
     std::string admin_socket;
     std::string price_file;  // shipped table; "" = built in location
     std::string price_overrides;
-    std::string public_name;           // of this host in messages and Message-IDs
-    std::vector<std::string> protect;  // globs of names that are never stopped
+    std::string public_name;            // of this host in messages and Message-IDs
+    std::vector<std::string> protect;   // globs of names that are never stopped
+    Duration history = hours{24 * 90};  // how long looks are kept
     KeepPolicy keep;
+    LeasePolicy lease;
     std::int64_t guest_connections_max = 4;  // per guest while somebody is connected
     std::vector<AccountConfig> accounts;
+    std::vector<SshConfig> ssh;
     std::vector<VaultConfig> vaults;
     std::vector<ChannelConfig> channels;
     std::vector<Rule> rules;

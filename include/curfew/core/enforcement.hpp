@@ -42,14 +42,21 @@ enum class EnforcementState : std::uint8_t {
 std::string_view to_string(EnforcementState state);
 std::optional<EnforcementState> enforcement_state_from(std::string_view word);
 
-enum class CauseKind : std::uint8_t { idle, budget, manual };
+/// In rising order of force.
+enum class CauseKind : std::uint8_t { idle, schedule, age, budget, manual };
 std::string_view to_string(CauseKind kind);
+/// From the stored word; an unknown word is the weakest, idle.
+CauseKind cause_kind_from(std::string_view word);
+/// Of a rule: its name is a rule's, and the rule's breaker counts it.
+constexpr bool of_rule(CauseKind kind) {
+    return kind < CauseKind::budget;
+}
 struct Cause {
     CauseKind kind = CauseKind::idle;
     std::string name;  // of the rule or budget, or who asked
     bool operator==(const Cause&) const = default;
 };
-/// manual > budget > idle.
+/// manual > budget > age > schedule > idle.
 bool stronger(const Cause& a, const Cause& b);
 
 enum class StopMethod : std::uint8_t { provider, guest };
@@ -92,7 +99,7 @@ struct Enforcement {
 struct Assessment {
     std::optional<Cause> cause;  // the strongest that wants it ended (or warned), if any
     int warn_step = 0;           // of the ladder, 1-based; 0 = not yet
-    bool time_is_up = false;     // limit reached (quiet time, budget notice, manual)
+    bool time_is_up = false;     // limit reached (quiet time, off hours, age, budget notice, manual)
     Verdict verdict = Verdict::unknown;
     bool on = true;                      // this very run is listed in a state that bills
     bool gone = false;                   // known not to bill, or absent from a complete list
@@ -110,6 +117,7 @@ struct Assessment {
 struct FreshLook {
     bool answered = true;  // false: somebody who had to be asked did not answer; look again later
     Verdict verdict = Verdict::unknown;
+    bool asked = true;         // the cause that it is for still asks
     bool same_run_on = false;  // the provider lists this run in a known billing state
     bool newest = true;
     bool gone = false;
@@ -183,6 +191,7 @@ struct EnforcementPolicy {
     Duration pack_retry_first = minutes{1};
     Duration pack_retry_max = minutes{30};
     bool override_when_pack_failed = false;
+    bool respect_activity = true;  // of the rule whose schedule asks
     Duration confirm_every = seconds{5};
     Duration look_again = seconds{30};    // after a look that was not answered
     Duration confirm_limit = minutes{6};  // slow teardown takes up to 5 min

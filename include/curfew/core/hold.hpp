@@ -20,14 +20,17 @@ struct Hold {
     HoldId id;
     HoldKind kind = HoldKind::keep;
     ResourceId resource;
-    RunId run;  // a keep belongs to a run; empty for an exemption
+    RunId run;  // keeps and leases belong to a run; empty for an exemption, which survives runs
     WallTime from;
     WallTime until;
     std::string reason;
     std::string by;  // who asked: "ana (uid 1000)"
     std::optional<WallTime> released_at;
+    std::string job = {};  // of a lease: whose renewal replaces it
 
-    bool in_force(WallTime now) const { return !released_at && from <= now && now < until; }
+    /// From the moment it is placed: `from` is for the record, so that a wall clock which is set back lifts
+    /// no hold (I14).
+    bool in_force(WallTime now) const { return !released_at && now < until; }
 };
 
 struct KeepPolicy {
@@ -44,7 +47,25 @@ struct KeepOffer {
 Result<KeepOffer> offer_keep(Duration asked, Duration used_this_period, const KeepPolicy& policy,
                              std::optional<Rate> rate, std::optional<Money> left_in_budget);
 
-/// The hold in force that ends last, or nullptr.
+struct LeasePolicy {
+    Duration max_at_once = hours{12};
+};
+
+/// A lease is priced and refused as a keep is, but has no monthly quota: it is renewed for as long as its
+/// job runs, and a hard budget is its bound.
+Result<KeepOffer> offer_lease(Duration asked, const LeasePolicy& policy, std::optional<Rate> rate,
+                              std::optional<Money> left_in_budget);
+
+/// Leases of different jobs that one run may hold at a time.
+constexpr std::size_t leases_max = 32;
+/// What a job may be called: 1 to 128 bytes without control characters.
+Result<void> check_job(std::string_view job);
+
+constexpr Duration exemption_max = hours{24} * 90;
+/// May somebody exempt a resource for so long, for this reason? `invalid` says why not.
+Result<void> check_exemption(Duration asked, std::string_view reason);
+
+/// The hold that counts, or nullptr: an exemption before a keep or lease, then the one that ends last.
 const Hold* strongest_hold(std::span<const Hold> holds, const ResourceId& resource, const RunId& run,
                            WallTime now);
 

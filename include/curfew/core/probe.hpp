@@ -19,16 +19,18 @@
 namespace curfew {
 
 constexpr std::size_t probe_output_max = std::size_t{2} << 20;
+constexpr std::size_t watched_max = 32;
 
 /// What a guest has to run: `sh -c text` prints lines, the last of which holds `end`. Neither `text` as
 /// a terminal echoes it, nor anything else, holds `end`.
 struct ProbeScript {
     std::string text;
     std::string end;
+    std::vector<std::string> watched = {};  // what it numbers
 };
 
 /// `nonce` is 16 hexadecimal digits, new for every probe. `watched` are paths in the guest, relative to
-/// the shell's folder or absolute; their control characters are refused by the configuration.
+/// the shell's folder or absolute, at most 32; control characters in them are refused by the configuration.
 ProbeScript probe_script(std::string_view nonce, const std::vector<std::string>& watched);
 
 /// One process at one moment. Times in clock ticks.
@@ -87,8 +89,8 @@ struct ProbeReading {
 };
 
 /// What `now` says, with the help of `before` where it is a probe of the same run. Sources: processes
-/// always; gpu where there is one; disk_network, terminals' foreground and watched paths only with
-/// `before`; session. A counter that runs backwards is unknown, never quiet.
+/// always (trees of them, and the foreground jobs of terminals); gpu where there is one; session;
+/// disk_network and watched paths only with `before`. A counter that runs backwards is unknown, never quiet.
 std::vector<ProbeReading> read_probe(const Probe& now, const Probe* before);
 
 }  // namespace curfew

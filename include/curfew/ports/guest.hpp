@@ -42,6 +42,7 @@ struct ReadReport {
 struct LookOrder {
     std::string heartbeat;      // path of a file below the guest's root; empty = none is kept
     bool until_active = false;  // whoever is at work need not be asked anything more
+    bool brief = false;         // leave out what is weak: no decision is near
     bool operator==(const LookOrder&) const = default;
 };
 
@@ -91,7 +92,7 @@ public:
 class GuestDoor {
 public:
     virtual ~GuestDoor() = default;
-    /// nullptr when this run has no guest to ask (a machine, or no address).
+    /// nullptr when this run has no guest to ask (no address, or nobody said how to get into it).
     virtual std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource,
                                         const Run& run) = 0;
 };

@@ -6,10 +6,12 @@
 #include "curfew/core/activity.hpp"
 #include "curfew/core/alert.hpp"
 #include "curfew/core/enforcement.hpp"
+#include "curfew/core/history.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/receipt.hpp"
 #include "curfew/core/resource.hpp"
+#include "curfew/core/rule.hpp"
 #include "curfew/ports/task.hpp"
 
 #include <cstdint>
@@ -133,9 +135,15 @@ struct IdempotencyRow {
     WallTime at;
 };
 
-using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
-                           Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
-                           FiredThresholdRow, Receipt, IdempotencyRow>;
+/// Drops rows of the history that began before, a few hundred at a time.
+struct HistoryPrune {
+    WallTime began_before;
+};
+
+using Write =
+    std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow, Enforcement,
+                 AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
+                 IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -151,6 +159,8 @@ struct StoredState {
     std::vector<Alert> alerts;              // firing or acknowledged
     std::vector<FiredThresholdRow> fired;   // of the last 40 days
     std::vector<IntentRow> open_intents;    // without an outcome
+    std::vector<RuleTrial> trials;          // of every rule ever seen
+    std::vector<Breaker> breakers;          // open
 };
 
 struct SpendKey {
@@ -181,6 +191,12 @@ struct StoppedRun {
     std::optional<WallTime> next_started_at;  // of the resource, by whomever
 };
 
+/// A run of the past, with what it cost an hour by its meter.
+struct PastRun {
+    RunRow run;
+    std::optional<Rate> rate;  // absent = unpriced
+};
+
 class Store {
 public:
     virtual ~Store() = default;
@@ -194,6 +210,10 @@ public:
     virtual Task<Result<std::vector<ResourceRow>>> resources() = 0;  // with those that are gone
     virtual Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<Observation>>> observations_of(RunId run) = 0;  // newest each
+    /// What was seen of a run, up to `until`, by the beginning of the rows.
+    virtual Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) = 0;
+    /// Runs with a history that had not ended before `since`, oldest first.
+    virtual Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) = 0;
     virtual Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
                                                       std::optional<ResourceId> resource) = 0;
@@ -201,6 +221,8 @@ public:
     virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
     virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;
     virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) = 0;
+    /// What became of things under rules, newest first; the store keeps the newest 20,000.
+    virtual Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) = 0;
     /// Waiting rows whose time has come, oldest first.
     virtual Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;

@@ -1,5 +1,8 @@
 #include "integration/http/server.hpp"
 
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -7,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <csignal>
 #include <stdexcept>
@@ -34,6 +38,15 @@ std::size_t length_of(std::string_view head) {
         std::from_chars(low.data() + at + name.size(), low.data() + low.size(), length);
     }
     return length;
+}
+
+std::string accept_key(const std::string& key) {
+    const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    std::array<unsigned char, SHA_DIGEST_LENGTH> hash{};
+    SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+    std::array<unsigned char, 64> encoded{};
+    const int size = EVP_EncodeBlock(encoded.data(), hash.data(), static_cast<int>(hash.size()));
+    return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
 }
 
 }  // namespace
@@ -68,6 +81,20 @@ std::string Peer::request() {
         }
         buffer_.append(chunk, static_cast<std::size_t>(got));
     }
+}
+
+std::string Peer::bytes(std::size_t count) {
+    while (buffer_.size() < count) {
+        char chunk[16 * 1024];
+        const long got = read(chunk, sizeof chunk);
+        if (got <= 0) {
+            break;
+        }
+        buffer_.append(chunk, static_cast<std::size_t>(got));
+    }
+    std::string text = buffer_.substr(0, count);
+    buffer_.erase(0, text.size());
+    return text;
 }
 
 bool Peer::send(std::string_view bytes) {
@@ -216,6 +243,58 @@ void echo(Peer& peer) {
             return;
         }
     }
+}
+
+std::string header(const std::string& head, const std::string& name) {
+    const std::size_t at = head.find("\r\n" + name + ": ");
+    if (at == std::string::npos) {
+        return {};
+    }
+    const std::size_t from = at + name.size() + 4;
+    return head.substr(from, head.find("\r\n", from) - from);
+}
+
+std::string upgrade(const std::string& request, const std::string& accept) {
+    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Accept: " +
+           (accept.empty() ? accept_key(header(request, "Sec-WebSocket-Key")) : accept) + "\r\n\r\n";
+}
+
+std::string frame(int kind, const std::string& body, bool last) {
+    std::string out(1, static_cast<char>((last ? 0x80 : 0) | kind));
+    if (body.size() < 126) {
+        out += static_cast<char>(body.size());
+    } else {
+        const bool medium = body.size() < 65'536;
+        out += static_cast<char>(medium ? 126 : 127);
+        for (int shift = medium ? 8 : 56; shift >= 0; shift -= 8) {
+            out += static_cast<char>(body.size() >> static_cast<unsigned>(shift) & 0xFFU);
+        }
+    }
+    return out + body;
+}
+
+ClientFrame next_frame(Peer& peer) {
+    const auto byte = [&](std::string& bytes, std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+    std::string head = peer.bytes(2);
+    if (head.size() < 2) {
+        return {};
+    }
+    ClientFrame got{byte(head, 0) & 0x0F, (byte(head, 1) & 0x80) != 0, {}};
+    std::size_t size = byte(head, 1) & 0x7FU;
+    if (size >= 126) {
+        std::string more = peer.bytes(size == 126 ? 2 : 8);
+        size = 0;
+        for (std::size_t i = 0; i < more.size(); ++i) {
+            size = size << 8U | byte(more, i);
+        }
+    }
+    std::string mask = got.masked ? peer.bytes(4) : std::string(4, '\0');
+    got.body = peer.bytes(size);
+    for (std::size_t i = 0; i < got.body.size() && mask.size() == 4; ++i) {
+        got.body[i] = static_cast<char>(byte(got.body, i) ^ byte(mask, i % 4));
+    }
+    return got;
 }
 
 }  // namespace support

@@ -22,6 +22,8 @@ class Peer {
 public:
     /// The next whole request (head and body by Content-Length); empty when the client has gone.
     std::string request();
+    /// So many bytes of what follows it; fewer when the client has gone.
+    std::string bytes(std::size_t count);
     bool send(std::string_view bytes);
     /// False when the server is ending.
     bool pause(std::chrono::milliseconds d);
@@ -90,5 +92,27 @@ std::string answer(std::string_view body, std::string_view more_headers = {});
 
 /// Answers every request with its own target.
 void echo(Peer& peer);
+
+/// The value of a request's header; empty when it has none.
+std::string header(const std::string& head, const std::string& name);
+/// The answer to a WebSocket's request, with the key that belongs to it or another one.
+std::string upgrade(const std::string& request, const std::string& accept = {});
+
+constexpr int text_frame = 1;
+constexpr int close_frame = 8;
+constexpr int ping_frame = 9;
+constexpr int pong_frame = 10;
+
+/// A WebSocket frame of a server.
+std::string frame(int kind, const std::string& body, bool last = true);
+
+struct ClientFrame {
+    int kind = 0;
+    bool masked = false;
+    std::string body;
+};
+
+/// The next frame of a client; kind 0 when it has gone.
+ClientFrame next_frame(Peer& peer);
 
 }  // namespace support

@@ -1,5 +1,6 @@
 // Which certificates are trusted, and what TLS does at the end of a connection.
 #include "adapters/http/client.hpp"
+#include "adapters/http/websocket.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
 
@@ -125,6 +126,37 @@ TEST_CASE("a certificate of the given authority for this name is trusted, over a
     CHECK(server.accepted() == 1);  // kept
     CHECK(b.get(server, "BOX.test."));
     CHECK(server.accepted() == 1);
+}
+
+TEST_CASE("a WebSocket checks the same certificate, and keeps its secret from another") {
+    Server server(
+        [](support::Peer& peer) {
+            const std::string asked = peer.request();
+            if (!asked.empty()) {
+                peer.send(support::upgrade(asked) + support::frame(support::text_frame, "hello"));
+                peer.await_close();
+            }
+        },
+        good());
+    Bench b;
+    const auto open = [&](const std::string& host) {
+        Request request;
+        request.url = parse_url("https://" + host + "/x").value();
+        request.route = {.connect_to = server.address(), .ca_file = authority().ca()};
+        request.credential = Request::Credential{"Authorization", "token ", Secret{"s3cret"}};
+        return b.loop.run(WebSocket::open(b.client, b.loop.scheduler(), std::move(request), 1000,
+                                          b.loop.scheduler().in(seconds{5})));
+    };
+    auto socket = open("box.test");
+    REQUIRE(socket);
+    const auto message = b.loop.run(socket->receive(b.loop.scheduler().in(seconds{5})));
+    REQUIRE(message);
+    CHECK(message->bytes == "hello");
+    const auto other = open("other.test");
+    REQUIRE_FALSE(other);
+    CHECK(other.error().code == Errc::unsafe);
+    CHECK_FALSE(other.error().may_retry());
+    CHECK(server.requests().size() == 1);
 }
 
 TEST_CASE("names that a certificate is for, and is not for") {

@@ -93,20 +93,39 @@ void end(pid_t pid) {
 
 }  // namespace
 
-JupyterServer::JupyterServer(Kind kind) : port_(free_port()) {
+JupyterServer::JupyterServer(Kind kind, const Settings& settings) : port_(free_port()) {
     fs::create_directories(root());
     fs::create_directories(outside());
     const bool classic = kind == Kind::notebook;
     const std::string app = classic ? "--NotebookApp." : "--ServerApp.";
     const std::string home = home_.path().string();
-    pid_ = start(
-        {"/usr/bin/python3", "-m", classic ? "notebook" : "jupyter_server", "--allow-root", "--no-browser",
-         "--ip=127.0.0.1", "--port=" + std::to_string(port_), app + "token=" + token_, app + "port_retries=0",
-         app + (classic ? "notebook_dir=" : "root_dir=") + root().string()},
-        {"PATH=/usr/bin:/bin", "HOME=" + home, "JUPYTER_CONFIG_DIR=" + home + "/config",
-         "JUPYTER_DATA_DIR=" + home + "/data", "JUPYTER_RUNTIME_DIR=" + home + "/runtime",
-         "IPYTHONDIR=" + home + "/ipython", "LC_ALL=C.UTF-8"},
-        home_.path() / "log");
+    std::vector<std::string> words{"/usr/bin/python3",
+                                   "-m",
+                                   classic ? "notebook" : "jupyter_server",
+                                   "--allow-root",
+                                   "--no-browser",
+                                   "--ip=127.0.0.1",
+                                   "--port=" + std::to_string(port_),
+                                   app + "token=" + token_,
+                                   app + "port_retries=0",
+                                   app + (classic ? "notebook_dir=" : "root_dir=") + root().string()};
+    for (const std::string& option : settings.options) {
+        words.push_back(app + option);
+    }
+    std::vector<std::string> environment{"PATH=/usr/bin:/bin",
+                                         "HOME=" + home,
+                                         "JUPYTER_CONFIG_DIR=" + home + "/config",
+                                         "JUPYTER_DATA_DIR=" + home + "/data",
+                                         "JUPYTER_RUNTIME_DIR=" + home + "/runtime",
+                                         "IPYTHONDIR=" + home + "/ipython",
+                                         "LC_ALL=C.UTF-8"};
+    if (!settings.shell.empty()) {
+        environment.push_back("SHELL=" + settings.shell);
+    }
+    if (!settings.profile.empty()) {
+        write_file(home_.path() / ".profile", settings.profile);
+    }
+    pid_ = start(words, environment, home_.path() / "log");
     for (int i = 0; i < 300 && !answers(port_); ++i) {
         if (::waitpid(pid_, nullptr, WNOHANG) != 0) {
             pid_ = -1;
@@ -130,6 +149,12 @@ void JupyterServer::empty_root() const {
     for (const auto& item : fs::directory_iterator(outside())) {
         fs::remove_all(item.path());
     }
+}
+
+void JupyterServer::kill() {
+    ::kill(-pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
 }
 
 bool JupyterServer::ended_within(Duration time) {

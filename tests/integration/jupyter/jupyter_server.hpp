@@ -13,19 +13,27 @@ namespace support {
 
 enum class Kind { jupyter_server, notebook };
 
+struct Settings {
+    std::string shell;                 // of terminals; empty = the server's own choice, sh
+    std::vector<std::string> options;  // "terminals_enabled=False", without the name of the application
+    std::string profile;               // what the login shell reads first
+};
+
 class JupyterServer {
 public:
-    explicit JupyterServer(Kind kind);
+    explicit JupyterServer(Kind kind, const Settings& settings = {});
     ~JupyterServer();
     JupyterServer(const JupyterServer&) = delete;
     JupyterServer& operator=(const JupyterServer&) = delete;
 
     int port() const { return port_; }
     const std::string& token() const { return token_; }
+    std::filesystem::path home() const { return home_.path(); }
     std::filesystem::path root() const { return home_.path() / "root"; }
     /// Beside the root, for what links lead to.
     std::filesystem::path outside() const { return home_.path() / "outside"; }
     void empty_root() const;
+    void kill();
     bool ended_within(curfew::Duration time);
 
 private:

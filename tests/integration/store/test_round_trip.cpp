@@ -239,9 +239,9 @@ TEST_CASE("observations, the newest of each source") {
                   .evidence = nasty,
                   .ttl = minutes{5}};
     Batch batch{o};
-    for (const Signal source : {Signal::terminals, Signal::server, Signal::metrics, Signal::processes,
-                                Signal::gpu, Signal::disk_network, Signal::watched_paths, Signal::session,
-                                Signal::heartbeat}) {
+    for (const Signal source :
+         {Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
+          Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat}) {
         o.source = source;
         o.verdict = Verdict::unknown;
         o.strength = Strength::weak;
@@ -256,7 +256,7 @@ TEST_CASE("observations, the newest of each source") {
     b.restart();
     const auto seen = b.loop.run(b.store->observations_of(RunId{"n1"}));
     REQUIRE(seen);
-    CHECK(seen->size() == 9);
+    CHECK(seen->size() == 10);
     int kernels = 0;
     for (const Observation& one : *seen) {
         if (one.source == Signal::kernels) {
@@ -418,6 +418,7 @@ TEST_CASE("holds") {
     lease.id = HoldId{"h3"};
     lease.kind = HoldKind::lease;
     lease.resource = ResourceId{"r2"};
+    lease.job = nasty;
     REQUIRE(b.commit({keep, exemption, lease}));
     keep.released_at = WallTime{150};
     REQUIRE(b.commit({keep}));
@@ -427,7 +428,9 @@ TEST_CASE("holds") {
     CHECK(state.holds[0].kind == HoldKind::exemption);
     CHECK(state.holds[0].run.empty());
     CHECK(state.holds[0].until == WallTime{900});
+    CHECK(state.holds[0].job.empty());
     CHECK(state.holds[1].kind == HoldKind::lease);
+    CHECK(state.holds[1].job == nasty);
     CHECK(state.holds[1].reason == nasty);
     CHECK(state.holds[1].by == "ana (uid 1000)");
     const auto of = b.loop.run(b.store->holds(ResourceId{"r1"}, WallTime{150}));
@@ -681,4 +684,85 @@ TEST_CASE("runs that Curfew stopped, and when they were started again") {
     CHECK(rows->at(0).cause_name == "night");
     CHECK(rows->at(0).ended_at == WallTime{2000});
     CHECK(rows->at(0).next_started_at == WallTime{5000});
+}
+
+TEST_CASE("every cause of a stop is read back") {
+    StoreBench b;
+    b.open();
+    const std::vector<CauseKind> kinds{CauseKind::idle, CauseKind::schedule, CauseKind::age,
+                                       CauseKind::budget, CauseKind::manual};
+    for (const CauseKind kind : kinds) {
+        const std::string word{to_string(kind)};
+        RunRow run = run_row("n-" + word, "r-" + word, WallTime{1000});
+        run.state = RunState::stopped;
+        run.ended_at = WallTime{2000};
+        Enforcement e = enforcement("e-" + word, "n-" + word, EnforcementState::over);
+        e.resource = ResourceId{"r-" + word};
+        e.outcome = "stopped";
+        e.cause = {kind, "night"};
+        REQUIRE(b.commit({resource("r-" + word), run, e}));
+        const auto rows = b.loop.run(b.store->enforcements_of(e.resource, 5));
+        REQUIRE(rows);
+        REQUIRE(rows->size() == 1);
+        CHECK(rows->front().cause == e.cause);
+    }
+    const auto stopped = b.loop.run(b.store->stopped_by_us());
+    REQUIRE(stopped);
+    for (const CauseKind kind : kinds) {
+        CHECK(std::ranges::count(*stopped, kind, &StoppedRun::cause) == 1);
+    }
+}
+
+TEST_CASE("trials of rules, and breakers that are open") {
+    StoreBench b;
+    b.open();
+    RuleTrial trial{
+        .rule = RuleName{"night"}, .first_seen = {100}, .tried = minutes{5}, .ended_at = std::nullopt};
+    Breaker breaker{.rule = RuleName{nasty}, .why = nasty, .at = {7}, .open = true};
+    REQUIRE(
+        b.commit({trial, breaker, RuleTrial{.rule = RuleName{"other"}, .first_seen = {1}, .ended_at = {}}}));
+    trial.tried = minutes{50};
+    trial.ended_at = WallTime{900};
+    RuleTrial seen_again = trial;
+    seen_again.first_seen = {5000};  // the first sight stays
+    REQUIRE(b.commit({seen_again}));
+    StoredState state = b.restart();
+    REQUIRE(state.trials.size() == 2);
+    CHECK(state.trials[0] == trial);
+    CHECK(state.trials[1].tried == Duration{0});
+    CHECK_FALSE(state.trials[1].ended_at);
+    CHECK(state.breakers == std::vector{breaker});
+    breaker.open = false;
+    REQUIRE(b.commit({breaker}));
+    CHECK(b.restart().breakers.empty());
+}
+
+TEST_CASE("what became of things under rules: newest first, a false stop once, and not without end") {
+    StoreBench b;
+    b.open();
+    const auto event = [](RuleEventKind kind, std::int64_t at, const std::string& run) {
+        return RuleEvent{.rule = RuleName{"night"},
+                         .kind = kind,
+                         .at = {at},
+                         .resource = ResourceId{"r1"},
+                         .run = RunId{run},
+                         .name = nasty};
+    };
+    const RuleEvent would = event(RuleEventKind::would_stop, 50, "n1");
+    const RuleEvent stop = event(RuleEventKind::stop, 100, "n1");
+    const RuleEvent again = event(RuleEventKind::false_stop, 200, "n1");
+    REQUIRE(b.commit({would, stop, again, event(RuleEventKind::false_stop, 300, "n1"),
+                      event(RuleEventKind::would_stop, 300, "n1")}));
+    b.restart();
+    const auto all = b.loop.run(b.store->rule_events(WallTime{0}, 100));
+    REQUIRE(all);
+    CHECK(*all == std::vector{again, stop, would});
+    CHECK(b.loop.run(b.store->rule_events(WallTime{100}, 100))->size() == 2);
+    CHECK(b.loop.run(b.store->rule_events(WallTime{0}, 1)) == std::vector{again});
+    Batch many;
+    for (int i = 0; i < 20'010; ++i) {
+        many.emplace_back(event(RuleEventKind::stop, 1000 + i, "m" + std::to_string(i)));
+    }
+    REQUIRE(b.commit(std::move(many)));
+    CHECK(b.loop.run(b.store->rule_events(WallTime{0}, 100'000))->size() == 20'000);
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <random>
 #include <vector>
 
@@ -86,7 +87,7 @@ namespace {
 EnforcementEvent any_event(std::mt19937_64& g) {
     Assessment a;
     if (pick(g, 4) != 0) {
-        a.cause = Cause{static_cast<CauseKind>(pick(g, 3)), "x"};
+        a.cause = Cause{static_cast<CauseKind>(pick(g, 5)), "x"};
     }
     a.warn_step = pick(g, 4);
     a.time_is_up = pick(g, 2) == 0;
@@ -109,6 +110,7 @@ EnforcementEvent any_event(std::mt19937_64& g) {
                    .mode = a.mode,
                    .breaker_open = a.breaker_open,
                    .why = "w"};
+    look.asked = pick(g, 10) != 0;
     if (pick(g, 8) == 0) {
         look.held_by = "keep";
     }
@@ -139,9 +141,9 @@ EnforcementEvent any_event(std::mt19937_64& g) {
 }
 
 /// What brings an enforcement on, so that the walk reaches its end and not only its beginning.
-EnforcementEvent helpful_event(EnforcementState state) {
+EnforcementEvent helpful_event(EnforcementState state, CauseKind kind) {
     Assessment a;
-    a.cause = Cause{CauseKind::idle, "x"};
+    a.cause = Cause{kind, "x"};
     a.warn_step = 3;
     a.time_is_up = true;
     a.verdict = Verdict::quiet;
@@ -176,17 +178,20 @@ TEST_CASE("no sequence of events breaks I1 to I4, crashes and recoveries include
     auto g = generator();
     EnforcementPolicy policy;
     int calls = 0;
+    std::map<CauseKind, int> calls_by;
     for (int round = 0; round < 3000; ++round) {
         Enforcement e;
         e.id = EnforcementId{"enf"};
         e.run = RunId{"n1"};
         Instant now{1'000'000};
         std::optional<Instant> last_call;
+        const auto kind = static_cast<CauseKind>(pick(g, 3));
+        policy.respect_activity = pick(g, 2) == 0;
         policy.override_when_pack_failed = pick(g, 4) == 0;
         for (int i = 0; i < 300 && e.state != EnforcementState::over; ++i) {
             now = now + seconds{pick(g, 200)};
             Transition t;
-            EnforcementEvent event = pick(g, 3) == 0 ? any_event(g) : helpful_event(e.state);
+            EnforcementEvent event = pick(g, 3) == 0 ? any_event(g) : helpful_event(e.state, kind);
             if (pick(g, 30) == 0) {
                 t = recover(e, now, pick(g, 2) == 0, policy);
                 REQUIRE(std::ranges::find(t.effects, Effect::call_stop) == t.effects.end());
@@ -199,10 +204,18 @@ TEST_CASE("no sequence of events breaks I1 to I4, crashes and recoveries include
                 REQUIRE(looked != nullptr);
                 REQUIRE(e.state == EnforcementState::packed);
                 REQUIRE((t.next.receipt || t.next.override_));  // I1
-                if (t.next.cause.kind == CauseKind::idle) {
+                const bool by_activity = t.next.cause.kind == CauseKind::idle ||
+                                         (t.next.cause.kind == CauseKind::schedule &&
+                                          policy.respect_activity);
+                if (by_activity) {
                     REQUIRE(looked->look.verdict == Verdict::quiet);  // I2
-                    REQUIRE(looked->look.mode == Mode::enforce);      // I3
                 }
+                if (t.next.cause.kind != CauseKind::manual) {
+                    REQUIRE(looked->look.mode == Mode::enforce);  // I3
+                    REQUIRE_FALSE(looked->look.breaker_open);     // I3
+                }
+                ++calls_by[t.next.cause.kind];
+                REQUIRE(looked->look.asked);
                 REQUIRE_FALSE(looked->look.held_by);  // I3
                 REQUIRE(looked->look.newest);         // I4
                 REQUIRE(looked->look.same_run_on);    // I4
@@ -215,4 +228,8 @@ TEST_CASE("no sequence of events breaks I1 to I4, crashes and recoveries include
         }
     }
     REQUIRE(calls > 100);  // the walk really reaches the end
+    for (const CauseKind kind : {CauseKind::idle, CauseKind::schedule, CauseKind::age}) {
+        INFO(to_string(kind));
+        REQUIRE(calls_by[kind] > 20);
+    }
 }

@@ -1,145 +1,12 @@
 // The whole application on virtual time, with a world in memory.
-#include "curfew/app/daemon.hpp"
-#include "support/fakes.hpp"
+#include "support/life.hpp"
+#include "support/zones.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <catch2/catch.hpp>
 
 using namespace curfew;
 using namespace curfew::test;
-
-namespace {
-
-PriceBook prices() {
-    return *PriceBook::parse_csv(
-        "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\nA4000,0.76,1,A4000,16,2025-11-14,\n",
-        "test");
-}
-
-std::shared_ptr<Config> basic_config() {
-    auto config = std::make_shared<Config>();
-    config->mode = Mode::enforce;
-    AccountConfig account;
-    account.name = AccountName{"me"};
-    config->accounts = {account};
-    config->vaults = {{.name = VaultName{"home"}, .kind = "folder", .path = "/vault", .required = true}};
-    ChannelConfig channel;
-    channel.name = ChannelName{"mail"};
-    config->channels = {channel};
-    Rule rule;
-    rule.name = RuleName{"idle"};
-    rule.mode = Mode::enforce;
-    rule.idle_limit = hours{1};
-    config->rules = {rule};
-    return config;
-}
-
-/// One life of the daemon over a world and a store that outlive it.
-struct Life {
-    Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
-         std::shared_ptr<Config> config, std::shared_ptr<FakeChannel> channel,
-         std::shared_ptr<FakeVault> vault)
-        : io(loop), scheduler(time), door(world_), cloud(std::make_shared<FakeCloud>(world_)),
-          tasks(loop.get_executor(), [](const std::string& bug) { FAIL(bug); }),
-          world{.loop = loop.get_executor(),
-                .scheduler = time,
-                .entropy = entropy,
-                .store = rows,
-                .guests = door,
-                .clouds = {},
-                .config = {},
-                .picture = {}},
-          daemon(
-              world,
-              Parts{.config = config,
-                    .clouds = {{AccountName{"me"}, cloud}},
-                    .channels = {channel},
-                    .vaults = {vault},
-                    .prices = prices()},
-              supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
-              [](std::string_view) { return true; }) {
-        await(daemon.start());
-        daemon.run();
-        scheduler.settle();
-    }
-    ~Life() {
-        bool ended = false;
-        boost::asio::co_spawn(io, daemon.shut_down(), [&](const std::exception_ptr&) { ended = true; });
-        for (int i = 0; i < 100 && !ended; ++i) {
-            scheduler.run_for(seconds{1});
-        }
-        CHECK(ended);
-        CHECK(tasks.running() == 0);  // I13
-    }
-    template <class T>
-    T await(Task<T> task) {
-        std::optional<T> out;
-        boost::asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& bug, T value) {
-            REQUIRE_FALSE(bug);
-            out = std::move(value);
-        });
-        for (int i = 0; i < 50 && !out; ++i) {
-            scheduler.settle();
-        }
-        REQUIRE(out);
-        return std::move(*out);
-    }
-
-    boost::asio::io_context& io;
-    ManualScheduler& scheduler;
-    CountingEntropy entropy;
-    FakeDoor door;
-    std::shared_ptr<FakeCloud> cloud;
-    FakeSupervisor supervisor;
-    TaskGroup tasks;
-    World world;
-    Daemon daemon;
-};
-
-struct Rig {
-    boost::asio::io_context io;
-    ManualScheduler scheduler{io};
-    FakeStore store{io};
-    FakeWorld world{io, scheduler};
-    std::shared_ptr<Config> config = basic_config();
-    std::shared_ptr<FakeChannel> mail = std::make_shared<FakeChannel>(scheduler, "mail");
-    std::shared_ptr<FakeVault> vault = std::make_shared<FakeVault>(scheduler);
-    std::unique_ptr<Life> life;
-
-    void begin() { life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault); }
-    /// An ordered end and a new start, `off` later.
-    void restart(Duration off) {
-        life.reset();
-        scheduler.run_for(off);
-        begin();
-    }
-    std::vector<AlertKind> told() const {
-        std::vector<AlertKind> kinds;
-        for (const Message& m : mail->delivered) {
-            kinds.push_back(m.kind);
-        }
-        return kinds;
-    }
-    int told(AlertKind kind) const {
-        const auto kinds = told();
-        return static_cast<int>(std::ranges::count(kinds, kind));
-    }
-    const Enforcement* enforcement_of(const RunId& run) const {
-        for (const auto& [id, e] : store.enforcements) {
-            if (e.run == run) {
-                return &e;
-            }
-        }
-        return nullptr;
-    }
-    void check_intents() const {
-        for (const auto& [id, intent] : store.intents) {
-            CHECK(store.outcomes.contains(id));  // I5
-        }
-    }
-};
-
-}  // namespace
 
 TEST_CASE("a quiet notebook is warned three times, packed, stopped once, looked at again, and over") {
     Rig rig;
@@ -497,4 +364,265 @@ TEST_CASE("a look before the stop that could not be stored is taken anew, not us
     rig.scheduler.run_for(minutes{30});
     CHECK(rig.world.stop_calls.empty());
     CHECK(rig.told(AlertKind::stop_cancelled) == 1);
+}
+
+namespace {
+
+/// Off from 20:00 to 08:00 in Rome. Virtual time begins on a Monday at 03:10 there; the daemon begins at
+/// `hour` of Rome's clock (UTC + 1) of that day. Nothing is idle for long enough to matter.
+struct NightRig : Rig {
+    explicit NightRig(int hour = 12) {
+        Rule& rule = config->rules.at(0);
+        rule.name = RuleName{"night"};
+        rule.idle_limit = hours{24 * 6};
+        rule.schedule = Schedule{rome, {parse_off_hours("daily 20:00-08:00").value()}, {}};
+        scheduler.run_for(clock("2026-11-23T00:00:00Z") + hours{hour - 1} - scheduler.wall());
+    }
+    static WallTime clock(std::string_view text) { return utc(text); }
+    void run_until(std::string_view text) { scheduler.run_for(clock(text) - scheduler.wall()); }
+    Rule& rule() { return config->rules.at(0); }
+    const Message& last_told(AlertKind kind) const {
+        const auto found = std::find_if(mail->delivered.rbegin(), mail->delivered.rend(),
+                                        [&](const Message& m) { return m.kind == kind; });
+        REQUIRE(found != mail->delivered.rend());
+        return *found;
+    }
+};
+
+bool says(const Message& m, std::string_view text) {
+    return m.title.find(text) != std::string::npos ||
+           std::ranges::any_of(m.body, [&](const std::string& line) { return line.find(text) != line.npos; });
+}
+
+}  // namespace
+
+TEST_CASE(
+    "off hours: warned before 20:00, stopped after it; a manual restart holds until the next boundary") {
+    NightRig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    const RunId first = n.resource.run.id;
+    rig.begin();
+    rig.run_until("2026-11-23T18:29:00Z");
+    CHECK(rig.told().empty());
+    rig.run_until("2026-11-23T18:32:00Z");
+    REQUIRE(rig.told(AlertKind::stop_warning) == 1);
+    const Message& warning = rig.last_told(AlertKind::stop_warning);
+    CHECK(warning.cause == "off hours of rule night");
+    CHECK(says(warning, "at 19:00 UTC"));
+    CHECK(says(warning, "Mon 20:00 Europe/Rome"));
+    CHECK(says(warning, "As long as it is at work nothing happens."));
+    CHECK(warning.do_next == "curfew keep r-demo --for 2h");
+    rig.run_until("2026-11-23T18:59:30Z");
+    CHECK(rig.told(AlertKind::stop_warning) == 3);
+    CHECK(rig.world.stop_calls.empty());
+    rig.run_until("2026-11-23T19:03:00Z");
+    CHECK(rig.world.stop_calls == std::vector{first});
+    CHECK(rig.store.receipt_rows.size() == 1);
+    REQUIRE(rig.enforcement_of(first) != nullptr);
+    CHECK(rig.enforcement_of(first)->cause == Cause{CauseKind::schedule, "night"});
+
+    rig.run_until("2026-11-23T21:00:00Z");
+    rig.world.start(n);
+    const RunId second = n.resource.run.id;
+    rig.run_until("2026-11-24T18:29:00Z");
+    CHECK(rig.world.stop_calls.size() == 1);
+    CHECK(rig.told(AlertKind::stop_warning) == 3);
+    rig.run_until("2026-11-24T19:03:00Z");
+    CHECK(rig.world.stop_calls == std::vector{first, second});
+    CHECK(rig.told(AlertKind::stop_warning) == 6);
+    rig.check_intents();
+}
+
+TEST_CASE("off hours: what is at work is left alone until it is quiet, and then warned first") {
+    NightRig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    n.kernel = "busy";
+    rig.begin();
+    rig.run_until("2026-11-24T01:00:00Z");
+    CHECK(rig.world.stop_calls.empty());
+    CHECK(rig.told(AlertKind::stop_warning) == 0);
+    n.kernel = "idle";
+    rig.run_until("2026-11-24T01:04:00Z");
+    CHECK(rig.told(AlertKind::stop_warning) == 0);
+    rig.run_until("2026-11-24T01:15:00Z");
+    CHECK(rig.told(AlertKind::stop_warning) == 1);
+    CHECK(rig.world.stop_calls.empty());
+    rig.run_until("2026-11-24T01:22:00Z");
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
+TEST_CASE("off hours: activity after the warning takes it back") {
+    NightRig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.run_until("2026-11-23T18:55:00Z");
+    REQUIRE(rig.told(AlertKind::stop_warning) == 2);
+    n.kernel = "busy";
+    rig.run_until("2026-11-24T06:00:00Z");
+    CHECK(rig.told(AlertKind::stop_cancelled) == 1);
+    CHECK(rig.world.stop_calls.empty());
+}
+
+TEST_CASE("off hours: what cannot be seen is not stopped; without respect for activity even work is") {
+    for (const bool respect : {true, false}) {
+        NightRig rig;
+        rig.rule().respect_activity = respect;
+        FakeNotebook& n = rig.world.add("demo");
+        rig.begin();
+        rig.run_until("2026-11-23T18:00:00Z");
+        n.kernel = respect ? "idle" : "busy";
+        n.guest_answers = !respect;
+        rig.run_until("2026-11-23T23:00:00Z");
+        CHECK(rig.world.stop_calls.size() == (respect ? 0 : 1));
+        if (!respect) {
+            CHECK(says(rig.last_told(AlertKind::stop_warning), "It is stopped even if it is at work."));
+        }
+    }
+}
+
+TEST_CASE("off hours: work that begins during the pack calls the stop off (I2)") {
+    NightRig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.world.on_read = [&] { n.kernel = "busy"; };
+    rig.begin();
+    rig.run_until("2026-11-24T06:00:00Z");
+    CHECK(rig.world.stop_calls.empty());
+    CHECK(rig.told(AlertKind::stop_cancelled) == 1);
+}
+
+TEST_CASE("off hours: a keep holds them, and they act when it ends") {
+    NightRig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.run_until("2026-11-23T18:35:00Z");
+    REQUIRE(rig.life->await(rig.life->daemon.keep(n.resource.id, hours{2}, "", "ana")));
+    rig.run_until("2026-11-23T20:34:00Z");
+    CHECK(rig.world.stop_calls.empty());
+    const std::size_t warnings = static_cast<std::size_t>(rig.told(AlertKind::stop_warning));
+    rig.run_until("2026-11-23T20:44:00Z");
+    CHECK(static_cast<std::size_t>(rig.told(AlertKind::stop_warning)) == warnings + 1);
+    CHECK(rig.world.stop_calls.empty());
+    rig.run_until("2026-11-23T20:50:00Z");
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
+TEST_CASE("off hours: after downtime over the boundary the rule acts after a full notice") {
+    for (const bool same_boot : {true, false}) {
+        NightRig rig;
+        rig.world.add("demo");
+        rig.begin();
+        rig.run_until("2026-11-23T16:00:00Z");
+        rig.life.reset();
+        rig.run_until("2026-11-23T22:00:00Z");
+        rig.scheduler.boot = same_boot ? "boot-1" : "boot-2";
+        rig.begin();
+        CHECK(rig.told(AlertKind::stop_warning) == 0);
+        rig.run_until("2026-11-23T22:09:30Z");
+        CHECK(rig.told(AlertKind::stop_warning) == 1);
+        CHECK(rig.world.stop_calls.empty());
+        const WallTime warned = rig.last_told(AlertKind::stop_warning).at;
+        rig.scheduler.run_for(warned + minutes{9} + seconds{50} - rig.scheduler.wall());
+        CHECK(rig.world.stop_calls.empty());
+        rig.run_until("2026-11-23T22:20:00Z");
+        CHECK(rig.world.stop_calls.size() == 1);
+    }
+}
+
+TEST_CASE("off hours that end while a stop waits call it off") {
+    NightRig rig;
+    rig.world.add("demo");
+    rig.vault->failing = Error{Errc::disk_full, Retry::later(), "full", "vault"};
+    rig.begin();
+    rig.run_until("2026-11-24T06:59:00Z");
+    REQUIRE(rig.told(AlertKind::pack_failed) >= 1);
+    rig.vault->failing.reset();
+    rig.run_until("2026-11-24T12:00:00Z");
+    CHECK(rig.world.stop_calls.empty());
+}
+
+TEST_CASE("off hours that end while a stop is tried again and again end the trying") {
+    NightRig rig;
+    rig.world.add("demo");
+    rig.world.on_stop = [](FakeNotebook&) { return StopReply{event::Answer::refused, "not now"}; };
+    rig.world.guest_refuses = true;
+    rig.begin();
+    rig.run_until("2026-11-24T06:58:00Z");
+    const std::size_t tries = rig.world.stop_calls.size();
+    CHECK(tries > 5);
+    rig.run_until("2026-11-24T07:12:00Z");
+    const std::size_t last = rig.world.stop_calls.size();
+    rig.run_until("2026-11-24T17:00:00Z");
+    CHECK(rig.world.stop_calls.size() == last);
+    CHECK(last <= tries + 1);
+    CHECK(rig.world.notebooks.at("demo").resource.run.state == RunState::running);
+}
+
+TEST_CASE("a maximum age stops a busy run after warning and pack; no keep holds it") {
+    NightRig rig(0);
+    rig.rule().schedule.reset();
+    rig.rule().max_age = hours{6};
+    FakeNotebook& n = rig.world.add("demo");
+    n.kernel = "busy";
+    const RunId run = n.resource.run.id;
+    rig.begin();
+    rig.scheduler.run_for(hours{5} + minutes{29});
+    CHECK(rig.told().empty());
+    auto refused = rig.life->await(rig.life->daemon.keep(n.resource.id, hours{2}, "", "ana"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::conflict);
+    CHECK(refused.error().text.starts_with(
+        "nothing holds its maximum age (rule night), which it reaches in 3"));
+    REQUIRE(rig.life->await(rig.life->daemon.keep(n.resource.id, minutes{20}, "", "ana")));
+    rig.scheduler.run_for(minutes{3});
+    REQUIRE(rig.told(AlertKind::stop_warning) == 1);
+    const Message& warning = rig.last_told(AlertKind::stop_warning);
+    CHECK(warning.cause == "maximum age of rule night");
+    CHECK(says(warning, "a keep cannot put off a maximum age"));
+    CHECK(warning.do_next == "curfew explain r-demo");
+    rig.scheduler.run_for(minutes{27});
+    CHECK(rig.told(AlertKind::stop_warning) == 3);
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(minutes{4});
+    CHECK(rig.world.stop_calls == std::vector{run});
+    CHECK(rig.store.receipt_rows.size() == 1);
+    CHECK(rig.enforcement_of(run)->cause == Cause{CauseKind::age, "night"});
+    rig.check_intents();
+}
+
+TEST_CASE("an age counts from the provider's stamp, through restarts, and not by the wall clock (I14)") {
+    for (const Duration jump : {Duration{0}, Duration{hours{5}}, Duration{-hours{5}}}) {
+        NightRig rig(0);
+        rig.rule().schedule.reset();
+        rig.rule().max_age = hours{6};
+        FakeNotebook& n = rig.world.add("demo");
+        n.kernel = "busy";
+        rig.scheduler.run_for(hours{2});  // it runs before the daemon does
+        rig.begin();
+        rig.scheduler.run_for(hours{1});
+        if (jump == Duration{0}) {
+            rig.restart(hours{1});
+        } else {
+            rig.scheduler.step_wall(jump);
+            rig.scheduler.run_for(hours{1});
+        }
+        rig.scheduler.run_for(hours{1} + minutes{28});
+        CHECK(rig.told(AlertKind::stop_warning) == 0);
+        rig.scheduler.run_for(minutes{31});
+        CHECK(rig.told(AlertKind::stop_warning) == 3);
+        CHECK(rig.world.stop_calls.empty());
+        rig.scheduler.run_for(minutes{5});
+        CHECK(rig.world.stop_calls.size() == 1);
+    }
+}
+
+TEST_CASE("the breaker counts what a schedule stops") {
+    NightRig rig;
+    for (int i = 0; i < 20; ++i) {
+        rig.world.add("n" + std::to_string(i));
+    }
+    rig.begin();
+    rig.run_until("2026-11-23T21:00:00Z");
+    CHECK(rig.world.stop_calls.size() <= 5);
+    CHECK(rig.world.stop_calls.size() >= 2);
+    CHECK(rig.told(AlertKind::breaker) == 1);
 }

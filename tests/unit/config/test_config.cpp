@@ -121,6 +121,7 @@ TEST_CASE("the smallest configuration has the defaults of the values") {
     CHECK(c.public_name == "here.example");
     CHECK(c.protect.empty());
     CHECK(c.guest_connections_max == Config{}.guest_connections_max);
+    CHECK(c.history == Config{}.history);
     CHECK(c.keep.max_at_once == KeepPolicy{}.max_at_once);
     CHECK(c.keep.max_per_period == KeepPolicy{}.max_per_period);
     REQUIRE(c.accounts.size() == 1);
@@ -181,8 +182,13 @@ amount = 10
     CHECK(r.ladder == plain.ladder);
     CHECK(r.min_notice == plain.min_notice);
     CHECK(r.start_grace == plain.start_grace);
-    CHECK(r.mode == plain.mode);
+    CHECK(r.mode == Mode::enforce);  // behind its trial
+    CHECK(r.observe_first == hours{24 * 7});
+    CHECK(c.lease.max_at_once == LeasePolicy{}.max_at_once);
     CHECK(r.accept_partial == plain.accept_partial);
+    CHECK_FALSE(r.schedule);
+    CHECK(r.respect_activity == plain.respect_activity);
+    CHECK_FALSE(r.max_age);
     CHECK(r.match.names.empty());
     CHECK(r.match.kinds.empty());
     CHECK(r.pack.include == plain.pack.include);
@@ -212,6 +218,7 @@ price_overrides = "mine.csv"
 public_name = "gpu-watch"
 protect = ["prod-*"]
 guest_connections_max = 7
+history = "14d"
 [keep]
 max_at_once = "2h"
 max_per_period = "1d"
@@ -265,6 +272,11 @@ min_notice = "0s"
 start_grace = "1s"
 mode = "enforce"
 accept_partial = true
+off_hours = ["mon-fri 20:00-08:00", "sat-sun"]
+holidays = ["2026-12-25"]
+timezone = "Asia/Tokyo"
+respect_activity = false
+max_age = "36h"
 match.names = ["n*"]
 match.machine_types = ["A?"]
 match.accounts = ["te*"]
@@ -301,6 +313,7 @@ match = { accounts = ["test"], kinds = ["machine"] }
     CHECK(c.public_name == "gpu-watch");
     CHECK(c.protect == std::vector<std::string>{"prod-*"});
     CHECK(c.guest_connections_max == 7);
+    CHECK(c.history == hours{14 * 24});
     CHECK(c.keep.max_at_once == hours{2});
     CHECK(c.keep.max_per_period == hours{24});
     const AccountConfig& a = c.accounts.at(0);
@@ -347,6 +360,13 @@ match = { accounts = ["test"], kinds = ["machine"] }
     CHECK(r.start_grace == seconds{1});
     CHECK(r.mode == Mode::enforce);
     CHECK(r.accept_partial);
+    REQUIRE(r.schedule);
+    CHECK(r.schedule->zone().name == "Asia/Tokyo");
+    CHECK(r.schedule->weekly() ==
+          std::vector{parse_off_hours("mon-fri 20:00-08:00").value(), parse_off_hours("sat-sun").value()});
+    CHECK(r.schedule->holidays() == std::vector{Date{2026, 12, 25}});
+    CHECK_FALSE(r.respect_activity);
+    CHECK(r.max_age == Duration{hours{36}});
     CHECK(r.match.names == std::vector<std::string>{"n*"});
     CHECK(r.match.machine_types == std::vector<std::string>{"A?"});
     CHECK(r.match.accounts == std::vector<std::string>{"te*"});
@@ -842,6 +862,9 @@ TEST_CASE("every commented line of it is valid when uncommented") {
     CHECK(c.budgets[0].thresholds.size() == 2);
     CHECK(c.budgets[0].hard());
     CHECK(c.rules[0].ladder == Rule{}.ladder);
+    REQUIRE(c.rules[0].schedule);
+    CHECK(c.rules[0].schedule->zone().name == "Europe/Rome");
+    CHECK(c.rules[0].max_age == Duration{hours{24}});
     CHECK(c.accounts[0].v1_url == AccountConfig{}.v1_url);
 }
 
@@ -866,4 +889,30 @@ TEST_CASE("the manual page is sound roff") {
     const Folder folder;
     folder.put("curfew.toml.5", config::manual_page());
     CHECK(std::system(("mandoc -T lint -W style " + folder.path + "/curfew.toml.5 >&2").c_str()) == 0);
+}
+
+TEST_CASE("one rule alone can be read, with every fault in its place") {
+    const auto faults = [](std::string_view text) {
+        const auto rule = config::parse_rule(text, "r.toml");
+        return rule ? Lines{} : lines_of(rule.error());
+    };
+    const auto rule = config::parse_rule(
+        "[[rule]]\nname = \"night\"\nidle_limit = \"20m\"\nmode = \"enforce\"\n[rule.match]\naccounts = "
+        "[\"x\"]\n",
+        "r.toml");
+    REQUIRE(rule);
+    CHECK(rule->name == RuleName{"night"});
+    CHECK(rule->idle_limit == minutes{20});
+    CHECK(rule->mode == Mode::enforce);  // without a vault, since nothing is stopped by it
+    CHECK(rule->match.accounts == std::vector<std::string>{"x"});
+    CHECK(rule->ladder == Rule{}.ladder);
+    CHECK(faults("") == Lines{"r.toml:1:1: there is no [[rule]] to be tested"});
+    CHECK(faults("[[rule]]\nname = \"a\"\n[[rule]]\nname = \"b\"\n") ==
+          Lines{"r.toml:3:1: one [[rule]] is tested at a time"});
+    CHECK(faults(account + "[[rule]]\nname = \"a\"\n").size() == 1);
+    CHECK(faults("[daemon]\n[[rule]]\nname = \"a\"\n").size() == 1);
+    CHECK(faults("[[rule]]\nidle_limit = \"x\"\nnmae = \"a\"\n").size() == 3);  // and no name
+    CHECK(faults("[[rule]]\nidle_limit = 5\n[keep]\n").size() >= 2);
+    CHECK_FALSE(faults("[[rule]").empty());
+    CHECK(faults("zz = 1\n").size() == 1);
 }

@@ -45,6 +45,8 @@ TEST_CASE("verdicts combine as the design says") {
     CHECK(judge({seen(metrics, quiet)}).verdict == unknown);  // kernels are required
     CHECK(judge({seen(kernels, quiet), seen(metrics, unknown), seen(processes, quiet)}).verdict == quiet);
     CHECK(judge({seen(kernels, quiet), seen(metrics, quiet), seen(terminals, unknown)}).verdict == unknown);
+    CHECK(judge({seen(kernels, quiet), seen(metrics, quiet), seen(processes, unknown)}).verdict == unknown);
+    CHECK(judge({seen(kernels, quiet), seen(processes, quiet), seen(gpu, unknown)}).verdict == quiet);
     CHECK(judge({seen(kernels, quiet), seen(gpu, active), seen(processes, quiet)}).verdict == active);
 }
 
@@ -120,4 +122,129 @@ TEST_CASE("words") {
           Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat}) {
         CHECK_FALSE(to_string(s).empty());
     }
+}
+
+namespace {
+
+Observation busy_kernel(Duration silent_for) {
+    Observation o = seen(Signal::kernels, Verdict::active);
+    o.last_active_at = o.wall - silent_for;
+    return o;
+}
+
+}  // namespace
+
+TEST_CASE("a machine has no kernels to ask") {
+    using enum Signal;
+    using enum Verdict;
+    const auto judged = [](std::vector<Observation> o) { return combine(o, now, ResourceKind::machine); };
+    CHECK(judged({seen(processes, quiet)}).verdict == quiet);
+    CHECK(judged({seen(processes, quiet)}).coverage == Coverage::full);
+    CHECK(judged({seen(processes, active)}).verdict == active);
+    CHECK(judged({seen(processes, unknown)}).verdict == unknown);
+    CHECK(judged({}).verdict == unknown);
+    CHECK(judged({seen(session, quiet)}).verdict == unknown);
+}
+
+TEST_CASE("a busy kernel that does nothing: only when everything else was seen to be quiet") {
+    using enum Signal;
+    using enum Verdict;
+    const auto alone = [](std::vector<Observation> o) {
+        const Judgement j = judge(std::move(o));
+        CHECK(j.verdict == active);  // by itself it changes no verdict
+        return j.kernel_alone;
+    };
+    CHECK(alone({busy_kernel(hours{1}), seen(processes, quiet)}));
+    CHECK(
+        alone({busy_kernel(hours{1}), seen(processes, quiet), seen(gpu, quiet), seen(disk_network, quiet)}));
+    CHECK_FALSE(alone({busy_kernel(hours{1})}));                        // nobody looked
+    CHECK_FALSE(alone({busy_kernel(hours{1}), seen(metrics, quiet)}));  // disk and network are not in there
+    CHECK_FALSE(alone({busy_kernel(minutes{1}), seen(processes, quiet)}));  // it has just printed
+    CHECK_FALSE(alone({seen(kernels, active), seen(processes, quiet)}));    // when it spoke is not known
+    CHECK_FALSE(alone({busy_kernel(hours{1}), seen(processes, unknown)}));
+    CHECK_FALSE(alone({busy_kernel(hours{1}), seen(processes, quiet), seen(gpu, unknown)}));
+    CHECK_FALSE(alone({busy_kernel(hours{1}), seen(processes, active)}));
+    CHECK_FALSE(alone({busy_kernel(hours{1}), seen(processes, quiet), seen(disk_network, unknown)}));
+}
+
+TEST_CASE("stalled: quiet from its own limit on, and in its own words") {
+    using enum Signal;
+    using enum Verdict;
+    const Judgement j = judge({busy_kernel(hours{9}), seen(processes, quiet)});
+    CHECK(judge_stall(j, {hours{6} - seconds{1}, now}, hours{6}).verdict == active);
+    const Judgement s = judge_stall(j, {hours{6}, now}, hours{6});
+    CHECK(s.verdict == quiet);
+    CHECK(s.stalled);
+    CHECK(s.step.find("stalled") != std::string::npos);
+    const Judgement works = judge({busy_kernel(hours{9}), seen(processes, active)});
+    CHECK(judge_stall(works, {hours{99}, now}, hours{6}).verdict == active);
+    // The clock of it: quiet while alone, unknown while nobody looks, active for any other work.
+    CHECK(stall_verdict(j) == quiet);
+    CHECK(stall_verdict(judge({busy_kernel(hours{9})})) == unknown);
+    CHECK(stall_verdict(judge({})) == unknown);
+    CHECK(stall_verdict(works) == active);
+    CHECK(stall_verdict(judge({seen(kernels, quiet), seen(processes, quiet)})) == active);
+}
+
+TEST_CASE("probes: at the start of the ladder, at its steps, and until there are enough") {
+    const LookPolicy policy{
+        .limit = hours{1}, .ladder = {minutes{30}, minutes{10}, minutes{2}}, .poll = minutes{1}};
+    const auto due = [&](const ProbeState& p, Duration left, bool busy = false) {
+        return probe_due(p, policy, left, busy, now);
+    };
+    CHECK_FALSE(due({}, minutes{31}));
+    CHECK(due({}, minutes{30}));
+    ProbeState one = probed({}, Verdict::quiet, true, 1, now - minutes{5});
+    CHECK_FALSE(due(one, minutes{25}));
+    CHECK(due(one, minutes{10}));
+    const ProbeState two = probed(one, Verdict::quiet, true, 2, now - minutes{1});
+    CHECK_FALSE(due(two, minutes{9}));
+    CHECK(due(two, minutes{2}));
+    CHECK(due(two, Duration{0}));
+    const ProbeState three = probed(two, Verdict::quiet, true, 3, now);
+    CHECK(due(three, Duration{0}));  // the first is not a ladder old yet
+    CHECK_FALSE(probed_enough(three, policy, now));
+    CHECK(probed_enough(three, policy, now + minutes{25}));
+    CHECK_FALSE(probe_due(three, policy, Duration{0}, false, now + minutes{25}));
+    // Activity begins the row anew; what could not be seen counts for nothing.
+    CHECK_FALSE(probed_enough(probed(three, Verdict::active, true, 3, now), policy, now + hours{9}));
+    CHECK(probed(three, Verdict::unknown, true, 3, now).quiet == 3);
+    CHECK(probed(three, Verdict::quiet, false, 3, now).quiet == 3);
+    // One that failed is tried again, but not at every look.
+    CHECK_FALSE(due(probed({}, Verdict::unknown, false, 1, now - minutes{4}), minutes{29}));
+    CHECK(due(probed({}, Verdict::unknown, false, 1, now - minutes{5}), minutes{31}));
+    ProbeState impossible;
+    impossible.possible = false;
+    CHECK_FALSE(due(impossible, Duration{0}));
+    LookPolicy unwanted = policy;
+    unwanted.probes = false;
+    CHECK_FALSE(probe_due({}, unwanted, Duration{0}, false, now));
+    // A busy kernel is looked into twelve times in `stalled_after`.
+    CHECK(due({}, hours{1}, true));
+    CHECK_FALSE(due(probed({}, Verdict::active, true, 0, now - minutes{29}), hours{1}, true));
+    CHECK(due(probed({}, Verdict::active, true, 0, now - minutes{30}), hours{1}, true));
+    // A machine has nothing else.
+    LookPolicy machine = policy;
+    machine.nothing_else = true;
+    CHECK(probe_due(probed({}, Verdict::quiet, true, 0, now - minutes{2}), machine, hours{1}, false, now));
+    CHECK_FALSE(
+        probe_due(probed({}, Verdict::quiet, true, 0, now - minutes{1}), machine, hours{1}, false, now));
+}
+
+TEST_CASE("a probe counts until the next one, and three polls") {
+    const LookPolicy policy{
+        .limit = hours{1}, .ladder = {minutes{30}, minutes{10}, minutes{2}}, .poll = minutes{1}};
+    CHECK(probe_ttl(policy, minutes{30}, false) == minutes{23});
+    CHECK(probe_ttl(policy, minutes{9}, false) == minutes{10});
+    CHECK(probe_ttl(policy, Duration{0}, false) == minutes{8});
+    CHECK(probe_ttl(policy, minutes{40}, true) == minutes{33});
+}
+
+TEST_CASE("a guest is asked as late as no decision comes later for it") {
+    const LookPolicy policy{.limit = hours{1}, .ladder = {minutes{30}}, .poll = minutes{1}};
+    CHECK(look_after(Verdict::quiet, minutes{50}, policy, true) == minutes{2});
+    CHECK(look_after(Verdict::quiet, minutes{33}, policy, true) == minutes{1});
+    CHECK(look_after(Verdict::active, hours{1}, policy, true) == minutes{1});
+    CHECK(look_after(Verdict::unknown, hours{1}, policy, true) == minutes{1});
+    CHECK(look_after(Verdict::quiet, hours{1}, policy, false) == minutes{10});
 }

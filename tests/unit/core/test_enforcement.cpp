@@ -135,6 +135,7 @@ const std::vector<std::pair<std::string, EnforcementEvent>> events{
      })},
     {"look newer", looked([](FreshLook& l) { l.newest = false; })},
     {"look held", looked([](FreshLook& l) { l.held_by = "keep"; })},
+    {"look asked no more", looked([](FreshLook& l) { l.asked = false; })},
     {"look files changed", looked([](FreshLook& l) { l.files_unchanged = false; })},
     {"look observe", looked([](FreshLook& l) { l.mode = Mode::observe; })},
     {"look breaker", looked([](FreshLook& l) { l.breaker_open = true; })},
@@ -186,6 +187,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"look gone", State::over},
       {"look newer", State::over},
       {"look held", State::over},
+      {"look asked no more", State::over},
       {"look files changed", State::packing},
       {"look observe", State::over},
       {"look breaker", State::over},
@@ -218,6 +220,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"look gone", State::over},
       {"look newer", State::over},
       {"look held", State::over},
+      {"look asked no more", State::over},
       {"look files changed", State::over},
       {"look observe", State::over},
       {"look breaker", State::over},
@@ -256,6 +259,49 @@ const std::map<State, std::map<std::string, State>> table{
     {State::over, {}},
 };
 
+/// What is different for a stop that does not look at activity: a maximum age, a budget, and a schedule whose
+/// rule says so.
+const std::map<State, std::map<std::string, State>> in_any_case{
+    {State::watching, {{"assessed active", State::warned}}},
+    {State::warned, {{"assessed active", State::due}}},
+    {State::due,
+     {{"assessed active", State::due}, {"look active", State::packing}, {"look unknown", State::packing}}},
+    {State::packing, {{"assessed active", State::packing}, {"pack changing", State::pack_failed}}},
+    {State::packed,
+     {{"assessed active", State::packed},
+      {"look active", State::stopping},
+      {"look unknown", State::stopping},
+      {"look files changed", State::packing}}},
+    {State::pack_failed, {{"assessed active", State::pack_failed}}},
+    {State::held, {{"assessed active", State::held}}},
+};
+
+struct Who {
+    CauseKind kind;
+    bool respects;  // activity, of its rule
+    bool by_activity;
+};
+const std::vector<Who> causes{{CauseKind::idle, true, true},     {CauseKind::idle, false, true},
+                              {CauseKind::schedule, true, true}, {CauseKind::schedule, false, false},
+                              {CauseKind::age, true, false},     {CauseKind::age, false, false},
+                              {CauseKind::budget, true, false}};
+
+EnforcementEvent by_cause(EnforcementEvent event, CauseKind kind) {
+    if (auto* assessed = std::get_if<event::Assessed>(&event); assessed && assessed->assessment.cause) {
+        assessed->assessment.cause->kind = kind;
+    }
+    return event;
+}
+
+State expected_after(State state, const std::string& name, bool by_activity) {
+    for (const auto* rows : {by_activity ? nullptr : &in_any_case, &table}) {
+        if (rows != nullptr && rows->contains(state) && rows->at(state).contains(name)) {
+            return rows->at(state).at(name);
+        }
+    }
+    return state;
+}
+
 bool has(const Transition& t, Effect effect) {
     return std::ranges::find(t.effects, effect) != t.effects.end();
 }
@@ -264,20 +310,25 @@ bool has(const Transition& t, Effect effect) {
 
 TEST_CASE("every state and event leads where the table says") {
     REQUIRE(table.size() == 12);
-    for (const auto& [state, row] : table) {
-        for (const auto& [name, event] : events) {
-            INFO(to_string(state) << " × " << name);
-            const Enforcement before = in_state(state);
-            const Transition t = step(before, event, t0, policy);
-            const auto expected = row.find(name);
-            CHECK(to_string(t.next.state) == to_string(expected == row.end() ? state : expected->second));
-            CHECK(t.next.run == before.run);
-            if (state == State::over) {
-                CHECK_FALSE(t.changed);
-                CHECK(t.effects.empty());
-            }
-            if (has(t, Effect::call_stop)) {
-                CHECK(state == State::packed);  // from nowhere else
+    for (const Who& who : causes) {
+        EnforcementPolicy rules = policy;
+        rules.respect_activity = who.respects;
+        for (const auto& [state, row] : table) {
+            for (const auto& [name, event] : events) {
+                INFO(to_string(who.kind)
+                     << (who.respects ? ", " : " in any case, ") << to_string(state) << " × " << name);
+                const Enforcement before = in_state(state, who.kind);
+                const Transition t = step(before, by_cause(event, who.kind), t0, rules);
+                CHECK(to_string(t.next.state) == to_string(expected_after(state, name, who.by_activity)));
+                CHECK(t.next.run == before.run);
+                CHECK(t.next.cause.kind == who.kind);
+                if (state == State::over) {
+                    CHECK_FALSE(t.changed);
+                    CHECK(t.effects.empty());
+                }
+                if (has(t, Effect::call_stop)) {
+                    CHECK(state == State::packed);  // from nowhere else
+                }
             }
         }
     }
@@ -287,6 +338,84 @@ TEST_CASE("every state and event leads where the table says") {
                   events.end());
         }
     }
+}
+
+TEST_CASE("causes have an order of force and words that round-trip") {
+    const std::vector<CauseKind> rising{CauseKind::idle, CauseKind::schedule, CauseKind::age,
+                                        CauseKind::budget, CauseKind::manual};
+    for (std::size_t i = 0; i < rising.size(); ++i) {
+        CHECK(cause_kind_from(to_string(rising[i])) == rising[i]);
+        CHECK(of_rule(rising[i]) == (i < 3));
+        for (std::size_t j = 0; j < rising.size(); ++j) {
+            CHECK(stronger({rising[i], "a"}, {rising[j], "b"}) == (i > j));
+        }
+    }
+    CHECK(cause_kind_from("whim") == CauseKind::idle);  // the weakest, and it looks at activity
+}
+
+TEST_CASE(
+    "before a stop has begun the causes of a rule take turns, each with a warning and a notice of its own") {
+    for (const CauseKind from : {CauseKind::idle, CauseKind::schedule, CauseKind::age}) {
+        for (const CauseKind to : {CauseKind::idle, CauseKind::schedule, CauseKind::age}) {
+            if (from == to) {
+                continue;
+            }
+            INFO(to_string(from) << " → " << to_string(to));
+            const auto soon = [&](int step, bool up) {
+                return assessed([&](Assessment& a) {
+                    a.cause->kind = to;
+                    a.warn_step = step;
+                    a.time_is_up = up;
+                    a.why = "another reason";
+                });
+            };
+            const Enforcement e = in_state(State::warned, from);
+            Transition t = step(e, soon(3, true), t0, policy);
+            CHECK(t.next.state == State::warned);
+            CHECK(t.next.cause.kind == to);
+            CHECK(t.next.reason == "another reason");
+            CHECK(t.effects == std::vector{Effect::warn});
+            CHECK_FALSE(t.next.notice_at);
+            // The notice counts from the delivery of the new warning.
+            t = step(t.next, event::WarningDelivered{3}, t0 + minutes{1}, policy);
+            t = step(t.next, soon(3, true), t0 + minutes{10}, policy);
+            CHECK(t.next.state == State::warned);
+            t = step(t.next, soon(3, true), t0 + minutes{11}, policy);
+            CHECK(t.next.state == State::due);
+            t = step(e, soon(1, false), t0, policy);
+            CHECK(t.next.warned_step == 1);  // so that its later warnings are sent
+            CHECK_FALSE(step(e, soon(0, false), t0, policy).changed);
+        }
+    }
+}
+
+TEST_CASE("once a stop has begun only its own cause counts") {
+    for (const State state : {State::due, State::packing, State::packed, State::pack_failed, State::held}) {
+        for (const CauseKind from : {CauseKind::idle, CauseKind::schedule, CauseKind::age}) {
+            for (const CauseKind to : {CauseKind::idle, CauseKind::schedule, CauseKind::age}) {
+                INFO(to_string(state) << " " << to_string(from) << " → " << to_string(to));
+                const Transition t = step(in_state(state, from),
+                                          by_cause(event::Assessed{quiet_and_up()}, to), t0, policy);
+                CHECK(t.next.state == (from == to ? state : State::over));
+                CHECK(t.next.cause.kind == from);
+            }
+            // A budget or a person wants it too: that is no reason to call it off.
+            const auto budget = by_cause(event::Assessed{quiet_and_up()}, CauseKind::budget);
+            CHECK(step(in_state(state, from), budget, t0, policy).next.state == state);
+        }
+    }
+}
+
+TEST_CASE("a schedule that respects activity waits for a quiet look; one that does not, does not") {
+    const auto unknown = assessed([](Assessment& a) {
+        a.cause->kind = CauseKind::schedule;
+        a.verdict = Verdict::unknown;
+    });
+    EnforcementPolicy any_case = policy;
+    any_case.respect_activity = false;
+    const Enforcement e = in_state(State::warned, CauseKind::schedule);
+    CHECK(step(e, unknown, t0, policy).next.state == State::warned);
+    CHECK(step(e, unknown, t0, any_case).next.state == State::due);
 }
 
 TEST_CASE("words of the states round-trip") {
@@ -385,7 +514,7 @@ TEST_CASE("a run whose state has an unknown word is never stopped by a rule") {
 }
 
 TEST_CASE("a hard budget and a person do not look at activity, and are not held by a keep's absence") {
-    for (const CauseKind kind : {CauseKind::budget, CauseKind::manual}) {
+    for (const CauseKind kind : {CauseKind::age, CauseKind::budget, CauseKind::manual}) {
         const Enforcement e = in_state(State::packed, kind);
         const Transition t = step(e, looked([](FreshLook& l) { l.verdict = Verdict::active; }), t0, policy);
         CHECK(t.next.state == State::stopping);
@@ -502,7 +631,8 @@ TEST_CASE("events before their time do nothing") {
 
 TEST_CASE("a look that was not answered changes nothing but the time of the next one") {
     for (const State state : {State::due, State::packed}) {
-        for (const CauseKind cause : {CauseKind::idle, CauseKind::budget, CauseKind::manual}) {
+        for (const CauseKind cause :
+             {CauseKind::idle, CauseKind::schedule, CauseKind::age, CauseKind::budget, CauseKind::manual}) {
             FreshLook nothing;  // everything else as it is when nobody answered
             nothing.answered = false;
             nothing.why = "the provider does not answer";

@@ -62,3 +62,46 @@ TEST_CASE("the weakest mode wins") {
     CHECK(to_string(Mode::observe) == "observe");
     CHECK(to_string(Mode::enforce) == "enforce");
 }
+
+TEST_CASE("a trial is time watched: it never ends early, and goes on when it is made longer") {
+    Rule rule{.name = RuleName{"r"}, .observe_first = hours{10}};
+    CHECK(on_trial(rule, nullptr));
+    CHECK(trial_left(rule, nullptr) == Duration{hours{10}});
+    RuleTrial trial{.rule = rule.name, .first_seen = {1}, .ended_at = std::nullopt};
+    TrialStep step = advance(rule, trial, hours{9}, {5});
+    CHECK_FALSE(step.ended);
+    CHECK(on_trial(rule, &step.next));
+    CHECK(step.next.tried == Duration{hours{9}});
+    CHECK(advance(rule, step.next, hours{-5}, {5}).next.tried == Duration{hours{9}});
+    step = advance(rule, step.next, hours{9}, {7});
+    CHECK(step.ended);
+    CHECK(step.next.ended_at == WallTime{7});
+    CHECK(step.next.tried == Duration{hours{10}});
+    CHECK_FALSE(on_trial(rule, &step.next));
+    CHECK_FALSE(advance(rule, step.next, hours{9}, {8}).ended);  // once
+    CHECK(advance(rule, step.next, hours{9}, {8}).next == step.next);
+    rule.observe_first = hours{12};
+    CHECK(on_trial(rule, &step.next));
+    step = advance(rule, step.next, hours{1}, {9});
+    CHECK_FALSE(step.ended);
+    CHECK_FALSE(step.next.ended_at);
+    rule.observe_first = hours{0};  // the configuration does without it now
+    step = advance(rule, step.next, hours{1}, {10});
+    CHECK(step.ended);
+    CHECK_FALSE(on_trial(rule, &step.next));
+    // A rule that never was on trial has none to end.
+    step = advance(rule, trial, hours{1}, {5});
+    CHECK_FALSE(step.ended);
+    CHECK(step.next == trial);
+}
+
+TEST_CASE("used again soon, and how often flags a rule") {
+    CHECK(used_again_soon({1'000'000}, {1'000'000 + 15 * 60'000}));
+    CHECK_FALSE(used_again_soon({1'000'000}, {1'000'001 + 15 * 60'000}));
+    CHECK(used_again_soon({1'000'000}, {900'000}));  // begun while it was being stopped
+    CHECK_FALSE(flags(2));
+    CHECK(flags(3));
+    CHECK(to_string(RuleEventKind::would_stop) == "would_stop");
+    CHECK(to_string(RuleEventKind::stop) == "stop");
+    CHECK(to_string(RuleEventKind::false_stop) == "false_stop");
+}

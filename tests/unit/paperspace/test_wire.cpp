@@ -235,7 +235,7 @@ TEST_CASE("equal starts are told apart by creation, then by id") {
 TEST_CASE("a machine of the list") {
     const auto m = machine_item(parsed(
         R"j({"id":"psq1w2e3r4","name":"train-box","state":"ready","machineType":"A4000","ram":"48318382080",
-            "region":"East Coast (NY2)",
+            "region":"East Coast (NY2)","privateIp":"10.1.2.3","publicIp":"203.0.113.9",
             "usageRate":0.76,"dtModified":"2026-11-23T01:00:00.000Z","dtDeleted":null,"reservation":null})j"));
     REQUIRE(m);
     CHECK(m->resource == ResourceId{"psq1w2e3r4"});
@@ -244,6 +244,8 @@ TEST_CASE("a machine of the list") {
     CHECK(m->state_text == "ready");
     CHECK(m->machine_type == "A4000");
     CHECK(m->region == "East Coast (NY2)");
+    CHECK(m->address == "203.0.113.9");
+    CHECK(machine_item(parsed(R"({"id":"x","publicIp":null})"))->address.empty());
     CHECK(m->modified == "2026-11-23T01:00:00.000Z");
     CHECK(machine_item(parsed(R"({"id":"x"})"))->state == RunState::unknown);
     for (const std::string nothing : {"null", "{}", R"({"id":7})", R"({"id":null,"name":"x"})", "[]"}) {

@@ -1,0 +1,48 @@
+// Reasons not to act that people and jobs ask for: keeps, job leases, exemptions, and their ends. Each is
+// durable and audited before it counts; a hold that cannot be written is not given.
+#pragma once
+
+#include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/control.hpp"
+#include "curfew/app/enforcer.hpp"
+#include "curfew/app/looker.hpp"
+#include "curfew/app/world.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+class Holds {
+public:
+    Holds(World& world, const Bookkeeper& books, const Looker& looker, Enforcer& enforcer);
+
+    /// Stored exemptions, whether their resource is listed now or not.
+    void load(const std::vector<Hold>& stored);
+
+    /// The errors of these are Control's.
+    Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long, std::string reason,
+                                  std::string actor);
+    Task<Result<KeepAnswer>> lease(ResourceId resource, Duration how_long, std::string job,
+                                   std::string reason, std::string actor);
+    Task<Result<Hold>> exempt(ResourceId resource, HoldEnd end, std::string reason, std::string actor);
+    Task<Result<Released>> release(ResourceId resource, ReleaseOptions options, std::string actor);
+
+private:
+    LiveResource* find(const ResourceId& id);
+    LiveResource* running(const ResourceId& id);
+    Hold hold_of(const LiveResource& live, HoldKind kind, WallTime until, std::string reason,
+                 const std::string& actor) const;
+    AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
+    /// Writes the hold and ends those that it replaces; then both count.
+    Task<Result<void>> place(Hold hold, std::vector<Hold> replaced, std::string text);
+    void reassess(LiveResource& live);
+
+    World& world_;
+    const Bookkeeper& books_;
+    const Looker& looker_;
+    Enforcer& enforcer_;
+};
+
+}  // namespace curfew

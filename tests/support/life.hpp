@@ -1,0 +1,148 @@
+// The whole application over the world in memory, for stories on virtual time.
+#pragma once
+
+#include "curfew/app/daemon.hpp"
+#include "support/fakes.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace curfew::test {
+
+inline PriceBook prices() {
+    return *PriceBook::parse_csv(
+        "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\nA4000,0.76,1,A4000,16,2025-11-14,\n",
+        "test");
+}
+
+inline std::shared_ptr<Config> basic_config() {
+    auto config = std::make_shared<Config>();
+    config->mode = Mode::enforce;
+    AccountConfig account;
+    account.name = AccountName{"me"};
+    config->accounts = {account};
+    config->vaults = {{.name = VaultName{"home"}, .kind = "folder", .path = "/vault", .required = true}};
+    ChannelConfig channel;
+    channel.name = ChannelName{"mail"};
+    config->channels = {channel};
+    Rule rule;
+    rule.name = RuleName{"idle"};
+    rule.mode = Mode::enforce;
+    rule.idle_limit = hours{1};
+    config->rules = {rule};
+    return config;
+}
+
+/// One life of the daemon over a world and a store that outlive it.
+struct Life {
+    Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
+         std::shared_ptr<Config> config, std::shared_ptr<FakeChannel> channel,
+         std::shared_ptr<FakeVault> vault)
+        : io(loop), scheduler(time), door(world_), cloud(std::make_shared<FakeCloud>(world_)),
+          tasks(loop.get_executor(), [](const std::string& bug) { FAIL(bug); }),
+          world{.loop = loop.get_executor(),
+                .scheduler = time,
+                .entropy = entropy,
+                .store = rows,
+                .guests = door,
+                .clouds = {},
+                .config = {},
+                .picture = {}},
+          daemon(
+              world,
+              Parts{.config = config,
+                    .clouds = {{AccountName{"me"}, cloud}},
+                    .channels = {channel},
+                    .vaults = {vault},
+                    .prices = prices()},
+              supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
+              [](std::string_view) { return true; }) {
+        await(daemon.start());
+        daemon.run();
+        scheduler.settle();
+    }
+    ~Life() {
+        bool ended = false;
+        boost::asio::co_spawn(io, daemon.shut_down(), [&](const std::exception_ptr&) { ended = true; });
+        for (int i = 0; i < 100 && !ended; ++i) {
+            scheduler.run_for(seconds{1});
+        }
+        CHECK(ended);
+        CHECK(tasks.running() == 0);  // I13
+    }
+    template <class T>
+    T await(Task<T> task) {
+        std::optional<T> out;
+        boost::asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& bug, T value) {
+            REQUIRE_FALSE(bug);
+            out = std::move(value);
+        });
+        for (int i = 0; i < 50 && !out; ++i) {
+            scheduler.settle();
+        }
+        REQUIRE(out);
+        return std::move(*out);
+    }
+
+    boost::asio::io_context& io;
+    ManualScheduler& scheduler;
+    CountingEntropy entropy;
+    FakeDoor door;
+    std::shared_ptr<FakeCloud> cloud;
+    FakeSupervisor supervisor;
+    TaskGroup tasks;
+    World world;
+    Daemon daemon;
+};
+
+struct Rig {
+    boost::asio::io_context io;
+    ManualScheduler scheduler{io};
+    FakeStore store{io};
+    FakeWorld world{io, scheduler};
+    std::shared_ptr<Config> config = basic_config();
+    std::shared_ptr<FakeChannel> mail = std::make_shared<FakeChannel>(scheduler, "mail");
+    std::shared_ptr<FakeVault> vault = std::make_shared<FakeVault>(scheduler);
+    std::unique_ptr<Life> life;
+
+    void begin() { life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault); }
+    /// An ordered end and a new start, `off` later.
+    void restart(Duration off) {
+        life.reset();
+        scheduler.run_for(off);
+        begin();
+    }
+    std::vector<AlertKind> told() const {
+        std::vector<AlertKind> kinds;
+        for (const Message& m : mail->delivered) {
+            kinds.push_back(m.kind);
+        }
+        return kinds;
+    }
+    int told(AlertKind kind) const {
+        const auto kinds = told();
+        return static_cast<int>(std::ranges::count(kinds, kind));
+    }
+    const Enforcement* enforcement_of(const RunId& run) const {
+        for (const auto& [id, e] : store.enforcements) {
+            if (e.run == run) {
+                return &e;
+            }
+        }
+        return nullptr;
+    }
+    void check_intents() const {
+        for (const auto& [id, intent] : store.intents) {
+            CHECK(store.outcomes.contains(id));  // I5
+        }
+    }
+};
+
+}  // namespace curfew::test
