@@ -158,15 +158,6 @@ int rule_test(const Options& o) {
     return changed(o, answer, [&](const Json& j) { return replay_text(j, o.style); });
 }
 
-void add_rule_verbs(CLI::App& app, Options& o, int& exit) {
-    CLI::App* rule = app.add_subcommand("rule", "try a rule on what was recorded");
-    rule->require_subcommand(1);
-    CLI::App* test = rule->add_subcommand("test", "replay what was recorded through the [[rule]] of a file");
-    test->add_option("FILE", o.noun, "TOML with one [[rule]]")->required();
-    test->add_option("--since", o.since, "30d, or a time; default: 30d");
-    test->callback([&o, &exit] { exit = rule_test(o); });
-}
-
 int spend(const Options& o) {
     const std::string query = "?by=" + encoded(o.by) + (o.since.empty() ? "" : "&since=" + encoded(o.since));
     return read(o, "/v1/spend" + query, [&](const Json& j) { return spend_text(j, o.by, o.style); });
@@ -479,7 +470,6 @@ int main(int argc, char** argv) {
     named(sub, true);
     sub->add_option("--at", o.at, "as it was then: 2026-11-23T10:15:00Z, or 90m for so long ago");
     verb("plan", "what is warned of and stopped within 24 hours, and what that saves", plan);
-    add_rule_verbs(app, o, exit);
     sub = verb("spend", "what was spent, by resource, day, type or account", spend);
     sub->add_option("--since", o.since, "30d, or a time; default: this month");
     sub->add_option("--by", o.by, "resource, day, type or account")
@@ -512,7 +502,12 @@ int main(int argc, char** argv) {
     reset->add_option("RULE", o.noun, "the rule's name")->required();
     bool resetting = false;
     reset->callback([&] { resetting = true; });
-    sub->callback([&] { exit = resetting ? reset_rule(o) : rules(o); });
+    CLI::App* test = sub->add_subcommand("test", "replay what was recorded through the [[rule]] of a file");
+    test->add_option("FILE", o.noun, "TOML with one [[rule]]")->required();
+    test->add_option("--since", o.since, "30d, or a time; default: 30d");
+    bool testing = false;
+    test->callback([&] { testing = true; });
+    sub->callback([&] { exit = testing ? rule_test(o) : resetting ? reset_rule(o) : rules(o); });
     sub = verb("stop", "pack it, prove the copy, stop it, confirm", stop);
     named(sub, true);
     sub->add_flag("--no-pack", o.no_pack, "copy nothing (needs --accept-risk=unpacked-outputs)");

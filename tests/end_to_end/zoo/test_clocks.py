@@ -19,11 +19,14 @@ class Clocks(zoo.ZooTest):
     """The provider's clock and the daemon's differ from those in the notebooks."""
 
     def test_an_hour_ahead_and_an_hour_behind(self):
-        ahead = zoo.named("silent-terminal-job", "gpu-busy-kernel-idle", "idle-kernel", "far-away-time-zone-and-language")
+        ahead = zoo.named("silent-terminal-job", "gpu-busy-kernel-idle", "idle-kernel",
+                          "far-away-time-zone-and-language")
         behind = zoo.named("printing-cell", "one-gpu-of-four-works", "idle-kernel", "websocket-held-open")
         with concurrent.futures.ThreadPoolExecutor(2) as both:
-            for end in [both.submit(self.visit, ahead, shift_ms=HOUR_MS), both.submit(self.visit, behind, shift_ms=-HOUR_MS)]:
-                end.result()
+            visits = [both.submit(self.visit, ahead, shift_ms=HOUR_MS),
+                      both.submit(self.visit, behind, shift_ms=-HOUR_MS)]
+        for visit in visits:
+            visit.result()
 
 
 class Stalls(zoo.ZooTest):

@@ -364,7 +364,8 @@ def _(notebook):
 
 @workload("gateway-that-answers-503", "unseen", "unknown", TROUBLES)
 def _(notebook):
-    notebook.stage.control("/faults", {"kind": "guest_503", "count": -1, "match": {"host": "guest", "run": notebook.id}})
+    notebook.stage.control("/faults", {"kind": "guest_503", "count": -1,
+                                       "match": {"host": "guest", "run": notebook.id}})
 
 
 @workload("kernels-that-are-no-list", "unseen", "unknown", TROUBLES)

@@ -55,7 +55,8 @@ def open_daemon(stage, animals, timeout):
                  budget="\n".join(rule(w, stage.speed) for w in animals))
     config = stage.folder / "curfew.toml"
     text = re.sub(r'poll_interval = "[^"]*"', f'poll_interval = "{POLL * stage.speed:.0f}s"', config.read_text())
-    config.write_text(re.sub(r'request_timeout = "[^"]*"', f'request_timeout = "{min(300, timeout * stage.speed)}s"', text))
+    timeout = min(300, timeout * stage.speed)
+    config.write_text(re.sub(r'request_timeout = "[^"]*"', f'request_timeout = "{timeout}s"', text))
     stage.start_daemon()
 
 
@@ -83,7 +84,8 @@ class Watcher:
     def look(self):
         now = time.monotonic()
         for item in ask_unix(self.stage.folder / "api.sock", "/v1/status")["items"]:
-            self.lines.setdefault(item["name"], []).append((now, item["verdict"], seconds_of(item["quiet"]) / self.stage.speed))
+            quiet = seconds_of(item["quiet"]) / self.stage.speed
+            self.lines.setdefault(item["name"], []).append((now, item["verdict"], quiet))
         page = ask_unix(self.stage.folder / "api.sock", f"/v1/events?limit=1000&after={self.after}")
         for event in page["items"]:
             self.after = max(self.after, event["id"])
