@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from stage import StageTest, money, run_tests, wait_for  # noqa: E402
+from stage import NO_PROBE, StageTest, money, run_tests, wait_for  # noqa: E402
 
 MINUTE_MS = 60_000
 BUSY = "import time\nuntil = time.time() + 600\nwhile time.time() < until:\n    sum(range(1000))\n"
@@ -16,7 +16,7 @@ def rules(names, idle, ladder, min_notice):
     """A rule for each, so that the breaker, which counts by rule, stays out of it."""
     return "\n".join(f'[[rule]]\nname = "rule-{n}"\nmode = "enforce"\nidle_limit = "{idle}"\nladder = ["{ladder}"]\n'
                      f'min_notice = "{min_notice}"\nstart_grace = "0s"\n[rule.match]\nnames = ["{n}"]\n'
-                     f'[rule.pack]\nsettle = "1s"\n' for n in names)
+                     f'{NO_PROBE}[rule.pack]\nsettle = "1s"\n' for n in names)
 
 
 class StoppingTest(StageTest):
