@@ -1,5 +1,6 @@
 // Random sequences of looks, checked against what the design promises of every sequence.
 #include "curfew/core/activity.hpp"
+#include "curfew/core/assess.hpp"
 #include "curfew/core/enforcement.hpp"
 
 #include <catch2/catch.hpp>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <random>
+#include <utility>
 #include <vector>
 
 using namespace curfew;
@@ -53,6 +55,45 @@ TEST_CASE("no sequence with an active look inside the window can be due") {
                 REQUIRE(at - last_active >= limit);
             }
         }
+    }
+}
+
+TEST_CASE("seeing less never brings a stop nearer: looks that turn unknown only put it off") {
+    auto g = generator();
+    for (int round = 0; round < 1000; ++round) {
+        Rule rule;
+        rule.name = RuleName{"r"};
+        rule.mode = Mode::enforce;
+        rule.idle_limit = minutes{5 + pick(g, 90)};
+        rule.start_grace = minutes{pick(g, 20)};
+        const int blind_in = 2 + pick(g, 30);
+        std::vector<std::pair<Duration, Verdict>> looks;
+        for (int i = 0; i < 300; ++i) {
+            looks.emplace_back(seconds{30 + pick(g, 100)}, static_cast<Verdict>(pick(g, 60) == 0 ? 0 : 1));
+        }
+        const auto due = [&](bool blind) {
+            std::mt19937_64 same{static_cast<std::uint64_t>(round)};
+            QuietClock clock;
+            Instant at{1};
+            for (const auto& [pause, seen] : looks) {
+                at = at + pause;
+                const bool hidden = pick(same, blind_in) == 0 && blind && seen == Verdict::quiet;
+                AssessInput in;
+                in.state = RunState::running;
+                in.rule = &rule;
+                in.mode = Mode::enforce;
+                in.judgement = {.verdict = hidden ? Verdict::unknown : seen, .coverage = Coverage::full};
+                clock = tick(clock, in.judgement.verdict, at, minutes{3});
+                in.quiet = clock.quiet;
+                in.seen_for = at - Instant{1};
+                if (assess(in).assessment.time_is_up) {
+                    REQUIRE_FALSE(hidden);
+                    return at;
+                }
+            }
+            return instant_never;
+        };
+        REQUIRE(due(true) >= due(false));
     }
 }
 
