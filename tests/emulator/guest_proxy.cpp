@@ -23,6 +23,7 @@
 #include <cctype>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <utility>
 
@@ -224,6 +225,16 @@ asio::awaitable<void> upstream(std::shared_ptr<Pipe<Stream>> pipe, RequestFollow
     pipe->backend.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
+/// Now, by the clock of a notebook, which is never hurried.
+std::string http_date() {
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    std::array<char, 40> text{};
+    const std::size_t size = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT",
+                                           ::gmtime_r(&now, &utc));
+    return {text.data(), size};
+}
+
 Reply unavailable() {
     return Reply::raw(
         503,
@@ -410,6 +421,7 @@ asio::awaitable<void> serve_guest(std::shared_ptr<Pipe<Stream>> pipe, Emulator& 
                     fault->text("html", body.is_string() ? body.get<std::string>() : body.dump()),
                     fault->params.contains("html") ? "text/html" : "application/json");
                 reply.content_type = fault->text("content_type", reply.content_type);
+                reply.headers.emplace_back("Date", http_date());
                 if (fault->params.contains("location")) {
                     reply.headers.emplace_back("Location", fault->text("location", "/"));
                 }

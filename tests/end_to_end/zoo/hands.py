@@ -44,6 +44,17 @@ async def _open(notebook, path):
     return await tornado.websocket.websocket_connect(request)
 
 
+async def _close(socket):
+    """Reads on until the other end has closed it, too."""
+    socket.close()
+    try:
+        async with asyncio.timeout(5):
+            while await socket.read_message() is not None:
+                pass
+    except TimeoutError:
+        pass
+
+
 def start_kernel(notebook, session=True):
     """As JupyterLab does it, or, without a session, as a script does."""
     if not session:
@@ -92,9 +103,7 @@ class OpenKernel:
                             "idle" if until == "end" else "busy", wait)
 
     def close(self):
-        async def close():
-            self.socket.close()
-        do(close())
+        do(_close(self.socket))
 
 
 def run_cell(notebook, code, until="busy", session=True):
@@ -129,7 +138,7 @@ async def _type(notebook, name, line, expect):
     shown = ""
     await socket.write_message(json.dumps(["stdin", line + "\r"]))
     await wait(expect)
-    socket.close()
+    await _close(socket)
 
 
 class OpenLab:

@@ -206,20 +206,33 @@ def _(notebook):
 
 # ---- doubtful: a busy kernel that does nothing
 
+def long_ago(notebook):
+    """Its kernels and all that they do are real; only the list of them says that the last word was an hour ago,
+    since a guest's own clock cannot be hurried and a kernel counts as silent after five minutes."""
+    kernels = notebook.rest("GET", "/api/kernels?no_track_activity=1")
+    hour_ago = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - 3600))
+    answers(notebook, 200, [{**kernel, "last_activity": hour_ago, "execution_state": "busy"} for kernel in kernels],
+            "/api/kernels")
+
+
 @workload("waits-for-input", "doubtful", "stalls", STALLS)
 def _(notebook):
     hands.run_cell(notebook, "input('go on? ')", "input")
+    long_ago(notebook)
 
 
 @workload("sleeps-in-a-cell", "doubtful", "stalls", STALLS)
 def _(notebook):
     hands.run_cell(notebook, "import time\ntime.sleep(1e6)\n")
+    long_ago(notebook)
 
 
 @workload("killed-kernel-still-called-busy", "idle", "stalls", STALLS)
 def _(notebook):
     hands.run_cell(notebook, "import os, signal, threading, time\n"
                    "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGKILL)).start()\ntime.sleep(1e6)\n")
+    time.sleep(8)
+    long_ago(notebook)
 
 
 @workload("terminal-sleeps", "doubtful", "due", settles=IN_USE + 2)
@@ -230,6 +243,7 @@ def _(notebook):
 @workload("busy-for-longer-than-a-stall", "working", "never", STALLS, burns=True)
 def _(notebook):
     hands.run_cell(notebook, cell_that_burns())
+    long_ago(notebook)
 
 
 @workload("prints-for-longer-than-a-stall", "working", "never", STALLS)
@@ -275,7 +289,8 @@ def _(notebook):
     hands.start_kernel(notebook, session=False)
 
 
-@workload("kernel-that-dies-at-every-start", "idle", "due", settles=IN_USE + 25,
+# Each start is work, and a probe's word of it holds for five minutes: fifteen seconds of this clock.
+@workload("kernel-that-dies-at-every-start", "idle", "due", STALLS, settles=IN_USE + 40,
           files={"home/.ipython/profile_default/startup/00-die.py": "import os\nos._exit(1)\n"})
 def _(notebook):
     hands.start_kernel(notebook)

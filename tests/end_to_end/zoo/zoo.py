@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from stage import Failure, StageTest, ask_unix, run_tests, wait_for  # noqa: E402
 from workloads import STALLS, TROUBLES, WORKLOADS, source  # noqa: E402
 
-POLL = 2.0
+POLL = 5.0            # a look with a probe takes a few seconds, and looks more than three polls apart add nothing
 LIMIT = 20.0          # idle_limit
 LADDER = 8.0          # first warning before the stop; also what a weak signal may delay
 STALLED = 30.0        # stalled_after, where the clock is STALL_SPEED times faster: 10m, the least there is
