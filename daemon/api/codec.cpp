@@ -281,6 +281,7 @@ Json to_json(const MomentReport& report) {
     json["rule"] = empty_is_null(report.rule);
     json["mode"] = std::string{to_string(m.result.mode)};
     json["protected"] = report.live->protected_;
+    json["rule_now"] = nullptr;
     json["why"] = m.result.assessment.why;
     json["next"] = report.next;
     json["stops_at"] = to_json(m.result.stops_in && m.result.mode == Mode::enforce

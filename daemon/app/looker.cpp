@@ -113,6 +113,7 @@ Looker::Plan Looker::plan(const LiveResource& live, Depth depth) const {
     plan.order.until_active = due && !plan.probe_if_busy;
     plan.watched = rule.probe.watched;
     plan.before = run.last_probe;
+    plan.active_ttl = observation_ttl(policy->poll);
     plan.probe_ttl = probe_ttl(*policy, left, run.judgement.only_kernels);
     plan.step = steps_reached(policy->ladder, left);
     return plan;
@@ -146,6 +147,9 @@ Task<void> Looker::probe(Guest& guest, const Run& run, const Plan& plan, Look& l
     read->parent_is_ours = answer->parent_is_ours;
     read->own_bytes = answer->own_bytes;
     for (ProbeReading& reading : read_probe(*read, plan.before.get())) {
+        // Quiet lasts to the next probe, whose counters tell of the time between. Work is of its moment: the
+        // run is no candidate any more, and nobody would ask again.
+        const Duration ttl = reading.verdict == Verdict::active ? plan.active_ttl : plan.probe_ttl;
         look.seen.push_back({.source = reading.source,
                              .run = run.id,
                              .at = now.mono,
@@ -154,7 +158,7 @@ Task<void> Looker::probe(Guest& guest, const Run& run, const Plan& plan, Look& l
                              .last_active_at = std::nullopt,
                              .strength = reading.strength,
                              .evidence = std::move(reading.evidence),
-                             .ttl = plan.probe_ttl});
+                             .ttl = ttl});
     }
     read->first = {};  // the next one is compared with the second sample
     look.probe = std::make_shared<const Probe>(std::move(*read));

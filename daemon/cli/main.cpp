@@ -191,16 +191,16 @@ int events(const Options& o) {
         if (answer.exit != 0) {
             return say(answer);
         }
-        if (o.json && !o.follow && after == 0 && answer.body["next"].is_null()) {
+        if (o.json && !o.follow && after == 0 && member(answer.body, "next").is_null()) {
             std::cout << answer.raw;
             return 0;
         }
-        for (const Json& event : answer.body["items"]) {
-            after = event["id"].get<std::int64_t>();
+        for (const Json& event : member(answer.body, "items")) {
+            after = whole_number(member(event, "id"));
             std::cout << (o.json ? event.dump() + "\n" : event_line(event, o.style));
         }
         std::cout.flush();
-        if (!answer.body["next"].is_null()) {
+        if (!member(answer.body, "next").is_null()) {
             continue;
         }
         if (!o.follow) {
@@ -269,8 +269,8 @@ int rules(const Options& o) {
 int reset_rule(const Options& o) {
     const Answer answer = change(o, "/v1/rules/" + encoded(o.noun) + "/reset", Json::object());
     return changed(o, answer, [&](const Json& j) {
-        return j["reset"].get<bool>() ? "rule " + safe(o.noun) + " acts again\n"
-                                      : "the breaker of rule " + safe(o.noun) + " is not open\n";
+        return flag(member(j, "reset")) ? "rule " + safe(o.noun) + " acts again\n"
+                                        : "the breaker of rule " + safe(o.noun) + " is not open\n";
     });
 }
 
@@ -278,11 +278,11 @@ int pack(const Options& o) {
     const Answer answer = change(o, "/v1/pack", {{"resource", o.noun}});
     if (answer.exit != 0 || !o.wait) {
         return changed(o, answer, [](const Json& j) {
-            return "packing; when it is proven, `curfew receipts " + j["receipt"].get<std::string>() +
+            return "packing; when it is proven, `curfew receipts " + text_of(member(j, "receipt")) +
                    "` shows it\n";
         });
     }
-    const std::string receipt = answer.body["receipt"].get<std::string>();
+    const std::string receipt = text_of(member(answer.body, "receipt"));
     std::int64_t after = 0;
     for (int i = 0; i < 6 * 3600; ++i) {
         const Answer done = ask(o.socket, "/v1/receipts/" + encoded(receipt), {}, {});
@@ -296,8 +296,8 @@ int pack(const Options& o) {
         const Answer log = ask(
             o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun) + "&after=" + std::to_string(after),
             {}, {});
-        for (const Json& event : log.exit == 0 ? log.body["items"] : Json::array()) {
-            after = event["id"].get<std::int64_t>();
+        for (const Json& event : log.exit == 0 ? member(log.body, "items") : Json::array()) {
+            after = whole_number(member(event, "id"));
             const std::string text = event.value("text", std::string{});
             if (event.value("kind", std::string{}) == "pack.failed" &&
                 text.find(receipt) != std::string::npos) {
@@ -305,7 +305,7 @@ int pack(const Options& o) {
                 return static_cast<int>(Exit::failed);
             }
         }
-        if (log.exit != 0 || log.body["next"].is_null()) {
+        if (log.exit != 0 || member(log.body, "next").is_null()) {
             std::this_thread::sleep_for(std::chrono::seconds{1});
         }
     }
@@ -360,8 +360,8 @@ int doctor(const Options& o) {
         return say(answer);
     }
     std::cout << (o.json ? answer.raw : doctor_text(answer.body));
-    for (const Json& item : answer.body["items"]) {
-        if (!item["good"].get<bool>()) {
+    for (const Json& item : member(answer.body, "items")) {
+        if (!flag(member(item, "good"))) {
             return static_cast<int>(Exit::findings);
         }
     }

@@ -11,15 +11,11 @@ namespace curfew::cli {
 
 namespace {
 
-std::string text_of(const Json& value, const std::string& otherwise = "-") {
-    return value.is_string() ? value.get<std::string>() : value.is_number() ? value.dump() : otherwise;
-}
-
 std::string money(const Json& value, const std::string& otherwise = "unpriced") {
-    if (!value.is_object() || !value.contains("amount") || !value["amount"].is_string()) {
+    if (!value.is_object() || !value.contains("amount") || !member(value, "amount").is_string()) {
         return otherwise;
     }
-    const auto amount = parse_money(value["amount"].get<std::string>());
+    const auto amount = parse_money(member(value, "amount").get<std::string>());
     return amount ? to_string(*amount) : otherwise;
 }
 
@@ -55,7 +51,7 @@ std::string zone_name(const Style& style) {
 
 std::string left_until(const Json& when, const Json& answer) {
     const auto t = time_of(when);
-    const auto now = time_of(answer["now"]);
+    const auto now = time_of(member(answer, "now"));
     if (!t || !now) {
         return "-";
     }
@@ -77,11 +73,12 @@ std::string two_units(const Json& value) {
 
 std::string footer(const Json& answer) {
     std::string out;
-    const Json& stale = answer["stale_for"];
+    const Json& stale = member(answer, "stale_for");
     out += stale.is_null() ? "nothing seen yet\n"
-                           : "as of " + to_string(Duration{seconds{stale.get<std::int64_t>()}}) + " ago\n";
-    for (const Json& d : answer["degraded"]) {
-        out += coloured("! ", "bad") + safe(text_of(d["what"])) + ": " + safe(text_of(d["why"])) + "\n";
+                           : "as of " + to_string(Duration{seconds{whole_number(stale)}}) + " ago\n";
+    for (const Json& d : member(answer, "degraded")) {
+        out += coloured("! ", "bad") + safe(text_of(member(d, "what"))) + ": " +
+               safe(text_of(member(d, "why"))) + "\n";
     }
     return out;
 }
@@ -91,37 +88,39 @@ std::string counted(const Json& number, const std::string& what) {
 }
 
 std::string saved_text(const Json& saved) {
-    return money(saved, "$0.00") + " saved by " + counted(saved["stops"], "stop") + " of Curfew (estimate)";
+    return money(saved, "$0.00") + " saved by " + counted(member(saved, "stops"), "stop") +
+           " of Curfew (estimate)";
 }
 
 std::string state_of(const Json& item) {
-    if (!item["billing"].get<bool>()) {
-        return text_of(item["state"]);
+    if (!flag(member(item, "billing"))) {
+        return text_of(member(item, "state"));
     }
-    if (item.contains("enforcement") && item["enforcement"].is_object()) {
-        return text_of(item["enforcement"]["state"]);
+    if (item.contains("enforcement") && member(item, "enforcement").is_object()) {
+        return text_of(member(member(item, "enforcement"), "state"));
     }
-    if (item.contains("holds") && !item["holds"].empty()) {
+    if (item.contains("holds") && !member(item, "holds").empty()) {
         return "held";
     }
-    const std::string state = text_of(item["state"]);
-    return state == "running" ? text_of(item["verdict"]) : state;
+    const std::string state = text_of(member(item, "state"));
+    return state == "running" ? text_of(member(item, "verdict")) : state;
 }
 
 /// "on trial until 11-30 10:00:00: would have stopped 2": what is to be said of a rule, or nothing.
 std::string rule_notes(const Json& rule, const Style& style) {
     std::string out;
     const auto add = [&](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
-    if (rule["trial"].is_object()) {
-        add("on trial until " + moment(rule["trial"]["until"], style) + ": would have stopped " +
-            rule["trial"]["would_stop"].dump());
+    if (member(rule, "trial").is_object()) {
+        add("on trial until " + moment(member(member(rule, "trial"), "until"), style) +
+            ": would have stopped " + member(member(rule, "trial"), "would_stop").dump());
     }
-    if (rule["breaker"].is_object()) {
-        add("breaker open since " + moment(rule["breaker"]["since"], style) + " (" +
-            safe(text_of(rule["breaker"]["why"])) + "); curfew rule reset " + safe(text_of(rule["name"])));
+    if (member(rule, "breaker").is_object()) {
+        add("breaker open since " + moment(member(member(rule, "breaker"), "since"), style) + " (" +
+            safe(text_of(member(member(rule, "breaker"), "why"))) + "); curfew rule reset " +
+            safe(text_of(member(rule, "name"))));
     }
-    if (rule["flagged"].get<bool>()) {
-        add("flagged: " + rule["false_stops_7d"].dump() + " of " + rule["stops_7d"].dump() +
+    if (flag(member(rule, "flagged"))) {
+        add("flagged: " + member(rule, "false_stops_7d").dump() + " of " + member(rule, "stops_7d").dump() +
             " stops in 7 days were used again within 15 min");
     }
     return out;
@@ -140,85 +139,91 @@ std::string status_text(const Json& answer, const Style& style) {
         {"NAME", "ACCOUNT", "TYPE", "STATE", "UP", "QUIET", "$/H", "TODAY", "MONTH", "STOPS IN", "WHY"},
         {false, false, false, false, true, true, true, true, true, true, false});
     int off = 0;
-    for (const Json& item : answer["items"]) {
-        const bool on = item["billing"].get<bool>();
+    for (const Json& item : member(answer, "items")) {
+        const bool on = flag(member(item, "billing"));
         if (!on && !style.all) {
             ++off;
             continue;
         }
-        const std::string about = item["exact"].get<bool>() ? "" : "~";
-        table.add({text_of(item["name"]), text_of(item["account"]), text_of(item["machine_type"]),
-                   state_of(item), two_units(item["run"]["up"]), on ? two_units(item["quiet"]) : "-",
-                   money(item["price"]), about + money(item["today"]), about + money(item["month"]),
-                   item["stops_at"].is_null() ? "-" : left_until(item["stops_at"], answer),
-                   text_of(item["why"])});
+        const std::string about = flag(member(item, "exact")) ? "" : "~";
+        table.add({text_of(member(item, "name")), text_of(member(item, "account")),
+                   text_of(member(item, "machine_type")), state_of(item),
+                   two_units(member(member(item, "run"), "up")), on ? two_units(member(item, "quiet")) : "-",
+                   money(member(item, "price")), about + money(member(item, "today")),
+                   about + money(member(item, "month")),
+                   member(item, "stops_at").is_null() ? "-" : left_until(member(item, "stops_at"), answer),
+                   text_of(member(item, "why"))});
     }
-    const Json& totals = answer["totals"];
+    const Json& totals = member(answer, "totals");
     std::string out = table.empty() ? std::string{"nothing is running\n"} : table.text();
-    out += "\n" + money(totals["per_hour"]) + "/h now, " + money(totals["today"]) + " today, " +
-           money(totals["month"]) + " this month";
-    out += totals["unpriced"] != 0 ? ", " + totals["unpriced"].dump() + " unpriced" : "";
+    out += "\n" + money(member(totals, "per_hour")) + "/h now, " + money(member(totals, "today")) +
+           " today, " + money(member(totals, "month")) + " this month";
+    out += member(totals, "unpriced") != 0 ? ", " + member(totals, "unpriced").dump() + " unpriced" : "";
     out += off > 0 ? "; " + std::to_string(off) + " off (curfew status -a)" : "";
-    out += "\n" + saved_text(totals["saved"]) + "\n";
-    for (const Json& budget : answer["budgets"]) {
-        out += "budget " + safe(text_of(budget["name"])) + ": " + money(budget["spent"]) + " of " +
-               money(budget["amount"]) + " in " + text_of(budget["period"]) +
-               (budget["hard"].get<bool>() ? ", hard" : "") +
-               (budget["complete"].get<bool>() ? "" : ", something is unpriced") + "\n";
+    out += "\n" + saved_text(member(totals, "saved")) + "\n";
+    for (const Json& budget : member(answer, "budgets")) {
+        out += "budget " + safe(text_of(member(budget, "name"))) + ": " + money(member(budget, "spent")) +
+               " of " + money(member(budget, "amount")) + " in " + text_of(member(budget, "period")) +
+               (flag(member(budget, "hard")) ? ", hard" : "") +
+               (flag(member(budget, "complete")) ? "" : ", something is unpriced") + "\n";
     }
-    for (const Json& rule : answer["rules"]) {
-        out += "rule " + safe(text_of(rule["name"])) + ": " + rule_notes(rule, style) + "\n";
+    for (const Json& rule : member(answer, "rules")) {
+        out += "rule " + safe(text_of(member(rule, "name"))) + ": " + rule_notes(rule, style) + "\n";
     }
     return out + footer(answer);
 }
 
 std::string explain_text(const Json& answer, const Style& style) {
-    const Json& s = answer["subject"];
-    std::string out = bold(safe(text_of(s["name"]))) + "  " + text_of(s["kind"]) + " " +
-                      text_of(s["resource"]) + " on " + text_of(s["machine_type"]) + ", run " +
-                      text_of(s["run"]["id"]) + ", " + text_of(s["state"]) + "\n";
-    const bool then = answer.contains("at") && answer["at"].is_string();
+    const Json& s = member(answer, "subject");
+    std::string out = bold(safe(text_of(member(s, "name")))) + "  " + text_of(member(s, "kind")) + " " +
+                      text_of(member(s, "resource")) + " on " + text_of(member(s, "machine_type")) +
+                      ", run " + text_of(member(member(s, "run"), "id")) + ", " +
+                      text_of(member(s, "state")) + "\n";
+    const bool then = answer.contains("at") && member(answer, "at").is_string();
     if (then) {
-        out += "as it was " + moment(answer["at"], style) + " " + zone_name(style) + ", last looked at " +
-               moment(answer["looked_at"], style) + "; by the rules of today\n";
+        out += "as it was " + moment(member(answer, "at"), style) + " " + zone_name(style) +
+               ", last looked at " + moment(member(answer, "looked_at"), style) + "; by the rules of today\n";
     }
-    out += "cost      " + money(s["price"]) + "/h, " + money(answer["run_cost"], "unknown") +
+    out += "cost      " + money(member(s, "price")) + "/h, " + money(member(answer, "run_cost"), "unknown") +
            (then ? " in this run by then\n" : " in this run so far\n");
-    out += "verdict   " + coloured(text_of(s["verdict"]), text_of(s["verdict"])) + ", decided by " +
-           safe(text_of(answer["decided_by"])) + " (coverage " + text_of(s["coverage"]) + ")\n";
-    out += "quiet     " + text_of(answer["quiet"]) + " of " + text_of(answer["limit"]) + ", rule " +
-           text_of(answer["rule"], "none") + ", mode " + text_of(answer["mode"]) +
-           (answer["protected"].get<bool>() ? ", protected" : "") + "\n";
-    if (answer["rule_now"].is_object()) {
-        const std::string notes = rule_notes(answer["rule_now"], style);
+    out += "verdict   " + coloured(text_of(member(s, "verdict")), text_of(member(s, "verdict"))) +
+           ", decided by " + safe(text_of(member(answer, "decided_by"))) + " (coverage " +
+           text_of(member(s, "coverage")) + ")\n";
+    out += "quiet     " + text_of(member(answer, "quiet")) + " of " + text_of(member(answer, "limit")) +
+           ", rule " + text_of(member(answer, "rule"), "none") + ", mode " + text_of(member(answer, "mode")) +
+           (flag(member(answer, "protected")) ? ", protected" : "") + "\n";
+    if (member(answer, "rule_now").is_object()) {
+        const std::string notes = rule_notes(member(answer, "rule_now"), style);
         out += notes.empty() ? notes : "rule      " + notes + "\n";
     }
-    out += "why       " + safe(text_of(answer["why"])) + "\n";
-    out += "next      " + safe(text_of(answer["next"])) + "\n";
-    out += "stopped by  " + safe(text_of(answer["would_stop"])) + "\n";
-    out += "kept by     " + safe(text_of(answer["would_keep"])) + "\n\n";
+    out += "why       " + safe(text_of(member(answer, "why"))) + "\n";
+    out += "next      " + safe(text_of(member(answer, "next"))) + "\n";
+    out += "stopped by  " + safe(text_of(member(answer, "would_stop"))) + "\n";
+    out += "kept by     " + safe(text_of(member(answer, "would_keep"))) + "\n\n";
     Table signals({"SIGNAL", "VERDICT", "STRENGTH", "AGE", "GOOD FOR", "LAST ACTIVE", "EVIDENCE"});
-    for (const Json& o : answer["signals"]) {
-        signals.add({text_of(o["source"]),
-                     text_of(o["verdict"]) + (o["expired"].get<bool>() ? " (expired)" : ""),
-                     text_of(o["strength"]), text_of(o["age"]), text_of(o["ttl"]),
-                     moment(o["last_active_at"], style), text_of(o["evidence"])});
+    for (const Json& o : member(answer, "signals")) {
+        signals.add({text_of(member(o, "source")),
+                     text_of(member(o, "verdict")) + (flag(member(o, "expired")) ? " (expired)" : ""),
+                     text_of(member(o, "strength")), text_of(member(o, "age")), text_of(member(o, "ttl")),
+                     moment(member(o, "last_active_at"), style), text_of(member(o, "evidence"))});
     }
     out += signals.empty() ? "no signal yet\n" : signals.text();
-    for (const Json& hold : answer["holds"]) {
-        out += "hold      " + text_of(hold["kind"]) +
-               (hold["job"].is_null() ? "" : " for job " + safe(text_of(hold["job"]))) + " by " +
-               safe(text_of(hold["by"])) + " until " + moment(hold["until"], style) +
-               (hold["reason"].is_null() ? "" : ": " + safe(text_of(hold["reason"]))) + "\n";
+    for (const Json& hold : member(answer, "holds")) {
+        out += "hold      " + text_of(member(hold, "kind")) +
+               (member(hold, "job").is_null() ? "" : " for job " + safe(text_of(member(hold, "job")))) +
+               " by " + safe(text_of(member(hold, "by"))) + " until " + moment(member(hold, "until"), style) +
+               (member(hold, "reason").is_null() ? "" : ": " + safe(text_of(member(hold, "reason")))) + "\n";
     }
-    for (const Json& budget : answer["budgets"]) {
-        out += "budget    " + safe(text_of(budget["name"])) + ": " + money(budget["left"]) + " left of " +
-               money(budget["amount"]) + (budget["hard"].get<bool>() ? " (hard)" : "") + "\n";
+    for (const Json& budget : member(answer, "budgets")) {
+        out += "budget    " + safe(text_of(member(budget, "name"))) + ": " + money(member(budget, "left")) +
+               " left of " + money(member(budget, "amount")) +
+               (flag(member(budget, "hard")) ? " (hard)" : "") + "\n";
     }
-    for (const Json& e : answer["enforcements"]) {
-        out += "enforcement  " + text_of(e["id"]) + " " + text_of(e["state"]) + " (" + text_of(e["cause"]) +
-               " " + safe(text_of(e["cause_name"])) + "): " + safe(text_of(e["reason"])) +
-               (e["receipt"].is_null() ? "" : ", receipt " + text_of(e["receipt"])) + "\n";
+    for (const Json& e : member(answer, "enforcements")) {
+        out += "enforcement  " + text_of(member(e, "id")) + " " + text_of(member(e, "state")) + " (" +
+               text_of(member(e, "cause")) + " " + safe(text_of(member(e, "cause_name"))) +
+               "): " + safe(text_of(member(e, "reason"))) +
+               (member(e, "receipt").is_null() ? "" : ", receipt " + text_of(member(e, "receipt"))) + "\n";
     }
     return out + footer(answer);
 }
@@ -226,26 +231,28 @@ std::string explain_text(const Json& answer, const Style& style) {
 std::string plan_text(const Json& answer, const Style& style) {
     Table table({"NAME", "TYPE", "ACT", "IN", "AT " + zone_name(style), "BY", "WARNED", "SAVES", "WHY"},
                 {false, false, false, true, false, false, true, true, false});
-    for (const Json& item : answer["items"]) {
-        const bool acts = item["at"].is_string();
-        const std::string act = text_of(item["act"]);
-        table.add({text_of(item["name"]), text_of(item["machine_type"]),
-                   act == "none"         ? "-"
-                   : act == "would_stop" ? "would stop"
-                                         : act,
-                   acts ? left_until(item["at"], answer) : "-", moment(item["at"], style),
-                   acts ? text_of(item["by"]) + " " + text_of(item["by_name"]) : "-",
-                   item["warnings"].empty() ? "-" : "in " + left_until(item["warnings"][0], answer),
-                   acts ? money(item["saves"]) : "-", text_of(item["why"])});
+    for (const Json& item : member(answer, "items")) {
+        const bool acts = member(item, "at").is_string();
+        const std::string act = text_of(member(item, "act"));
+        table.add(
+            {text_of(member(item, "name")), text_of(member(item, "machine_type")),
+             act == "none"         ? "-"
+             : act == "would_stop" ? "would stop"
+                                   : act,
+             acts ? left_until(member(item, "at"), answer) : "-", moment(member(item, "at"), style),
+             acts ? text_of(member(item, "by")) + " " + text_of(member(item, "by_name")) : "-",
+             member(item, "warnings").empty() ? "-" : "in " + left_until(member(item, "warnings")[0], answer),
+             acts ? money(member(item, "saves")) : "-", text_of(member(item, "why"))});
     }
-    const Json& totals = answer["totals"];
+    const Json& totals = member(answer, "totals");
     std::string out = table.empty() ? std::string{"nothing is running\n"} : table.text();
-    out += "\nif every signal stays as it is: " + money(totals["saves"]) + " saved until " +
-           moment(answer["until"], style) + " of the " + money(totals["without"]) + " that it would cost";
-    out += money(totals["would_save"]) == "$0.00"
+    out += "\nif every signal stays as it is: " + money(member(totals, "saves")) + " saved until " +
+           moment(member(answer, "until"), style) + " of the " + money(member(totals, "without")) +
+           " that it would cost";
+    out += money(member(totals, "would_save")) == "$0.00"
                ? ""
-               : "; " + money(totals["would_save"]) + " more if the mode were enforce";
-    out += totals["unpriced"] != 0 ? "; " + totals["unpriced"].dump() + " unpriced" : "";
+               : "; " + money(member(totals, "would_save")) + " more if the mode were enforce";
+    out += member(totals, "unpriced") != 0 ? "; " + member(totals, "unpriced").dump() + " unpriced" : "";
     return out + "\n" + footer(answer);
 }
 
@@ -253,26 +260,32 @@ std::string replay_text(const Json& answer, const Style& style) {
     Table table({"NAME", "RUN", "TYPE", "STOPPED AT " + zone_name(style), "SAVED", "BEFORE USE",
                  "ACTIVE AGAIN", "WHY"},
                 {false, false, false, false, true, true, false, false});
-    for (const Json& item : answer["items"]) {
-        const std::string suspect = item["suspect"].is_null() ? std::string{"no"}
-                                    : item["suspect"] == "soon"
-                                        ? moment(item["active_again"], style) + " (soon)"
-                                        : moment(item["active_again"], style);
-        table.add({text_of(item["name"]), text_of(item["run"]), text_of(item["machine_type"]),
-                   moment(item["at"], style), money(item["saved"]), money(item["saved_before_use"]), suspect,
-                   text_of(item["why"])});
+    for (const Json& item : member(answer, "items")) {
+        const std::string suspect = member(item, "suspect").is_null() ? std::string{"no"}
+                                    : member(item, "suspect") == "soon"
+                                        ? moment(member(item, "active_again"), style) + " (soon)"
+                                        : moment(member(item, "active_again"), style);
+        table.add({text_of(member(item, "name")), text_of(member(item, "run")),
+                   text_of(member(item, "machine_type")), moment(member(item, "at"), style),
+                   money(member(item, "saved")), money(member(item, "saved_before_use")), suspect,
+                   text_of(member(item, "why"))});
     }
-    const Json& totals = answer["totals"];
+    const Json& totals = member(answer, "totals");
     std::string out = table.empty() ? std::string{} : table.text() + "\n";
-    out += "rule " + safe(text_of(answer["rule"]["name"])) + " (quiet for " +
-           text_of(answer["rule"]["idle_limit"]) + ") over " + counted(totals["runs"], "recorded run") +
-           " since " + moment(answer["from"], style) + ": " + counted(totals["stops"], "stop") + ", " +
-           money(totals["saved"]) + " saved until the runs really ended, " +
-           money(totals["saved_before_use"]) + " until they were used again\n";
-    out += "suspected false stops: " + totals["suspect_soon"].dump() + " were active again within 15m, " +
-           totals["suspect_later"].dump() + " at any time in the same run\n";
-    out += totals["unpriced"] != 0 ? totals["unpriced"].dump() + " of the stops are unpriced\n" : "";
-    out += totals["cut"].get<bool>() ? "there were more runs than one answer takes: ask for less time\n" : "";
+    out += "rule " + safe(text_of(member(member(answer, "rule"), "name"))) + " (quiet for " +
+           text_of(member(member(answer, "rule"), "idle_limit")) + ") over " +
+           counted(member(totals, "runs"), "recorded run") + " since " +
+           moment(member(answer, "from"), style) + ": " + counted(member(totals, "stops"), "stop") + ", " +
+           money(member(totals, "saved")) + " saved until the runs really ended, " +
+           money(member(totals, "saved_before_use")) + " until they were used again\n";
+    out += "suspected false stops: " + member(totals, "suspect_soon").dump() +
+           " were active again within 15m, " + member(totals, "suspect_later").dump() +
+           " at any time in the same run\n";
+    out += member(totals, "unpriced") != 0
+               ? member(totals, "unpriced").dump() + " of the stops are unpriced\n"
+               : "";
+    out += flag(member(totals, "cut")) ? "there were more runs than one answer takes: ask for less time\n"
+                                       : "";
     return out + "as if in mode enforce; nothing was changed\n";
 }
 
@@ -284,112 +297,121 @@ std::string spend_text(const Json& answer, const std::string& by, const Style& s
                                                    "NAME", "METER", "TIME", "COST"}
                         : std::vector<std::string>{"NAME", "TYPE", "METER", "TIME", "COST"},
                 {false, false, false, true, true});
-    for (const Json& row : answer["items"]) {
-        const std::string cost = row["unpriced"].get<bool>()
+    for (const Json& row : member(answer, "items")) {
+        const std::string cost = flag(member(row, "unpriced"))
                                      ? "unpriced"
-                                     : (text_of(row["error_bar"]) != "0s" ? "~" : "") + money(row["gross"]);
+                                     : (text_of(member(row, "error_bar")) != "0s" ? "~" : "") +
+                                           money(member(row, "gross"));
         if (grouped) {
-            table.add({text_of(row["group"]), text_of(row["name"]), text_of(row["meter"]),
-                       text_of(row["hours"]), cost});
+            table.add({text_of(member(row, "group")), text_of(member(row, "name")),
+                       text_of(member(row, "meter")), text_of(member(row, "hours")), cost});
         } else {
-            table.add({text_of(row["name"]), text_of(row["machine_type"]), text_of(row["meter"]),
-                       text_of(row["hours"]), cost});
+            table.add({text_of(member(row, "name")), text_of(member(row, "machine_type")),
+                       text_of(member(row, "meter")), text_of(member(row, "hours")), cost});
         }
     }
     std::string out = table.empty() ? std::string{"no cost in this time\n"} : table.text();
-    out += "\ntotal " + money(answer["total"]) + " accrued from " + moment(answer["from"], style) + " to " +
-           moment(answer["to"], style) + " " + zone_name(style);
-    if (text_of(answer["error_bar"]) != "0s") {
-        out += "; ~ marks estimates, in all " + text_of(answer["error_bar"]) + " of uncertain time";
+    out += "\ntotal " + money(member(answer, "total")) + " accrued from " +
+           moment(member(answer, "from"), style) + " to " + moment(member(answer, "to"), style) + " " +
+           zone_name(style);
+    if (text_of(member(answer, "error_bar")) != "0s") {
+        out += "; ~ marks estimates, in all " + text_of(member(answer, "error_bar")) + " of uncertain time";
     }
-    return out + "\n" + saved_text(answer["saved"]) + "\n" + footer(answer);
+    return out + "\n" + saved_text(member(answer, "saved")) + "\n" + footer(answer);
 }
 
 std::string receipts_text(const Json& answer, const Style& style) {
     Table table({"RECEIPT", "NAME", "VERIFIED " + zone_name(style), "FILES", "SIZE", "WHERE"},
                 {false, false, false, true, true, false});
-    for (const Json& r : answer["items"]) {
-        const std::string where = r["proofs"].empty() ? std::string{"-"} : text_of(r["proofs"][0]["locator"]);
-        table.add({text_of(r["id"]), text_of(r["name"]), moment(r["verified_at"], style), r["files"].dump(),
-                   size_text(r["bytes"].get<std::int64_t>()), where});
+    for (const Json& r : member(answer, "items")) {
+        const std::string where = member(r, "proofs").empty()
+                                      ? std::string{"-"}
+                                      : text_of(member(member(r, "proofs")[0], "locator"));
+        table.add({text_of(member(r, "id")), text_of(member(r, "name")),
+                   moment(member(r, "verified_at"), style), member(r, "files").dump(),
+                   size_text(whole_number(member(r, "bytes"))), where});
     }
     return table.empty() ? std::string{"no receipt yet\n"} : table.text();
 }
 
 std::string receipt_text(const Json& r, const Style& style) {
-    std::string out = bold("receipt " + text_of(r["id"])) + " of " + safe(text_of(r["name"])) + ", run " +
-                      text_of(r["run"]) + "\n";
-    out += "verified  " + moment(r["verified_at"], style) + " " + zone_name(style) + ": " +
-           r["files"].dump() + " files, " + size_text(r["bytes"].get<std::int64_t>()) + ", " +
-           r["reused"].dump() + " taken over from the copy before\n";
-    for (const Json& proof : r["proofs"]) {
-        out += "vault     " + text_of(proof["vault"]) + " (" + text_of(proof["method"]) +
-               ")\n          cd '" + text_of(proof["locator"]) + "/files' && sha256sum -c ../SHA256SUMS\n";
+    std::string out = bold("receipt " + text_of(member(r, "id"))) + " of " +
+                      safe(text_of(member(r, "name"))) + ", run " + text_of(member(r, "run")) + "\n";
+    out += "verified  " + moment(member(r, "verified_at"), style) + " " + zone_name(style) + ": " +
+           member(r, "files").dump() + " files, " + size_text(whole_number(member(r, "bytes"))) + ", " +
+           member(r, "reused").dump() + " taken over from the copy before\n";
+    for (const Json& proof : member(r, "proofs")) {
+        out += "vault     " + text_of(member(proof, "vault")) + " (" + text_of(member(proof, "method")) +
+               ")\n          cd '" + text_of(member(proof, "locator")) +
+               "/files' && sha256sum -c ../SHA256SUMS\n";
     }
-    for (const Json& copy : r["html"]) {
-        out += "html      " + safe(text_of(copy["notebook"])) +
-               (copy["failure"].is_null() ? " -> html/" + safe(text_of(copy["html"]))
-                                          : " failed: " + safe(text_of(copy["failure"]))) +
+    for (const Json& copy : member(r, "html")) {
+        out += "html      " + safe(text_of(member(copy, "notebook"))) +
+               (member(copy, "failure").is_null() ? " -> html/" + safe(text_of(member(copy, "html")))
+                                                  : " failed: " + safe(text_of(member(copy, "failure")))) +
                "\n";
     }
-    for (const Json& item : r["not_covered"]) {
-        out += "missing   " + safe(text_of(item["what"])) + " (" + safe(text_of(item["why"])) + ")\n";
+    for (const Json& item : member(r, "not_covered")) {
+        out += "missing   " + safe(text_of(member(item, "what"))) + " (" +
+               safe(text_of(member(item, "why"))) + ")\n";
     }
     return out;
 }
 
 std::string event_line(const Json& e, const Style& style) {
-    std::string out = moment(e["at"], style) + "  " + text_of(e["kind"]);
+    std::string out = moment(member(e, "at"), style) + "  " + text_of(member(e, "kind"));
     out += std::string(out.size() < 42 ? 42 - out.size() : 1, ' ');
-    out += e["run"].is_null() ? "" : safe(text_of(e["run"])) + "  ";
-    return out + safe(text_of(e["text"])) +
-           (text_of(e["actor"]) == "curfewd" ? "" : "  (" + safe(text_of(e["actor"])) + ")") + "\n";
+    out += member(e, "run").is_null() ? "" : safe(text_of(member(e, "run"))) + "  ";
+    return out + safe(text_of(member(e, "text"))) +
+           (text_of(member(e, "actor")) == "curfewd" ? "" : "  (" + safe(text_of(member(e, "actor"))) + ")") +
+           "\n";
 }
 
 std::string alerts_text(const Json& answer, const Style& style) {
     Table table({"ALERT", "SEVERITY", "STATE", "SINCE " + zone_name(style), "WHAT"});
-    for (const Json& a : answer["items"]) {
-        table.add({text_of(a["id"]), text_of(a["severity"]), text_of(a["state"]), moment(a["since"], style),
-                   text_of(a["title"])});
+    for (const Json& a : member(answer, "items")) {
+        table.add({text_of(member(a, "id")), text_of(member(a, "severity")), text_of(member(a, "state")),
+                   moment(member(a, "since"), style), text_of(member(a, "title"))});
     }
     return table.empty() ? std::string{"no alert is firing\n"} : table.text();
 }
 
 std::string doctor_text(const Json& answer) {
     std::string out;
-    for (const Json& item : answer["items"]) {
-        const bool good = item["good"].get<bool>();
-        out += coloured(good ? "ok    " : "FOUND ", good ? "good" : "bad") + safe(text_of(item["what"])) +
-               ": " + safe(text_of(item["text"])) + "\n";
+    for (const Json& item : member(answer, "items")) {
+        const bool good = flag(member(item, "good"));
+        out += coloured(good ? "ok    " : "FOUND ", good ? "good" : "bad") +
+               safe(text_of(member(item, "what"))) + ": " + safe(text_of(member(item, "text"))) + "\n";
     }
     return out;
 }
 
 std::string keep_text(const Json& answer, const Style& style) {
-    return "kept until " + moment(answer["until"], style) + " " + zone_name(style) + "; that costs " +
-           money(answer["price"], "an unknown amount, since it is unpriced") +
-           ". It ends by itself; `curfew release " + text_of(answer["resource"]) + "` ends it now.\n";
+    return "kept until " + moment(member(answer, "until"), style) + " " + zone_name(style) + "; that costs " +
+           money(member(answer, "price"), "an unknown amount, since it is unpriced") +
+           ". It ends by itself; `curfew release " + text_of(member(answer, "resource")) + "` ends it now.\n";
 }
 
 std::string lease_text(const Json& answer, const Style& style) {
-    return "leased to job " + safe(text_of(answer["job"])) + " until " + moment(answer["until"], style) +
-           " " + zone_name(style) + "; that costs " +
-           money(answer["price"], "an unknown amount, since it is unpriced") +
-           ". The same job renews it; `curfew release " + text_of(answer["resource"]) +
+    return "leased to job " + safe(text_of(member(answer, "job"))) + " until " +
+           moment(member(answer, "until"), style) + " " + zone_name(style) + "; that costs " +
+           money(member(answer, "price"), "an unknown amount, since it is unpriced") +
+           ". The same job renews it; `curfew release " + text_of(member(answer, "resource")) +
            " --lease` ends it now.\n";
 }
 
 std::string exempt_text(const Json& answer, const Style& style) {
-    return "no rule stops it until " + text_of(answer["until"]) + " (" + moment(answer["until"], style) +
-           " " + zone_name(style) + "), in this run and the next ones; a hard budget does. `curfew release " +
-           text_of(answer["resource"]) + " --exemption` ends it now.\n";
+    return "no rule stops it until " + text_of(member(answer, "until")) + " (" +
+           moment(member(answer, "until"), style) + " " + zone_name(style) +
+           "), in this run and the next ones; a hard budget does. `curfew release " +
+           text_of(member(answer, "resource")) + " --exemption` ends it now.\n";
 }
 
 std::string release_text(const Json& answer) {
     std::string out;
     for (const auto& [key, word] : {std::pair{"keeps", "keep"}, std::pair{"leases", "lease"},
                                     std::pair{"exemptions", "exemption"}, std::pair{"stops", "stop"}}) {
-        const std::int64_t count = answer[key].get<std::int64_t>();
+        const std::int64_t count = whole_number(member(answer, key));
         if (count > 0) {
             out += (out.empty() ? "" : ", ") + std::to_string(count) + " " + word + (count == 1 ? "" : "s");
         }
@@ -400,10 +422,11 @@ std::string release_text(const Json& answer) {
 std::string rules_text(const Json& answer, const Style& style) {
     Table table({"RULE", "MODE", "LIMIT", "MATCHES", "RUNNING", "STOPS 7D", "FALSE 7D", "NOTE"},
                 {false, false, true, true, true, true, true, false});
-    for (const Json& rule : answer["items"]) {
-        table.add({text_of(rule["name"]), text_of(rule["mode"]), text_of(rule["idle_limit"]),
-                   rule["matches"].dump(), rule["running"].dump(), rule["stops_7d"].dump(),
-                   rule["false_stops_7d"].dump(), rule_notes(rule, style)});
+    for (const Json& rule : member(answer, "items")) {
+        table.add({text_of(member(rule, "name")), text_of(member(rule, "mode")),
+                   text_of(member(rule, "idle_limit")), member(rule, "matches").dump(),
+                   member(rule, "running").dump(), member(rule, "stops_7d").dump(),
+                   member(rule, "false_stops_7d").dump(), rule_notes(rule, style)});
     }
     return (table.empty() ? std::string{"no rule is configured\n"} : table.text()) + footer(answer);
 }
@@ -411,12 +434,13 @@ std::string rules_text(const Json& answer, const Style& style) {
 std::string stop_text(const Json& answer, bool dry_run) {
     std::string out = dry_run ? "would do:\n" : "";
     int number = 0;
-    for (const Json& step : answer["steps"]) {
+    for (const Json& step : member(answer, "steps")) {
         out += "  " + std::to_string(++number) + ". " + safe(text_of(step)) + "\n";
     }
-    out += "saves " + money(answer["per_hour"], "an unknown amount") + " an hour\n";
+    out += "saves " + money(member(answer, "per_hour"), "an unknown amount") + " an hour\n";
     if (!dry_run) {
-        out += "under way as " + text_of(answer["enforcement"]) + "; watch it with `curfew events -f`\n";
+        out += "under way as " + text_of(member(answer, "enforcement")) +
+               "; watch it with `curfew events -f`\n";
     }
     return out;
 }

@@ -1,13 +1,11 @@
 // The daemon's answers as text for people.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "answer.hpp"
 
 #include <string>
 
 namespace curfew::cli {
-
-using Json = nlohmann::ordered_json;
 
 struct Style {
     bool utc = false;

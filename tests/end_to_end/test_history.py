@@ -140,7 +140,7 @@ class History(StageTest):
         self.refused(2, ["rule", "test", self.rule(text="#" * 50_000)], "48 KiB")
         for since in ("2199-01-01T00:00:00Z", "2026-11-23T10:15:00", "soon"):
             self.refused(2, ["rule", "test", self.rule(), "--since", since], "since")
-        for words in (["rule"], ["rule", "test"], ["plan", "quiet"]):
+        for words in (["rule", "tst"], ["rule", "test"], ["plan", "quiet"]):
             self.assertEqual(stage.curfew(*words, check=False).returncode, 2, words)
         # It is a question, so the read socket takes it, and no other POST.
         for body, status in ((b"{}", 422), (b"[]", 400), (b"{", 400), (b'{"rule": 5, "since": {}}', 422)):

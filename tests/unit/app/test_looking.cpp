@@ -62,6 +62,21 @@ TEST_CASE("work that begins after the first warning takes it back, however short
     CHECK(rig.world.stop_calls.empty());  // a whole limit from there
 }
 
+TEST_CASE("a blip that a probe caught costs one idle limit and a few minutes, not a ladder more") {
+    Rig rig;
+    FakeNotebook& n = add_probed(rig);
+    rig.begin();
+    rig.scheduler.run_for(minutes{29});
+    n.inside->load(100, rig.scheduler.mono());
+    rig.scheduler.run_for(minutes{2});
+    n.inside->load(0, rig.scheduler.mono());
+    CHECK(n.inside->probes == 1);
+    rig.scheduler.run_for(minutes{66});
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(minutes{7});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
 TEST_CASE("a probe that fails is unknown: nothing is stopped, and it is told") {
     Rig rig;
     FakeNotebook& n = add_probed(rig);
