@@ -71,9 +71,9 @@ TEST_CASE("a blip that a probe caught costs one idle limit and a few minutes, no
     rig.scheduler.run_for(minutes{2});
     n.inside->load(0, rig.scheduler.mono());
     CHECK(n.inside->probes == 1);
-    rig.scheduler.run_for(minutes{66});
+    rig.scheduler.run_for(minutes{63});  // at 1:34: five minutes after the probe at 0:30 the clock began anew
     CHECK(rig.world.stop_calls.empty());
-    rig.scheduler.run_for(minutes{7});
+    rig.scheduler.run_for(minutes{6});
     CHECK(rig.world.stop_calls.size() == 1);
 }
 
