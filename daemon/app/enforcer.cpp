@@ -608,7 +608,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
         co_return look;
     }
     // Files first: a walk takes long, and the signals must be the freshest of all.
-    if (fence && e.receipt) {
+    if (fence && e.receipt && !e.override_) {
         auto receipt = co_await world_.store.receipt(*e.receipt);
         std::shared_ptr<Guest> guest = world_.guests.open(e.account, resource, live->current.run);
         if (!receipt || !*receipt || !guest) {
@@ -639,16 +639,22 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
         look.newest = false;
         co_return look;
     }
-    auto everything = co_await looker_.look(resource, seen->listed ? seen->run : resource.run,
-                                            looker_.plan(*live, Looker::Depth::last),
-                                            world_.scheduler.in(look_limit));
+    // What does not look at activity does not ask for it: a guest that hangs must not hold up a hard budget.
+    std::optional<Looker::Look> everything;
+    if (by_activity(e.cause.kind, policy_for(e))) {
+        everything = co_await looker_.look(resource, seen->listed ? seen->run : resource.run,
+                                           looker_.plan(*live, Looker::Depth::last),
+                                           world_.scheduler.in(look_limit));
+    }
     look.answered = true;
     live = resource_of(e);
     if (live == nullptr || live->current.run.id != run) {
         look.newest = false;
         co_return look;
     }
-    looker_.absorb(*live, std::move(everything));
+    if (everything) {
+        looker_.absorb(*live, std::move(*everything));
+    }
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;

@@ -202,6 +202,11 @@ public:
             }
             effects.push_back(Effect::fence);
             go(State::packed, "stop without a pack, by " + e.override_.by, std::move(effects));
+        } else if (s == State::due || s == State::packed) {
+            // It waits for a look, perhaps at a guest that never answers: files are not compared any more.
+            t_.next.override_ = e.override_;
+            go(s, "stop without a pack, by " + e.override_.by,
+               {s == State::due ? Effect::look_fresh : Effect::fence});
         }
     }
 
@@ -287,11 +292,7 @@ private:
 
     // ---- before anything was sent ------------------------------------------------------------
 
-    /// Does a stop for this cause end where work is seen or nothing can be seen (I2)? The idle rule's and,
-    /// unless the rule says otherwise, the schedule's does; an age, a hard budget and a person do not ask.
-    bool by_activity(CauseKind kind) const {
-        return kind == CauseKind::idle || (kind == CauseKind::schedule && policy_.respect_activity);
-    }
+    bool by_activity(CauseKind kind) const { return curfew::by_activity(kind, policy_); }
 
     std::string asks_no_more() const {
         return std::string{to_string(t_.next.cause.kind)} + " " + t_.next.cause.name + " asks for it no more";

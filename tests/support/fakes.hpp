@@ -332,6 +332,7 @@ struct FakeNotebook {
     std::optional<Duration> kernel_silent_for;  // the age of its clock, constant
     std::optional<FakeInside> inside;           // else no probe can be run
     int looks = 0;
+    bool guest_hangs = false;  // takes every question and says nothing
     std::map<std::string, std::pair<std::string, std::int64_t>> files;  // path → bytes, mtime in µs
     bool guest_answers = true;
 };
@@ -463,8 +464,13 @@ private:
 class FakeGuest final : public Guest {
 public:
     FakeGuest(FakeWorld& world, std::string name) : world_(world), name_(std::move(name)) {}
-    Task<Result<std::vector<Observation>>> observe(LookOrder, Deadline) override {
+    Task<Result<std::vector<Observation>>> observe(LookOrder, Deadline deadline) override {
         co_await turn(world_.io);
+        if (const auto hung = world_.notebooks.find(name_);
+            hung != world_.notebooks.end() && hung->second.guest_hangs) {
+            co_await world_.scheduler.sleep_until(deadline.at);
+            co_return fail(Errc::timeout, "no answer", name_, Retry::later());
+        }
         const auto found = world_.notebooks.find(name_);
         if (found == world_.notebooks.end() || !found->second.guest_answers) {
             co_return fail(Errc::unavailable, "connection refused", name_, Retry::later());

@@ -201,6 +201,12 @@ struct EnforcementPolicy {
     Duration second_relook = minutes{60};
 };
 
+/// Does a stop for this cause end where work is seen or nothing can be seen (I2)? The idle rule's and,
+/// unless the rule says otherwise, the schedule's does; an age, a hard budget and a person do not ask.
+constexpr bool by_activity(CauseKind kind, const EnforcementPolicy& policy) {
+    return kind == CauseKind::idle || (kind == CauseKind::schedule && policy.respect_activity);
+}
+
 struct Transition {
     Enforcement next;
     std::vector<Effect> effects;

@@ -174,3 +174,17 @@ TEST_CASE("a restart of the daemon forgets its probes, and gives the whole ladde
     CHECK(rig.world.stop_calls.size() == 1);
     CHECK(n.inside->probes > 4);
 }
+
+TEST_CASE("a guest that takes questions and never answers holds up no stop that does not ask it") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    n.guest_hangs = true;
+    auto asked = rig.life->await(rig.life->daemon.stop(
+        n.resource.id,
+        {.pack = false, .dry_run = false, .accepted_risks = {"unpacked-outputs", "kills-busy-kernel"}}, "ana"));
+    REQUIRE(asked);
+    rig.scheduler.run_for(minutes{5});
+    CHECK(rig.world.stop_calls == std::vector{n.resource.run.id});
+}

@@ -643,3 +643,21 @@ TEST_CASE("a look that was not answered changes nothing but the time of the next
         }
     }
 }
+
+TEST_CASE("a person who gives up the pack is heard in every state that waits") {
+    for (const EnforcementState state : {EnforcementState::due, EnforcementState::packed}) {
+        Enforcement e;
+        e.id = EnforcementId{"e"};
+        e.run = RunId{"n"};
+        e.cause = {CauseKind::budget, "team"};
+        e.state = state;
+        if (state == EnforcementState::packed) {
+            e.receipt = ReceiptId{"rcp"};
+        }
+        const Transition t = step(e, event::Overridden{{"ana", "no need"}}, Instant{5}, {});
+        CHECK(t.next.state == state);
+        REQUIRE(t.next.override_);
+        CHECK(t.next.override_->by == "ana");
+        CHECK(t.effects == std::vector{state == EnforcementState::due ? Effect::look_fresh : Effect::fence});
+    }
+}
