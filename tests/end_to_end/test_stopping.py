@@ -236,7 +236,7 @@ class Warned(StoppingTest):
         held = stage.item("kept")
         self.assertEqual(held["holds"][0]["reason"], "still reading")
         # Released, it is judged again, warned again, and stopped.
-        self.assertIn("1 ended", stage.curfew("release", "kept").stdout)
+        self.assertIn("1 keep ended", stage.curfew("release", "kept").stdout)
         wait_for("a second warning", lambda: len(self.mails("kept", "will be packed and stopped")) == 2, 60)
         stage.wait_event("enforcement.stopped", made["kept"].id, 90)
 
