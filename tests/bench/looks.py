@@ -15,7 +15,8 @@ KINDS = ("works all the time", "does nothing", "works and pauses, 10 min each")
 def configure(rig, every):
     path = rig.configure()
     text = path.read_text().replace('poll_interval = "1h"', f'poll_interval = "{every}"')
-    text = text.replace('idle_limit = "12h"', f'idle_limit = "{LIMIT}m"\nstart_grace = "0s"\n[rule.probe]\nenabled = false')
+    text = text.replace('idle_limit = "12h"', f'idle_limit = "{LIMIT}m"\nstart_grace = "0s"')
+    text = text.replace("[rule.pack]", "[rule.probe]\nenabled = false\n[rule.pack]")
     path.write_text(text)
 
 
@@ -29,7 +30,7 @@ class Life:
                                                      "start": True, "wait": True}) for kind in KINDS}
             self.verdict(rig, made[KINDS[0]], "busy")
             self.verdict(rig, made[KINDS[1]], "idle")
-            configure(rig, "3h" if fixed else "60s")
+            configure(rig, "1h" if fixed else "60s")
             rig.start_daemon()
             begun = rig.state()["now_ms"]
             stop = threading.Event()
