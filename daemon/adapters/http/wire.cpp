@@ -21,9 +21,11 @@ Traffic::Count Traffic::of(const Origin& origin, Instant now) {
     auto entry = origins_.find(key);
     if (entry == origins_.end()) {
         forget(now);
-        entry = origins_.emplace(key, Entry{std::make_shared<std::int64_t>(0), now}).first;
+        entry = origins_.emplace(key, Entry{std::make_shared<std::int64_t>(0), now, {}}).first;
+        entry->second.place = by_use_.insert(by_use_.end(), &entry->first);
     }
     entry->second.used = now;
+    by_use_.splice(by_use_.end(), by_use_, entry->second.place);
     return entry->second.count;
 }
 
@@ -33,10 +35,13 @@ std::int64_t Traffic::bytes(const Origin& origin) const {
 }
 
 void Traffic::forget(Instant now) {
-    std::erase_if(origins_, [&](const auto& entry) { return now - entry.second.used >= idle_max; });
-    if (origins_.size() >= origins_max) {
-        origins_.erase(
-            std::ranges::min_element(origins_, {}, [](const auto& entry) { return entry.second.used; }));
+    while (!by_use_.empty()) {
+        const auto oldest = origins_.find(*by_use_.front());
+        if (now - oldest->second.used < idle_max && origins_.size() < origins_max) {
+            return;
+        }
+        by_use_.pop_front();
+        origins_.erase(oldest);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "adapters/http/client.hpp"
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,7 +24,7 @@ std::string host_header(const Origin& origin);
 class Traffic {
 public:
     using Count = std::shared_ptr<std::int64_t>;
-    static constexpr std::size_t origins_max = 4096;
+    static constexpr std::size_t origins_max = 32'768;  // more than guests, so that none crowds out another
     static constexpr Duration idle_max = hours{24};
 
     /// To add to.
@@ -35,10 +36,12 @@ private:
     struct Entry {
         Count count;
         Instant used;
+        std::list<const Key*>::iterator place;
     };
     void forget(Instant now);
 
     std::map<Key, Entry> origins_;
+    std::list<const Key*> by_use_;  // the one that was used longest ago comes first
 };
 
 }  // namespace curfew::http

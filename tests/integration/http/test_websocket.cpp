@@ -336,13 +336,16 @@ TEST_CASE("counts of origins are bounded, and forgotten when idle") {
     const auto origin = [](int i) { return Origin{"http", "h" + std::to_string(i), 80}; };
     const auto kept = traffic.of(origin(0), start);
     *kept += 7;
-    CHECK(*traffic.of(origin(0), start + minutes{2}) == 7);
-    for (int i = 1; i <= static_cast<int>(Traffic::origins_max); ++i) {
+    for (int i = 1; i < static_cast<int>(Traffic::origins_max); ++i) {
         *traffic.of(origin(i), start + minutes{1}) += i;
     }
+    CHECK(*traffic.of(origin(0), start + minutes{2}) == 7);
+    *traffic.of(origin(1'000'000), start + minutes{2}) += 5;
     CHECK(traffic.bytes(origin(0)) == 7);  // the idlest went
+    CHECK(traffic.bytes(origin(1)) == 0);
+    CHECK(traffic.bytes(origin(2)) == 2);
     CHECK(traffic.bytes(origin(4096)) == 4096);
-    traffic.of(origin(5000), start + hours{25});
+    traffic.of(origin(2'000'000), start + hours{25});
     CHECK(traffic.bytes(origin(0)) == 0);
     CHECK(traffic.bytes(origin(4096)) == 0);
     *kept += 1;  // whoever still holds it
