@@ -52,6 +52,21 @@ Result<void> within_age(const World& world, const LiveResource& live, Duration h
                                     "), which it reaches in " + to_string(std::chrono::floor<seconds>(left)));
 }
 
+/// An offer that neither a budget nor the age of the rule forbids; a refusal names the budget.
+Result<KeepOffer> allowed(const World& world, const LiveResource& live, Duration how_long,
+                          const std::optional<Bookkeeper::Left>& left, Result<KeepOffer> offer) {
+    if (!offer) {
+        if (left && offer.error().code == Errc::conflict) {
+            offer.error().text += " (budget " + left->budget.value + ")";
+        }
+        return offer;
+    }
+    if (auto fits = within_age(world, live, how_long); !fits) {
+        return std::unexpected(fits.error());
+    }
+    return offer;
+}
+
 }  // namespace
 
 Holds::Holds(World& world, const Bookkeeper& books, const Looker& looker, Enforcer& enforcer)
@@ -151,16 +166,11 @@ Task<Result<KeepAnswer>> Holds::keep(ResourceId resource, Duration how_long, std
         used += keep_time(hold, month);
     }
     const auto left = books_.left_for(*world_.config, live->resource);
-    auto offer = offer_keep(how_long, used, world_.config->keep, rate_of(*live),
-                            left ? std::optional{left->amount} : std::nullopt);
+    const auto offer = allowed(world_, *live, how_long, left,
+                               offer_keep(how_long, used, world_.config->keep, rate_of(*live),
+                                          left ? std::optional{left->amount} : std::nullopt));
     if (!offer) {
-        if (left && offer.error().code == Errc::conflict) {
-            offer.error().text += " (budget " + left->budget.value + ")";
-        }
         co_return std::unexpected(offer.error());
-    }
-    if (auto fits = within_age(world_, *live, how_long); !fits) {
-        co_return std::unexpected(fits.error());
     }
     const Hold hold = hold_of(*live, HoldKind::keep, world_.scheduler.wall() + how_long, std::move(reason),
                               actor);
@@ -197,16 +207,11 @@ Task<Result<KeepAnswer>> Holds::lease(ResourceId resource, Duration how_long, st
         co_return fail(Errc::conflict, std::to_string(others) + " other jobs hold leases of it already");
     }
     const auto left = books_.left_for(*world_.config, live->resource);
-    auto offer = offer_lease(how_long, world_.config->lease, rate_of(*live),
-                             left ? std::optional{left->amount} : std::nullopt);
+    const auto offer = allowed(world_, *live, how_long, left,
+                               offer_lease(how_long, world_.config->lease, rate_of(*live),
+                                           left ? std::optional{left->amount} : std::nullopt));
     if (!offer) {
-        if (left && offer.error().code == Errc::conflict) {
-            offer.error().text += " (budget " + left->budget.value + ")";
-        }
         co_return std::unexpected(offer.error());
-    }
-    if (auto fits = within_age(world_, *live, how_long); !fits) {
-        co_return std::unexpected(fits.error());
     }
     Hold hold = hold_of(*live, HoldKind::lease, now + how_long, std::move(reason), actor);
     hold.job = std::move(job);

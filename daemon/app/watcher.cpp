@@ -173,7 +173,9 @@ Task<Duration> Watcher::cycle() {
         act();
     }
     forget_gone();
-    co_return config().poll_interval;
+    // Polls keep their pace though a guest that hangs makes a cycle long; the provider gets a pause all the same.
+    const Duration poll = config().poll_interval;
+    co_return poll - std::min<Duration>(world_.scheduler.mono() - *account.last_attempt_mono, poll * 3 / 4);
 }
 
 Task<Duration> Watcher::failed(Error error) {

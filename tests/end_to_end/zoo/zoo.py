@@ -102,6 +102,12 @@ class Watcher:
         self.thread.join(10)
 
 
+def longest_look(line):
+    """Seconds between two looks, the longest: a look shows by the quiet time that it adds."""
+    looks = [now for (_, _, before), (now, _, quiet) in zip(line, line[1:]) if quiet != before]
+    return max((later - earlier for earlier, later in zip(looks, looks[1:])), default=POLL)
+
+
 class Sighting:
     """What came of one workload."""
 
@@ -210,12 +216,14 @@ class Zoo:
 
     def watch_rester(self, workload, notebook, begun, sighting):
         stalls = STALLED if workload.expect == "stalls" else 0
-        last = begun + workload.settles + stalls + LIMIT + LADDER + 2 * POLL + PROBING
+        limit = begun + workload.settles + stalls + LIMIT + LADDER
         due = None
-        while due is None and time.monotonic() < last + 20:
+        while due is None and time.monotonic() < limit + 2 * POLL + PROBING + 40:
             due = self.watcher.when(notebook.id, {"enforcement.due", "would.stop"})
             time.sleep(0.2)
         line = [row for row in self.watcher.line(workload.name, begun) if due is None or row[0] <= due]
+        # The first poll that saw it, and two more, as long as polls really took on this host.
+        last = limit + 3 * max(POLL, longest_look(line))
         self.describe(line, "quiet", begun, sighting)
         if due is None:
             sighting.decision = "left alone"
