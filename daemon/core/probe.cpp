@@ -26,7 +26,8 @@ for q in /proc/[0-9]*; do
 { read -r l <$q/stat; } 2>/dev/null || continue
 c=${l#*\(}; c=${c%\)*}; set -- ${l##*\)}
 w=-; a=-; b=-
-{ while read -r k v; do case $k in wchar:) w=$v;; read_bytes:) a=$v;; write_bytes:) b=$v;; esac; done <$q/io; } 2>/dev/null
+{ while read -r k v; do
+case $k in wchar:) w=$v;; read_bytes:) a=$v;; write_bytes:) b=$v;; esac; done <$q/io; } 2>/dev/null
 echo "p ${q#/proc/} $2 $3 $5 $6 $7 ${12} ${13} ${14} ${15} ${20} $a $b $w $c"
 done
 while read -r l; do case $l in *:*) echo "n $l";; esac; done 2>/dev/null </proc/net/dev

@@ -43,7 +43,7 @@ public:
         std::shared_ptr<const Probe> before;
         Duration probe_ttl{0};
         Duration active_ttl{0};  // of what a probe saw at work
-        int step = 0;  // of the ladder
+        int step = 0;            // of the ladder
     };
     Plan plan(const LiveResource& live, Depth depth) const;
 

@@ -183,7 +183,8 @@ TEST_CASE("a guest that takes questions and never answers holds up no stop that 
     n.guest_hangs = true;
     auto asked = rig.life->await(rig.life->daemon.stop(
         n.resource.id,
-        {.pack = false, .dry_run = false, .accepted_risks = {"unpacked-outputs", "kills-busy-kernel"}}, "ana"));
+        {.pack = false, .dry_run = false, .accepted_risks = {"unpacked-outputs", "kills-busy-kernel"}},
+        "ana"));
     REQUIRE(asked);
     rig.scheduler.run_for(minutes{5});
     CHECK(rig.world.stop_calls == std::vector{n.resource.run.id});

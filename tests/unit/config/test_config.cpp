@@ -890,29 +890,3 @@ TEST_CASE("the manual page is sound roff") {
     folder.put("curfew.toml.5", config::manual_page());
     CHECK(std::system(("mandoc -T lint -W style " + folder.path + "/curfew.toml.5 >&2").c_str()) == 0);
 }
-
-TEST_CASE("one rule alone can be read, with every fault in its place") {
-    const auto faults = [](std::string_view text) {
-        const auto rule = config::parse_rule(text, "r.toml");
-        return rule ? Lines{} : lines_of(rule.error());
-    };
-    const auto rule = config::parse_rule(
-        "[[rule]]\nname = \"night\"\nidle_limit = \"20m\"\nmode = \"enforce\"\n[rule.match]\naccounts = "
-        "[\"x\"]\n",
-        "r.toml");
-    REQUIRE(rule);
-    CHECK(rule->name == RuleName{"night"});
-    CHECK(rule->idle_limit == minutes{20});
-    CHECK(rule->mode == Mode::enforce);  // without a vault, since nothing is stopped by it
-    CHECK(rule->match.accounts == std::vector<std::string>{"x"});
-    CHECK(rule->ladder == Rule{}.ladder);
-    CHECK(faults("") == Lines{"r.toml:1:1: there is no [[rule]] to be tested"});
-    CHECK(faults("[[rule]]\nname = \"a\"\n[[rule]]\nname = \"b\"\n") ==
-          Lines{"r.toml:3:1: one [[rule]] is tested at a time"});
-    CHECK(faults(account + "[[rule]]\nname = \"a\"\n").size() == 1);
-    CHECK(faults("[daemon]\n[[rule]]\nname = \"a\"\n").size() == 1);
-    CHECK(faults("[[rule]]\nidle_limit = \"x\"\nnmae = \"a\"\n").size() == 3);  // and no name
-    CHECK(faults("[[rule]]\nidle_limit = 5\n[keep]\n").size() >= 2);
-    CHECK_FALSE(faults("[[rule]").empty());
-    CHECK(faults("zz = 1\n").size() == 1);
-}

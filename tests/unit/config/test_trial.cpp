@@ -1,4 +1,4 @@
-// The mode of a rule and its trial.
+// The mode of a rule and its trial; one rule by itself.
 #include "adapters/clock/real_scheduler.hpp"
 #include "adapters/config/config.hpp"
 
@@ -69,4 +69,30 @@ TEST_CASE("a new rule is on trial unless its mode is written; it never acts at o
         lines_of(bare->warnings) ==
         Lines{"c.toml:4:1: rule `r` only observes, since no required [[vault]] is there to save the work in "
               "first"});
+}
+
+TEST_CASE("one rule alone can be read, with every fault in its place") {
+    const auto faults = [](std::string_view text) {
+        const auto rule = config::parse_rule(text, "r.toml");
+        return rule ? Lines{} : lines_of(rule.error());
+    };
+    const auto rule = config::parse_rule(
+        "[[rule]]\nname = \"night\"\nidle_limit = \"20m\"\nmode = \"enforce\"\n[rule.match]\naccounts = "
+        "[\"x\"]\n",
+        "r.toml");
+    REQUIRE(rule);
+    CHECK(rule->name == RuleName{"night"});
+    CHECK(rule->idle_limit == minutes{20});
+    CHECK(rule->mode == Mode::enforce);  // without a vault, since nothing is stopped by it
+    CHECK(rule->match.accounts == std::vector<std::string>{"x"});
+    CHECK(rule->ladder == Rule{}.ladder);
+    CHECK(faults("") == Lines{"r.toml:1:1: there is no [[rule]] to be tested"});
+    CHECK(faults("[[rule]]\nname = \"a\"\n[[rule]]\nname = \"b\"\n") ==
+          Lines{"r.toml:3:1: one [[rule]] is tested at a time"});
+    CHECK(faults(account + "[[rule]]\nname = \"a\"\n").size() == 1);
+    CHECK(faults("[daemon]\n[[rule]]\nname = \"a\"\n").size() == 1);
+    CHECK(faults("[[rule]]\nidle_limit = \"x\"\nnmae = \"a\"\n").size() == 3);  // and no name
+    CHECK(faults("[[rule]]\nidle_limit = 5\n[keep]\n").size() >= 2);
+    CHECK_FALSE(faults("[[rule]").empty());
+    CHECK(faults("zz = 1\n").size() == 1);
 }
