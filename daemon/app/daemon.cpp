@@ -255,18 +255,6 @@ LiveResource* Daemon::running(const ResourceId& id) {
     return on ? &found->second : nullptr;
 }
 
-AuditRow Daemon::audit(const LiveResource& live, std::string kind, std::string actor,
-                       std::string text) const {
-    return {.seq = 0,
-            .at = world_.scheduler.wall(),
-            .kind = std::move(kind),
-            .account = live.resource.account,
-            .resource = live.resource.id,
-            .run = live.current.run.id,
-            .actor = std::move(actor),
-            .text = std::move(text)};
-}
-
 Task<Result<KeepAnswer>> Daemon::keep(ResourceId resource, Duration how_long, std::string reason,
                                       std::string actor) {
     return holds_.keep(std::move(resource), how_long, std::move(reason), std::move(actor));
@@ -334,7 +322,8 @@ Task<Result<StopAnswer>> Daemon::stop(ResourceId resource, StopOptions options, 
     if (options.dry_run) {
         co_return answer;
     }
-    Batch batch{audit(*live, "stop.asked", actor, options.pack ? "pack, then stop" : "stop without a pack")};
+    Batch batch{audit_row(world_, *live, "stop.asked", actor,
+                          options.pack ? "pack, then stop" : "stop without a pack")};
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         co_return std::unexpected(done.error());

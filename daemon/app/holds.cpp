@@ -105,17 +105,6 @@ Hold Holds::hold_of(const LiveResource& live, HoldKind kind, WallTime until, std
             .job = {}};
 }
 
-AuditRow Holds::audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const {
-    return {.seq = 0,
-            .at = world_.scheduler.wall(),
-            .kind = std::move(kind),
-            .account = live.resource.account,
-            .resource = live.resource.id,
-            .run = live.current.run.id,
-            .actor = std::move(actor),
-            .text = std::move(text)};
-}
-
 void Holds::reassess(LiveResource& live) {
     enforcer_.assessed(live, looker_.assess_now(live));
 }
@@ -131,7 +120,7 @@ Task<Result<void>> Holds::place(Hold hold, std::vector<Hold> replaced, std::stri
         batch.emplace_back(old);
     }
     batch.emplace_back(hold);
-    batch.emplace_back(audit(*live, "hold.placed", hold.by, std::move(text)));
+    batch.emplace_back(audit_row(world_, *live, "hold.placed", hold.by, std::move(text)));
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         co_return done;
@@ -269,9 +258,10 @@ Task<Result<Released>> Holds::release(ResourceId resource, ReleaseOptions option
             released.exemptions += hold.kind == HoldKind::exemption ? 1 : 0;
         }
     }
-    batch.emplace_back(audit(*live, "hold.released", actor,
-                             std::to_string(released.keeps) + " keeps, " + std::to_string(released.leases) +
-                                 " leases, " + std::to_string(released.exemptions) + " exemptions ended"));
+    batch.emplace_back(audit_row(world_, *live, "hold.released", actor,
+                                 std::to_string(released.keeps) + " keeps, " +
+                                     std::to_string(released.leases) + " leases, " +
+                                     std::to_string(released.exemptions) + " exemptions ended"));
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         co_return std::unexpected(done.error());

@@ -100,9 +100,11 @@ Looker::Plan Looker::plan(const LiveResource& live, Depth depth) const {
     // What the quiet clock will say if this look is quiet.
     const bool adds = run.clock.last_quiet_at && now - *run.clock.last_quiet_at <= max_gap(policy->poll);
     Duration left = policy->limit - run.clock.quiet - (adds ? now - *run.clock.last_quiet_at : Duration{0});
-    const AssessResult asked = assess(assess_input(world_, live, now));
-    if (asked.stops_in && asked.stops_for == CauseKind::schedule && rule.respect_activity) {
-        left = std::min(left, *asked.stops_in);
+    if (rule.schedule && rule.respect_activity) {
+        const AssessResult asked = assess(assess_input(world_, live, now));
+        if (asked.stops_in && asked.stops_for == CauseKind::schedule) {
+            left = std::min(left, *asked.stops_in);
+        }
     }
     const bool wanted = policy->probes && run.probes.possible;
     const bool far = look_after(Verdict::quiet, left, *policy, true) > policy->poll;

@@ -100,8 +100,8 @@ Answer ask(const std::string& socket, const std::string& target, const std::stri
     answer.trouble = answer.body.is_object()
                          ? answer.body.value("detail", std::string{"failed"})
                          : "the daemon answered " + std::to_string(parser.get().result_int());
-    if (answer.body.is_object() && answer.body.contains("hint") && member(answer.body, "hint").is_string()) {
-        answer.trouble += "\n" + text_of(member(answer.body, "hint"));
+    if (const Json& hint = member(answer.body, "hint"); hint.is_string()) {
+        answer.trouble += "\n" + text_of(hint);
     }
     return answer;
 }

@@ -12,7 +12,7 @@ namespace curfew::cli {
 namespace {
 
 std::string money(const Json& value, const std::string& otherwise = "unpriced") {
-    if (!value.is_object() || !value.contains("amount") || !member(value, "amount").is_string()) {
+    if (!member(value, "amount").is_string()) {
         return otherwise;
     }
     const auto amount = parse_money(member(value, "amount").get<std::string>());
@@ -96,10 +96,10 @@ std::string state_of(const Json& item) {
     if (!flag(member(item, "billing"))) {
         return text_of(member(item, "state"));
     }
-    if (item.contains("enforcement") && member(item, "enforcement").is_object()) {
+    if (member(item, "enforcement").is_object()) {
         return text_of(member(member(item, "enforcement"), "state"));
     }
-    if (item.contains("holds") && !member(item, "holds").empty()) {
+    if (!member(item, "holds").empty()) {
         return "held";
     }
     const std::string state = text_of(member(item, "state"));
@@ -179,7 +179,7 @@ std::string explain_text(const Json& answer, const Style& style) {
                       text_of(member(s, "resource")) + " on " + text_of(member(s, "machine_type")) +
                       ", run " + text_of(member(member(s, "run"), "id")) + ", " +
                       text_of(member(s, "state")) + "\n";
-    const bool then = answer.contains("at") && member(answer, "at").is_string();
+    const bool then = member(answer, "at").is_string();
     if (then) {
         out += "as it was " + moment(member(answer, "at"), style) + " " + zone_name(style) +
                ", last looked at " + moment(member(answer, "looked_at"), style) + "; by the rules of today\n";

@@ -66,7 +66,6 @@ private:
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);
-    AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
     std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;
 
     World& world_;

@@ -34,7 +34,6 @@ private:
     LiveResource* running(const ResourceId& id);
     Hold hold_of(const LiveResource& live, HoldKind kind, WallTime until, std::string reason,
                  const std::string& actor) const;
-    AuditRow audit(const LiveResource& live, std::string kind, std::string actor, std::string text) const;
     /// Writes the hold and ends those that it replaces; then both count.
     Task<Result<void>> place(Hold hold, std::vector<Hold> replaced, std::string text);
     void reassess(LiveResource& live);

@@ -16,7 +16,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -48,5 +50,18 @@ struct World {
         return found == clouds.end() ? nullptr : found->second;
     }
 };
+
+/// What somebody did to a resource, as a row of the audit.
+inline AuditRow audit_row(const World& world, const LiveResource& live, std::string kind, std::string actor,
+                          std::string text) {
+    return {.seq = 0,
+            .at = world.scheduler.wall(),
+            .kind = std::move(kind),
+            .account = live.resource.account,
+            .resource = live.resource.id,
+            .run = live.current.run.id,
+            .actor = std::move(actor),
+            .text = std::move(text)};
+}
 
 }  // namespace curfew
