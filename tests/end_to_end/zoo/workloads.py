@@ -31,6 +31,7 @@ class Workload:
     start: typing.Callable
     burns: bool = False                    # it uses a core: only a few of these at once
     settles: float = 0                     # seconds from its start until its quiet begins
+    worked: bool = False                   # just before: a probe may have seen it, whose word lasts a while
     files: dict = dataclasses.field(default_factory=dict)
     options: dict = dataclasses.field(default_factory=dict)
     probe: str = ""                        # more of its [rule.probe]
@@ -302,13 +303,13 @@ def _(notebook):
     notebook.rest("POST", f"/api/kernels/{kernel}/interrupt", {})
 
 
-@workload("busy-kernel-restarted", "idle", "due")
+@workload("busy-kernel-restarted", "idle", "due", worked=True)
 def _(notebook):
     kernel = hands.run_cell(notebook, cell_that_burns())
     notebook.rest("POST", f"/api/kernels/{kernel}/restart", {})
 
 
-@workload("finished-background-job", "idle", "due")
+@workload("finished-background-job", "idle", "due", worked=True)
 def _(notebook):
     hands.run_cell(notebook, spawn("timeout 3 " + BURN), "end")
     time.sleep(3)

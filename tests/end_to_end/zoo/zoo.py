@@ -18,6 +18,7 @@ LIMIT = 20.0          # idle_limit
 LADDER = 8.0          # first warning before the stop; also what a weak signal may delay
 STALLED = 30.0        # stalled_after, where the clock is STALL_SPEED times faster: 10m, the least there is
 STALL_SPEED = 20
+WORD = 300.0          # for so long a probe's word of work counts: observation_ttl of short polls
 PROBING = 12.0        # what the probes of a stop may take in all, on a busy host
 ROOM = 8              # notebooks at once
 BURNERS = 3           # of these, with a core's work
@@ -217,6 +218,8 @@ class Zoo:
     def watch_rester(self, workload, notebook, begun, sighting):
         stalls = STALLED if workload.expect == "stalls" else 0
         limit = begun + workload.settles + stalls + LIMIT + LADDER
+        if workload.worked and self.was_probed_at_work(workload, begun):
+            limit += WORD
         due = None
         while due is None and time.monotonic() < limit + 2 * POLL + PROBING + 40:
             due = self.watcher.when(notebook.id, {"enforcement.due", "would.stop"})
@@ -244,6 +247,12 @@ class Zoo:
         stopped = wait_for(f"{workload.name} to be stopped",
                            lambda: self.watcher.when(notebook.id, {"enforcement.stopped"}), 40)
         sighting.decision += f", stopped after {stopped - begun:.0f} s"
+
+    def was_probed_at_work(self, workload, begun):
+        """Did the first look fall into its busy moment, and a probe with it? Two polls later only that says active."""
+        time.sleep(2 * POLL + PROBING)
+        line = self.watcher.line(workload.name, begun)
+        return bool(line) and line[-1][1] == "active"
 
     @staticmethod
     def describe(line, wanted, begun, sighting):
