@@ -77,8 +77,8 @@ Json enforcement_or_null(const std::optional<Enforcement>& e) {
 
 Json budget_json(const BudgetItem& item) {
     Json fired = Json::array();
-    for (const std::int64_t percent : item.live.fired) {
-        fired.push_back(percent);
+    for (const std::string& key : item.live.fired) {
+        fired.push_back(key);
     }
     return {{"name", item.budget.name.value},
             {"period", item.live.period.id},
@@ -391,10 +391,7 @@ Json to_json(const SpendReport& report) {
     json["saved"] = saved_json(report.saved);
     Json rows = Json::array();
     for (const SpendRow& row : report.rows) {
-        rows.push_back({{"group", empty_is_null(row.key.group)},
-                        {"resource", row.key.resource.value},
-                        {"name", row.name},
-                        {"machine_type", row.machine_type},
+        rows.push_back({{"keys", row.keys},
                         {"meter", std::string{to_string(row.meter)}},
                         {"gross", to_json(row.gross)},
                         {"hours", word(row.quantity)},

@@ -40,10 +40,10 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
       notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
-      books_(world.picture, std::move(parts.prices)), alarms_(world, notifier_),
-      looker_(world, books_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
+      books_(std::move(parts.prices)), treasurer_(world.picture), alarms_(world, notifier_),
+      looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
-      holds_(world, books_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
+      holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
       watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
@@ -67,14 +67,14 @@ Task<Result<void>> Daemon::start() {
     rulebook_.load(std::move(stored->trials), std::move(stored->breakers));
     holds_.load(stored->holds);
     fill_picture(*stored, same_boot);
-    auto books = co_await books_.load(world_.store, *world_.config, world_.scheduler.wall());
+    auto books = co_await treasurer_.load(world_.store, *world_.config, world_.scheduler.wall());
     if (!books) {
         co_return std::unexpected(books.error());
     }
     for (const FiredThresholdRow& row : stored->fired) {
         const auto live = world_.picture.budgets.find(row.budget);
         if (live != world_.picture.budgets.end() && live->second.period.id == row.period) {
-            live->second.fired.push_back(row.percent);
+            live->second.fired.push_back(row.key);
         }
     }
     alarms_.load(std::move(stored->alerts));
@@ -170,7 +170,8 @@ void Daemon::start_watchers() {
     for (const auto& [name, cloud] : world_.clouds) {
         if (!watchers_.contains(name)) {
             auto& watcher = watchers_[name];
-            watcher = std::make_unique<Watcher>(world_, name, books_, looker_, enforcer_, alarms_);
+            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_,
+                                                alarms_);
             tasks_.spawn("watcher " + name.value, watcher->run());
         }
     }
@@ -413,7 +414,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     }
     enforcer_.rules_changed();
     rulebook_.wake();
-    auto summed = co_await books_.reload(world_.store, *world_.config, world_.scheduler.wall());
+    auto summed = co_await treasurer_.reload(world_.store, *world_.config, world_.scheduler.wall());
     start_watchers();
     poll_now();
     Batch batch{AuditRow{.seq = 0,

@@ -54,7 +54,7 @@ Result<void> within_age(const World& world, const LiveResource& live, Duration h
 
 /// An offer that neither a budget nor the age of the rule forbids; a refusal names the budget.
 Result<KeepOffer> allowed(const World& world, const LiveResource& live, Duration how_long,
-                          const std::optional<Bookkeeper::Left>& left, Result<KeepOffer> offer) {
+                          const std::optional<Treasurer::Left>& left, Result<KeepOffer> offer) {
     if (!offer) {
         if (left && offer.error().code == Errc::conflict) {
             offer.error().text += " (budget " + left->budget.value + ")";
@@ -69,8 +69,8 @@ Result<KeepOffer> allowed(const World& world, const LiveResource& live, Duration
 
 }  // namespace
 
-Holds::Holds(World& world, const Bookkeeper& books, const Looker& looker, Enforcer& enforcer)
-    : world_(world), books_(books), looker_(looker), enforcer_(enforcer) {}
+Holds::Holds(World& world, const Treasurer& treasurer, const Looker& looker, Enforcer& enforcer)
+    : world_(world), treasurer_(treasurer), looker_(looker), enforcer_(enforcer) {}
 
 void Holds::load(const std::vector<Hold>& stored) {
     const WallTime now = world_.scheduler.wall();
@@ -154,7 +154,7 @@ Task<Result<KeepAnswer>> Holds::keep(ResourceId resource, Duration how_long, std
     for (const Hold& hold : *earlier) {
         used += keep_time(hold, month);
     }
-    const auto left = books_.left_for(*world_.config, live->resource);
+    const auto left = treasurer_.left_for(*world_.config, live->resource);
     const auto offer = allowed(world_, *live, how_long, left,
                                offer_keep(how_long, used, world_.config->keep, rate_of(*live),
                                           left ? std::optional{left->amount} : std::nullopt));
@@ -195,7 +195,7 @@ Task<Result<KeepAnswer>> Holds::lease(ResourceId resource, Duration how_long, st
     if (others >= leases_max) {
         co_return fail(Errc::conflict, std::to_string(others) + " other jobs hold leases of it already");
     }
-    const auto left = books_.left_for(*world_.config, live->resource);
+    const auto left = treasurer_.left_for(*world_.config, live->resource);
     const auto offer = allowed(world_, *live, how_long, left,
                                offer_lease(how_long, world_.config->lease, rate_of(*live),
                                            left ? std::optional{left->amount} : std::nullopt));

@@ -1,6 +1,6 @@
 #include "curfew/app/looker.hpp"
 
-#include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/treasurer.hpp"
 #include "curfew/core/replay.hpp"
 
 #include <algorithm>
@@ -81,8 +81,8 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     return in;
 }
 
-Looker::Looker(World& world, const Bookkeeper& books, std::function<bool(const std::string&)> breaker_open)
-    : world_(world), books_(books), breaker_open_(std::move(breaker_open)) {}
+Looker::Looker(World& world, const Treasurer& treasurer, std::function<bool(const std::string&)> breaker_open)
+    : world_(world), treasurer_(treasurer), breaker_open_(std::move(breaker_open)) {}
 
 Looker::Plan Looker::plan(const LiveResource& live, Depth depth) const {
     Plan plan;
@@ -265,7 +265,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     in.gone = gone;
     in.hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall);
     in.breaker_open = rule != nullptr && breaker_open_(rule->name.value);
-    if (const Budget* budget = books_.exhausted(config, live.resource)) {
+    if (const Budget* budget = treasurer_.exhausted(config, live.resource)) {
         in.exhausted_budget = budget->name.value;
         in.budget_mode = budget->mode;
     }

@@ -15,13 +15,13 @@ constexpr int rule_events_max = 20'000;
 
 /// What the open part of a meter cost since `from`.
 Money open_since(const Meter& meter, WallTime from, WallTime now) {
-    if (!meter.rate) {
+    if (!meter.tariff.rate) {
         return {};
     }
     const WallTime begin = std::max(meter.counted_to, from);
-    const auto cost = now > begin ? cost_of(*meter.rate, now - begin)
-                                  : Result<Money>{Money{0, meter.rate->per_hour.currency}};
-    return cost ? *cost : Money{0, meter.rate->per_hour.currency};
+    const auto cost = now > begin ? cost_of(*meter.tariff.rate, now - begin)
+                                  : Result<Money>{Money{0, meter.tariff.rate->per_hour.currency}};
+    return cost ? *cost : Money{0, meter.tariff.rate->per_hour.currency};
 }
 
 template <class Do>
@@ -250,8 +250,8 @@ Task<Result<StatusReport>> Reporter::status() {
     const Zone zone = world_.config->zone;
     const Period day = day_of(now, zone);
     const Period month = month_of(now, zone);
-    auto today = co_await world_.store.spend(day.from, day.to, SpendBy::resource, zone);
-    auto this_month = co_await world_.store.spend(month.from, month.to, SpendBy::resource, zone);
+    auto today = co_await world_.store.spend({day.from, day.to, {SpendBy::resource}, zone});
+    auto this_month = co_await world_.store.spend({month.from, month.to, {SpendBy::resource}, zone});
     auto saving = co_await saved();
     if (!today || !this_month || !saving) {
         co_return std::unexpected(!today ? today.error() : !this_month ? this_month.error() : saving.error());
@@ -281,20 +281,20 @@ Task<Result<StatusReport>> Reporter::status() {
             if (run.meter) {
                 item.today += open_since(*run.meter, day.from, now);
                 item.month += open_since(*run.meter, month.from, now);
-                report.per_hour += run.meter->rate ? run.meter->rate->per_hour : Money{};
-                report.unpriced += run.meter->rate ? 0 : 1;
+                report.per_hour += run.meter->tariff.rate ? run.meter->tariff.rate->per_hour : Money{};
+                report.unpriced += run.meter->tariff.priced() ? 0 : 1;
             }
         });
     }
     for (const SpendRow& row : *today) {
         report.today += row.gross;
-        if (const auto item = items.find(row.key.resource); item != items.end()) {
+        if (const auto item = items.find(ResourceId{row.keys.at(0)}); item != items.end()) {
             item->second.today += row.gross;
         }
     }
     for (const SpendRow& row : *this_month) {
         report.month += row.gross;
-        if (const auto item = items.find(row.key.resource); item != items.end()) {
+        if (const auto item = items.find(ResourceId{row.keys.at(0)}); item != items.end()) {
             item->second.month += row.gross;
             item->second.exact = item->second.exact && row.error_bar == Duration{0};
         }
@@ -411,7 +411,7 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
 
 Task<Result<SpendReport>> Reporter::spend(WallTime from, WallTime to, SpendBy by) {
     const Zone zone = world_.config->zone;
-    auto rows = co_await world_.store.spend(from, to, by, zone);
+    auto rows = co_await world_.store.spend({from, to, {by}, zone});
     auto saving = co_await saved();
     if (!rows || !saving) {
         co_return std::unexpected(!rows ? rows.error() : saving.error());
@@ -428,33 +428,32 @@ Task<Result<SpendReport>> Reporter::spend(WallTime from, WallTime to, SpendBy by
             if (!run.meter || run.meter->counted_to >= to) {
                 return;
             }
-            SpendRow row{.key = {id, {}},
-                         .name = live.resource.name,
-                         .machine_type = run.meter->machine_type,
+            SpendRow row{.keys = {},
                          .meter = MeterKind::compute,
                          .gross = open_since(*run.meter, from, now),
                          .quantity = std::max(Duration{0}, now - std::max(run.meter->counted_to, from)),
                          .error_bar = Duration{0},
-                         .unpriced = !run.meter->rate.has_value()};
+                         .error = {},
+                         .unpriced = !run.meter->tariff.priced()};
             switch (by) {
                 case SpendBy::resource:
+                    row.keys = {id.value};
                     break;
                 case SpendBy::day: {
                     const Date d = local_date(std::max(run.meter->counted_to, from), zone);
                     const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
-                    row.key.group = std::to_string(d.year) + two(d.month) + two(d.day);
+                    row.keys = {std::to_string(d.year) + two(d.month) + two(d.day)};
                     break;
                 }
                 case SpendBy::type:
-                    row.key.group = run.meter->machine_type;
+                    row.keys = {run.meter->sku};
                     break;
-                case SpendBy::account:
-                    row.key.group = live.resource.account.value;
+                default:
+                    row.keys = {live.resource.account.value};
                     break;
             }
-            const auto same = std::ranges::find_if(report.rows, [&](const SpendRow& r) {
-                return r.key == row.key && r.machine_type == row.machine_type && r.meter == row.meter;
-            });
+            const auto same = std::ranges::find_if(
+                report.rows, [&](const SpendRow& r) { return r.keys == row.keys && r.meter == row.meter; });
             if (same == report.rows.end()) {
                 report.rows.push_back(std::move(row));
             } else {

@@ -64,10 +64,10 @@ Instant began(const Run& run, const Now& now) {
 
 }  // namespace
 
-Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker, Enforcer& enforcer,
-                 Alarms& alarms)
-    : world_(world), account_(std::move(account)), books_(books), looker_(looker), enforcer_(enforcer),
-      alarms_(alarms), wakeup_(world.loop) {}
+Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
+                 Enforcer& enforcer, Alarms& alarms)
+    : world_(world), account_(std::move(account)), books_(books), treasurer_(treasurer), looker_(looker),
+      enforcer_(enforcer), alarms_(alarms), wakeup_(world.loop) {}
 
 const AccountConfig& Watcher::config() {
     // A cycle under way may end after its account has left the configuration.
@@ -483,7 +483,7 @@ void Watcher::judge_unseen(Batch& batch) {
 void Watcher::judge_money(Batch& batch) {
     std::set<std::string> firing;
     for (const auto& [id, live] : world_.picture.resources) {
-        if (live.resource.account == account_ && live.current.meter && !live.current.meter->rate) {
+        if (live.resource.account == account_ && live.current.meter && !live.current.meter->tariff.priced()) {
             const std::string& type = live.current.run.machine_type;
             Message m = message(AlertKind::unpriced, Severity::warning,
                                 "Machine type " + type + " has no price: what " + live.resource.name +
@@ -496,7 +496,8 @@ void Watcher::judge_money(Batch& batch) {
     }
     alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
     const Duration lead = hard_stop_lead(config().poll_interval);
-    for (const auto& finding : books_.judge_budgets(*world_.config, world_.scheduler.now(), lead, batch)) {
+    for (const auto& finding :
+         treasurer_.judge(*world_.config, books_.take_rows(), world_.scheduler.now(), lead, batch)) {
         const Threshold& threshold = finding.crossing.threshold;
         Message m = message(AlertKind::budget_threshold,
                             threshold.action == ThresholdAction::notify ? Severity::info

@@ -17,16 +17,20 @@ std::string_view to_string(ThresholdAction action) {
     return "stop";
 }
 
+std::string Threshold::key() const {
+    return std::to_string(percent) + "%";
+}
+
 bool Budget::hard() const {
     return std::ranges::any_of(thresholds,
                                [](const Threshold& t) { return t.action == ThresholdAction::stop; });
 }
 
 std::vector<ThresholdCrossing> crossings(const Budget& budget, const Period& period, const BudgetSpend& spend,
-                                         Duration lead, std::span<const std::int64_t> fired) {
+                                         Duration lead, std::span<const std::string> fired) {
     std::vector<ThresholdCrossing> reached;
     for (const Threshold& threshold : budget.thresholds) {
-        if (std::ranges::find(fired, threshold.percent) != fired.end()) {
+        if (std::ranges::find(fired, threshold.key()) != fired.end()) {
             continue;
         }
         const Money at = percent_of(budget.amount, threshold.percent);

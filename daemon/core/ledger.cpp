@@ -31,6 +31,18 @@ std::string_view to_string(CostSource source) {
     return "adjustment";
 }
 
+std::string_view to_string(Increment increment) {
+    switch (increment) {
+        case Increment::none:
+            return "none";
+        case Increment::minute:
+            return "minute";
+        case Increment::hour:
+            break;
+    }
+    return "hour";
+}
+
 namespace {
 
 constexpr std::int64_t hour_ms = 3'600'000;
@@ -55,15 +67,16 @@ Money priced(const std::optional<Rate>& rate, Duration d) {
 CostRow row(const Meter& meter, WallTime from, WallTime to) {
     return {.resource = meter.resource,
             .run = meter.run,
-            .meter = MeterKind::compute,
+            .meter = meter.kind,
             .from = from,
             .to = to,
-            .machine_type = meter.machine_type,
-            .rate = meter.rate,
-            .gross = priced(meter.rate, to - from),
+            .sku = meter.sku,
+            .rate = meter.tariff.rate,
+            .gross = priced(meter.tariff.rate, to - from),
             .source = CostSource::own,
             .estimated = false,
-            .error_bar = Duration{0}};
+            .error_bar = Duration{0},
+            .rule = meter.rule};
 }
 
 /// Rows from what is counted to `until`, none across a full hour, the last one possibly shorter.
@@ -86,11 +99,11 @@ std::vector<CostRow> advance(Meter& meter, WallTime now) {
     return cut(meter, std::min(full, most));
 }
 
-std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type, std::optional<Rate> rate) {
+std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff tariff) {
     CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
     auto rows = cut(meter, at);
-    meter.machine_type = std::move(machine_type);
-    meter.rate = rate;
+    meter.sku = std::move(sku);
+    meter.tariff = tariff;
     return rows;
 }
 
@@ -116,7 +129,7 @@ std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Dura
 }
 
 Money accrued_open(const Meter& meter, WallTime now) {
-    return meter.open && meter.counted_to < now ? priced(meter.rate, now - meter.counted_to) : Money{};
+    return meter.open && meter.counted_to < now ? priced(meter.tariff.rate, now - meter.counted_to) : Money{};
 }
 
 }  // namespace curfew

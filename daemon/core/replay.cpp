@@ -328,11 +328,11 @@ std::vector<PlannedAct> plan_ahead(const PlanInput& input, Duration ahead) {
 }
 
 std::optional<Duration> exhausted_in(const Budget& budget, const Period& period, const BudgetSpend& spend,
-                                     std::span<const std::int64_t> fired, WallTime now, Duration lead,
+                                     std::span<const std::string> fired, WallTime now, Duration lead,
                                      Duration ahead) {
     for (const Threshold& threshold : budget.thresholds) {
         if (threshold.action == ThresholdAction::stop &&
-            std::ranges::find(fired, threshold.percent) != fired.end()) {
+            std::ranges::find(fired, threshold.key()) != fired.end()) {
             return Duration{0};
         }
     }

@@ -52,6 +52,10 @@ public:
     std::map<AccountName, AccountPollRow> polls;
     std::vector<AuditRow> audits;
     std::vector<FiredThresholdRow> fired;
+    std::map<BudgetName, BudgetEdit> edits;
+    std::vector<ReportedRow> reported;
+    std::vector<QuarantineRow> quarantined;
+    std::vector<StopTimes> times_of_stops;
     std::map<std::tuple<RunId, WallTime, std::optional<Signal>>, HistoryRow> history;
     int history_writes = 0;
     std::map<RuleName, RuleTrial> trials;
@@ -107,6 +111,10 @@ public:
             s.polls.push_back(row);
         }
         s.fired = fired;
+        s.reported = reported;
+        for (const auto& [name, edit] : edits) {
+            s.budget_edits.push_back(edit);
+        }
         for (const auto& [name, row] : trials) {
             s.trials.push_back(row);
         }
@@ -128,21 +136,53 @@ public:
         }
         co_return Result<void>{};
     }
-    Task<Result<std::vector<SpendRow>>> spend(WallTime, WallTime, SpendBy, Zone) override {
+    Task<Result<std::vector<SpendRow>>> spend(SpendQuery query) override {
         co_await turn(io_);
         std::vector<SpendRow> rows;
         for (const CostRow& c : costs) {
-            rows.push_back({.key = {c.resource, {}},
-                            .name = {},
-                            .machine_type = c.machine_type,
+            if (c.from < query.from || c.from >= query.to) {
+                continue;
+            }
+            const auto resource = known.find(c.resource);
+            const ResourceRow row = resource == known.end() ? ResourceRow{} : resource->second;
+            std::vector<std::string> keys;
+            for (const SpendBy by : query.by) {
+                const Date day = local_date(c.from, query.zone);
+                const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
+                keys.push_back(by == SpendBy::resource  ? c.resource.value
+                               : by == SpendBy::account ? row.account.value
+                               : by == SpendBy::project ? row.project
+                               : by == SpendBy::user    ? row.owner
+                               : by == SpendBy::type    ? c.sku
+                               : by == SpendBy::rule    ? c.rule
+                               : by == SpendBy::day ? std::to_string(day.year) + two(day.month) + two(day.day)
+                                                    : to_string(WallTime{c.from.ms / 3'600'000 * 3'600'000}));
+            }
+            rows.push_back({.keys = std::move(keys),
                             .meter = c.meter,
                             .gross = c.gross,
                             .quantity = c.to - c.from,
                             .error_bar = c.error_bar,
+                            .error = {},
                             .unpriced = !c.rate});
         }
         co_return rows;
     }
+    Task<Result<void>> use_zone(Zone) override { co_return Result<void>{}; }
+    Task<Result<std::int64_t>> check_rollups() override { co_return std::int64_t{0}; }
+    Task<Result<LedgerPage>> ledger(WallTime from, WallTime to, std::string, int) override {
+        co_await turn(io_);
+        LedgerPage page;
+        for (const CostRow& c : costs) {
+            if (c.from >= from && c.from < to) {
+                page.rows.push_back(
+                    {.row = c, .account = {}, .kind = {}, .name = {}, .project = {}, .owner = {}});
+            }
+        }
+        co_return page;
+    }
+    Task<Result<std::vector<StopTimes>>> stop_times(int) override { co_return times_of_stops; }
+    Task<Result<std::vector<QuarantineRow>>> quarantine(WallTime, int) override { co_return quarantined; }
     Task<Result<std::vector<StoppedRun>>> stopped_by_us() override { co_return std::vector<StoppedRun>{}; }
     Task<Result<std::vector<ResourceRow>>> resources() override {
         std::vector<ResourceRow> rows;
@@ -178,7 +218,7 @@ public:
         for (const auto& [id, row] : runs) {
             if ((!row.ended_at || *row.ended_at >= since) && static_cast<int>(rows.size()) < limit) {
                 const auto meter = meters.find(id);
-                rows.push_back({row, meter == meters.end() ? std::nullopt : meter->second.rate});
+                rows.push_back({row, meter == meters.end() ? std::nullopt : meter->second.tariff.rate});
             }
         }
         co_return rows;
@@ -285,6 +325,9 @@ private:
     void put(Alert& a) { alert_rows[a.id.value] = a; }
     void put(OutboxRow& o) { outbox[o.id] = o; }
     void put(FiredThresholdRow& f) { fired.push_back(f); }
+    void put(BudgetEdit& e) { edits.insert_or_assign(e.budget, e); }
+    void put(ReportedRow& r) { reported.push_back(r); }
+    void put(QuarantineRow& q) { quarantined.push_back(q); }
     void put(Receipt& r) { receipt_rows[r.id.value] = r; }
     void put(IdempotencyRow&) {}
     void put(HistoryRow& h) {
@@ -339,6 +382,9 @@ struct FakeNotebook {
 
 /// Provider and guests in one, since what one does shows in the other.
 struct FakeWorld {
+    std::map<ResourceId, std::vector<Run>> past_runs;
+    std::optional<std::vector<AddOn>> add_ons;
+    std::optional<Reported> reported;
     explicit FakeWorld(boost::asio::io_context& loop, ManualScheduler& time) : io(loop), scheduler(time) {}
     boost::asio::io_context& io;
     ManualScheduler& scheduler;
@@ -397,6 +443,7 @@ public:
         }
         Listing listing;
         listing.complete = world_.list_complete;
+        listing.add_ons = world_.add_ons;
         for (const auto& [name, n] : world_.notebooks) {
             listing.resources.push_back(n.resource);
         }
@@ -428,6 +475,21 @@ public:
             }
         }
         co_return StopReply{event::Answer::refused, "no such run"};
+    }
+    Task<Result<std::vector<Run>>> past_runs(ResourceKind, ResourceId resource, WallTime since,
+                                             Deadline) override {
+        co_await turn(world_.io);
+        std::vector<Run> runs;
+        const auto past = world_.past_runs.find(resource);
+        if (past != world_.past_runs.end()) {
+            std::ranges::copy_if(past->second, std::back_inserter(runs),
+                                 [&](const Run& run) { return run.started_at && *run.started_at >= since; });
+        }
+        co_return runs;
+    }
+    Task<Result<std::optional<Reported>>> reported(Deadline) override {
+        co_await turn(world_.io);
+        co_return world_.reported;
     }
     Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline) override {
         for (const auto& [name, n] : world_.notebooks) {

@@ -43,6 +43,10 @@ public:
     Task<Result<RunLook>> look(RunRef ref, Deadline deadline) override;
     Task<StopReply> stop(RunRef ref, Deadline deadline) override;
     Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline deadline) override;
+    Task<Result<std::vector<Run>>> past_runs(ResourceKind, ResourceId, WallTime, Deadline) override {
+        co_return std::vector<Run>{};
+    }
+    Task<Result<std::optional<Reported>>> reported(Deadline) override { co_return std::nullopt; }
     Task<Result<std::vector<Observation>>> metrics(RunRef ref, Duration window, Deadline deadline) override;
 
 private:

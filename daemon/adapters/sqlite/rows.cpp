@@ -117,8 +117,8 @@ struct Writer {
     }
     void operator()(const Meter& m) const {
         Query(db, "INSERT OR REPLACE INTO meter VALUES (?,?,?,?,?,?,?,?)", m.run.value, m.resource.value,
-              m.machine_type, nanos(m.rate), currency_of(m.rate), m.counted_to.ms, m.last_seen_billing.ms,
-              m.open)
+              m.sku, nanos(m.tariff.rate), currency_of(m.tariff.rate), m.counted_to.ms,
+              m.last_seen_billing.ms, m.open)
             .run();
     }
     void operator()(const CostRow& c) const {
@@ -127,8 +127,8 @@ struct Writer {
         Query(db,
               "INSERT INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
               " ON CONFLICT (resource, run, meter, from_ms, source) DO NOTHING",
-              c.resource.value, c.run.value, std::string{to_string(c.meter)}, c.from.ms, c.to.ms,
-              c.machine_type, nanos(c.rate), c.gross.nanos, std::string{c.gross.currency.view()},
+              c.resource.value, c.run.value, std::string{to_string(c.meter)}, c.from.ms, c.to.ms, c.sku,
+              nanos(c.rate), c.gross.nanos, std::string{c.gross.currency.view()},
               std::string{to_string(c.source)}, c.estimated, std::int64_t{c.error_bar.count()})
             .run();
     }
@@ -226,10 +226,12 @@ struct Writer {
             .run();
     }
     void operator()(const FiredThresholdRow& f) const {
-        Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.percent,
-              f.at.ms)
+        Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.key, f.at.ms)
             .run();
     }
+    void operator()(const BudgetEdit&) const {}
+    void operator()(const ReportedRow&) const {}
+    void operator()(const QuarantineRow&) const {}
     void operator()(const Receipt& r) const {
         CURFEW_ASSERT(r.verified, "I1: only proven receipts are stored");
         Query(db, "INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?)", r.id.value, r.resource.value,
@@ -398,8 +400,8 @@ std::vector<Row> all(Query& q, Read read) {
 Meter meter(const Query& q) {
     return {.resource = ResourceId{q.text(1)},
             .run = RunId{q.text(0)},
-            .machine_type = q.text(2),
-            .rate = rate(q.optional_integer(3), q.text(4)),
+            .sku = q.text(2),
+            .tariff = {.rate = rate(q.optional_integer(3), q.text(4)), .monthly_cap = std::nullopt},
             .counted_to = {q.integer(5)},
             .last_seen_billing = {q.integer(6)},
             .open = q.integer(7) != 0};
@@ -493,7 +495,7 @@ StoredState read_state(Database& db) {
         while (q.row()) {
             s.fired.push_back({.budget = BudgetName{q.text(0)},
                                .period = q.text(1),
-                               .percent = q.integer(2),
+                               .key = q.text(2),
                                .at = {q.integer(3)}});
         }
     }
@@ -697,44 +699,54 @@ std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& k
         .key = q.text(0), .status = static_cast<int>(q.integer(1)), .body = q.text(2), .at = {q.integer(3)}};
 }
 
-std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, SpendBy by, const Zone& zone) {
+std::vector<SpendRow> read_spend(Database& db, const SpendQuery& query) {
     Query q(db,
-            "SELECT c.resource, COALESCE(r.name, c.resource), COALESCE(r.account, ''), c.machine_type, "
-            "c.meter, c.currency,"
-            " CASE ?3 WHEN 1 THEN c.from_ms ELSE 0 END AS cut, SUM(c.gross_nanos),"
+            "SELECT c.resource, COALESCE(r.account, ''), COALESCE(r.project, ''), COALESCE(r.owner, ''), "
+            "c.machine_type, c.meter, c.currency, c.from_ms, c.gross_nanos,"
             // An adjustment takes back what was counted too much.
-            " SUM(CASE c.source WHEN 'adjustment' THEN c.from_ms - c.to_ms ELSE c.to_ms - c.from_ms END),"
-            " SUM(c.error_bar_ms), MAX(c.rate_nanos IS NULL AND c.source <> 'adjustment')"
-            " FROM cost c LEFT JOIN resource r ON r.id = c.resource WHERE c.from_ms >= ?1 AND c.from_ms < ?2"
-            " GROUP BY c.resource, c.machine_type, c.meter, c.currency, cut ORDER BY c.resource, cut",
-            from.ms, to.ms, by == SpendBy::day);
-    // Resource, group, type and meter keep rows apart; a day gathers many.
-    std::map<std::tuple<std::string, std::string, std::string, std::string>, SpendRow> sums;
+            " CASE c.source WHEN 'adjustment' THEN c.from_ms - c.to_ms ELSE c.to_ms - c.from_ms END,"
+            " c.error_bar_ms, c.rate_nanos IS NULL AND c.source <> 'adjustment'"
+            " FROM cost c LEFT JOIN resource r ON r.id = c.resource WHERE c.from_ms >= ?1 AND c.from_ms < ?2",
+            query.from.ms, query.to.ms);
+    std::map<std::tuple<std::vector<std::string>, std::string, std::string>, SpendRow> sums;
     while (q.row()) {
-        std::string group;
-        switch (by) {
-            case SpendBy::resource:
-                break;
-            case SpendBy::day:
-                group = day_text({q.integer(6)}, zone);
-                break;
-            case SpendBy::type:
-                group = q.text(3);
-                break;
-            case SpendBy::account:
-                group = q.text(2);
-                break;
+        std::vector<std::string> keys;
+        for (const SpendBy by : query.by) {
+            switch (by) {
+                case SpendBy::resource:
+                    keys.push_back(q.text(0));
+                    break;
+                case SpendBy::account:
+                    keys.push_back(q.text(1));
+                    break;
+                case SpendBy::project:
+                    keys.push_back(q.text(2));
+                    break;
+                case SpendBy::user:
+                    keys.push_back(q.text(3));
+                    break;
+                case SpendBy::type:
+                    keys.push_back(q.text(4));
+                    break;
+                case SpendBy::rule:
+                    keys.emplace_back();
+                    break;
+                case SpendBy::day:
+                    keys.push_back(day_text({q.integer(7)}, query.zone));
+                    break;
+                case SpendBy::hour:
+                    keys.push_back(to_string(WallTime{q.integer(7) / 3'600'000 * 3'600'000}));
+                    break;
+            }
         }
-        SpendRow& sum = sums[{q.text(0), group, q.text(3), q.text(4)}];
-        sum.key = {ResourceId{q.text(0)}, group};
-        sum.name = q.text(1);
-        sum.machine_type = q.text(3);
-        sum.meter = meter_kind(q.text(4));
-        sum.gross.currency = currency(q.text(5));
-        sum.gross.nanos += q.integer(7);
-        sum.quantity += Duration{q.integer(8)};
-        sum.error_bar += Duration{q.integer(9)};
-        sum.unpriced = sum.unpriced || q.integer(10) != 0;
+        SpendRow& sum = sums[{keys, q.text(5), q.text(6)}];
+        sum.keys = std::move(keys);
+        sum.meter = meter_kind(q.text(5));
+        sum.gross.currency = currency(q.text(6));
+        sum.gross.nanos += q.integer(8);
+        sum.quantity += Duration{q.integer(9)};
+        sum.error_bar += Duration{q.integer(10)};
+        sum.unpriced = sum.unpriced || q.integer(11) != 0;
     }
     std::vector<SpendRow> rows;
     for (auto& [key, row] : sums) {

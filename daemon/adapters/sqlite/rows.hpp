@@ -30,7 +30,7 @@ std::vector<RuleEvent> read_rule_events(Database& db, WallTime since, int limit)
 Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit);
 std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db);
 std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key);
-std::vector<SpendRow> read_spend(Database& db, WallTime from, WallTime to, SpendBy by, const Zone& zone);
+std::vector<SpendRow> read_spend(Database& db, const SpendQuery& query);
 /// Rows walked, or Errc::corrupt naming the first that does not fit.
 Result<std::int64_t> verify_chain(Database& db);
 

@@ -75,6 +75,7 @@ private:
     Notifier notifier_;
     Packer packer_;
     Bookkeeper books_;
+    Treasurer treasurer_;
     Alarms alarms_;
     Looker looker_;
     Enforcer enforcer_;

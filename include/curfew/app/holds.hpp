@@ -2,10 +2,10 @@
 // durable and audited before it counts; a hold that cannot be written is not given.
 #pragma once
 
-#include "curfew/app/bookkeeper.hpp"
 #include "curfew/app/control.hpp"
 #include "curfew/app/enforcer.hpp"
 #include "curfew/app/looker.hpp"
+#include "curfew/app/treasurer.hpp"
 #include "curfew/app/world.hpp"
 
 #include <optional>
@@ -16,7 +16,7 @@ namespace curfew {
 
 class Holds {
 public:
-    Holds(World& world, const Bookkeeper& books, const Looker& looker, Enforcer& enforcer);
+    Holds(World& world, const Treasurer& treasurer, const Looker& looker, Enforcer& enforcer);
 
     /// Stored exemptions, whether their resource is listed now or not.
     void load(const std::vector<Hold>& stored);
@@ -39,7 +39,7 @@ private:
     void reassess(LiveResource& live);
 
     World& world_;
-    const Bookkeeper& books_;
+    const Treasurer& treasurer_;
     const Looker& looker_;
     Enforcer& enforcer_;
 };

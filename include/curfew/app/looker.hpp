@@ -14,7 +14,7 @@
 
 namespace curfew {
 
-class Bookkeeper;
+class Treasurer;
 
 /// The weakest of the global mode and the account's.
 Mode mode_in_force(const Config& config, const AccountConfig* account);
@@ -27,7 +27,7 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
 class Looker {
 public:
     /// `breaker_open` tells whether the breaker of a rule is open.
-    Looker(World& world, const Bookkeeper& books, std::function<bool(const std::string&)> breaker_open);
+    Looker(World& world, const Treasurer& treasurer, std::function<bool(const std::string&)> breaker_open);
 
     enum class Depth : std::uint8_t {
         due,    // leaves out what could change no decision now
@@ -70,7 +70,7 @@ private:
                          Deadline deadline);
     Task<void> probe(Guest& guest, const Run& run, const Plan& plan, Look& look, Deadline deadline);
     World& world_;
-    const Bookkeeper& books_;
+    const Treasurer& treasurer_;
     std::function<bool(const std::string&)> breaker_open_;
 };
 

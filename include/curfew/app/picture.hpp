@@ -83,7 +83,7 @@ struct LiveAccount {
 struct LiveBudget {
     Period period;
     BudgetSpend spend;
-    std::vector<std::int64_t> fired;  // percents, in this period
+    std::vector<std::string> fired;  // keys of thresholds, in this period
 };
 
 struct Picture {

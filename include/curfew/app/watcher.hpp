@@ -7,6 +7,7 @@
 #include "curfew/app/bookkeeper.hpp"
 #include "curfew/app/looker.hpp"
 #include "curfew/app/task_group.hpp"
+#include "curfew/app/treasurer.hpp"
 #include "curfew/app/world.hpp"
 
 #include <cstddef>
@@ -21,8 +22,8 @@ class Enforcer;
 
 class Watcher {
 public:
-    Watcher(World& world, AccountName account, Bookkeeper& books, Looker& looker, Enforcer& enforcer,
-            Alarms& alarms);
+    Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
+            Enforcer& enforcer, Alarms& alarms);
 
     /// Polls until `stop`. Never throws for what the world does.
     Task<void> run();
@@ -62,6 +63,7 @@ private:
     World& world_;
     AccountName account_;
     Bookkeeper& books_;
+    Treasurer& treasurer_;
     Looker& looker_;
     Enforcer& enforcer_;
     Alarms& alarms_;

@@ -20,6 +20,8 @@ std::string_view to_string(ThresholdAction action);
 struct Threshold {
     std::int64_t percent = 100;  // of the amount, 1 … 1000
     ThresholdAction action = ThresholdAction::notify;
+    /// Tells it from the budget's others, also over a restart.
+    std::string key() const;
 };
 
 struct Budget {
@@ -53,11 +55,11 @@ constexpr Duration hard_stop_lead(Duration poll_interval) {
     return poll_interval + minutes{16};
 }
 
-/// `fired` holds the percents that fired in `period` already. `stop` thresholds are reached early by
+/// `fired` holds the keys of thresholds that fired in `period` already. `stop` thresholds are reached early by
 /// `lead` × burn, so that spend ends at or below the amount; others at spend >= amount.
 /// Missing data never clears anything: what fired stays fired.
 std::vector<ThresholdCrossing> crossings(const Budget& budget, const Period& period, const BudgetSpend& spend,
-                                         Duration lead, std::span<const std::int64_t> fired);
+                                         Duration lead, std::span<const std::string> fired);
 
 /// What is left of a hard budget; negative when exceeded.
 Money left_of(const Budget& budget, const BudgetSpend& spend);

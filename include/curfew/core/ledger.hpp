@@ -1,6 +1,7 @@
 // The meter: turns what was seen of a run into append-only cost rows. Rows are no longer than an
 // hour (cut at full UTC hours), half-open, rounded once when they close; the sum of any split of an
-// interval equals the whole to within half a nano per row. The past is never re-priced.
+// interval equals the whole to within half a nano per row. The past is never re-priced. Rows of an add-on
+// are differences of one cumulative sum a month, so that their sum is exact whatever the cuts.
 #pragma once
 
 #include "curfew/core/ids.hpp"
@@ -19,29 +20,52 @@ enum class CostSource : std::uint8_t { own, provider, adjustment };
 std::string_view to_string(MeterKind kind);
 std::string_view to_string(CostSource source);
 
+/// What an hour costs.
+struct Tariff {
+    /// Absent, and no cap either: unpriced; gross is then 0, and that is shown. Beside a cap it is the printed
+    /// rate, for display only.
+    std::optional<Rate> rate;
+    /// An add-on: cap / 672 for each hour until the cap of the calendar month (UTC) is reached.
+    std::optional<Money> monthly_cap;
+    bool priced() const { return rate.has_value() || monthly_cap.has_value(); }
+    bool operator==(const Tariff&) const = default;
+};
+
+/// How a provider charges the last part of an hour of a run: as it is, or rounded up.
+enum class Increment : std::uint8_t { none, minute, hour };
+std::string_view to_string(Increment increment);
+
 /// Unique by (resource, run, meter, from, source).
 struct CostRow {
     ResourceId resource;
-    RunId run;
+    RunId run;  // of an add-on its id
     MeterKind meter = MeterKind::compute;
     WallTime from;
     WallTime to;
-    std::string machine_type;
+    std::string sku;           // machine type, or what the add-on is: "block storage 50 GB"
     std::optional<Rate> rate;  // absent = unpriced; gross is then 0 and `unpriced` is shown
     Money gross;
     CostSource source = CostSource::own;
     bool estimated = false;  // from or to is a poll of ours, not a stamp of the provider
     Duration error_bar{0};   // how far `to` may lie from the truth, when estimated
+    std::string rule;        // that matched the resource when the row was closed; may be empty
 };
 
-/// What the meter remembers of one billing run: everything before `counted_to` is in closed rows.
+/// What the meter remembers of one billing run or add-on: everything before `counted_to` is in closed rows.
+/// Unique by (run, kind).
 struct Meter {
     ResourceId resource;
     RunId run;
-    std::string machine_type;
-    std::optional<Rate> rate;
+    MeterKind kind = MeterKind::compute;
+    std::string sku;
+    Tariff tariff;
+    Increment increment = Increment::none;
+    std::string rule;
+    WallTime started;  // from where increments are counted
     WallTime counted_to;
     WallTime last_seen_billing;  // wall time of the newest listing that showed it billing
+    Duration used_in_month{0};   // closed, of an add-on, in the UTC month of `counted_to`
+    Money closed;                // sum of all its closed rows
     bool open = true;
 };
 
@@ -49,7 +73,7 @@ struct Meter {
 /// hour stays open; `accrued_open` prices it for display.
 std::vector<CostRow> advance(Meter& meter, WallTime now);
 /// Cuts at `at` because price or machine type changes from then on.
-std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string machine_type, std::optional<Rate> rate);
+std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff tariff);
 /// Ends the meter. `estimated` when `ended_at` is only known to lie within `error_bar`.
 /// An end before `counted_to` (a provider that corrects itself) yields one negative adjustment row.
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar);

@@ -1,7 +1,9 @@
 // Resources (what people name) and runs (one stretch from start to stop).
 #pragma once
 
+#include "curfew/core/add_on.hpp"
 #include "curfew/core/ids.hpp"
+#include "curfew/core/money.hpp"
 #include "curfew/core/secret.hpp"
 #include "curfew/core/time.hpp"
 
@@ -47,6 +49,7 @@ struct Run {
     RunState state = RunState::unknown;
     std::string state_text;  // the provider's own word, kept
     std::string machine_type;
+    std::optional<Rate> listed_rate;     // the provider's own price of it, where the API tells one
     std::optional<WallTime> started_at;  // the provider's stamp; absent before the first start
     std::optional<WallTime> ended_at;    // only where the provider reports it
     std::string address;                 // host of the guest, empty when it has none
@@ -72,6 +75,8 @@ struct Resource {
 struct Listing {
     std::vector<Resource> resources;
     bool complete = false;
+    /// Asked for less often than runs: nullopt = not asked this time. Complete by itself when given.
+    std::optional<std::vector<AddOn>> add_ons;
     std::optional<WallTime> provider_time;  // the server's Date header
 };
 

@@ -36,6 +36,13 @@ struct RunEnd {
     WallTime at;
 };
 
+/// What the provider itself says that a calendar month (UTC) has cost so far.
+struct Reported {
+    WallTime month;  // its beginning
+    Money month_to_date;
+    WallTime generated_at;  // by the provider: often yesterday
+};
+
 class Cloud {
 public:
     virtual ~Cloud() = default;
@@ -56,6 +63,14 @@ public:
 
     /// When an ended run stopped billing, by the provider's own stamp; nullopt where it says nothing.
     virtual Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline deadline) = 0;
+
+    /// Runs of a resource that began at or after `since` and are over, oldest first, with both stamps where the
+    /// provider has them: to count what came and went while nobody looked.
+    virtual Task<Result<std::vector<Run>>> past_runs(ResourceKind kind, ResourceId resource, WallTime since,
+                                                     Deadline deadline) = 0;
+
+    /// The provider's own figure; nullopt where the account has none.
+    virtual Task<Result<std::optional<Reported>>> reported(Deadline deadline) = 0;
 
     /// The provider's own metrics of a running run over `window` up to now, as observations
     /// (Signal::metrics). Missing or null series give verdict unknown; an account whose provider has

@@ -122,8 +122,36 @@ struct OutboxRow {
 
 struct FiredThresholdRow {
     BudgetName budget;
-    std::string period;
-    std::int64_t percent = 0;
+    std::string period;  // id
+    std::string key;     // of the threshold, with the amount that it stood for
+    WallTime at;
+};
+
+/// A budget as `curfew budget set` left it: in force beside those of the configuration, or instead of the one
+/// with its name. `document` is its TOML; empty = removed again.
+struct BudgetEdit {
+    BudgetName budget;
+    std::string document;
+    std::string by;
+    WallTime at;
+};
+
+/// What the provider reported; kept beside our own figures, never instead of them.
+struct ReportedRow {
+    AccountName account;
+    WallTime month;
+    Money month_to_date;
+    WallTime generated_at;
+    WallTime fetched_at;
+};
+
+/// Something of the provider's that cannot be true (a start in the future, one that moved back): it is not
+/// billed by, and kept here for people.
+struct QuarantineRow {
+    AccountName account;
+    ResourceId resource;
+    RunId run;
+    std::string text;
     WallTime at;
 };
 
@@ -140,10 +168,10 @@ struct HistoryPrune {
     WallTime began_before;
 };
 
-using Write =
-    std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow, Enforcement,
-                 AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
-                 IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker>;
+using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
+                           Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
+                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial,
+                           RuleEvent, Breaker, BudgetEdit, ReportedRow, QuarantineRow>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -151,34 +179,61 @@ struct StoredState {
     std::string boot_id;                 // of the process that wrote the instants
     std::vector<ResourceRow> resources;  // not gone
     std::vector<RunRow> runs;            // newest of each such resource, and all that still bill
-    std::vector<Meter> meters;           // open
+    std::vector<Meter> meters;           // open, and of add-ons those of this month
     std::vector<QuietRow> quiet_clocks;
     std::vector<AccountPollRow> polls;
     std::vector<Enforcement> enforcements;  // live
     std::vector<Hold> holds;                // not ended
     std::vector<Alert> alerts;              // firing or acknowledged
-    std::vector<FiredThresholdRow> fired;   // of the last 40 days
+    std::vector<FiredThresholdRow> fired;   // of the last 400 days
+    std::vector<BudgetEdit> budget_edits;   // newest of each
+    std::vector<ReportedRow> reported;      // newest of each account and month, of the last 3 months
     std::vector<IntentRow> open_intents;    // without an outcome
     std::vector<RuleTrial> trials;          // of every rule ever seen
     std::vector<Breaker> breakers;          // open
 };
 
-struct SpendKey {
-    ResourceId resource;
-    std::string group;  // of the query: day, type, …; empty for plain totals
-    auto operator<=>(const SpendKey&) const = default;
+enum class SpendBy : std::uint8_t { resource, account, project, user, type, rule, day, hour };
+/// Which rows, and what keeps their sums apart. Rows count by their `from`.
+struct SpendQuery {
+    WallTime from;
+    WallTime to;
+    std::vector<SpendBy> by;
+    Zone zone;  // of days
 };
+/// One sum. Meters and currencies are always kept apart.
 struct SpendRow {
-    SpendKey key;
-    std::string name;  // of the resource
-    std::string machine_type;
+    /// One for each of `by`: a resource's id, a name of an account, project, user, type or rule, "2026-11-23",
+    /// or the hour's beginning in RFC 3339 (UTC).
+    std::vector<std::string> keys;
     MeterKind meter = MeterKind::compute;
     Money gross;
-    Duration quantity{0};
+    Duration quantity{0};  // metered time
     Duration error_bar{0};
+    Money error;  // error_bar at the rates of its rows
     bool unpriced = false;
 };
-enum class SpendBy : std::uint8_t { resource, day, type, account };
+
+/// One row of the ledger with what is known of its resource, for exports.
+struct LedgerRow {
+    CostRow row;
+    AccountName account;
+    ResourceKind kind = ResourceKind::notebook;
+    std::string name;
+    std::string project;
+    std::string owner;
+};
+/// A place in the ledger, in the order of (from, line): opaque; empty = the beginning.
+struct LedgerPage {
+    std::vector<LedgerRow> rows;
+    std::string next;  // empty = there is no more
+};
+
+/// How long one stop took, from the records of enforcements.
+struct StopTimes {
+    std::optional<Duration> pack;  // absent when nothing was packed
+    Duration stop{0};              // from the first stop call to the confirmation
+};
 
 /// A run that Curfew stopped, for what that saved.
 struct StoppedRun {
@@ -204,8 +259,17 @@ public:
     virtual Task<Result<StoredState>> load(std::string boot_id) = 0;
     virtual Task<Result<void>> commit(Batch batch) = 0;
 
-    /// Sums of closed rows with from >= `from` and from < `to`; days are cut in UTC offset `zone`.
-    virtual Task<Result<std::vector<SpendRow>>> spend(WallTime from, WallTime to, SpendBy by, Zone zone) = 0;
+    /// Sums of closed rows. Whole days of the report zone (`use_zone`) come from rollups, so that the cost of an
+    /// answer does not grow with the number of rows behind it.
+    virtual Task<Result<std::vector<SpendRow>>> spend(SpendQuery query) = 0;
+    /// The zone in whose days rollups are kept; they are made anew when it changes.
+    virtual Task<Result<void>> use_zone(Zone zone) = 0;
+    /// Compares every rollup with its rows and makes those anew that differ; how many did.
+    virtual Task<Result<std::int64_t>> check_rollups() = 0;
+    virtual Task<Result<LedgerPage>> ledger(WallTime from, WallTime to, std::string after, int limit) = 0;
+    /// Of the newest stops, newest first.
+    virtual Task<Result<std::vector<StopTimes>>> stop_times(int limit) = 0;
+    virtual Task<Result<std::vector<QuarantineRow>>> quarantine(WallTime since, int limit) = 0;
     virtual Task<Result<std::vector<StoppedRun>>> stopped_by_us() = 0;
     virtual Task<Result<std::vector<ResourceRow>>> resources() = 0;  // with those that are gone
     virtual Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) = 0;
