@@ -40,7 +40,8 @@ def do(coroutine, seconds=60):
 
 async def _open(notebook, path):
     request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{notebook.port()}{path}",
-                                             headers={"Authorization": f"token {notebook.token}"})
+                                             headers={"Authorization": f"token {notebook.token}"}, request_timeout=60,
+                                             connect_timeout=60)
     return await tornado.websocket.websocket_connect(request)
 
 

@@ -67,6 +67,7 @@ class Watcher:
     def __init__(self, stage):
         self.stage = stage
         self.lines = {}   # name → [(monotonic, verdict, quiet seconds)]
+        self.polls = []   # [(monotonic, as_of)] of every poll that ended
         self.events = {}  # run → [(monotonic, kind)]
         self.after = 0
         self.trouble = None
@@ -84,7 +85,10 @@ class Watcher:
 
     def look(self):
         now = time.monotonic()
-        for item in ask_unix(self.stage.folder / "api.sock", "/v1/status")["items"]:
+        status = ask_unix(self.stage.folder / "api.sock", "/v1/status")
+        if not self.polls or self.polls[-1][1] != status["as_of"]:
+            self.polls.append((now, status["as_of"]))
+        for item in status["items"]:
             quiet = seconds_of(item["quiet"]) / self.stage.speed
             self.lines.setdefault(item["name"], []).append((now, item["verdict"], quiet))
         page = ask_unix(self.stage.folder / "api.sock", f"/v1/events?limit=1000&after={self.after}")
@@ -95,18 +99,19 @@ class Watcher:
     def line(self, name, since):
         return [row for row in list(self.lines.get(name, [])) if row[0] >= since]
 
+    def delay(self, since):
+        """Seconds by which this host may be late: the poll that saw it and two more, as long as polls really took,
+        and what polls took beyond three times their interval, since the quiet clock stands still over such a gap."""
+        ends = [at for at, _ in list(self.polls) if at >= since - 3 * POLL]
+        took = [later - earlier for earlier, later in zip(ends, ends[1:])]
+        return 3 * max([POLL, *took]) + sum(max(0.0, each - 3 * POLL) for each in took)
+
     def when(self, run, kinds):
         return next((at for at, kind in list(self.events.get(run, [])) if kind in kinds), None)
 
     def close(self):
         self.closed.set()
         self.thread.join(10)
-
-
-def longest_look(line):
-    """Seconds between two looks, the longest: a look shows by the quiet time that it adds."""
-    looks = [now for (_, _, before), (now, _, quiet) in zip(line, line[1:]) if quiet != before]
-    return max((later - earlier for earlier, later in zip(looks, looks[1:])), default=POLL)
 
 
 class Sighting:
@@ -221,12 +226,11 @@ class Zoo:
         if workload.worked and self.was_probed_at_work(workload, begun):
             limit += WORD
         due = None
-        while due is None and time.monotonic() < limit + 2 * POLL + PROBING + 40:
+        while due is None and time.monotonic() < limit + 40 + self.watcher.delay(begun):
             due = self.watcher.when(notebook.id, {"enforcement.due", "would.stop"})
             time.sleep(0.2)
         line = [row for row in self.watcher.line(workload.name, begun) if due is None or row[0] <= due]
-        # The first poll that saw it, and two more, as long as polls really took on this host.
-        last = limit + 3 * max(POLL, longest_look(line))
+        last = limit + self.watcher.delay(begun)
         self.describe(line, "quiet", begun, sighting)
         if due is None:
             sighting.decision = "left alone"
