@@ -169,15 +169,15 @@ TEST_CASE("runs: the newest of a resource, and those that still cost") {
                       run_row("n2", "r1", WallTime{2000}), odd, pending,
                       Meter{.resource = ResourceId{"r1"},
                             .run = RunId{"n1"},
-                            .machine_type = "A4000",
-                            .rate = Rate{Money{760'000'000}},
+                            .sku = "A4000",
+                            .tariff = {.rate = Rate{Money{760'000'000}}, .monthly_cap = std::nullopt},
                             .counted_to = {1100},
                             .last_seen_billing = {1200},
                             .open = true},
                       Meter{.resource = ResourceId{"r1"},
                             .run = RunId{"n2"},
-                            .machine_type = "Z9",
-                            .rate = std::nullopt,
+                            .sku = "Z9",
+                            .tariff = {.rate = std::nullopt, .monthly_cap = std::nullopt},
                             .counted_to = {1100},
                             .last_seen_billing = {1200},
                             .open = false}}));
@@ -194,10 +194,10 @@ TEST_CASE("runs: the newest of a resource, and those that still cost") {
     CHECK_FALSE(state.runs[2].started_at);
     REQUIRE(state.meters.size() == 1);
     CHECK(state.meters[0].run == RunId{"n1"});
-    CHECK(state.meters[0].rate == Rate{Money{760'000'000}});
+    CHECK(state.meters[0].tariff.rate == Rate{Money{760'000'000}});
     CHECK(state.meters[0].counted_to == WallTime{1100});
     CHECK(state.meters[0].last_seen_billing == WallTime{1200});
-    CHECK(state.meters[0].machine_type == "A4000");
+    CHECK(state.meters[0].sku == "A4000");
     const auto of = b.loop.run(b.store->runs_of(ResourceId{"r1"}, 2));
     REQUIRE(of);
     CHECK(of->size() == 2);
@@ -206,24 +206,25 @@ TEST_CASE("runs: the newest of a resource, and those that still cost") {
 TEST_CASE("an unpriced meter and one in another currency") {
     StoreBench b;
     b.open();
-    REQUIRE(b.commit({Meter{.resource = ResourceId{"r1"},
-                            .run = RunId{"a"},
-                            .machine_type = "Z9",
-                            .rate = std::nullopt,
-                            .counted_to = {1},
-                            .last_seen_billing = {2},
-                            .open = true},
-                      Meter{.resource = ResourceId{"r1"},
-                            .run = RunId{"b"},
-                            .machine_type = "A4000",
-                            .rate = Rate{Money{5, Currency{{'E', 'U', 'R'}}}},
-                            .counted_to = {1},
-                            .last_seen_billing = {2},
-                            .open = true}}));
+    REQUIRE(b.commit(
+        {Meter{.resource = ResourceId{"r1"},
+               .run = RunId{"a"},
+               .sku = "Z9",
+               .tariff = {.rate = std::nullopt, .monthly_cap = std::nullopt},
+               .counted_to = {1},
+               .last_seen_billing = {2},
+               .open = true},
+         Meter{.resource = ResourceId{"r1"},
+               .run = RunId{"b"},
+               .sku = "A4000",
+               .tariff = {.rate = Rate{Money{5, Currency{{'E', 'U', 'R'}}}}, .monthly_cap = std::nullopt},
+               .counted_to = {1},
+               .last_seen_billing = {2},
+               .open = true}}));
     const StoredState state = b.restart();
     REQUIRE(state.meters.size() == 2);
-    CHECK_FALSE(state.meters[0].rate);
-    CHECK(state.meters[1].rate == Rate{Money{5, Currency{{'E', 'U', 'R'}}}});
+    CHECK_FALSE(state.meters[0].tariff.rate);
+    CHECK(state.meters[1].tariff.rate == Rate{Money{5, Currency{{'E', 'U', 'R'}}}});
 }
 
 TEST_CASE("observations, the newest of each source") {
@@ -551,22 +552,23 @@ TEST_CASE("what has left the outbox's waiting room does not come back") {
     }
 }
 
-TEST_CASE("thresholds that fired, once per period, for forty days") {
+TEST_CASE("thresholds that fired, once per period, for 400 days") {
     StoreBench b;
     b.open();
     const std::int64_t day = 24LL * 3600 * 1000;
-    const auto fired = [](const std::string& period, std::int64_t percent, std::int64_t at) {
-        return FiredThresholdRow{
-            .budget = BudgetName{"team"}, .period = period, .percent = percent, .at = {at}};
+    const auto fired = [](const std::string& period, const std::string& key, std::int64_t at) {
+        return FiredThresholdRow{.budget = BudgetName{"team"}, .period = period, .key = key, .at = {at}};
     };
-    REQUIRE(b.commit({fired("2026-11@UTC", 80, 100 * day), fired("2026-11@UTC", 80, 101 * day),
-                      fired("2026-11@UTC", 100, 102 * day), fired("2026-09@UTC", 100, 40 * day)}));
+    REQUIRE(b.commit({fired("2026-11@UTC", "80%", 500 * day), fired("2026-11@UTC", "80%", 501 * day),
+                      fired("2026-11@UTC", "$100.00", 502 * day), fired("2026-09@UTC", "100%", 102 * day),
+                      fired("2026-10@UTC", "100%", 103 * day)}));
     const StoredState state = b.restart();
-    REQUIRE(state.fired.size() == 2);
-    CHECK(state.fired[0].percent == 80);
-    CHECK(state.fired[0].at == WallTime{100 * day});
-    CHECK(state.fired[1].percent == 100);
+    REQUIRE(state.fired.size() == 3);
+    CHECK(state.fired[0].period == "2026-10@UTC");
+    CHECK(state.fired[1].key == "$100.00");
     CHECK(state.fired[1].period == "2026-11@UTC");
+    CHECK(state.fired[2].key == "80%");
+    CHECK(state.fired[2].at == WallTime{500 * day});
 }
 
 TEST_CASE("receipts as they were") {
