@@ -58,6 +58,7 @@ struct Ledger : StoreBench {
     Ledger() {
         open();
         REQUIRE(commit({resource("r1", "lab"), resource("r2", "team")}));
+        REQUIRE(loop.run(store->use_zone(Zone{})));
     }
     void add(const std::vector<Row>& rows) {
         Batch batch;
@@ -177,6 +178,43 @@ TEST_CASE("spend by type and by account keeps the meters apart") {
     CHECK(accounts == std::map<std::string, std::int64_t>{{"lab", 1}, {"team", 1110}});
 }
 
+TEST_CASE("spend by project, user, rule and hour, and by two at once") {
+    Ledger l;
+    ResourceRow mine = resource("r3", "lab");
+    mine.project = "vision";
+    mine.owner = "ana@example.org";
+    ResourceRow yours = resource("r4", "lab");
+    yours.project = "vision";
+    yours.owner = "bob@example.org";
+    REQUIRE(l.commit({mine, yours}));
+    Row night{"r3", "n1", "A4000", "2026-11-23T10:00:00Z", hour, 1};
+    night.rule = "night";
+    Row later = night;
+    later.from = "2026-11-23T11:30:00Z";
+    later.length = hour / 2;
+    later.nanos = 10;
+    l.add({night,
+           later,
+           {"r4", "n2", "A4000", "2026-11-23T11:00:00Z", hour, 100},
+           {"r1", "n3", "A4000", "2026-11-23T11:00:00Z", hour, 1000}});
+    const auto by = [&](std::vector<SpendBy> dimensions) {
+        std::map<std::vector<std::string>, std::int64_t> sums;
+        for (const SpendRow& row :
+             l.ask("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z", std::move(dimensions))) {
+            sums[row.keys] += row.gross.nanos;
+        }
+        return sums;
+    };
+    using Sums = std::map<std::vector<std::string>, std::int64_t>;
+    CHECK(by({SpendBy::project}) == Sums{{{""}, 1000}, {{"vision"}, 111}});
+    CHECK(by({SpendBy::user}) == Sums{{{""}, 1000}, {{"ana@example.org"}, 11}, {{"bob@example.org"}, 100}});
+    CHECK(by({SpendBy::rule}) == Sums{{{""}, 1100}, {{"night"}, 11}});
+    CHECK(by({SpendBy::hour}) == Sums{{{"2026-11-23T10:00:00Z"}, 1}, {{"2026-11-23T11:00:00Z"}, 1110}});
+    CHECK(by({SpendBy::day, SpendBy::rule}) ==
+          Sums{{{"2026-11-23", ""}, 1100}, {{"2026-11-23", "night"}, 11}});
+    CHECK(by({}) == Sums{{{}, 1111}});
+}
+
 TEST_CASE("an adjustment takes back money and time") {
     Ledger l;
     l.add({{"r1", "n1", "A4000", "2026-11-23T10:00:00Z", hour, 760'000'000},
@@ -186,6 +224,12 @@ TEST_CASE("an adjustment takes back money and time") {
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].gross == Money{380'000'000});
     CHECK(rows[0].quantity == Duration{hour / 2});
+    // One that adds money adds its time.
+    l.add({{"r1", "n1", "A4000", "2026-11-23T11:00:00Z", 2 * hour, 1'520'000'000, true, Duration{0},
+            CostSource::adjustment}});
+    const auto more = l.ask("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z", {SpendBy::resource});
+    REQUIRE(more.size() == 1);
+    CHECK(more[0].quantity == Duration{hour * 5 / 2});
 }
 
 TEST_CASE("the same row again counts once, over a restart as well") {
