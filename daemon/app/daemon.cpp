@@ -63,6 +63,10 @@ Task<Result<void>> Daemon::start() {
     if (!stored) {
         co_return std::unexpected(stored.error());
     }
+    auto days = co_await world_.store.use_zone(world_.config->zone);
+    if (!days) {
+        co_return days;
+    }
     const bool same_boot = stored->boot_id == boot;
     rulebook_.load(std::move(stored->trials), std::move(stored->breakers));
     holds_.load(stored->holds);
@@ -414,6 +418,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     }
     enforcer_.rules_changed();
     rulebook_.wake();
+    auto days = co_await world_.store.use_zone(world_.config->zone);
     auto summed = co_await treasurer_.reload(world_.store, *world_.config, world_.scheduler.wall());
     start_watchers();
     poll_now();
@@ -429,7 +434,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     auto done = co_await world_.store.commit(std::move(batch));
     supervisor_.ready();
     spdlog::info("event=reloaded");
-    co_return !summed ? summed : done;
+    co_return !days ? days : !summed ? summed : done;
 }
 
 void Daemon::poll_now() {

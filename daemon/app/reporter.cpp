@@ -477,6 +477,7 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
         findings.push_back({good, std::move(what), std::move(text)});
     };
     auto chain = co_await world_.store.verify_audit();
+    auto repaired = co_await world_.store.check_rollups();
     auto outbox = co_await world_.store.outbox_counts();
     if (!outbox) {
         co_return std::unexpected(outbox.error());
@@ -492,6 +493,11 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     }
     add(chain.has_value(), "audit",
         chain ? std::to_string(*chain) + " rows, chain whole" : chain.error().text);
+    add(repaired == 0, "ledger",
+        !repaired        ? repaired.error().text
+        : *repaired == 0 ? "the sums of days are those of their rows"
+                         : "the sums of " + std::to_string(*repaired) +
+                               " days were not those of their rows, and were made anew");
     const std::int64_t dead = (*outbox)[OutboxState::dead];
     const std::int64_t waiting = (*outbox)[OutboxState::waiting];
     add(dead == 0 && waiting < 100, "outbox",

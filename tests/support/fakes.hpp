@@ -39,7 +39,7 @@ public:
     int commits = 0;
     std::map<RunId, RunRow> runs;
     std::map<ResourceId, ResourceRow> known;
-    std::map<RunId, Meter> meters;
+    std::map<std::pair<RunId, MeterKind>, Meter> meters;
     std::vector<CostRow> costs;
     std::map<std::string, Enforcement> enforcements;
     std::map<std::string, OutboxRow> outbox;
@@ -73,7 +73,7 @@ public:
             s.runs.push_back(row);
         }
         for (const auto& [id, row] : meters) {
-            if (row.open) {
+            if (row.open || row.tariff.monthly_cap) {
                 s.meters.push_back(row);
             }
         }
@@ -158,26 +158,41 @@ public:
                                : by == SpendBy::day ? std::to_string(day.year) + two(day.month) + two(day.day)
                                                     : to_string(WallTime{c.from.ms / 3'600'000 * 3'600'000}));
             }
-            rows.push_back({.keys = std::move(keys),
-                            .meter = c.meter,
-                            .gross = c.gross,
-                            .quantity = c.to - c.from,
-                            .error_bar = c.error_bar,
-                            .error = {},
-                            .unpriced = !c.rate});
+            rows.push_back(
+                {.keys = std::move(keys),
+                 .meter = c.meter,
+                 .gross = c.gross,
+                 .quantity = c.source == CostSource::adjustment && !c.gross.positive() ? c.from - c.to
+                                                                                       : c.to - c.from,
+                 .error_bar = c.error_bar,
+                 .error = c.rate ? cost_of(*c.rate, c.error_bar).value() : Money{0, c.gross.currency},
+                 .unpriced = !c.rate && c.source != CostSource::adjustment});
         }
         co_return rows;
     }
     Task<Result<void>> use_zone(Zone) override { co_return Result<void>{}; }
     Task<Result<std::int64_t>> check_rollups() override { co_return std::int64_t{0}; }
-    Task<Result<LedgerPage>> ledger(WallTime from, WallTime to, std::string, int) override {
+    Task<Result<LedgerPage>> ledger(WallTime from, WallTime to, std::string after, int limit) override {
         co_await turn(io_);
         LedgerPage page;
-        for (const CostRow& c : costs) {
-            if (c.from >= from && c.from < to) {
-                page.rows.push_back(
-                    {.row = c, .account = {}, .kind = {}, .name = {}, .project = {}, .owner = {}});
+        const std::size_t begin = after.empty() ? 0 : std::stoul(after);
+        for (std::size_t i = begin; i < costs.size(); ++i) {
+            const CostRow& c = costs[i];
+            if (c.from < from || c.from >= to) {
+                continue;
             }
+            if (static_cast<int>(page.rows.size()) == limit) {
+                page.next = std::to_string(i);
+                break;
+            }
+            const auto resource = known.find(c.resource);
+            const ResourceRow row = resource == known.end() ? ResourceRow{} : resource->second;
+            page.rows.push_back({.row = c,
+                                 .account = row.account,
+                                 .kind = row.kind,
+                                 .name = row.name,
+                                 .project = row.project,
+                                 .owner = row.owner});
         }
         co_return page;
     }
@@ -217,7 +232,7 @@ public:
         std::vector<PastRun> rows;
         for (const auto& [id, row] : runs) {
             if ((!row.ended_at || *row.ended_at >= since) && static_cast<int>(rows.size()) < limit) {
-                const auto meter = meters.find(id);
+                const auto meter = meters.find({id, MeterKind::compute});
                 rows.push_back({row, meter == meters.end() ? std::nullopt : meter->second.tariff.rate});
             }
         }
@@ -307,7 +322,7 @@ private:
         r.first_seen = known_run == runs.end() ? r.first_seen : known_run->second.first_seen;
         runs[r.id] = r;
     }
-    void put(Meter& m) { meters[m.run] = m; }
+    void put(Meter& m) { meters[{m.run, m.kind}] = m; }
     void put(CostRow& c) { costs.push_back(c); }
     void put(Observation&) {}
     void put(QuietRow& q) { clocks[q.run] = q.clock; }

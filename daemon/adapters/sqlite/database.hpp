@@ -25,6 +25,8 @@ public:
     void close();
 
     void execute(const char* sql);
+    /// Rows that the last INSERT, UPDATE or DELETE touched.
+    std::int64_t changes() const { return sqlite3_changes64(db_); }
     bool ok() const { return code_ == SQLITE_OK; }
     /// The sticky error as ours, and forgets it.
     std::optional<Error> take_error();

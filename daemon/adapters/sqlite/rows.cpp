@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view chain_start = "curfew audit";
 constexpr std::int64_t rule_events_kept = 20'000;
+constexpr std::int64_t quarantine_kept = 20'000;
 
 template <class Enum, std::size_t N>
 Enum word_to(const std::array<Enum, N>& all, const std::string& word) {
@@ -59,9 +60,6 @@ Currency currency(const std::string& code) {
     }
     return out;
 }
-std::string currency_of(const std::optional<Rate>& rate) {
-    return std::string{rate ? rate->per_hour.currency.view() : usd.view()};
-}
 std::optional<Rate> rate(const std::optional<std::int64_t>& nanos_per_hour, const std::string& code) {
     return nanos_per_hour ? std::optional{Rate{Money{*nanos_per_hour, currency(code)}}} : std::nullopt;
 }
@@ -93,6 +91,7 @@ std::string chain_hash(const std::string& before, const AuditRow& r) {
 
 struct Writer {
     Database& db;
+    Ledger& ledger;
 
     void operator()(const ResourceRow& r) const {
         Query(db,
@@ -116,22 +115,17 @@ struct Writer {
             .run();
     }
     void operator()(const Meter& m) const {
-        Query(db, "INSERT OR REPLACE INTO meter VALUES (?,?,?,?,?,?,?,?)", m.run.value, m.resource.value,
-              m.sku, nanos(m.tariff.rate), currency_of(m.tariff.rate), m.counted_to.ms,
-              m.last_seen_billing.ms, m.open)
+        const auto& [rate, cap] = m.tariff;
+        const auto cap_nanos = cap ? std::optional{cap->nanos} : std::nullopt;
+        const Currency priced_in = rate ? rate->per_hour.currency : cap ? cap->currency : m.closed.currency;
+        Query(db, "INSERT OR REPLACE INTO meter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", m.run.value,
+              std::string{to_string(m.kind)}, m.resource.value, m.sku, nanos(rate), cap_nanos,
+              std::string{priced_in.view()}, std::string{to_string(m.increment)}, m.rule, m.started.ms,
+              m.counted_to.ms, m.last_seen_billing.ms, std::int64_t{m.used_in_month.count()}, m.closed.nanos,
+              std::string{m.closed.currency.view()}, m.open)
             .run();
     }
-    void operator()(const CostRow& c) const {
-        // A cycle whose commit failed is written again with the next; the key makes that harmless. Only the
-        // key: OR IGNORE would also drop a row that breaks a CHECK, and its money with it.
-        Query(db,
-              "INSERT INTO cost VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
-              " ON CONFLICT (resource, run, meter, from_ms, source) DO NOTHING",
-              c.resource.value, c.run.value, std::string{to_string(c.meter)}, c.from.ms, c.to.ms, c.sku,
-              nanos(c.rate), c.gross.nanos, std::string{c.gross.currency.view()},
-              std::string{to_string(c.source)}, c.estimated, std::int64_t{c.error_bar.count()})
-            .run();
-    }
+    void operator()(const CostRow& c) const { ledger.write(c); }
     void operator()(const Observation& o) const {
         Query(db, "INSERT OR REPLACE INTO observation VALUES (?,?,?,?,?,?,?,?,?)", o.run.value,
               std::string{to_string(o.source)}, o.at.ms, o.wall.ms, std::string{to_string(o.verdict)},
@@ -229,9 +223,29 @@ struct Writer {
         Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.key, f.at.ms)
             .run();
     }
-    void operator()(const BudgetEdit&) const {}
-    void operator()(const ReportedRow&) const {}
-    void operator()(const QuarantineRow&) const {}
+    void operator()(const BudgetEdit& e) const {
+        Query(db, "INSERT INTO budget_edit (budget, document, by, at) VALUES (?,?,?,?)", e.budget.value,
+              e.document, e.by, e.at.ms)
+            .run();
+    }
+    void operator()(const ReportedRow& r) const {
+        Query(
+            db,
+            "INSERT INTO reported VALUES (?,?,?,?,?,?) ON CONFLICT (account, month, generated_at) DO NOTHING",
+            r.account.value, r.month.ms, r.generated_at.ms, r.month_to_date.nanos,
+            std::string{r.month_to_date.currency.view()}, r.fetched_at.ms)
+            .run();
+    }
+    void operator()(const QuarantineRow& r) const {
+        Query(db,
+              "INSERT INTO quarantine (account, resource, run, text, at) VALUES (?,?,?,?,?)"
+              " ON CONFLICT (account, resource, run, text) DO NOTHING",
+              r.account.value, r.resource.value, r.run.value, r.text, r.at.ms)
+            .run();
+        Query(db, "DELETE FROM quarantine WHERE seq <= (SELECT MAX(seq) FROM quarantine) - ?",
+              quarantine_kept)
+            .run();
+    }
     void operator()(const Receipt& r) const {
         CURFEW_ASSERT(r.verified, "I1: only proven receipts are stored");
         Query(db, "INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?)", r.id.value, r.resource.value,
@@ -397,30 +411,37 @@ std::vector<Row> all(Query& q, Read read) {
     return rows;
 }
 
-Meter meter(const Query& q) {
-    return {.resource = ResourceId{q.text(1)},
-            .run = RunId{q.text(0)},
-            .sku = q.text(2),
-            .tariff = {.rate = rate(q.optional_integer(3), q.text(4)), .monthly_cap = std::nullopt},
-            .counted_to = {q.integer(5)},
-            .last_seen_billing = {q.integer(6)},
-            .open = q.integer(7) != 0};
-}
+constexpr const char* open_meters =
+    "SELECT run, kind, resource, sku, rate_nanos, cap_nanos, currency, increment, rule, started, counted_to, "
+    "last_seen_billing, used_in_month_ms, closed_nanos, closed_currency, open FROM meter WHERE open = 1"
+    // What a closed add-on has used up of its month's cap matters until the month is over.
+    " OR (cap_nanos IS NOT NULL AND counted_to > (SELECT MAX(counted_to) FROM meter WHERE cap_nanos IS NOT "
+    "NULL)"
+    " - 2764800000) ORDER BY run, kind";
 
-std::string day_text(WallTime t, const Zone& zone) {
-    const Date d = local_date(t, zone);
-    std::string text = std::to_string(d.year);
-    for (const unsigned part : {d.month, d.day}) {
-        text += part < 10 ? "-0" : "-";
-        text += std::to_string(part);
-    }
-    return text;
+Meter meter(const Query& q) {
+    const std::string code = q.text(6);
+    const auto cap = q.optional_integer(5);
+    return {.resource = ResourceId{q.text(2)},
+            .run = RunId{q.text(0)},
+            .kind = meter_kind(q.text(1)),
+            .sku = q.text(3),
+            .tariff = {.rate = rate(q.optional_integer(4), code),
+                       .monthly_cap = cap ? std::optional{Money{*cap, currency(code)}} : std::nullopt},
+            .increment = word_to(std::array{Increment::none, Increment::minute, Increment::hour}, q.text(7)),
+            .rule = q.text(8),
+            .started = {q.integer(9)},
+            .counted_to = {q.integer(10)},
+            .last_seen_billing = {q.integer(11)},
+            .used_in_month = Duration{q.integer(12)},
+            .closed = {q.integer(13), currency(q.text(14))},
+            .open = q.integer(15) != 0};
 }
 
 }  // namespace
 
-void write(Database& db, const Write& row) {
-    std::visit(Writer{db}, row);
+void write(Database& db, Ledger& ledger, const Write& row) {
+    std::visit(Writer{db, ledger}, row);
 }
 
 StoredState read_state(Database& db) {
@@ -440,15 +461,14 @@ StoredState read_state(Database& db) {
             db,
             "SELECT id, resource, account, machine_type, state, state_text, started_at, ended_at, "
             "first_seen, last_seen"
-            " FROM run r WHERE EXISTS (SELECT 1 FROM meter m WHERE m.run = r.id AND m.open = 1) OR id ="
-            " (SELECT id FROM run n WHERE n.resource = r.resource ORDER BY COALESCE(n.started_at, 0) DESC,"
-            " n.first_seen DESC, n.id LIMIT 1) ORDER BY id");
+            " FROM run WHERE id IN (SELECT run FROM meter WHERE open = 1 UNION SELECT (SELECT id FROM run n"
+            " WHERE n.resource = r.id ORDER BY COALESCE(n.started_at, 0) DESC, n.first_seen DESC, n.id LIMIT "
+            "1)"
+            " FROM resource r WHERE r.gone = 0) ORDER BY id");
         s.runs = all<RunRow>(q, run_row);
     }
     {
-        Query q(db,
-                "SELECT run, resource, machine_type, rate_nanos, currency, counted_to, last_seen_billing, "
-                "open FROM meter WHERE open = 1 ORDER BY run");
+        Query q(db, open_meters);
         s.meters = all<Meter>(q, meter);
     }
     {
@@ -490,13 +510,37 @@ StoredState read_state(Database& db) {
     s.alerts = read_alerts(db, false, 100'000);
     {
         Query q(db,
-                "SELECT budget, period, percent, at FROM fired WHERE at > (SELECT COALESCE(MAX(at), 0) FROM "
-                "fired) - 3456000000 ORDER BY budget, period, percent");
+                "SELECT budget, period, key, at FROM fired WHERE at > (SELECT COALESCE(MAX(at), 0) FROM "
+                "fired) - 34560000000 ORDER BY budget, period, key");
         while (q.row()) {
             s.fired.push_back({.budget = BudgetName{q.text(0)},
                                .period = q.text(1),
                                .key = q.text(2),
                                .at = {q.integer(3)}});
+        }
+    }
+    {
+        Query q(db,
+                "SELECT budget, document, by, at FROM budget_edit WHERE seq IN (SELECT MAX(seq) FROM "
+                "budget_edit GROUP BY budget) ORDER BY budget");
+        while (q.row()) {
+            s.budget_edits.push_back({.budget = BudgetName{q.text(0)},
+                                      .document = q.text(1),
+                                      .by = q.text(2),
+                                      .at = {q.integer(3)}});
+        }
+    }
+    {
+        Query q(db,
+                "SELECT account, month, MAX(generated_at), nanos, currency, fetched_at FROM reported WHERE "
+                "month > (SELECT COALESCE(MAX(month), 0) FROM reported) - 8035200000 GROUP BY account, month "
+                "ORDER BY account, month");
+        while (q.row()) {
+            s.reported.push_back({.account = AccountName{q.text(0)},
+                                  .month = {q.integer(1)},
+                                  .month_to_date = {q.integer(3), currency(q.text(4))},
+                                  .generated_at = {q.integer(2)},
+                                  .fetched_at = {q.integer(5)}});
         }
     }
     {
@@ -578,7 +622,8 @@ std::vector<PastRun> read_recorded(Database& db, WallTime since, int limit) {
         db,
         "SELECT r.id, r.resource, r.account, r.machine_type, r.state, r.state_text, r.started_at, r.ended_at,"
         " r.first_seen, r.last_seen, m.rate_nanos, m.currency FROM run r JOIN history_run h ON h.run = r.id"
-        " LEFT JOIN meter m ON m.run = r.id WHERE r.ended_at IS NULL OR r.ended_at >= ?"
+        " LEFT JOIN meter m ON m.run = r.id AND m.kind = 'compute' WHERE r.ended_at IS NULL OR r.ended_at >= "
+        "?"
         " ORDER BY r.first_seen, r.id LIMIT ?",
         since.ms, limit);
     return all<PastRun>(q, [](const Query& row) {
@@ -699,60 +744,38 @@ std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& k
         .key = q.text(0), .status = static_cast<int>(q.integer(1)), .body = q.text(2), .at = {q.integer(3)}};
 }
 
-std::vector<SpendRow> read_spend(Database& db, const SpendQuery& query) {
+std::vector<QuarantineRow> read_quarantine(Database& db, WallTime since, int limit) {
+    Query q(
+        db,
+        "SELECT account, resource, run, text, at FROM quarantine WHERE at >= ? ORDER BY at DESC, seq DESC "
+        "LIMIT ?",
+        since.ms, limit);
+    return all<QuarantineRow>(q, [](const Query& row) {
+        return QuarantineRow{.account = AccountName{row.text(0)},
+                             .resource = ResourceId{row.text(1)},
+                             .run = RunId{row.text(2)},
+                             .text = row.text(3),
+                             .at = {row.integer(4)}};
+    });
+}
+
+std::vector<StopTimes> read_stop_times(Database& db, int limit) {
+    // The pack that led to the receipt, and all calls: one that a later look found in vain took its time as well.
     Query q(db,
-            "SELECT c.resource, COALESCE(r.account, ''), COALESCE(r.project, ''), COALESCE(r.owner, ''), "
-            "c.machine_type, c.meter, c.currency, c.from_ms, c.gross_nanos,"
-            // An adjustment takes back what was counted too much.
-            " CASE c.source WHEN 'adjustment' THEN c.from_ms - c.to_ms ELSE c.to_ms - c.from_ms END,"
-            " c.error_bar_ms, c.rate_nanos IS NULL AND c.source <> 'adjustment'"
-            " FROM cost c LEFT JOIN resource r ON r.id = c.resource WHERE c.from_ms >= ?1 AND c.from_ms < ?2",
-            query.from.ms, query.to.ms);
-    std::map<std::tuple<std::vector<std::string>, std::string, std::string>, SpendRow> sums;
-    while (q.row()) {
-        std::vector<std::string> keys;
-        for (const SpendBy by : query.by) {
-            switch (by) {
-                case SpendBy::resource:
-                    keys.push_back(q.text(0));
-                    break;
-                case SpendBy::account:
-                    keys.push_back(q.text(1));
-                    break;
-                case SpendBy::project:
-                    keys.push_back(q.text(2));
-                    break;
-                case SpendBy::user:
-                    keys.push_back(q.text(3));
-                    break;
-                case SpendBy::type:
-                    keys.push_back(q.text(4));
-                    break;
-                case SpendBy::rule:
-                    keys.emplace_back();
-                    break;
-                case SpendBy::day:
-                    keys.push_back(day_text({q.integer(7)}, query.zone));
-                    break;
-                case SpendBy::hour:
-                    keys.push_back(to_string(WallTime{q.integer(7) / 3'600'000 * 3'600'000}));
-                    break;
-            }
-        }
-        SpendRow& sum = sums[{keys, q.text(5), q.text(6)}];
-        sum.keys = std::move(keys);
-        sum.meter = meter_kind(q.text(5));
-        sum.gross.currency = currency(q.text(6));
-        sum.gross.nanos += q.integer(8);
-        sum.quantity += Duration{q.integer(9)};
-        sum.error_bar += Duration{q.integer(10)};
-        sum.unpriced = sum.unpriced || q.integer(11) != 0;
-    }
-    std::vector<SpendRow> rows;
-    for (auto& [key, row] : sums) {
-        rows.push_back(std::move(row));
-    }
-    return rows;
+            "SELECT s.first_call, (SELECT a.at FROM audit a WHERE a.run = s.run AND a.kind = "
+            "'enforcement.stopped' AND a.at >= s.last_call ORDER BY a.seq LIMIT 1) AS confirmed,"
+            " (SELECT o.at - i.at FROM intent i JOIN outcome o ON o.intent = i.id WHERE i.enforcement = s.id"
+            " AND i.act = 'pack' AND o.outcome = 'receipt ' || s.receipt)"
+            " FROM (SELECT e.id, e.run, e.receipt, MIN(i.at) AS first_call, MAX(i.at) AS last_call"
+            " FROM enforcement e JOIN intent i ON i.enforcement = e.id AND i.act LIKE 'stop:%'"
+            " WHERE e.state = 'stopped' OR e.outcome = 'stopped' GROUP BY e.id) s"
+            " WHERE confirmed IS NOT NULL ORDER BY confirmed DESC, s.id LIMIT ?",
+            limit);
+    return all<StopTimes>(q, [](const Query& row) {
+        const auto pack = row.optional_integer(2);
+        return StopTimes{.pack = pack ? std::optional{Duration{*pack}} : std::nullopt,
+                         .stop = Duration{row.integer(1) - row.integer(0)}};
+    });
 }
 
 Result<std::int64_t> verify_chain(Database& db) {

@@ -1,7 +1,8 @@
-// Rows to core types and back, one pair of functions per table.
+// Rows to core types and back, one pair of functions per table; those of the ledger are in ledger.hpp.
 #pragma once
 
 #include "adapters/sqlite/database.hpp"
+#include "adapters/sqlite/ledger.hpp"
 #include "curfew/ports/store.hpp"
 
 #include <string>
@@ -9,7 +10,7 @@
 namespace curfew::sqlite {
 
 /// Writes one row. A message or a receipt that cannot be stored is an error of the database.
-void write(Database& db, const Write& row);
+void write(Database& db, Ledger& ledger, const Write& row);
 
 StoredState read_state(Database& db);
 std::vector<StoppedRun> read_stopped(Database& db);
@@ -30,7 +31,8 @@ std::vector<RuleEvent> read_rule_events(Database& db, WallTime since, int limit)
 Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit);
 std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db);
 std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key);
-std::vector<SpendRow> read_spend(Database& db, const SpendQuery& query);
+std::vector<QuarantineRow> read_quarantine(Database& db, WallTime since, int limit);
+std::vector<StopTimes> read_stop_times(Database& db, int limit);
 /// Rows walked, or Errc::corrupt naming the first that does not fit.
 Result<std::int64_t> verify_chain(Database& db);
 

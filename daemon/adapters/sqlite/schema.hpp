@@ -6,7 +6,7 @@
 namespace curfew::sqlite {
 
 constexpr int application_id = 0x43524657;  // "CRFW"
-constexpr int schema_version = 2;
+constexpr int schema_version = 3;
 
 constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -114,5 +114,118 @@ CREATE TABLE rule_breaker (
   rule TEXT PRIMARY KEY, why TEXT NOT NULL, at INTEGER NOT NULL, open INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )sql";
 constexpr std::array schema_2{history_2, leases_2, rules_2};
+
+// ---- version 3: the money ------------------------------------------------------------------------
+
+// Of many meters a run, and with what add-ons need.
+constexpr const char* meters_3 = R"sql(
+ALTER TABLE meter RENAME TO meter_2;
+DROP INDEX meter_open;
+CREATE TABLE meter (
+  run TEXT NOT NULL, kind TEXT NOT NULL, resource TEXT NOT NULL, sku TEXT NOT NULL, rate_nanos INTEGER,
+  cap_nanos INTEGER, currency TEXT NOT NULL, increment TEXT NOT NULL, rule TEXT NOT NULL, started INTEGER NOT NULL,
+  counted_to INTEGER NOT NULL, last_seen_billing INTEGER NOT NULL, used_in_month_ms INTEGER NOT NULL,
+  closed_nanos INTEGER NOT NULL, closed_currency TEXT NOT NULL, open INTEGER NOT NULL,
+  PRIMARY KEY (run, kind)) STRICT, WITHOUT ROWID;
+INSERT INTO meter SELECT m.run, 'compute', m.resource, m.machine_type, m.rate_nanos, NULL, m.currency, 'none', '',
+  COALESCE((SELECT started_at FROM run r WHERE r.id = m.run), m.counted_to), m.counted_to, m.last_seen_billing, 0,
+  (SELECT COALESCE(SUM(c.gross_nanos), 0) FROM cost c WHERE c.resource = m.resource AND c.run = m.run), m.currency,
+  m.open FROM meter_2 m;
+DROP TABLE meter_2;
+CREATE INDEX meter_open ON meter (open) WHERE open = 1;
+CREATE INDEX meter_of_add_on ON meter (counted_to) WHERE cap_nanos IS NOT NULL;
+CREATE INDEX run_newest ON run (resource, COALESCE(started_at, 0) DESC, first_seen DESC, id);
+)sql";
+
+// Rows are many, so that they hold numbers for what repeats, and lie in the order of time: a month is one
+// stretch of the file, and there is no index beside. meter: 0 compute, 1 storage, 2 ip, 3 other; source: 0 own,
+// 1 provider, 2 adjustment. cost_day holds sums of whole days of one zone (meta `cost_days` says which); it can
+// be made anew from the rows at any time, and they never from it.
+constexpr const char* ledger_3 = R"sql(
+ALTER TABLE cost RENAME TO cost_2;
+DROP INDEX cost_by_time;
+CREATE TABLE cost_resource (no INTEGER PRIMARY KEY, resource TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE cost_line (
+  no INTEGER PRIMARY KEY, resource INTEGER NOT NULL REFERENCES cost_resource (no), run TEXT NOT NULL,
+  meter INTEGER NOT NULL, UNIQUE (resource, run, meter)) STRICT;
+CREATE TABLE cost_terms (
+  no INTEGER PRIMARY KEY, meter INTEGER NOT NULL, sku TEXT NOT NULL, rate_nanos INTEGER, currency TEXT NOT NULL,
+  rule TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX cost_terms_once ON cost_terms (
+  sku, rule, meter, currency, rate_nanos IS NULL, COALESCE(rate_nanos, 0));
+CREATE TABLE cost (
+  from_ms INTEGER NOT NULL, line INTEGER NOT NULL REFERENCES cost_line (no), source INTEGER NOT NULL,
+  for_ms INTEGER NOT NULL, terms INTEGER NOT NULL REFERENCES cost_terms (no), gross_nanos INTEGER NOT NULL,
+  estimated INTEGER NOT NULL, error_bar_ms INTEGER NOT NULL, PRIMARY KEY (from_ms, line, source),
+  CHECK (source = 2 OR (source IN (0, 1) AND for_ms > 0 AND for_ms <= 3600000 AND gross_nanos >= 0)))
+  STRICT, WITHOUT ROWID;
+CREATE TABLE cost_day (
+  day_ms INTEGER NOT NULL, resource INTEGER NOT NULL, terms INTEGER NOT NULL, gross_nanos INTEGER NOT NULL,
+  quantity_ms INTEGER NOT NULL, error_bar_ms INTEGER NOT NULL, error_nanos INTEGER NOT NULL,
+  unpriced INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (day_ms, resource, terms)) STRICT, WITHOUT ROWID;
+
+CREATE TEMP TABLE meter_no (word TEXT PRIMARY KEY, no INTEGER NOT NULL);
+INSERT INTO meter_no VALUES ('compute', 0), ('storage', 1), ('ip', 2), ('other', 3);
+INSERT INTO cost_resource (resource) SELECT DISTINCT resource FROM cost_2 ORDER BY resource;
+INSERT INTO cost_line (resource, run, meter) SELECT DISTINCT r.no, c.run, m.no
+  FROM cost_2 c JOIN cost_resource r ON r.resource = c.resource JOIN meter_no m ON m.word = c.meter;
+INSERT INTO cost_terms (meter, sku, rate_nanos, currency, rule) SELECT DISTINCT m.no, machine_type, rate_nanos,
+  currency, '' FROM cost_2 c JOIN meter_no m ON m.word = c.meter;
+INSERT INTO cost SELECT c.from_ms, l.no, CASE c.source WHEN 'own' THEN 0 WHEN 'provider' THEN 1 ELSE 2 END,
+  c.to_ms - c.from_ms, t.no, c.gross_nanos, c.estimated, c.error_bar_ms
+  FROM cost_2 c JOIN cost_resource r ON r.resource = c.resource JOIN meter_no m ON m.word = c.meter
+  JOIN cost_line l ON l.resource = r.no AND l.run = c.run AND l.meter = m.no
+  JOIN cost_terms t ON t.sku = c.machine_type AND t.rule = '' AND t.meter = m.no AND t.currency = c.currency
+    AND t.rate_nanos IS c.rate_nanos
+  ORDER BY c.from_ms, l.no;
+CREATE TEMP TABLE moved (all_of_it INTEGER CHECK (all_of_it = 1));
+INSERT INTO moved SELECT (SELECT COUNT(*) FROM cost) = (SELECT COUNT(*) FROM cost_2);
+DROP TABLE temp.moved;
+DROP TABLE temp.meter_no;
+DROP TABLE cost_2;
+
+CREATE TRIGGER cost_is_append_only BEFORE UPDATE ON cost BEGIN SELECT RAISE(ABORT, 'cost rows are never changed'); END;
+CREATE TRIGGER cost_is_kept BEFORE DELETE ON cost BEGIN SELECT RAISE(ABORT, 'cost rows are never deleted'); END;
+CREATE TRIGGER cost_line_is_append_only BEFORE UPDATE ON cost_line
+  BEGIN SELECT RAISE(ABORT, 'cost lines are never changed'); END;
+CREATE TRIGGER cost_terms_is_append_only BEFORE UPDATE ON cost_terms
+  BEGIN SELECT RAISE(ABORT, 'cost terms are never changed'); END;
+-- For people with a shell: the rows in words.
+CREATE VIEW ledger AS SELECT r.resource, l.run,
+  CASE l.meter WHEN 0 THEN 'compute' WHEN 1 THEN 'storage' WHEN 2 THEN 'ip' ELSE 'other' END AS meter,
+  c.from_ms, c.from_ms + c.for_ms AS to_ms, t.sku, t.rate_nanos, c.gross_nanos, t.currency,
+  CASE c.source WHEN 0 THEN 'own' WHEN 1 THEN 'provider' ELSE 'adjustment' END AS source, c.estimated,
+  c.error_bar_ms, t.rule
+  FROM cost c JOIN cost_line l ON l.no = c.line JOIN cost_resource r ON r.no = l.resource
+  JOIN cost_terms t ON t.no = c.terms;
+)sql";
+constexpr const char* budgets_3 = R"sql(
+ALTER TABLE fired RENAME TO fired_2;
+CREATE TABLE fired (
+  budget TEXT NOT NULL, period TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY (budget, period, key)) STRICT, WITHOUT ROWID;
+INSERT INTO fired SELECT budget, period, percent || '%', at FROM fired_2;
+DROP TABLE fired_2;
+CREATE TABLE budget_edit (
+  seq INTEGER PRIMARY KEY, budget TEXT NOT NULL, document TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE INDEX budget_edit_newest ON budget_edit (budget, seq);
+CREATE TABLE reported (
+  account TEXT NOT NULL, month INTEGER NOT NULL, generated_at INTEGER NOT NULL, nanos INTEGER NOT NULL,
+  currency TEXT NOT NULL, fetched_at INTEGER NOT NULL, PRIMARY KEY (account, month, generated_at))
+  STRICT, WITHOUT ROWID;
+CREATE TRIGGER reported_is_append_only BEFORE UPDATE ON reported
+  BEGIN SELECT RAISE(ABORT, 'what was reported is never changed'); END;
+CREATE TRIGGER reported_is_kept BEFORE DELETE ON reported
+  BEGIN SELECT RAISE(ABORT, 'what was reported is never deleted'); END;
+CREATE TABLE quarantine (
+  seq INTEGER PRIMARY KEY, account TEXT NOT NULL, resource TEXT NOT NULL, run TEXT NOT NULL, text TEXT NOT NULL,
+  at INTEGER NOT NULL, UNIQUE (account, resource, run, text)) STRICT;
+)sql";
+// How long stops took is read from these.
+constexpr const char* stop_times_3 = R"sql(
+CREATE INDEX intent_by_enforcement ON intent (enforcement);
+CREATE INDEX audit_of_stops ON audit (run, seq) WHERE kind = 'enforcement.stopped';
+)sql";
+constexpr std::array schema_3{meters_3, ledger_3, budgets_3, stop_times_3};
 
 }  // namespace curfew::sqlite

@@ -155,6 +155,11 @@ Result<void> migrate(Database& db, std::int64_t version) {
             db.execute(addition);
         }
     }
+    if (version < 3) {
+        for (const char* addition : schema_3) {
+            db.execute(addition);
+        }
+    }
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);
@@ -247,8 +252,8 @@ class SqliteStore final : public Store {
 public:
     SqliteStore(std::unique_ptr<Database> db, LockFile lock, asio::any_io_executor loop,
                 std::function<void(const std::string&)> on_fatal)
-        : db_(std::move(db)), lock_(std::move(lock)), loop_(std::move(loop)), on_fatal_(std::move(on_fatal)),
-          thread_([this] { serve(); }) {}
+        : db_(std::move(db)), ledger_(*db_), lock_(std::move(lock)), loop_(std::move(loop)),
+          on_fatal_(std::move(on_fatal)), thread_([this] { serve(); }) {}
     SqliteStore(const SqliteStore&) = delete;
     SqliteStore& operator=(const SqliteStore&) = delete;
     ~SqliteStore() override { end_thread(); }
@@ -271,10 +276,10 @@ public:
     }
 
     Task<Result<void>> commit(Batch batch) override {
-        auto done = co_await ask<bool>([batch = std::move(batch)](Database& db) -> Result<bool> {
+        auto done = co_await ask<bool>([this, batch = std::move(batch)](Database& db) -> Result<bool> {
             db.execute("BEGIN IMMEDIATE");
             for (const Write& row : batch) {
-                write(db, row);
+                write(db, ledger_, row);
             }
             db.execute("COMMIT");
             return true;
@@ -287,16 +292,49 @@ public:
 
     Task<Result<std::vector<SpendRow>>> spend(SpendQuery query) override {
         return ask<std::vector<SpendRow>>(
-            [query = std::move(query)](Database& db) -> Result<std::vector<SpendRow>> {
-                return read_spend(db, query);
-            });
+            [this, query = std::move(query)](Database&) { return ledger_.spend(query); });
     }
-    Task<Result<void>> use_zone(Zone) override { co_return Result<void>{}; }
-    Task<Result<std::int64_t>> check_rollups() override { co_return std::int64_t{0}; }
-    Task<Result<LedgerPage>> ledger(WallTime, WallTime, std::string, int) override { co_return LedgerPage{}; }
-    Task<Result<std::vector<StopTimes>>> stop_times(int) override { co_return std::vector<StopTimes>{}; }
-    Task<Result<std::vector<QuarantineRow>>> quarantine(WallTime, int) override {
-        co_return std::vector<QuarantineRow>{};
+    Task<Result<void>> use_zone(Zone zone) override {
+        auto done = co_await ask<bool>([this, zone = std::move(zone)](Database&) -> Result<bool> {
+            ledger_.use_zone(zone);
+            return true;
+        });
+        if (!done) {
+            co_return std::unexpected(done.error());
+        }
+        co_return Result<void>{};
+    }
+    /// In parts, so that others get their turn.
+    Task<Result<std::int64_t>> check_rollups() override {
+        std::int64_t repaired = 0;
+        for (std::optional<WallTime> from = WallTime{0}; from;) {
+            auto checked = co_await ask<Ledger::Checked>([=, this](Database& db) -> Result<Ledger::Checked> {
+                db.execute("BEGIN IMMEDIATE");
+                Ledger::Checked part = ledger_.check_days(*from);
+                db.execute("COMMIT");
+                part.repaired += ledger_.take_repaired();
+                return part;
+            });
+            if (!checked) {
+                co_return std::unexpected(checked.error());
+            }
+            repaired += checked->repaired;
+            from = checked->next;
+        }
+        co_return repaired;
+    }
+    Task<Result<LedgerPage>> ledger(WallTime from, WallTime to, std::string after, int limit) override {
+        return ask<LedgerPage>(
+            [=, this, after = std::move(after)](Database&) { return ledger_.page(from, to, after, limit); });
+    }
+    Task<Result<std::vector<StopTimes>>> stop_times(int limit) override {
+        return ask<std::vector<StopTimes>>(
+            [=](Database& db) -> Result<std::vector<StopTimes>> { return read_stop_times(db, limit); });
+    }
+    Task<Result<std::vector<QuarantineRow>>> quarantine(WallTime since, int limit) override {
+        return ask<std::vector<QuarantineRow>>([=](Database& db) -> Result<std::vector<QuarantineRow>> {
+            return read_quarantine(db, since, limit);
+        });
     }
     Task<Result<std::vector<StoppedRun>>> stopped_by_us() override {
         return ask<std::vector<StoppedRun>>(
@@ -397,6 +435,7 @@ private:
             Result<T> result = poisoned_ ? Result<T>{std::unexpected(*poisoned_)} : work(*db_);
             if (auto error = db_->take_error()) {
                 sqlite3_exec(db_->raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+                ledger_.rolled_back();
                 judge(*error);
                 result = std::unexpected(std::move(*error));
             }
@@ -460,6 +499,7 @@ private:
     }
 
     std::unique_ptr<Database> db_;
+    Ledger ledger_;  // database thread only
     LockFile lock_;
     asio::any_io_executor loop_;
     std::function<void(const std::string&)> on_fatal_;

@@ -126,8 +126,8 @@ TEST_CASE("recorded runs are those that had not ended, with what they cost") {
     b.open();
     Meter meter{.resource = ResourceId{"r1"},
                 .run = RunId{"n3"},
-                .machine_type = "A4000",
-                .rate = Rate{Money{760'000'000}},
+                .sku = "A4000",
+                .tariff = {.rate = Rate{Money{760'000'000}}, .monthly_cap = std::nullopt},
                 .counted_to = {300},
                 .last_seen_billing = {300},
                 .open = true};

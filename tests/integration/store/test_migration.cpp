@@ -11,10 +11,10 @@ using support::StoreBench;
 
 namespace {
 
-std::string version_1() {
+std::string version(int number) {
     const char* source = std::getenv("CURFEW_SOURCE");
-    std::ifstream in(std::string{source != nullptr ? source : "."} +
-                     "/tests/integration/store/version_1.sql");
+    std::ifstream in(std::string{source != nullptr ? source : "."} + "/tests/integration/store/version_" +
+                     std::to_string(number) + ".sql");
     std::ostringstream out;
     out << in.rdbuf();
     REQUIRE_FALSE(out.str().empty());
@@ -23,11 +23,11 @@ std::string version_1() {
 
 }  // namespace
 
-TEST_CASE("a database of version 1 becomes one of version 2, with its rows") {
+TEST_CASE("a database of version 1 becomes one of today's, with its rows") {
     StoreBench b;
     {
         Raw raw(b.path);
-        REQUIRE(raw.run(version_1()).empty());
+        REQUIRE(raw.run(version(1)).empty());
     }
     b.open();
     CHECK(b.recovered.empty());
@@ -58,19 +58,128 @@ TEST_CASE("a database of version 1 becomes one of version 2, with its rows") {
     CHECK(after.trials == std::vector{trial});
     b.close();
     Raw raw(b.path);
-    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"2"});
+    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"3"});
     CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
+}
+
+TEST_CASE("a database of version 2 keeps every row of its ledger, its meters and what fired") {
+    StoreBench b;
+    std::vector<std::string> rows;
+    {
+        Raw raw(b.path);
+        REQUIRE(raw.run(version(2)).empty());
+        rows = raw.ask(
+            "SELECT json_array(resource, run, meter, from_ms, to_ms, machine_type, rate_nanos, gross_nanos, "
+            "currency,"
+            " source, estimated, error_bar_ms) FROM cost ORDER BY from_ms, resource, run, source");
+        REQUIRE(rows.size() == 7);
+    }
+    b.open();
+    CHECK(b.recovered.empty());
+    const StoredState state = b.load();
+    REQUIRE(state.meters.size() == 2);
+    CHECK(state.meters[0].run == RunId{"n1"});
+    CHECK(state.meters[0].kind == MeterKind::compute);
+    CHECK(state.meters[0].tariff.rate == Rate{Money{760'000'000}});
+    CHECK_FALSE(state.meters[0].tariff.monthly_cap);
+    CHECK(state.meters[0].increment == Increment::none);
+    CHECK(state.meters[0].started == WallTime{900});
+    CHECK(state.meters[0].counted_to == WallTime{3'600'900});
+    CHECK(state.meters[0].last_seen_billing == WallTime{3'601'000});
+    CHECK(state.meters[0].closed == Money{759'810'000 + 190'000 + 190'001});
+    CHECK_FALSE(state.meters[1].tariff.priced());
+    CHECK(state.meters[1].started == WallTime{700});  // no stamp: from where it is counted
+    REQUIRE(state.fired.size() == 2);
+    CHECK(state.fired[0].key == "100%");
+    CHECK(state.fired[1].key == "80%");
+    REQUIRE(state.holds.size() == 1);
+    CHECK(state.holds[0].job == "train-7");
+    CHECK(b.loop.run(b.store->verify_audit()) == 1);
+    // The same with sums of days and without.
+    for (const bool sums : {false, true}) {
+        if (sums) {
+            REQUIRE(b.loop.run(b.store->use_zone(Zone{})));
+        }
+        const auto spend = b.loop.run(
+            b.store->spend({WallTime{0}, WallTime{100'000'000}, {SpendBy::resource, SpendBy::type}, Zone{}}));
+        REQUIRE(spend);
+        REQUIRE(spend->size() == 4);
+        CHECK(spend->at(0).keys == std::vector<std::string>{"gone", "disk"});
+        CHECK(spend->at(0).meter == MeterKind::storage);
+        const Currency eur{{'E', 'U', 'R'}};
+        CHECK(spend->at(1).gross == Money{63'333 - 1'520'000'000, eur});
+        CHECK(spend->at(1).quantity == Duration{300 - 7'200'000});
+        CHECK(spend->at(2).gross == Money{759'810'000 + 190'000 + 190'001});
+        CHECK(spend->at(2).error_bar == Duration{60'000});
+        CHECK(spend->at(2).error == Money{12'666'667});  // a minute at $0.76 an hour
+        CHECK(spend->at(3).unpriced);
+    }
+    // A row that was there before is still the same row.
+    REQUIRE(b.commit({CostRow{.resource = ResourceId{"r1"},
+                              .run = RunId{"n1"},
+                              .meter = MeterKind::compute,
+                              .from = {900},
+                              .to = {3'600'000},
+                              .sku = "A4000",
+                              .rate = Rate{Money{760'000'000}},
+                              .gross = Money{759'810'000},
+                              .rule = "night"}}));
+    b.close();
+    Raw raw(b.path);
+    CHECK(
+        raw.ask(
+            "SELECT json_array(resource, run, meter, from_ms, to_ms, sku, rate_nanos, gross_nanos, currency,"
+            " source, estimated, error_bar_ms) FROM ledger ORDER BY from_ms, resource, run, source") == rows);
+    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"3"});
+    CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
+    CHECK(raw.ask("PRAGMA foreign_key_check").empty());
+}
+
+TEST_CASE("cost rows of version 1 are taken over as well") {
+    StoreBench b;
+    {
+        Raw raw(b.path);
+        REQUIRE(raw.run(version(1)).empty());
+        REQUIRE(raw.run("INSERT INTO cost VALUES ('r1', 'n1', 'compute', 0, 900, 'A4000', 760000000, 190000, "
+                        "'USD',"
+                        " 'own', 0, 0)")
+                    .empty());
+    }
+    b.open();
+    const auto spend = b.loop.run(
+        b.store->spend({WallTime{0}, WallTime{100'000'000}, {SpendBy::account}, Zone{}}));
+    REQUIRE(spend);
+    REQUIRE(spend->size() == 1);
+    CHECK(spend->at(0).keys == std::vector<std::string>{"lab"});
+    CHECK(spend->at(0).gross == Money{190'000});
+    CHECK(b.load().meters.at(0).closed == Money{190'000});
 }
 
 TEST_CASE("a migration that fails leaves the database as it was") {
     StoreBench b;
     {
         Raw raw(b.path);
-        REQUIRE(raw.run(version_1()).empty());
+        REQUIRE(raw.run(version(1)).empty());
         REQUIRE(raw.run("CREATE TABLE rule_trial (in_the_way INTEGER)").empty());
     }
     CHECK_FALSE(b.try_open());
     Raw raw(b.path);
     CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"1"});
     CHECK(raw.ask("SELECT COUNT(*) FROM pragma_table_info('hold')") == std::vector<std::string>{"9"});
+}
+
+TEST_CASE("a ledger that cannot be taken over whole stays where it is") {
+    StoreBench b;
+    {
+        Raw raw(b.path);
+        REQUIRE(raw.run(version(2)).empty());
+        REQUIRE(raw.run("INSERT INTO cost VALUES ('r1', 'n1', 'of no kind', 0, 900, 'A4000', 760000000, "
+                        "190000, 'USD',"
+                        " 'own', 0, 0)")
+                    .empty());
+    }
+    CHECK_FALSE(b.try_open());
+    Raw raw(b.path);
+    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"2"});
+    CHECK(raw.ask("SELECT COUNT(*) FROM cost") == std::vector<std::string>{"8"});
 }

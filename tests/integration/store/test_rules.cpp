@@ -46,12 +46,13 @@ CostRow cost(std::int64_t from, std::int64_t to, std::int64_t nanos) {
             .meter = MeterKind::compute,
             .from = {from},
             .to = {to},
-            .machine_type = "A4000",
+            .sku = "A4000",
             .rate = Rate{Money{760'000'000}},
             .gross = Money{nanos},
             .source = CostSource::own,
             .estimated = false,
-            .error_bar = Duration{0}};
+            .error_bar = Duration{0},
+            .rule = {}};
 }
 
 std::int64_t rows_of(StoreBench& b) {
@@ -110,7 +111,8 @@ TEST_CASE("a batch is whole or nothing") {
     REQUIRE_FALSE(b.commit({audit("lost"), cost(0, 1000, 5),
                             enforcement("e1", "n1", EnforcementState::stopping), audit("lost too")}));
     CHECK(rows_of(b) == 1);
-    CHECK(b.loop.run(b.store->spend(WallTime{0}, WallTime{10'000'000}, SpendBy::resource, Zone{}))->empty());
+    CHECK(b.loop.run(b.store->spend({WallTime{0}, WallTime{10'000'000}, {SpendBy::resource}, Zone{}}))
+              ->empty());
     CHECK(b.load().enforcements.empty());
     REQUIRE(b.commit({audit("after")}));
     b.restart();
@@ -130,7 +132,7 @@ TEST_CASE("a cost row that makes no sense is refused, not dropped in silence") {
     CHECK(b.commit({cost(0, 3'600'000, 5)}));
     CHECK(b.commit({cost(0, 3'600'000, 5)}));  // the same again is harmless
     const auto rows = b.loop.run(
-        b.store->spend(WallTime{0}, WallTime{10'000'000}, SpendBy::resource, Zone{}));
+        b.store->spend({WallTime{0}, WallTime{10'000'000}, {SpendBy::resource}, Zone{}}));
     REQUIRE(rows);
     REQUIRE(rows->size() == 1);
     CHECK(rows->at(0).gross == Money{5});
@@ -144,8 +146,9 @@ TEST_CASE("cost rows and the audit are only ever added to") {
     {
         Raw raw(b.path);
         for (const std::string sql :
-             {"UPDATE cost SET gross_nanos = 0", "DELETE FROM cost", "UPDATE audit SET text = 'x'",
-              "DELETE FROM audit", "DELETE FROM audit WHERE seq = 2"}) {
+             {"UPDATE cost SET gross_nanos = 0", "DELETE FROM cost", "UPDATE cost_terms SET rate_nanos = 0",
+              "UPDATE cost_line SET run = 'x'", "UPDATE audit SET text = 'x'", "DELETE FROM audit",
+              "DELETE FROM audit WHERE seq = 2"}) {
             CAPTURE(sql);
             CHECK(raw.run(sql).find("never") != std::string::npos);
         }
