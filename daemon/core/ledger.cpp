@@ -49,6 +49,8 @@ constexpr std::int64_t hour_ms = 3'600'000;
 // A stamp of 1970 must not become half a million rows at once: the meter catches up over several
 // calls, and `accrued_open` prices what is still open in the meantime.
 constexpr std::int64_t advance_ms_max = 400 * 24 * hour_ms;
+// Every printed add-on rate is its cap / 672: the cap is reached after 28 days (paperspace-api § 5.3).
+constexpr Duration cap_reached_after = hours{672};
 
 WallTime next_full_hour(WallTime t) {
     const std::int64_t into = ((t.ms % hour_ms) + hour_ms) % hour_ms;
@@ -64,6 +66,65 @@ Money priced(const std::optional<Rate>& rate, Duration d) {
     return *cost;
 }
 
+/// How long the price of the month that begins at `month` is spread over.
+Duration spread(const Meter& meter, WallTime month) {
+    return flat(meter) ? utc_month_end(month) - month : cap_reached_after;
+}
+
+/// What `used` time costs in the month that begins at `month`: the one sum whose differences are the rows.
+Money month_sum(const Meter& meter, Duration used, WallTime month) {
+    const Duration whole = spread(meter, month);
+    const Money cap = *meter.tariff.monthly_cap;
+    return used >= whole ? cap : part_of(cap, used.count(), whole.count());
+}
+
+/// Of what is not counted yet, all up to `until`.
+Money uncounted(const Meter& meter, WallTime until) {
+    if (until <= meter.counted_to) {
+        return {};
+    }
+    if (!meter.tariff.monthly_cap) {
+        return priced(meter.tariff.rate, until - meter.counted_to);
+    }
+    Money sum{0, meter.tariff.monthly_cap->currency};
+    Duration used = meter.used_in_month;
+    for (WallTime from = meter.counted_to; from < until;) {
+        const WallTime month = utc_month_begin(from);
+        const WallTime to = std::min(utc_month_end(from), until);
+        sum += month_sum(meter, used + (to - from), month) - month_sum(meter, used, month);
+        used = Duration{0};
+        from = to;
+    }
+    return sum;
+}
+
+/// Of what is counted, all from `since` on. Of earlier months it is only known that it billed without a break.
+Money counted_since(const Meter& meter, WallTime since) {
+    if (!meter.tariff.monthly_cap) {
+        return priced(meter.tariff.rate, meter.counted_to - since);
+    }
+    Money sum{0, meter.tariff.monthly_cap->currency};
+    for (WallTime to = meter.counted_to; since < to;) {
+        const WallTime month = utc_month_begin(to - Duration{1});
+        const WallTime from = std::max(month, since);
+        const bool newest = to == meter.counted_to && utc_month_begin(to) == month;
+        const Duration used = newest ? meter.used_in_month
+                                     : std::max(Duration{0}, to - std::max(month, meter.started));
+        const Duration before = std::max(Duration{0}, used - (to - from));
+        sum += month_sum(meter, used, month) - month_sum(meter, before, month);
+        to = from;
+    }
+    return sum;
+}
+
+/// The rate that a row shows.
+std::optional<Rate> shown_rate(const Meter& meter, WallTime at) {
+    if (meter.tariff.rate || !meter.tariff.monthly_cap) {
+        return meter.tariff.rate;
+    }
+    return Rate{part_of(*meter.tariff.monthly_cap, 1, spread(meter, utc_month_begin(at)).count() / hour_ms)};
+}
+
 CostRow row(const Meter& meter, WallTime from, WallTime to) {
     return {.resource = meter.resource,
             .run = meter.run,
@@ -71,8 +132,8 @@ CostRow row(const Meter& meter, WallTime from, WallTime to) {
             .from = from,
             .to = to,
             .sku = meter.sku,
-            .rate = meter.tariff.rate,
-            .gross = priced(meter.tariff.rate, to - from),
+            .rate = shown_rate(meter, from),
+            .gross = uncounted(meter, to),
             .source = CostSource::own,
             .estimated = false,
             .error_bar = Duration{0},
@@ -85,9 +146,38 @@ std::vector<CostRow> cut(Meter& meter, WallTime until) {
     while (meter.counted_to < until) {
         const WallTime to = std::min(next_full_hour(meter.counted_to), until);
         rows.push_back(row(meter, meter.counted_to, to));
+        meter.closed += rows.back().gross;
+        if (meter.tariff.monthly_cap) {
+            meter.used_in_month += to - meter.counted_to;
+        }
+        if (utc_month_begin(to) == to) {
+            meter.used_in_month = Duration{0};
+        }
         meter.counted_to = to;
     }
     return rows;
+}
+
+/// Where billing ends for a run that ends at `at`.
+WallTime rounded_up(const Meter& meter, WallTime at) {
+    const Duration step = meter.increment == Increment::hour     ? Duration{hours{1}}
+                          : meter.increment == Increment::minute ? Duration{minutes{1}}
+                                                                 : Duration{1};
+    const Duration ran = at - meter.started;
+    return ran <= Duration{0} ? at : meter.started + (ran + step - Duration{1}) / step * step;
+}
+
+/// What was counted too much comes back as one row, at the price in force. Rows of the past stay as they are.
+CostRow give_back(Meter& meter, WallTime end) {
+    CostRow back = row(meter, end, meter.counted_to);
+    const Money too_much = std::min(counted_since(meter, end), meter.closed);
+    back.gross = Money{0, too_much.currency} - too_much;
+    back.source = CostSource::adjustment;
+    meter.closed += back.gross;
+    const bool same_month = utc_month_begin(end) == utc_month_begin(meter.counted_to);
+    meter.used_in_month = same_month ? std::max(Duration{0}, meter.used_in_month - (meter.counted_to - end))
+                                     : Duration{0};
+    return back;
 }
 
 }  // namespace
@@ -109,18 +199,9 @@ std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff 
 
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar) {
     CURFEW_ASSERT(meter.open, "I6: a meter is closed once");
+    const WallTime end = rounded_up(meter, ended_at);
+    auto rows = end < meter.counted_to ? std::vector{give_back(meter, end)} : cut(meter, end);
     meter.open = false;
-    if (ended_at < meter.counted_to) {
-        // The provider corrects itself: what was counted too much comes back as one row, at the rate
-        // in force. Rows of the past stay as they are.
-        CostRow back = row(meter, ended_at, meter.counted_to);
-        back.gross = Money{0, back.gross.currency} - back.gross;
-        back.source = CostSource::adjustment;
-        back.estimated = estimated;
-        back.error_bar = error_bar;
-        return {back};
-    }
-    auto rows = cut(meter, ended_at);
     if (!rows.empty()) {
         rows.back().estimated = estimated;
         rows.back().error_bar = error_bar;
@@ -128,8 +209,38 @@ std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Dura
     return rows;
 }
 
+void reopen(Meter& meter, WallTime at) {
+    CURFEW_ASSERT(!meter.open, "I6: only a closed meter is opened again");
+    at = std::max(at, meter.counted_to);
+    if (utc_month_begin(at) != utc_month_begin(meter.counted_to)) {
+        meter.used_in_month = Duration{0};
+    }
+    meter.open = true;
+    meter.started = at;
+    meter.counted_to = at;
+    meter.last_seen_billing = at;
+}
+
 Money accrued_open(const Meter& meter, WallTime now) {
-    return meter.open && meter.counted_to < now ? priced(meter.tariff.rate, now - meter.counted_to) : Money{};
+    return meter.open && meter.counted_to <= now ? uncounted(meter, rounded_up(meter, now)) : Money{};
+}
+
+Money accrued_since(const Meter& meter, WallTime from, WallTime now) {
+    const Money all = accrued_open(meter, now);
+    const Money before = uncounted(meter, from);
+    return before < all ? all - before : Money{0, all.currency};
+}
+
+Money burn(const Meter& meter, WallTime now) {
+    if (!meter.open || !meter.tariff.priced() || flat(meter)) {
+        return {};
+    }
+    return meter.tariff.monthly_cap ? rest_of(meter, now, now + hours{1}) : meter.tariff.rate->per_hour;
+}
+
+Money rest_of(const Meter& meter, WallTime from, WallTime to) {
+    from = std::max(from, meter.counted_to);
+    return meter.open && from < to ? uncounted(meter, to) - uncounted(meter, from) : Money{};
 }
 
 }  // namespace curfew

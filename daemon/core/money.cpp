@@ -66,6 +66,11 @@ Result<Money> cost_of(Rate rate, Duration d) {
     return Money{static_cast<std::int64_t>(nanos), rate.per_hour.currency};
 }
 
+Money part_of(Money whole, std::int64_t part, std::int64_t of) {
+    CURFEW_ASSERT(whole.nanos >= 0 && part >= 0 && of > 0, "a part is of something");
+    return checked(divide_half_even(Wide{whole.nanos} * part, of), whole.currency);
+}
+
 namespace {
 
 bool digit(char c) {

@@ -303,6 +303,16 @@ Period month_of(WallTime t, const Zone& zone) {
             midnight(next_month(first), zone)};
 }
 
+WallTime utc_month_begin(WallTime t) {
+    Date first = civil_from_days(floor_div(t.ms, day_ms));
+    first.day = 1;
+    return {days_from_civil(first) * day_ms};
+}
+
+WallTime utc_month_end(WallTime t) {
+    return {days_from_civil(next_month(civil_from_days(floor_div(t.ms, day_ms)))) * day_ms};
+}
+
 Period day_of(WallTime t, const Zone& zone) {
     std::int64_t day = days_from_civil(local_date(t, zone));
     if (t >= zone.from_local((day + 1) * day_ms)) {

@@ -1,7 +1,8 @@
 // The meter: turns what was seen of a run into append-only cost rows. Rows are no longer than an
 // hour (cut at full UTC hours), half-open, rounded once when they close; the sum of any split of an
 // interval equals the whole to within half a nano per row. The past is never re-priced. Rows of an add-on
-// are differences of one cumulative sum a month, so that their sum is exact whatever the cuts.
+// are differences of one cumulative sum a month, so that their sum is exact whatever the cuts. No row but an
+// adjustment is negative.
 #pragma once
 
 #include "curfew/core/ids.hpp"
@@ -25,7 +26,8 @@ struct Tariff {
     /// Absent, and no cap either: unpriced; gross is then 0, and that is shown. Beside a cap it is the printed
     /// rate, for display only.
     std::optional<Rate> rate;
-    /// An add-on: cap / 672 for each hour until the cap of the calendar month (UTC) is reached.
+    /// Of an add-on: cap / 672 for each hour until the cap of the calendar month (UTC) is reached. Of compute
+    /// it is a flat price, spread evenly over the month's own hours.
     std::optional<Money> monthly_cap;
     bool priced() const { return rate.has_value() || monthly_cap.has_value(); }
     bool operator==(const Tariff&) const = default;
@@ -61,7 +63,7 @@ struct Meter {
     Tariff tariff;
     Increment increment = Increment::none;
     std::string rule;
-    WallTime started;  // from where increments are counted
+    WallTime started;  // of this stretch: from where increments are counted
     WallTime counted_to;
     WallTime last_seen_billing;  // wall time of the newest listing that showed it billing
     Duration used_in_month{0};   // closed, of an add-on, in the UTC month of `counted_to`
@@ -69,15 +71,32 @@ struct Meter {
     bool open = true;
 };
 
-/// Closes full hours up to `now`, and everything at a change of price or type. The current partial
-/// hour stays open; `accrued_open` prices it for display.
+/// Is it a flat price of the month, which costs the same on or off?
+inline bool flat(const Meter& meter) {
+    return meter.kind == MeterKind::compute && meter.tariff.monthly_cap.has_value();
+}
+
+/// Closes full hours up to `now`. The current partial hour stays open; `accrued_open` prices it for display.
+/// At most 400 days at once: what is older is caught up with over several calls.
 std::vector<CostRow> advance(Meter& meter, WallTime now);
-/// Cuts at `at` because price or machine type changes from then on.
+/// Cuts at `at` because price or machine type changes from then on; one in the closed past holds from
+/// `counted_to` on.
 std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff tariff);
-/// Ends the meter. `estimated` when `ended_at` is only known to lie within `error_bar`.
-/// An end before `counted_to` (a provider that corrects itself) yields one negative adjustment row.
+/// Ends the meter, after rounding the end up to the increment. `estimated` when `ended_at` is only known to
+/// lie within `error_bar`. An end before `counted_to` (a provider that corrects itself) yields one negative
+/// adjustment row, never of more than what the meter has cost.
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar);
-/// What the open part costs at `now`. 0 when unpriced.
+/// A closed meter bills again from `at` on, never from before what is counted. Within one month (UTC) it goes
+/// on towards the same cap.
+void reopen(Meter& meter, WallTime at);
+
+/// What the open part costs at `now`, as if it ended then. 0 when unpriced or closed.
 Money accrued_open(const Meter& meter, WallTime now);
+/// Of that, what lies at or after `from`.
+Money accrued_since(const Meter& meter, WallTime from, WallTime now);
+/// What the next hour costs: 0 when the cap is reached, and of a flat price, which no stop would save.
+Money burn(const Meter& meter, WallTime now);
+/// What it will cost from `from` to `to` if it goes on billing; `from` before `counted_to` means that.
+Money rest_of(const Meter& meter, WallTime from, WallTime to);
 
 }  // namespace curfew

@@ -57,6 +57,10 @@ struct Rate {
 /// An amount above the range of Money is Errc::too_large.
 Result<Money> cost_of(Rate rate, Duration d);
 
+/// whole × part / of, exact in 128 bits, rounded once half to even to a nano; none of the three may be negative,
+/// and `of` not 0. A result above the range of Money is a bug and aborts.
+Money part_of(Money whole, std::int64_t part, std::int64_t of);
+
 /// "0.51", "5.1e-1", "47.60", "-3": exact; more than 9 decimals that are not zeros, or an amount
 /// beyond ±9.2 billion, is an error. No currency sign, no spaces, no locale.
 Result<Money> parse_money(std::string_view text, Currency currency = usd);

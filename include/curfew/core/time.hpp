@@ -109,5 +109,8 @@ struct Period {
 };
 Period month_of(WallTime t, const Zone& zone);
 Period day_of(WallTime t, const Zone& zone);
+/// The first instant of the calendar month (UTC) that `t` lies in, and of the next one.
+WallTime utc_month_begin(WallTime t);
+WallTime utc_month_end(WallTime t);
 
 }  // namespace curfew

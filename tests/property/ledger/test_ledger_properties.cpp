@@ -66,8 +66,9 @@ Meter any_meter(std::mt19937_64& g) {
     const WallTime start{1'790'000'000'000 + below(g, 10'000'000'000)};
     return {.resource = ResourceId{"res"},
             .run = RunId{"run"},
-            .machine_type = "A4000",
-            .rate = Rate{Money{below(g, 1'000'000'000'000)}},
+            .sku = "A4000",
+            .tariff = {.rate = Rate{Money{below(g, 1'000'000'000'000)}}, .monthly_cap = std::nullopt},
+            .started = start,
             .counted_to = start,
             .last_seen_billing = start};
 }
@@ -80,7 +81,7 @@ TEST_CASE("any sequence of looks and price changes sums to the whole") {
         Meter meter = any_meter(g);
         const WallTime start = meter.counted_to;
         std::vector<CostRow> rows;
-        std::vector<Stretch> truth{{start, start, meter.rate->per_hour.nanos}};
+        std::vector<Stretch> truth{{start, start, meter.tariff.rate->per_hour.nanos}};
         WallTime now = start;
         const auto looks = 1 + below(g, 60);
         for (std::int64_t i = 0; i < looks; ++i) {
@@ -88,7 +89,7 @@ TEST_CASE("any sequence of looks and price changes sums to the whole") {
             append(rows, advance(meter, now));
             if (g() % 6 == 0) {
                 const Rate next{Money{below(g, 1'000'000'000'000)}};
-                append(rows, reprice(meter, now, "A6000", next));
+                append(rows, reprice(meter, now, "A6000", {.rate = next, .monthly_cap = std::nullopt}));
                 truth.back().to = now;
                 truth.push_back({now, now, next.per_hour.nanos});
             }
@@ -106,7 +107,7 @@ TEST_CASE("the open part and the closed rows are the whole at every moment") {
     for (int round = 0; round < 3'000; ++round) {
         Meter meter = any_meter(g);
         const WallTime start = meter.counted_to;
-        const std::int64_t per_hour = meter.rate->per_hour.nanos;
+        const std::int64_t per_hour = meter.tariff.rate->per_hour.nanos;
         std::vector<CostRow> rows;
         WallTime now = start;
         for (int i = 0; i < 20; ++i) {
@@ -147,7 +148,7 @@ TEST_CASE("a corrected end leaves the cost of what really ran") {
     for (int round = 0; round < 3'000; ++round) {
         Meter meter = any_meter(g);
         const WallTime start = meter.counted_to;
-        const std::int64_t per_hour = meter.rate->per_hour.nanos;
+        const std::int64_t per_hour = meter.tariff.rate->per_hour.nanos;
         auto rows = advance(meter, start + Duration{ms_per_hour + below(g, 30 * ms_per_hour)});
         const WallTime end = start + Duration{below(g, (meter.counted_to - start).count())};
         append(rows, close(meter, end, false, Duration{0}));
@@ -161,7 +162,7 @@ TEST_CASE("a meter without a price counts the same time at no cost") {
     auto g = generator();
     for (int round = 0; round < 500; ++round) {
         Meter meter = any_meter(g);
-        meter.rate.reset();
+        meter.tariff.rate.reset();
         const WallTime start = meter.counted_to;
         const WallTime end = start + Duration{1 + below(g, 20 * ms_per_hour)};
         auto rows = advance(meter, end);

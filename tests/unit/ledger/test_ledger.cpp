@@ -20,11 +20,16 @@ WallTime utc(std::string_view text) {
     return parse_wall_time(text).value();
 }
 
+Tariff per_hour(std::optional<Rate> rate) {
+    return {.rate = rate, .monthly_cap = std::nullopt};
+}
+
 Meter meter_from(std::string_view from, std::optional<Rate> rate = fifty_cents) {
     return {.resource = ResourceId{"res"},
             .run = RunId{"run"},
-            .machine_type = "A4000",
-            .rate = rate,
+            .sku = "A4000",
+            .tariff = per_hour(rate),
+            .started = utc(from),
             .counted_to = utc(from),
             .last_seen_billing = utc(from)};
 }
@@ -52,7 +57,7 @@ TEST_CASE("full hours are closed at full UTC hours, and the rest stays open") {
         CHECK(row.resource == ResourceId{"res"});
         CHECK(row.run == RunId{"run"});
         CHECK(row.meter == MeterKind::compute);
-        CHECK(row.machine_type == "A4000");
+        CHECK(row.sku == "A4000");
         CHECK(row.rate == fifty_cents);
         CHECK(row.source == CostSource::own);
         CHECK_FALSE(row.estimated);
@@ -88,26 +93,26 @@ TEST_CASE("a stamp of 1970 is caught up with over several calls") {
 
 TEST_CASE("a price change cuts where it happens, and the past keeps its price") {
     Meter meter = meter_from("2026-11-23T10:00:00Z");
-    const auto rows = reprice(meter, utc("2026-11-23T11:30:00Z"), "A6000", one_dollar);
+    const auto rows = reprice(meter, utc("2026-11-23T11:30:00Z"), "A6000", per_hour(one_dollar));
     REQUIRE(rows.size() == 2);
     CHECK(rows[0].to == utc("2026-11-23T11:00:00Z"));
     CHECK(rows[1].to == utc("2026-11-23T11:30:00Z"));
-    CHECK(rows[1].machine_type == "A4000");
+    CHECK(rows[1].sku == "A4000");
     CHECK(total(rows) == 750'000'000);
 
     const auto later = advance(meter, utc("2026-11-23T12:00:00Z"));
     REQUIRE(later.size() == 1);
     CHECK(later[0].from == utc("2026-11-23T11:30:00Z"));
-    CHECK(later[0].machine_type == "A6000");
+    CHECK(later[0].sku == "A6000");
     CHECK(later[0].rate == one_dollar);
     CHECK(later[0].gross == Money{500'000'000});
 }
 
 TEST_CASE("a price change in the closed past holds from now on only") {
     Meter meter = meter_from("2026-11-23T12:00:00Z");
-    CHECK(reprice(meter, utc("2026-11-23T11:00:00Z"), "A4000", one_dollar).empty());
+    CHECK(reprice(meter, utc("2026-11-23T11:00:00Z"), "A4000", per_hour(one_dollar)).empty());
     CHECK(meter.counted_to == utc("2026-11-23T12:00:00Z"));
-    CHECK(meter.rate == one_dollar);
+    CHECK(meter.tariff.rate == one_dollar);
 }
 
 TEST_CASE("a meter closes at the provider's stamp") {
@@ -162,7 +167,7 @@ TEST_CASE("a closed meter is not used again") {
     const WallTime later = utc("2026-11-23T18:00:00Z");
     CHECK(accrued_open(meter, later) == Money{});
     CHECK(aborts([&] { static_cast<void>(advance(meter, later)); }));
-    CHECK(aborts([&] { static_cast<void>(reprice(meter, later, "A6000", one_dollar)); }));
+    CHECK(aborts([&] { static_cast<void>(reprice(meter, later, "A6000", per_hour(one_dollar))); }));
     CHECK(aborts([&] { static_cast<void>(close(meter, later, false, Duration{0})); }));
 }
 
@@ -186,6 +191,232 @@ TEST_CASE("free types cost 0 and have a rate") {
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].rate);
     CHECK(rows[0].gross == Money{0});
+}
+
+namespace {
+
+constexpr Money five_dollars{5'000'000'000};
+constexpr Money three_dollars{3'000'000'000};
+
+/// The disk of a machine: $5 a month, reached after 672 hours.
+Meter disk_from(std::string_view from, Money cap = five_dollars) {
+    Meter meter = meter_from(from);
+    meter.kind = MeterKind::storage;
+    meter.sku = "block storage 50 GB";
+    meter.tariff = {.rate = Rate{Money{7'400'000}}, .monthly_cap = cap};
+    return meter;
+}
+
+Meter flat_from(std::string_view from) {
+    Meter meter = meter_from(from);
+    meter.tariff = {.rate = std::nullopt, .monthly_cap = Money{269'000'000'000}};
+    return meter;
+}
+
+}  // namespace
+
+TEST_CASE("an add-on costs its cap in every month that it bills 28 days of, and no more") {
+    // 28, 29, 30 and 31 days, all of them at least 672 hours.
+    for (const std::string_view month : {"2027-02", "2028-02", "2026-11", "2026-12"}) {
+        const std::string begin = std::string{month} + "-01T00:00:00Z";
+        CAPTURE(begin);
+        Meter meter = disk_from(begin);
+        const WallTime end = utc_month_end(utc(begin));
+        const auto rows = advance(meter, end);
+        CHECK(total(rows) == five_dollars.nanos);
+        CHECK(meter.closed == five_dollars);
+        CHECK(meter.used_in_month == Duration{0});  // of the month that begins now
+        for (const CostRow& row : rows) {
+            CHECK(row.gross.nanos >= 0);
+            CHECK(row.rate == Rate{Money{7'400'000}});
+        }
+        CHECK(burn(meter, end) == Money{7'440'476});
+    }
+}
+
+TEST_CASE("a cap that is reached burns nothing until the next month begins") {
+    Meter meter = disk_from("2026-12-01T00:00:00Z");
+    advance(meter, utc("2026-12-29T12:00:00Z"));
+    CHECK(meter.closed == five_dollars);
+    CHECK(burn(meter, utc("2026-12-29T12:00:00Z")) == Money{0});
+    CHECK(accrued_open(meter, utc("2026-12-31T12:00:00Z")) == Money{0});
+    CHECK(burn(meter, utc("2026-12-31T23:30:00Z")) == Money{3'720'238});
+    CHECK(rest_of(meter, utc("2026-12-29T12:00:00Z"), utc("2027-01-01T00:00:00Z")) == Money{0});
+    CHECK(rest_of(meter, utc("2026-12-29T12:00:00Z"), utc("2027-02-01T00:00:00Z")) == five_dollars);
+    CHECK(rest_of(meter, utc("2026-12-29T12:00:00Z"), utc("2027-04-01T00:00:00Z")) == Money{15'000'000'000});
+}
+
+TEST_CASE("what is left of a month of an add-on in its middle") {
+    Meter meter = disk_from("2026-12-01T00:00:00Z");
+    const WallTime now = utc("2026-12-15T00:00:00Z");  // 14 of the 28 days
+    advance(meter, now);
+    CHECK(meter.closed == Money{2'500'000'000});
+    CHECK(rest_of(meter, now, utc("2027-01-01T00:00:00Z")) == Money{2'500'000'000});
+    CHECK(rest_of(meter, now + hours{5}, now + hours{5}) == Money{0});
+    CHECK(rest_of(meter, utc("2026-12-01T00:00:00Z"), utc("2027-01-01T00:00:00Z")) == Money{2'500'000'000});
+}
+
+TEST_CASE("an address that comes and goes fills one cap a month") {
+    Meter meter = disk_from("2026-12-01T00:00:00Z", three_dollars);
+    auto rows = close(meter, utc("2026-12-15T00:00:00Z"), false, Duration{0});
+    CHECK(total(rows) == 1'500'000'000);
+    reopen(meter, utc("2026-12-16T06:30:00Z"));
+    CHECK(meter.open);
+    CHECK(meter.used_in_month == hours{336});
+    auto more = advance(meter, utc("2027-01-01T00:00:00Z"));
+    CHECK(more.front().from == utc("2026-12-16T06:30:00Z"));
+    CHECK(total(more) == 1'500'000'000);
+    auto next = close(meter, utc("2027-01-02T00:00:00Z"), false, Duration{0});
+    CHECK(total(next) == 107'142'857);  // a day of the new month
+    reopen(meter, utc("2027-02-01T00:00:00Z"));
+    CHECK(meter.used_in_month == Duration{0});
+    CHECK(meter.closed == Money{3'107'142'857});
+}
+
+TEST_CASE("what bills again begins where it was counted to, at the earliest") {
+    Meter meter = disk_from("2026-12-01T00:00:00Z");
+    advance(meter, utc("2026-12-01T10:00:00Z"));
+    close(meter, utc("2026-12-01T10:30:00Z"), false, Duration{0});
+    CHECK(aborts([&] {
+        Meter open = disk_from("2026-12-01T00:00:00Z");
+        reopen(open, utc("2026-12-01T10:00:00Z"));
+    }));
+    reopen(meter, utc("2026-12-01T09:00:00Z"));
+    CHECK(meter.counted_to == utc("2026-12-01T10:30:00Z"));
+}
+
+TEST_CASE("an end of an add-on in the counted past gives back what its sums say") {
+    Meter meter = disk_from("2026-12-01T00:00:00Z");
+    advance(meter, utc("2026-12-31T00:00:00Z"));
+    CHECK(meter.closed == five_dollars);
+    // 27 days: one of the 28 comes back, the other two cost nothing.
+    const auto rows = close(meter, utc("2026-12-28T00:00:00Z"), false, Duration{0});
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].source == CostSource::adjustment);
+    CHECK(rows[0].gross == Money{-178'571'429});
+    CHECK(meter.closed == Money{4'821'428'571});
+    CHECK(meter.used_in_month == hours{27 * 24});
+}
+
+TEST_CASE("an end in an earlier month gives back parts of both") {
+    Meter meter = disk_from("2026-11-01T00:00:00Z");
+    advance(meter, utc("2026-12-08T00:00:00Z"));
+    const auto rows = close(meter, utc("2026-11-15T00:00:00Z"), false, Duration{0});
+    REQUIRE(rows.size() == 1);
+    CHECK(meter.closed == Money{2'500'000'000});
+    CHECK(meter.used_in_month == Duration{0});
+}
+
+TEST_CASE("no more comes back than it has cost") {
+    Meter meter = meter_from("2026-11-23T10:00:00Z", fifty_cents);
+    advance(meter, utc("2026-11-23T12:00:00Z"));
+    reprice(meter, utc("2026-11-23T12:00:00Z"), "A6000", per_hour(Rate{Money{50'000'000'000}}));
+    const auto rows = close(meter, utc("2026-11-23T10:30:00Z"), false, Duration{0});
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].gross == Money{-1'000'000'000});
+    CHECK(meter.closed == Money{0});
+}
+
+TEST_CASE("a flat price is spread over the month's own hours and no stop would save any of it") {
+    for (const std::string_view begin :
+         {"2027-02-01T00:00:00Z", "2028-02-01T00:00:00Z", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"}) {
+        CAPTURE(begin);
+        Meter meter = flat_from(begin);
+        CHECK(flat(meter));
+        const WallTime end = utc_month_end(utc(begin));
+        const WallTime middle{(utc(begin).ms + end.ms) / 2};
+        CHECK(accrued_open(meter, middle) == Money{134'500'000'000});
+        CHECK(burn(meter, middle) == Money{0});
+        CHECK(rest_of(meter, middle, end) == Money{134'500'000'000});
+        CHECK(total(advance(meter, end)) == 269'000'000'000);
+    }
+    const auto rows = [] {
+        Meter meter = flat_from("2026-11-01T00:00:00Z");
+        return advance(meter, utc("2026-11-01T01:00:00Z"));
+    }();
+    CHECK(rows.at(0).rate == Rate{Money{373'611'111}});  // not unpriced
+    CHECK_FALSE(flat(disk_from("2026-11-01T00:00:00Z")));
+}
+
+TEST_CASE("a disk that grows costs more from then on, towards the new cap") {
+    Meter meter = disk_from("2026-12-01T00:00:00Z");
+    const WallTime middle = utc("2026-12-15T00:00:00Z");
+    advance(meter, middle);
+    reprice(meter, middle, "block storage 100 GB",
+            {.rate = std::nullopt, .monthly_cap = Money{7'000'000'000}});
+    const auto rows = advance(meter, utc("2027-01-01T00:00:00Z"));
+    CHECK(total(rows) == 3'500'000'000);
+    CHECK(rows.front().sku == "block storage 100 GB");
+    CHECK(rows.front().rate == Rate{Money{10'416'667}});
+}
+
+TEST_CASE("the end of a run is rounded up as the provider does it") {
+    struct Case {
+        Increment increment;
+        std::string_view end;
+        std::string_view billed_to;
+    };
+    const auto c = GENERATE(
+        values<Case>({{Increment::none, "2026-11-23T10:20:30.001Z", "2026-11-23T10:20:30.001Z"},
+                      {Increment::minute, "2026-11-23T10:20:30.001Z", "2026-11-23T10:21:15Z"},
+                      {Increment::minute, "2026-11-23T10:21:15Z", "2026-11-23T10:21:15Z"},
+                      {Increment::minute, "2026-11-23T10:21:15.001Z", "2026-11-23T10:22:15Z"},
+                      {Increment::hour, "2026-11-23T09:30:16Z", "2026-11-23T10:30:15Z"},
+                      {Increment::hour, "2026-11-23T12:30:15Z", "2026-11-23T12:30:15Z"},
+                      {Increment::hour, "2026-11-23T12:30:15.001Z", "2026-11-23T13:30:15Z"},
+                      {Increment::hour, "2026-11-23T09:30:15Z", "2026-11-23T09:30:15Z"}}));
+    CAPTURE(c.end, to_string(c.increment));
+    Meter meter = meter_from("2026-11-23T09:30:15Z", one_dollar);
+    meter.increment = c.increment;
+    Meter other = meter;
+    const WallTime end = utc(c.end);
+    const auto whole = cost_of(one_dollar, utc(c.billed_to) - meter.started).value();
+    CHECK(accrued_open(meter, end) == whole);
+    auto rows = advance(meter, end);
+    const Money open = accrued_open(meter, end);
+    auto last = close(meter, end, false, Duration{0});
+    CHECK(meter.counted_to == std::max(utc(c.billed_to), meter.started));
+    const std::int64_t all = total(rows) + total(last);
+    CHECK(std::abs(all - whole.nanos) <= 3);  // half a nano a row
+    CHECK(total(last) == open.nanos);
+    CHECK(meter.closed.nanos == all);
+    CHECK(accrued_since(other, end, end) == cost_of(one_dollar, utc(c.billed_to) - meter.started).value() -
+                                                cost_of(one_dollar, end - meter.started).value());
+}
+
+TEST_CASE("what of the open part lies in a period") {
+    Meter meter = meter_from("2026-11-23T10:20:00Z", one_dollar);
+    advance(meter, utc("2026-11-23T11:00:00Z"));
+    const WallTime now = utc("2026-11-23T11:45:00Z");
+    CHECK(accrued_since(meter, utc("2026-11-23T10:00:00Z"), now) == Money{750'000'000});
+    CHECK(accrued_since(meter, utc("2026-11-23T11:30:00Z"), now) == Money{250'000'000});
+    CHECK(accrued_since(meter, utc("2026-11-23T11:45:00Z"), now) == Money{0});
+    CHECK(accrued_since(meter, utc("2026-11-23T12:00:00Z"), now) == Money{0});
+    Meter disk = disk_from("2026-12-28T12:00:00Z");
+    disk.used_in_month = hours{660};  // 12 h before its cap
+    CHECK(accrued_since(disk, utc("2026-12-28T12:00:00Z"), utc("2027-01-01T12:00:00Z")) ==
+          Money{178'571'428});  // 12 h of each month
+    CHECK(accrued_since(disk, utc("2026-12-29T00:00:00Z"), utc("2026-12-31T00:00:00Z")) == Money{0});
+    CHECK(accrued_since(disk, utc("2027-01-01T00:00:00Z"), utc("2027-01-01T12:00:00Z")) == Money{89'285'714});
+}
+
+TEST_CASE("burn and rest of what has a rate, none, or an end") {
+    Meter meter = meter_from("2026-11-23T10:20:00Z", one_dollar);
+    const WallTime now = utc("2026-11-23T10:40:00Z");
+    CHECK(burn(meter, now) == Money{1'000'000'000});
+    CHECK(rest_of(meter, now, now + hours{3}) == Money{3'000'000'000});
+    CHECK(rest_of(meter, now, now) == Money{0});
+    close(meter, now, false, Duration{0});
+    CHECK(burn(meter, now) == Money{0});
+    CHECK(rest_of(meter, now, now + hours{3}) == Money{0});
+    CHECK(burn(meter_from("2026-11-23T10:20:00Z", std::nullopt), now) == Money{0});
+    CHECK(rest_of(meter_from("2026-11-23T10:20:00Z", std::nullopt), now, now + hours{1}) == Money{0});
+}
+
+TEST_CASE("increments have words") {
+    CHECK(to_string(Increment::none) == "none");
+    CHECK(to_string(Increment::minute) == "minute");
+    CHECK(to_string(Increment::hour) == "hour");
 }
 
 TEST_CASE("meters and sources have words") {
