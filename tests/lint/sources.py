@@ -23,7 +23,7 @@ CORE_BANNED_INCLUDES = re.compile(
 )
 
 # (name, where it holds, pattern, why)
-MONEY_FILES = re.compile(r"^(include/curfew|daemon)/core/(money|ledger|price_book|budget)\.[ch]pp$")
+MONEY_FILES = re.compile(r"^(include/curfew|daemon)/core/(money|money_sum|ledger|price_book|budget|forecast|credit|advice)\.[ch]pp$")
 CORE_FILES = re.compile(r"^(include/curfew|daemon)/core/")
 OURS = re.compile(r"^(include|daemon)/")
 THREADED = re.compile(r"^daemon/adapters/(sqlite|vault|mail)/")
