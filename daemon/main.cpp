@@ -383,9 +383,11 @@ private:
         daemon_ = std::make_unique<Daemon>(
             *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
             [](std::string_view text) { return json::is_whole_notebook(text); });
-        reporter_ = std::make_unique<Reporter>(*world_);
+        reporter_ = std::make_unique<Reporter>(*world_, daemon_->prices());
+        money_ = std::make_unique<MoneyReporter>(*world_, *reporter_, daemon_->prices());
         historian_ = std::make_unique<Historian>(*world_, *reporter_);
-        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *historian_, parse_rule);
+        handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *money_, *historian_,
+                                                  parse_rule);
         server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
                                                 api_read_patience * options_.clock.speed);
     }
@@ -488,6 +490,7 @@ private:
     std::unique_ptr<World> world_;
     std::unique_ptr<Daemon> daemon_;
     std::unique_ptr<Reporter> reporter_;
+    std::unique_ptr<MoneyReporter> money_;
     std::unique_ptr<Historian> historian_;
     std::unique_ptr<api::Handler> handler_;
     std::unique_ptr<api::Server> server_;

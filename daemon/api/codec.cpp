@@ -10,14 +10,6 @@ namespace curfew::api {
 
 namespace {
 
-std::string word(Duration d) {
-    return to_string(std::chrono::floor<seconds>(d));
-}
-
-Json empty_is_null(const std::string& text) {
-    return text.empty() ? Json(nullptr) : Json(text);
-}
-
 Json holds_json(const std::vector<Hold>& holds) {
     Json list = Json::array();
     for (const Hold& hold : holds) {
@@ -135,15 +127,25 @@ Json rule_json(const RuleItem& item) {
             {"flagged", item.flagged}};
 }
 
-Json saved_json(const Saved& saved) {
-    return {
-        {"amount", to_decimal(saved.total)},
-        {"currency", std::string{saved.total.currency.view()}},
-        {"stops", saved.stops},
-        {"how", "rate x time off after a stop by Curfew until the next start or now, at most 12 h a stop"}};
+}  // namespace
+
+std::string word(Duration d) {
+    return to_string(std::chrono::floor<seconds>(d));
 }
 
-}  // namespace
+Json empty_is_null(const std::string& text) {
+    return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json to_json(const Saved& saved) {
+    return {{"amount", to_decimal(saved.total)},
+            {"currency", std::string{saved.total.currency.view()}},
+            {"stops", saved.stops},
+            {"unpriced", saved.unpriced},
+            {"how",
+             "rate x time off after a stop by Curfew until the next start or now, at most 12 h a stop; free "
+             "machine types and flat machines save nothing"}};
+}
 
 std::string dump(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -183,7 +185,7 @@ Json to_json(const StatusReport& report) {
                       {"today", to_json(report.today)},
                       {"month", to_json(report.month)},
                       {"unpriced", report.unpriced},
-                      {"saved", saved_json(report.saved)}};
+                      {"saved", to_json(report.saved)}};
     Json budgets = Json::array();
     for (const BudgetItem& item : report.budgets) {
         budgets.push_back(budget_json(item));
@@ -377,28 +379,6 @@ Json to_json(const RulesReport& report) {
     Json items = Json::array();
     std::ranges::transform(report.items, std::back_inserter(items), rule_json);
     json["items"] = std::move(items);
-    return json;
-}
-
-Json to_json(const SpendReport& report) {
-    Json json = envelope(schema::spend, report.freshness);
-    json["from"] = to_string(report.from);
-    json["to"] = to_string(report.to);
-    json["total"] = to_json(report.total);
-    json["error_bar"] = word(report.error_bar);
-    json["unpriced"] = report.unpriced;
-    json["figure"] = "accrued";
-    json["saved"] = saved_json(report.saved);
-    Json rows = Json::array();
-    for (const SpendRow& row : report.rows) {
-        rows.push_back({{"keys", row.keys},
-                        {"meter", std::string{to_string(row.meter)}},
-                        {"gross", to_json(row.gross)},
-                        {"hours", word(row.quantity)},
-                        {"error_bar", word(row.error_bar)},
-                        {"unpriced", row.unpriced}});
-    }
-    json["items"] = std::move(rows);
     return json;
 }
 

@@ -3,6 +3,7 @@
 
 #include "curfew/app/control.hpp"
 #include "curfew/app/historian.hpp"
+#include "curfew/app/money_reporter.hpp"
 #include "curfew/app/reporter.hpp"
 
 #include <nlohmann/json.hpp>
@@ -10,6 +11,12 @@
 namespace curfew::api {
 
 using Json = nlohmann::ordered_json;
+
+/// A duration in words, without parts of a second.
+std::string word(Duration d);
+Json empty_is_null(const std::string& text);
+/// As --by names it.
+std::string_view dimension(SpendBy by);
 
 Json to_json(Money money);
 Json to_json(const std::optional<Money>& money);
@@ -20,7 +27,9 @@ Json to_json(const MomentReport& report);
 Json to_json(const ReplayReport& report);
 Json to_json(const PlanReport& report);
 Json to_json(const RulesReport& report);
+Json to_json(const Saved& saved);
 Json to_json(const SpendReport& report);
+Json to_json(const FocusPage& page);
 Json to_json(const Receipt& receipt);
 Json to_json(const AuditRow& row);
 Json to_json(const Alert& alert);

@@ -1,169 +1,16 @@
-#include "codec.hpp"
 #include "curfew/api/api.hpp"
-#include "curfew/api/wire.hpp"
+#include "money_routes.hpp"
+#include "replies.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 namespace curfew::api {
 
 namespace {
 
-constexpr int page_max = 1000;
-
-struct Trouble {
-    int status;
-    Exit exit;
-};
-
-Trouble trouble_of(Errc code) {
-    switch (code) {
-        case Errc::invalid:
-        case Errc::unsafe:
-        case Errc::too_large:
-            return {400, Exit::usage};
-        case Errc::not_found:
-            return {404, Exit::not_found};
-        case Errc::conflict:
-            return {409, Exit::refused};
-        case Errc::unauthorized:
-        case Errc::forbidden:
-            return {403, Exit::not_allowed};
-        case Errc::rate_limited:
-        case Errc::overloaded:
-        case Errc::locked:
-        case Errc::unavailable:
-        case Errc::timeout:
-        case Errc::cancelled:
-            return {503, Exit::temporary};
-        case Errc::protocol:
-        case Errc::changing:
-        case Errc::disk_full:
-        case Errc::disk:
-        case Errc::corrupt:
-        case Errc::internal:
-            break;
-    }
-    return {500, Exit::failed};
-}
-
-Reply problem(int status, Exit exit, std::string_view code, const std::string& detail,
-              const std::string& hint = {}) {
-    const Json json{{"schema", std::string{schema::problem}},
-                    {"type", "about:blank"},
-                    {"title", std::string{code}},
-                    {"status", status},
-                    {"detail", detail},
-                    {"code", std::string{code}},
-                    {"exit", static_cast<int>(exit)},
-                    {"hint", hint.empty() ? Json(nullptr) : Json(hint)}};
-    return {status, "application/problem+json", dump(json)};
-}
-
-Reply problem(const Error& error) {
-    const Trouble trouble = trouble_of(error.code);
-    return problem(trouble.status, trouble.exit, to_string(error.code), to_string(error));
-}
-
-Reply good(const Json& json) {
-    return {200, "application/json", dump(json)};
-}
-
-std::string value_of(const Request& request, const std::string& key) {
-    const auto found = request.query.find(key);
-    return found == request.query.end() ? std::string{} : found->second;
-}
-
-std::int64_t number_of(const Request& request, const std::string& key, std::int64_t otherwise) {
-    const std::string text = value_of(request, key);
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return !text.empty() && error == std::errc{} && end == text.data() + text.size() && value >= 0
-               ? value
-               : otherwise;
-}
-
-/// The body of a change: a flat JSON object of bounded depth.
-Result<Json> body_of(const Request& request) {
-    if (request.body.empty()) {
-        return Json::object();
-    }
-    int depth = 0;
-    const auto bounded = [&](int, Json::parse_event_t event, Json&) {
-        depth += event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start ? 1
-                                                                                                         : 0;
-        return depth <= 8;
-    };
-    Json json = Json::parse(request.body, bounded, false);
-    if (!json.is_object()) {
-        return fail(Errc::invalid, "the body must be a JSON object");
-    }
-    return json;
-}
-
-std::string text_of(const Json& body, const char* key) {
-    const auto found = body.find(key);
-    return found != body.end() && found->is_string() ? found->get<std::string>() : std::string{};
-}
-
-bool flag_of(const Json& body, const char* key, bool otherwise) {
-    const auto found = body.find(key);
-    return found != body.end() && found->is_boolean() ? found->get<bool>() : otherwise;
-}
-
-Result<SpendBy> spend_by(const std::string& word) {
-    if (word.empty() || word == "resource") {
-        return SpendBy::resource;
-    }
-    if (word == "day") {
-        return SpendBy::day;
-    }
-    if (word == "type") {
-        return SpendBy::type;
-    }
-    if (word == "account") {
-        return SpendBy::account;
-    }
-    return fail(Errc::invalid, "by is one of resource, day, type, account", word);
-}
-
-/// A time with its zone, or a length of time before now.
-Result<WallTime> time_of(const std::string& text, WallTime now) {
-    auto stamp = parse_wall_time(text);
-    const auto ago = parse_duration(text);
-    return stamp || !ago ? stamp : Result<WallTime>{now - *ago};
-}
-
-constexpr const char* time_hint =
-    "a time with its zone as 2026-11-23T10:15:00Z, or how long ago as 90m or 30d";
 constexpr Duration replayed_by_default = hours{24 * 30};
-
-/// A time, or a date: its beginning in the daemon's zone.
-Result<WallTime> moment_of(const std::string& text, const Zone& zone) {
-    const auto number = [&](std::size_t at, std::size_t size) {
-        unsigned value = 0;
-        const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + size, value);
-        return error == std::errc{} && end == text.data() + at + size ? std::optional{value} : std::nullopt;
-    };
-    if (text.size() == 10 && text[4] == '-' && text[7] == '-') {
-        const auto year = number(0, 4);
-        const auto month = number(5, 2);
-        const auto day = number(8, 2);
-        if (year && month && day) {
-            const Date date{.year = static_cast<int>(*year), .month = *month, .day = *day};
-            const std::int64_t days = days_from_civil(date);
-            if (*year >= 1970 && *year < 2200 && civil_from_days(days) == date) {
-                return zone.from_local(days * 24 * 3600 * 1000);
-            }
-        }
-    }
-    auto stamp = parse_wall_time(text);
-    return stamp
-               ? stamp
-               : fail(Errc::invalid, "until is a date as 2026-12-24 or a time as 2026-12-24T18:00:00Z", text);
-}
 
 /// What a body of /v1/release names; without any name, keeps, leases and a stop that was asked for.
 ReleaseOptions release_options(const Json& body) {
@@ -183,10 +30,13 @@ ReleaseOptions release_options(const Json& body) {
 
 }  // namespace
 
-Handler::Handler(World& world, Control& control, Reporter& reporter, Historian& historian,
-                 RuleParser parse_rule)
+Handler::Handler(World& world, Control& control, Reporter& reporter, MoneyReporter& money,
+                 Historian& historian, RuleParser parse_rule)
     : world_(world), control_(control), reporter_(reporter), historian_(historian),
-      parse_rule_(std::move(parse_rule)) {}
+      parse_rule_(std::move(parse_rule)),
+      money_routes_(std::make_unique<MoneyRoutes>(world, control, reporter, money)) {}
+
+Handler::~Handler() = default;
 
 Task<Reply> Handler::handle(Request request, Peer peer) {
     if (request.method == "GET") {
@@ -199,8 +49,12 @@ Task<Reply> Handler::handle(Request request, Peer peer) {
         co_return problem(405, Exit::not_allowed, "read_only", "this socket answers GET only",
                           "changes go to the admin socket");
     }
+    if ((request.method == "PUT" || request.method == "DELETE") && request.path.starts_with("/v1/budgets/")) {
+        co_return co_await money_routes_->change(std::move(request), peer);
+    }
     if (request.method != "POST") {
-        co_return problem(405, Exit::usage, "method", "GET and POST are all there is");
+        co_return problem(405, Exit::usage, "method",
+                          "GET and POST are all there is, and PUT and DELETE of budgets");
     }
     co_return co_await change(request, peer);
 }
@@ -215,9 +69,6 @@ Task<Reply> Handler::read(const Request& request) {
     }
     if (path == "/v1/plan") {
         co_return co_await plan();
-    }
-    if (path == "/v1/spend") {
-        co_return co_await spend(request);
     }
     if (path == "/v1/receipts") {
         co_return co_await receipts(request);
@@ -242,8 +93,12 @@ Task<Reply> Handler::read(const Request& request) {
                             {"version", std::string{version_text}},
                             {"program", "curfewd"}});
     }
+    if (auto reply = co_await money_routes_->read(request)) {
+        co_return std::move(*reply);
+    }
     co_return problem(404, Exit::usage, "no_route", "there is no " + path,
-                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/receipts /v1/events /v1/alerts "
+                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/budgets /v1/forecast /v1/credit "
+                      "/v1/advice /v1/export/focus /v1/receipts /v1/events /v1/alerts "
                       "/v1/rules /v1/doctor "
                       "/v1/version");
 }
@@ -292,27 +147,6 @@ Task<Reply> Handler::test_rule(Request request) {
         co_return problem(422, Exit::findings, "rule", rule.error().text);
     }
     auto report = co_await historian_.test_rule(std::move(*rule), *from);
-    co_return report ? good(to_json(*report)) : problem(report.error());
-}
-
-Task<Reply> Handler::spend(Request request) {
-    const WallTime now = world_.scheduler.wall();
-    WallTime from = month_of(now, world_.config->zone).from;
-    const std::string since = value_of(request, "since");
-    if (!since.empty()) {
-        const auto stamp = parse_wall_time(since);
-        const auto ago = parse_duration(since);
-        if (!stamp && !ago) {
-            co_return problem(400, Exit::usage, "invalid",
-                              "since is a duration as 30d or a time as 2026-11-01T00:00:00Z: " + since);
-        }
-        from = stamp ? *stamp : now - *ago;
-    }
-    const auto by = spend_by(value_of(request, "by"));
-    if (!by) {
-        co_return problem(by.error());
-    }
-    auto report = co_await reporter_.spend(from, now, *by);
     co_return report ? good(to_json(*report)) : problem(report.error());
 }
 

@@ -1,6 +1,7 @@
 #include "curfew/app/reporter.hpp"
 
 #include "curfew/app/messages.hpp"
+#include "curfew/app/open_rows.hpp"
 
 #include <algorithm>
 #include <map>
@@ -15,13 +16,11 @@ constexpr int rule_events_max = 20'000;
 
 /// What the open part of a meter cost since `from`.
 Money open_since(const Meter& meter, WallTime from, WallTime now) {
-    if (!meter.tariff.rate) {
-        return {};
+    Money sum;
+    for (const CostRow& row : open_rows(meter, now)) {
+        sum += row.from >= from ? row.gross : Money{};
     }
-    const WallTime begin = std::max(meter.counted_to, from);
-    const auto cost = now > begin ? cost_of(*meter.tariff.rate, now - begin)
-                                  : Result<Money>{Money{0, meter.tariff.rate->per_hour.currency}};
-    return cost ? *cost : Money{0, meter.tariff.rate->per_hour.currency};
+    return sum;
 }
 
 template <class Do>
@@ -175,14 +174,13 @@ Task<Result<Saved>> Reporter::saved() {
     Saved saved;
     for (const StoppedRun& run : *stopped) {
         ++saved.stops;
-        const auto live = world_.picture.resources.find(run.resource);
-        const Price* price = live == world_.picture.resources.end() ? nullptr : live->second.price;
+        const Price* price = prices_.find(run.machine_type);
         const WallTime until = std::min(run.next_started_at.value_or(now), now);
         const Duration off = std::clamp<Duration>(until - run.ended_at, Duration{0}, saved_per_stop_max);
-        if (price != nullptr) {
-            if (const auto cost = cost_of(price->rate, off)) {
-                saved.total += *cost;
-            }
+        if (price == nullptr) {
+            ++saved.unpriced;
+        } else if (const auto cost = cost_of(price->rate, off)) {
+            saved.total += *cost;
         }
     }
     co_return saved;
@@ -406,68 +404,6 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
         report.rule_now = now == items.end() ? std::nullopt : std::optional{*now};
     }
     tell_what_next(report);
-    co_return report;
-}
-
-Task<Result<SpendReport>> Reporter::spend(WallTime from, WallTime to, SpendBy by) {
-    const Zone zone = world_.config->zone;
-    auto rows = co_await world_.store.spend({from, to, {by}, zone});
-    auto saving = co_await saved();
-    if (!rows || !saving) {
-        co_return std::unexpected(!rows ? rows.error() : saving.error());
-    }
-    SpendReport report;
-    report.freshness = freshness();
-    report.from = from;
-    report.to = to;
-    report.rows = std::move(*rows);
-    report.saved = *saving;
-    const WallTime now = std::min(report.freshness.now, to);
-    for (const auto& [id, live] : world_.picture.resources) {
-        each_run(live, [&](const LiveRun& run) {
-            if (!run.meter || run.meter->counted_to >= to) {
-                return;
-            }
-            SpendRow row{.keys = {},
-                         .meter = MeterKind::compute,
-                         .gross = open_since(*run.meter, from, now),
-                         .quantity = std::max(Duration{0}, now - std::max(run.meter->counted_to, from)),
-                         .error_bar = Duration{0},
-                         .error = {},
-                         .unpriced = !run.meter->tariff.priced()};
-            switch (by) {
-                case SpendBy::resource:
-                    row.keys = {id.value};
-                    break;
-                case SpendBy::day: {
-                    const Date d = local_date(std::max(run.meter->counted_to, from), zone);
-                    const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
-                    row.keys = {std::to_string(d.year) + two(d.month) + two(d.day)};
-                    break;
-                }
-                case SpendBy::type:
-                    row.keys = {run.meter->sku};
-                    break;
-                default:
-                    row.keys = {live.resource.account.value};
-                    break;
-            }
-            const auto same = std::ranges::find_if(
-                report.rows, [&](const SpendRow& r) { return r.keys == row.keys && r.meter == row.meter; });
-            if (same == report.rows.end()) {
-                report.rows.push_back(std::move(row));
-            } else {
-                same->gross += row.gross;
-                same->quantity += row.quantity;
-                same->unpriced = same->unpriced || row.unpriced;
-            }
-        });
-    }
-    for (const SpendRow& row : report.rows) {
-        report.total += row.gross;
-        report.error_bar += row.error_bar;
-        report.unpriced = report.unpriced || row.unpriced;
-    }
     co_return report;
 }
 

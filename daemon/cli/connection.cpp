@@ -43,13 +43,27 @@ Answer unreachable(const std::string& socket, const boost::system::error_code& e
                        "). Is it running? systemctl status curfewd, or name its socket with --socket.");
 }
 
+http::verb method_of(Verb verb) {
+    switch (verb) {
+        case Verb::get:
+            return http::verb::get;
+        case Verb::post:
+            return http::verb::post;
+        case Verb::put:
+            return http::verb::put;
+        case Verb::remove:
+            break;
+    }
+    return http::verb::delete_;
+}
+
 }  // namespace
 
 std::string encoded(const std::string& text) {
     return curfew::http::percent_encode(text);
 }
 
-Answer ask(const std::string& socket, const std::string& target, const std::string& body,
+Answer ask(const std::string& socket, Verb verb, const std::string& target, const std::string& body,
            const std::string& idempotency_key) {
     asio::io_context io;
     asio::local::stream_protocol::socket connection(io);
@@ -63,11 +77,11 @@ Answer ask(const std::string& socket, const std::string& target, const std::stri
     }
     const timeval limit{answer_seconds_max, 0};
     ::setsockopt(connection.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    http::request<http::string_body> request(body.empty() ? http::verb::get : http::verb::post, target, 11);
+    http::request<http::string_body> request(method_of(verb), target, 11);
     request.set(http::field::host, "localhost");
     request.set(http::field::user_agent, "curfew");
     request.keep_alive(false);
-    if (!body.empty()) {
+    if (verb != Verb::get) {
         request.set(http::field::content_type, "application/json");
         request.set("Idempotency-Key", idempotency_key);
         request.body() = body;

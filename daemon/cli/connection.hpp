@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <string>
 
 namespace curfew::cli {
@@ -14,9 +15,11 @@ struct Answer {
     std::string trouble;  // for people, when exit is not 0
 };
 
-/// GET when `body` is empty, else POST.
-Answer ask(const std::string& socket, const std::string& target, const std::string& body,
-           const std::string& idempotency_key);
+enum class Verb : std::uint8_t { get, post, put, remove };
+
+/// `body` is JSON, of all but GET.
+Answer ask(const std::string& socket, Verb verb, const std::string& target, const std::string& body = {},
+           const std::string& idempotency_key = {});
 
 /// Percent-encodes one path segment or query value.
 std::string encoded(const std::string& text);

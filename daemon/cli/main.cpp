@@ -1,14 +1,14 @@
 // curfew: asks the daemon, and tells it what a person wants. Reads go to the read socket, changes to the
 // admin socket; the answer of the API is what --json prints.
-#include "connection.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/core/time.hpp"
+#include "money_verbs.hpp"
 #include "render.hpp"
 #include "table.hpp"
+#include "talk.hpp"
 
 #include <CLI/CLI.hpp>
 
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,32 +29,6 @@ using namespace curfew::cli;
 using api::Exit;
 namespace fs = std::filesystem;
 
-struct Options {
-    std::string socket;
-    std::string admin_socket;
-    bool json = false;
-    Style style;
-    // verbs
-    std::string noun;
-    std::string since;
-    std::string at;
-    std::string by;
-    std::string how_long;
-    std::string until;
-    std::string reason;
-    std::string job;
-    bool keeps = false;
-    bool leases = false;
-    bool exemptions = false;
-    bool no_pack = false;
-    bool dry_run = false;
-    bool yes = false;
-    bool follow = false;
-    bool wait = false;
-    std::vector<std::string> risks;
-    int limit = 50;
-};
-
 std::string default_socket(const char* variable, std::string_view system, std::string_view name) {
     const char* given = std::getenv(variable);
     if (given != nullptr && *given != '\0') {
@@ -71,51 +45,6 @@ std::string default_socket(const char* variable, std::string_view system, std::s
         }
     }
     return std::string{system};
-}
-
-int say(const Answer& answer, const char* prefix = "curfew: ") {
-    std::string text = answer.trouble;  // of several lines, and it may hold names that strangers gave
-    std::ranges::replace_if(
-        text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }, '?');
-    std::cerr << prefix << text << "\n";
-    return answer.exit == 0 ? static_cast<int>(Exit::failed) : answer.exit;
-}
-
-template <class Render>
-int read(const Options& o, const std::string& target, Render render) {
-    const Answer answer = ask(o.socket, target, {}, {});
-    if (answer.exit != 0) {
-        return say(answer);
-    }
-    std::cout << (o.json ? answer.raw : render(answer.body));
-    return 0;
-}
-
-std::string random_key() {
-    unsigned char bytes[16];
-    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
-        return "once";
-    }
-    std::string key;
-    for (const unsigned char byte : bytes) {
-        key += "0123456789abcdef"[byte >> 4U];
-        key += "0123456789abcdef"[byte & 15U];
-    }
-    return key;
-}
-
-Answer change(const Options& o, const std::string& target, const Json& body) {
-    return ask(o.admin_socket, target, body.dump(-1, ' ', false, Json::error_handler_t::replace),
-               random_key());
-}
-
-template <class Render>
-int changed(const Options& o, const Answer& answer, Render render) {
-    if (answer.exit != 0) {
-        return say(answer);
-    }
-    std::cout << (o.json ? answer.raw : render(answer.body));
-    return 0;
 }
 
 int status(const Options& o) {
@@ -150,17 +79,12 @@ int rule_test(const Options& o) {
         return static_cast<int>(Exit::usage);
     }
     const Json body{{"rule", text}, {"file", o.noun}, {"since", o.since}};
-    const Answer answer = ask(o.socket, "/v1/rules/test",
+    const Answer answer = ask(o.socket, Verb::post, "/v1/rules/test",
                               body.dump(-1, ' ', false, Json::error_handler_t::replace), random_key());
     if (answer.exit == static_cast<int>(Exit::findings)) {
         return say(answer, "");  // one fault a line, as check-config has them
     }
     return changed(o, answer, [&](const Json& j) { return replay_text(j, o.style); });
-}
-
-int spend(const Options& o) {
-    const std::string query = "?by=" + encoded(o.by) + (o.since.empty() ? "" : "&since=" + encoded(o.since));
-    return read(o, "/v1/spend" + query, [&](const Json& j) { return spend_text(j, o.by, o.style); });
 }
 
 int receipts(const Options& o) {
@@ -187,7 +111,7 @@ int events(const Options& o) {
     for (;;) {
         std::string query = "?limit=1000&after=" + std::to_string(after);
         query += o.noun.empty() ? "" : "&resource=" + encoded(o.noun);
-        const Answer answer = ask(o.socket, "/v1/events" + query, {}, {});
+        const Answer answer = ask(o.socket, Verb::get, "/v1/events" + query);
         if (answer.exit != 0) {
             return say(answer);
         }
@@ -218,7 +142,7 @@ int keep(const Options& o) {
             std::cerr << "curfew: --until is a time as 2026-11-23T18:00:00Z; for a length use --for 2h\n";
             return static_cast<int>(Exit::usage);
         }
-        const Answer now = ask(o.socket, "/v1/status", {}, {});
+        const Answer now = ask(o.socket, Verb::get, "/v1/status");
         if (now.exit != 0) {
             return say(now);
         }
@@ -285,7 +209,7 @@ int pack(const Options& o) {
     const std::string receipt = text_of(member(answer.body, "receipt"));
     std::int64_t after = 0;
     for (int i = 0; i < 6 * 3600; ++i) {
-        const Answer done = ask(o.socket, "/v1/receipts/" + encoded(receipt), {}, {});
+        const Answer done = ask(o.socket, Verb::get, "/v1/receipts/" + encoded(receipt));
         if (done.exit == 0) {
             std::cout << (o.json ? done.raw : receipt_text(done.body, o.style));
             return 0;
@@ -294,8 +218,8 @@ int pack(const Options& o) {
             return say(done);
         }
         const Answer log = ask(
-            o.socket, "/v1/events?limit=1000&resource=" + encoded(o.noun) + "&after=" + std::to_string(after),
-            {}, {});
+            o.socket, Verb::get,
+            "/v1/events?limit=1000&resource=" + encoded(o.noun) + "&after=" + std::to_string(after));
         for (const Json& event : log.exit == 0 ? member(log.body, "items") : Json::array()) {
             after = whole_number(member(event, "id"));
             const std::string text = event.value("text", std::string{});
@@ -355,7 +279,7 @@ int stop(const Options& o) {
 }
 
 int doctor(const Options& o) {
-    const Answer answer = ask(o.socket, "/v1/doctor", {}, {});
+    const Answer answer = ask(o.socket, Verb::get, "/v1/doctor");
     if (answer.exit != 0) {
         return say(answer);
     }
@@ -454,7 +378,10 @@ int main(int argc, char** argv) {
     int exit = 0;
     const auto verb = [&](const char* name, const char* help, int (*run)(const Options&)) {
         CLI::App* sub = app.add_subcommand(name, help);
-        sub->callback([&exit, &o, run] { exit = run(o); });
+        sub->callback([&exit, &o, run] {
+            o.json = o.json || o.format == "json";
+            exit = run(o);
+        });
         return sub;
     };
     const auto named = [&](CLI::App* sub, bool required) {
@@ -470,10 +397,21 @@ int main(int argc, char** argv) {
     named(sub, true);
     sub->add_option("--at", o.at, "as it was then: 2026-11-23T10:15:00Z, or 90m for so long ago");
     verb("plan", "what is warned of and stopped within 24 hours, and what that saves", plan);
-    sub = verb("spend", "what was spent, by resource, day, type or account", spend);
-    sub->add_option("--since", o.since, "30d, or a time; default: this month");
-    sub->add_option("--by", o.by, "resource, day, type or account")
-        ->check(CLI::IsMember({"resource", "day", "type", "account"}));
+    const auto formatted = [&](CLI::App* of) {
+        of->add_option("--format", o.format, "table, csv or json")
+            ->check(CLI::IsMember({"table", "csv", "json"}));
+    };
+    sub = verb("spend", "what was spent, by any dimensions, with what may be wrong of it", spend);
+    sub->add_option("--since", o.since, "30d, a date or a time; default: the beginning of this month");
+    sub->add_option("--until", o.until, "likewise; default: now");
+    sub->add_option("--by", o.by,
+                    "day, hour, project, user, type, resource, rule, account; or several: day,type");
+    sub->add_option("--name", o.name, "only what is called so; * and ? stand for any text, any character");
+    formatted(sub);
+    sub = verb("export", "the ledger of a month in the columns of FOCUS, as CSV", export_focus);
+    sub->add_option("--focus", o.focus, "the version of FOCUS: 1.2")->required();
+    sub->add_option("--month", o.month, "2026-11, in UTC; default: this month");
+    sub->add_option("--output", o.output, "a file; FILE.metadata.json is written beside it");
     sub = verb("keep", "do not stop it for a while; states the price", keep);
     named(sub, true);
     sub->add_option("--for", o.how_long, "how long: 45m, 2h, 1h30m");

@@ -1,96 +1,14 @@
 #include "render.hpp"
 
-#include "curfew/core/money.hpp"
 #include "curfew/core/time.hpp"
 #include "table.hpp"
+#include "words.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 namespace curfew::cli {
 
 namespace {
-
-std::string money(const Json& value, const std::string& otherwise = "unpriced") {
-    if (!member(value, "amount").is_string()) {
-        return otherwise;
-    }
-    const auto amount = parse_money(member(value, "amount").get<std::string>());
-    return amount ? to_string(*amount) : otherwise;
-}
-
-std::optional<WallTime> time_of(const Json& value) {
-    const auto t = value.is_string() ? parse_wall_time(value.get<std::string>())
-                                     : Result<WallTime>{fail(Errc::invalid, "no time")};
-    return t ? std::optional{*t} : std::nullopt;
-}
-
-std::string moment(const Json& value, const Style& style) {
-    const auto t = time_of(value);
-    if (!t) {
-        return "-";
-    }
-    const std::time_t seconds_since = t->ms / 1000;
-    std::tm parts{};
-    if (style.utc) {
-        ::gmtime_r(&seconds_since, &parts);
-    } else {
-        ::localtime_r(&seconds_since, &parts);
-    }
-    char text[32];
-    std::strftime(text, sizeof text, "%m-%d %H:%M:%S", &parts);
-    return text;
-}
-
-std::string zone_name(const Style& style) {
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    ::localtime_r(&now, &parts);
-    return style.utc || parts.tm_zone == nullptr ? "UTC" : parts.tm_zone;
-}
-
-std::string left_until(const Json& when, const Json& answer) {
-    const auto t = time_of(when);
-    const auto now = time_of(member(answer, "now"));
-    if (!t || !now) {
-        return "-";
-    }
-    return to_string(std::max<Duration>(Duration{0}, std::chrono::floor<seconds>(*t - *now)));
-}
-
-std::string two_units(const Json& value) {
-    // "5h9m20s" is more than a table needs.
-    const std::string full = text_of(value);
-    const auto parsed = parse_duration(full);
-    if (!parsed) {
-        return full;
-    }
-    if (*parsed >= hours{24}) {
-        return to_string(std::chrono::floor<hours>(*parsed));
-    }
-    return to_string(*parsed >= hours{1} ? std::chrono::floor<minutes>(*parsed) : *parsed);
-}
-
-std::string footer(const Json& answer) {
-    std::string out;
-    const Json& stale = member(answer, "stale_for");
-    out += stale.is_null() ? "nothing seen yet\n"
-                           : "as of " + to_string(Duration{seconds{whole_number(stale)}}) + " ago\n";
-    for (const Json& d : member(answer, "degraded")) {
-        out += coloured("! ", "bad") + safe(text_of(member(d, "what"))) + ": " +
-               safe(text_of(member(d, "why"))) + "\n";
-    }
-    return out;
-}
-
-std::string counted(const Json& number, const std::string& what) {
-    return number.dump() + " " + what + (number == 1 ? "" : "s");
-}
-
-std::string saved_text(const Json& saved) {
-    return money(saved, "$0.00") + " saved by " + counted(member(saved, "stops"), "stop") +
-           " of Curfew (estimate)";
-}
 
 std::string state_of(const Json& item) {
     if (!flag(member(item, "billing"))) {
@@ -287,37 +205,6 @@ std::string replay_text(const Json& answer, const Style& style) {
     out += flag(member(totals, "cut")) ? "there were more runs than one answer takes: ask for less time\n"
                                        : "";
     return out + "as if in mode enforce; nothing was changed\n";
-}
-
-std::string spend_text(const Json& answer, const std::string& by, const Style& style) {
-    const bool grouped = !by.empty() && by != "resource";
-    Table table(grouped ? std::vector<std::string>{by == "day"    ? "DAY"
-                                                   : by == "type" ? "TYPE"
-                                                                  : "ACCOUNT",
-                                                   "NAME", "METER", "TIME", "COST"}
-                        : std::vector<std::string>{"NAME", "TYPE", "METER", "TIME", "COST"},
-                {false, false, false, true, true});
-    for (const Json& row : member(answer, "items")) {
-        const std::string cost = flag(member(row, "unpriced"))
-                                     ? "unpriced"
-                                     : (text_of(member(row, "error_bar")) != "0s" ? "~" : "") +
-                                           money(member(row, "gross"));
-        if (grouped) {
-            table.add({text_of(member(row, "group")), text_of(member(row, "name")),
-                       text_of(member(row, "meter")), text_of(member(row, "hours")), cost});
-        } else {
-            table.add({text_of(member(row, "name")), text_of(member(row, "machine_type")),
-                       text_of(member(row, "meter")), text_of(member(row, "hours")), cost});
-        }
-    }
-    std::string out = table.empty() ? std::string{"no cost in this time\n"} : table.text();
-    out += "\ntotal " + money(member(answer, "total")) + " accrued from " +
-           moment(member(answer, "from"), style) + " to " + moment(member(answer, "to"), style) + " " +
-           zone_name(style);
-    if (text_of(member(answer, "error_bar")) != "0s") {
-        out += "; ~ marks estimates, in all " + text_of(member(answer, "error_bar")) + " of uncertain time";
-    }
-    return out + "\n" + saved_text(member(answer, "saved")) + "\n" + footer(answer);
 }
 
 std::string receipts_text(const Json& answer, const Style& style) {

@@ -2,22 +2,16 @@
 #pragma once
 
 #include "answer.hpp"
+#include "words.hpp"
 
 #include <string>
 
 namespace curfew::cli {
 
-struct Style {
-    bool utc = false;
-    bool all = false;  // also what is off
-    bool verbose = false;
-};
-
 std::string status_text(const Json& answer, const Style& style);
 std::string explain_text(const Json& answer, const Style& style);
 std::string plan_text(const Json& answer, const Style& style);
 std::string replay_text(const Json& answer, const Style& style);
-std::string spend_text(const Json& answer, const std::string& by, const Style& style);
 std::string receipts_text(const Json& answer, const Style& style);
 std::string receipt_text(const Json& answer, const Style& style);
 std::string event_line(const Json& event, const Style& style);

@@ -6,6 +6,7 @@
 
 #include "curfew/app/control.hpp"
 #include "curfew/app/historian.hpp"
+#include "curfew/app/money_reporter.hpp"
 #include "curfew/app/reporter.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/world.hpp"
@@ -44,10 +45,14 @@ struct Reply {
 /// every fault with its place, one a line.
 using RuleParser = std::function<Result<Rule>(const std::string& text, const std::string& file)>;
 
+class MoneyRoutes;  // those about money
+
 /// Routes and codecs without sockets.
 class Handler {
 public:
-    Handler(World& world, Control& control, Reporter& reporter, Historian& historian, RuleParser parse_rule);
+    Handler(World& world, Control& control, Reporter& reporter, MoneyReporter& money, Historian& historian,
+            RuleParser parse_rule);
+    ~Handler();
     Task<Reply> handle(Request request, Peer peer);
 
 private:
@@ -57,7 +62,6 @@ private:
     Task<Reply> explain(Request request);
     Task<Reply> plan();
     Task<Reply> test_rule(Request request);
-    Task<Reply> spend(Request request);
     Task<Reply> receipts(Request request);
     Task<Reply> receipt(std::string id);
     Task<Reply> events(Request request);
@@ -76,6 +80,7 @@ private:
     Reporter& reporter_;
     Historian& historian_;
     RuleParser parse_rule_;
+    std::unique_ptr<MoneyRoutes> money_routes_;
 };
 
 struct Sockets {

@@ -9,6 +9,11 @@ namespace schema {
 constexpr std::string_view status = "curfew.status/1";
 constexpr std::string_view explain = "curfew.explain/1";
 constexpr std::string_view spend = "curfew.spend/1";
+constexpr std::string_view budget = "curfew.budget/1";
+constexpr std::string_view forecast = "curfew.forecast/1";
+constexpr std::string_view credit = "curfew.credit/1";
+constexpr std::string_view advice = "curfew.advice/1";
+constexpr std::string_view focus = "curfew.focus/1";
 constexpr std::string_view receipts = "curfew.receipts/1";
 constexpr std::string_view receipt = "curfew.receipt/1";
 constexpr std::string_view events = "curfew.events/1";
@@ -36,7 +41,9 @@ enum class Exit : int {
     temporary = 6,
     partly = 7,
     refused = 8,
+    no = 9,  // the answer of a predicate
     findings = 10,
+    undecidable = 11,  // a predicate that cannot be answered now
     timed_out = 124,
 };
 

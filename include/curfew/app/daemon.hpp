@@ -41,6 +41,8 @@ public:
     Task<Result<void>> start();
     /// A condition that was found while starting: critical, once.
     Task<void> raise(std::string key, AlertKind kind, std::string title);
+    /// Those in force, also after a reload.
+    const PriceBook& prices() const { return books_.prices(); }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.

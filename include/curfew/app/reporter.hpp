@@ -25,10 +25,11 @@ struct Freshness {
 };
 
 /// Money that Curfew's stops saved: rate × time from the stop to the next start or now, at most 12 h a
-/// stop (when the provider's own timer would have ended it). An estimate.
+/// stop (when the provider's own timer would have ended it). An estimate. Free machine types save nothing.
 struct Saved {
     Money total;
     std::int64_t stops = 0;
+    std::int64_t unpriced = 0;  // stops of what has no price: what they saved is not known
 };
 
 /// A rule as it stands: what it may do now and why not more, and what came of it.
@@ -90,17 +91,6 @@ struct ExplainReport {
     std::string would_keep;            // what would keep it
 };
 
-struct SpendReport {
-    Freshness freshness;
-    WallTime from;
-    WallTime to;
-    std::vector<SpendRow> rows;  // with what runs now
-    Money total;
-    Duration error_bar{0};
-    bool unpriced = false;
-    Saved saved;
-};
-
 struct DoctorFinding {
     bool good = false;
     std::string what;
@@ -113,7 +103,8 @@ std::string what_would_stop(const Rule* rule, Mode mode, Duration limit, Duratio
 
 class Reporter {
 public:
-    explicit Reporter(World& world) : world_(world) {}
+    /// `prices` as they are in force, also after a reload.
+    Reporter(World& world, const PriceBook& prices) : world_(world), prices_(prices) {}
 
     Freshness freshness() const;
     /// A name, an id or a unique prefix of one. Errors: not_found; conflict with the candidates.
@@ -122,19 +113,20 @@ public:
     Task<Result<StatusReport>> status();
     Task<Result<RulesReport>> rules();
     Task<Result<ExplainReport>> explain(ResourceId resource);
-    Task<Result<SpendReport>> spend(WallTime from, WallTime to, SpendBy by);
+    /// What all stops by Curfew saved.
+    Task<Result<Saved>> saved();
     /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,
     /// audit chain.
     Task<Result<std::vector<DoctorFinding>>> doctor();
 
 private:
-    Task<Result<Saved>> saved();
     RuleItem item_of(const Rule& rule) const;
     std::vector<RuleItem> items_of(const std::vector<RuleEvent>& events) const;
     std::vector<BudgetItem> budgets_of(const Resource* resource) const;
     void tell_what_next(ExplainReport& report) const;
 
     World& world_;
+    const PriceBook& prices_;
 };
 
 }  // namespace curfew

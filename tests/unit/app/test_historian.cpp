@@ -108,7 +108,7 @@ struct Watch {
                         .prices = prices()},
                   supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
                   [](std::string_view) { return true; }),
-              reporter(world), historian(world, reporter) {}
+              reporter(world, daemon.prices()), historian(world, reporter) {}
         CountingEntropy entropy;
         FakeDoor door;
         std::shared_ptr<FakeCloud> cloud;

@@ -10,7 +10,7 @@ namespace {
 constexpr Duration day = hours{24};
 
 RuleItem rule_now(Rig& rig) {
-    Reporter reporter(rig.life->world);
+    Reporter reporter(rig.life->world, rig.life->daemon.prices());
     auto report = rig.life->await(reporter.rules());
     REQUIRE(report);
     REQUIRE_FALSE(report->items.empty());

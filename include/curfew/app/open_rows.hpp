@@ -1,0 +1,18 @@
+// What is spent and stands in no closed row yet: the open parts of all meters of the picture.
+#pragma once
+
+#include "curfew/app/picture.hpp"
+#include "curfew/ports/store.hpp"
+
+#include <vector>
+
+namespace curfew {
+
+/// The rows that this meter would be closed with at `now`: none across a full hour, in the order of time. Empty
+/// when it is counted that far already.
+std::vector<CostRow> open_rows(const Meter& meter, WallTime now);
+
+/// Those of every open meter, with what is known of their resources.
+std::vector<LedgerRow> open_rows(const Picture& picture, WallTime now);
+
+}  // namespace curfew
