@@ -8,6 +8,7 @@
 #include <array>
 #include <limits>
 #include <map>
+#include <utility>
 
 namespace curfew {
 
@@ -260,26 +261,26 @@ std::vector<Path> changed_paths(const Days& known, std::int64_t since, std::span
     return paths;
 }
 
-/// Of all weight `numerator` / `denominator` for `more`.
-std::vector<Path> mixed(std::vector<Path> paths, std::vector<Path> more, std::int64_t numerator,
-                        std::int64_t denominator) {
-    const auto weight_of = [](const std::vector<Path>& of) {
-        std::int64_t sum = 0;
-        for (const Path& path : of) {
-            sum += path.weight;
-        }
-        return sum;
-    };
-    const std::int64_t of_paths = weight_of(paths);
-    const std::int64_t of_more = weight_of(more);
-    for (Path& path : paths) {
-        path.weight *= of_more * (denominator - numerator);
+std::int64_t weight_of(std::span<const Path> paths) {
+    std::int64_t sum = 0;
+    for (const Path& path : paths) {
+        sum += path.weight;
     }
-    for (Path& path : more) {
-        path.weight *= of_paths * numerator;
-        paths.push_back(std::move(path));
+    return sum;
+}
+
+/// `since` with three quarters of the weight.
+std::vector<Path> mixed(std::vector<Path> weekly, std::vector<Path> since) {
+    const std::int64_t of_weekly = weight_of(weekly);
+    const std::int64_t of_since = weight_of(since);
+    for (Path& path : weekly) {
+        path.weight *= of_since;
     }
-    return paths;
+    for (Path& path : since) {
+        path.weight *= of_weekly * 3;
+        weekly.push_back(std::move(path));
+    }
+    return weekly;
 }
 
 /// What something that runs for `left` ms from now costs in a slice.
@@ -351,12 +352,45 @@ Result<Money> committed(const ForecastInput& in) {
         const WallTime begin = std::max(in.now, in.period.from);
         sum.add(Rate{in.fixed_per_hour}, in.period.to - begin);
         for (const RunningCost& r : in.running) {
-            const Duration until = std::min(r.ends_in.value_or(Duration{0}), in.period.to - in.now) -
-                                   (begin - in.now);
-            sum.add(Rate{r.per_hour}, std::max(until, Duration{0}));
+            const Duration left = std::clamp(r.ends_in.value_or(Duration{0}), begin - in.now,
+                                             in.period.to - in.now);
+            sum.add(Rate{r.per_hour}, left - (begin - in.now));
         }
     }
     return sum.total();
+}
+
+/// Every way in which the rest may repeat what is known.
+std::vector<Path> paths_of(const Days& known, std::optional<std::int64_t> since, std::int64_t today,
+                           std::span<const Slice> rest) {
+    const std::int64_t weeks = (today - known.begin()->first + week - 1) / week;
+    const Days days = filled(known, today - week * weeks, today);
+    std::vector<Path> paths = weekly_paths(days, weeks, today, rest);
+    if (since) {
+        paths = mixed(std::move(paths), changed_paths(known, *since, rest));
+    }
+    return with_growth(paths, growths(sums_of_weeks(days, today, weeks)));
+}
+
+/// What is certain, with the tenth, the middle and the ninetieth of what may come on top.
+Result<ForecastRange> range_of(const ForecastInput& in, Money committed, std::span<const Outcome> rising) {
+    MoneySum sum{in.accrued.currency};
+    sum.add(in.accrued);
+    sum.add(Rate{in.fixed_per_hour}, in.period.to - std::max(in.now, in.period.from));
+    const auto sure = sum.total();
+    if (!sure) {
+        return std::unexpected(sure.error());
+    }
+    const auto at = [&](std::int64_t percent) {
+        return std::max<Wide>({0, committed.nanos, sure->nanos + quantile(rising, percent)});
+    };
+    if (at(90) > std::numeric_limits<std::int64_t>::max()) {
+        return fail(Errc::too_large, "a forecast beyond 9.2 billion", in.period.id);
+    }
+    const auto money = [&](Wide nanos) {
+        return Money{static_cast<std::int64_t>(nanos), in.accrued.currency};
+    };
+    return ForecastRange{money(at(10)), money(at(50)), money(at(90))};
 }
 
 std::string method_of(const ForecastInput& in, std::span<const Slice> rest, int sample,
@@ -408,43 +442,24 @@ Result<Forecast> forecast(const ForecastInput& in) {
     }
     const std::vector<Slice> rest = rest_of(in);
     const auto since = changed_since(known, today);
-    const std::int64_t weeks = (today - known.begin()->first + week - 1) / week;
-    const Days days = filled(known, today - week * weeks, today);
-    std::vector<Path> paths = weekly_paths(days, weeks, today, rest);
-    if (since) {
-        paths = mixed(std::move(paths), changed_paths(known, *since, rest), 3, 4);
+    const std::vector<Path> paths = paths_of(known, since, today, rest);
+    const auto range = range_of(in, *certain, outcomes(paths, running_costs(in.running, rest)));
+    if (!range) {
+        return std::unexpected(range.error());
     }
-    paths = with_growth(paths, growths(sums_of_weeks(days, today, weeks)));
-    const std::vector<Outcome> all = outcomes(paths, running_costs(in.running, rest));
-    MoneySum base{in.accrued.currency};
-    base.add(in.accrued);
-    base.add(Rate{in.fixed_per_hour}, in.period.to - std::max(in.now, in.period.from));
-    const auto sure = base.total();
-    if (!sure) {
-        return std::unexpected(sure.error());
-    }
-    const Wide floor = std::max<std::int64_t>(certain->nanos, 0);
-    std::array<Money, 3> range{};
-    for (std::size_t i = 0; i < range.size(); ++i) {
-        const Wide nanos = std::max(floor, sure->nanos + quantile(all, std::array{10, 50, 90}.at(i)));
-        if (nanos > std::numeric_limits<std::int64_t>::max()) {
-            return fail(Errc::too_large, "a forecast beyond 9.2 billion", in.period.id);
-        }
-        range.at(i) = Money{static_cast<std::int64_t>(nanos), in.accrued.currency};
-    }
-    made.expected = ForecastRange{range[0], range[1], range[2]};
+    made.expected = *range;
     made.method = method_of(in, rest, made.sample, since, today);
     return made;
 }
 
 std::optional<Money> usual_per_hour(std::span<const Money> hourly) {
     std::vector<std::int64_t> nanos;
-    std::optional<Currency> currency;
+    Currency currency;
     for (const Money amount : hourly) {
         if (!amount.positive()) {
             continue;
         }
-        if (currency && *currency != amount.currency) {
+        if (!nanos.empty() && currency != amount.currency) {
             return std::nullopt;
         }
         currency = amount.currency;
@@ -455,7 +470,7 @@ std::optional<Money> usual_per_hour(std::span<const Money> hourly) {
     }
     const auto middle = nanos.begin() + static_cast<std::ptrdiff_t>((nanos.size() - 1) / 2);
     std::ranges::nth_element(nanos, middle);
-    return Money{*middle, *currency};
+    return Money{*middle, currency};
 }
 
 BurnStep advance(const BurnRule& rule, const BurnWatch& watch, const BurnLook& look) {
