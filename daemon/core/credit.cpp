@@ -195,11 +195,13 @@ CreditRunway runway(const CreditReport& report, const AccountName& account, Wall
     CreditRunway found;
     const auto left = sum.total();
     found.left = left ? *left : Money{std::numeric_limits<std::int64_t>::max(), currency};
-    for (const auto& [type, price] : prices.rows()) {
-        if (price.rate.per_hour.positive() && price.rate.per_hour.currency == found.left.currency) {
-            const auto hours = lasts(usable, price.rate, now) / Duration{ms_per_hour};
+    for (const auto& [type, newest] : prices.rows()) {
+        const Price* price = prices.find(type, now);
+        if (price != nullptr && price->rate.per_hour.positive() &&
+            price->rate.per_hour.currency == found.left.currency) {
+            const auto hours = lasts(usable, price->rate, now) / Duration{ms_per_hour};
             if (hours >= 1) {
-                found.runways.push_back({type, price.rate, hours});
+                found.runways.push_back({type, price->rate, hours});
             }
         }
     }

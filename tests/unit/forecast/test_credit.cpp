@@ -39,7 +39,8 @@ CreditReport applied(const std::vector<Credit>& credits, std::vector<Charge> cha
 PriceBook prices() {
     return PriceBook::parse_csv(
                "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
-               "C3,0.018,0,,0,2025-11-14,\nP4000,0.51,1,Quadro P4000,8,2025-11-14,\n"
+               "C3,0.018,0,,0,2025-11-14,\nC3,0.5,0,,0,2027-01-01,from then on\nP4000,0.51,1,Quadro "
+               "P4000,8,2025-11-14,\n"
                "A4000,0.76,1,RTX A4000,16,2025-11-14,\nH100x8,47.60,8,H100,80,2025-11-14,\n"
                "Free-GPU,0,1,M4000,8,2025-11-14,\n",
                "prices")
