@@ -1,67 +1,471 @@
 #include "curfew/app/bookkeeper.hpp"
 
 #include <algorithm>
+#include <array>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace curfew {
 
-Bookkeeper::Bookkeeper(PriceBook prices) : prices_(std::move(prices)) {}
+namespace {
 
-void Bookkeeper::add_rows(std::vector<CostRow> rows, Batch& batch) {
+constexpr Duration clock_slack = minutes{5};
+constexpr std::string_view standing = "machine/";
+
+RunId standing_meter(const ResourceId& machine) {
+    return RunId{std::string{standing} + machine.value};
+}
+
+bool of_add_on(const Meter& meter) {
+    return meter.kind != MeterKind::compute || meter.run.value.starts_with(standing);
+}
+
+MeterKind meter_kind(AddOnKind kind) {
+    switch (kind) {
+        case AddOnKind::public_ip:
+            return MeterKind::ip;
+        case AddOnKind::private_network:
+            return MeterKind::other;
+        case AddOnKind::machine:
+            return MeterKind::compute;
+        case AddOnKind::block_storage:
+        case AddOnKind::snapshot:
+        case AddOnKind::shared_drive:
+        case AddOnKind::template_image:
+        case AddOnKind::overage:
+            break;
+    }
+    return MeterKind::storage;
+}
+
+/// By the words that a meter keeps of it.
+AddOnKind kind_of(const Meter& meter) {
+    constexpr std::array kinds{
+        AddOnKind::block_storage,  AddOnKind::public_ip,       AddOnKind::snapshot, AddOnKind::shared_drive,
+        AddOnKind::template_image, AddOnKind::private_network, AddOnKind::overage};
+    if (meter.kind == MeterKind::compute) {
+        return AddOnKind::machine;
+    }
+    const auto found = std::ranges::find_if(
+        kinds, [&](AddOnKind kind) { return meter.sku.starts_with(to_string(kind)); });
+    return found == kinds.end() ? AddOnKind::block_storage : *found;
+}
+
+bool off_bills(const Config& config, const Resource& resource) {
+    return resource.kind == ResourceKind::machine &&
+           std::ranges::any_of(config.accounts, [&](const AccountConfig& account) {
+               return account.name == resource.account && account.bill_machines_off;
+           });
+}
+
+void append(std::vector<CostRow>& rows, std::vector<CostRow> more) {
+    std::ranges::move(more, std::back_inserter(rows));
+}
+
+}  // namespace
+
+const FlatPrice* flat_price(const Config& config, const Resource& resource) {
+    if (resource.kind != ResourceKind::machine) {
+        return nullptr;
+    }
+    const auto found = std::ranges::find_if(config.flat, [&](const FlatPrice& flat) {
+        return std::ranges::any_of(
+            flat.match, [&](const std::string& glob) { return glob_matches(glob, resource.name); });
+    });
+    return found == config.flat.end() ? nullptr : &*found;
+}
+
+std::string saves_nothing(const Config& config, const Resource& resource) {
+    if (const FlatPrice* flat = flat_price(config, resource)) {
+        return "flat price of " + to_string(flat->per_month) + " a month, on or off: a stop saves nothing";
+    }
+    return off_bills(config, resource) ? "billed while off as well (bill_machines_off): a stop saves nothing"
+                                       : std::string{};
+}
+
+Bookkeeper::Bookkeeper(World& world, PriceBook prices) : world_(world), prices_(std::move(prices)) {}
+
+void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<ResourceRow>& known) {
+    for (const Meter& meter : meters) {
+        if (!of_add_on(meter)) {
+            continue;
+        }
+        if (!meter.open) {
+            ended_.insert_or_assign(meter.run, meter);
+            continue;
+        }
+        const auto row = std::ranges::find(known, meter.resource, &ResourceRow::id);
+        LiveAddOn& live = world_.picture.add_ons[meter.run];
+        live.add_on.id = meter.run.value;
+        live.add_on.kind = kind_of(meter);
+        live.add_on.resource = meter.resource;
+        live.add_on.name = row != known.end() ? row->name : meter.sku;
+        live.account = row != known.end() ? row->account : AccountName{};
+        live.meter = meter;
+        live.first_seen = meter.started;
+    }
+}
+
+void Bookkeeper::put(Meter& meter, std::vector<CostRow> rows, bool changed, Batch& batch) {
+    changed = changed || !rows.empty();
     for (CostRow& row : rows) {
         cut_.push_back(row);
         batch.emplace_back(std::move(row));
     }
-}
-
-void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
-                       std::optional<WallTime> counted) {
-    const Price* price = prices_.find(run.run.machine_type);
-    const Tariff tariff{.rate = price != nullptr ? std::optional{price->rate} : std::nullopt,
-                        .monthly_cap = std::nullopt};
-    bool changed = false;
-    if (!run.meter) {
-        const WallTime started = run.run.started_at.value_or(now);
-        const WallTime from = std::max(started, counted.value_or(started));
-        run.meter = Meter{.resource = live.resource.id,
-                          .run = run.run.id,
-                          .sku = run.run.machine_type,
-                          .tariff = tariff,
-                          .started = started,
-                          .counted_to = from < now ? from : now,
-                          .last_seen_billing = now};
-        changed = true;
-    }
-    Meter& meter = *run.meter;
-    meter.rule = live.rule;
-    auto rows = advance(meter, now);
-    if (meter.sku != run.run.machine_type || meter.tariff != tariff) {
-        auto cut = reprice(meter, now, run.run.machine_type, tariff);
-        rows.insert(rows.end(), cut.begin(), cut.end());
-        changed = true;
-    }
-    changed = changed || !rows.empty();
-    meter.last_seen_billing = now;
-    add_rows(std::move(rows), batch);
     if (changed) {
         batch.emplace_back(meter);
     }
 }
 
-void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at, WallTime now,
-                       Batch& batch) {
+// ---- runs ------------------------------------------------------------------------------------------
+
+Tariff Bookkeeper::tariff_of(const Run& run, const std::string& machine_type, WallTime at) const {
+    const Price* price = prices_.find(machine_type, at);
+    const bool ours = price != nullptr && (price->override_of_user || machine_type.starts_with("Free-"));
+    const auto rate = !ours && run.listed_rate && run.machine_type == machine_type ? run.listed_rate
+                      : price != nullptr ? std::optional{price->rate}
+                                         : std::nullopt;
+    return {.rate = rate, .monthly_cap = std::nullopt};
+}
+
+const Price* Bookkeeper::price_of(const Resource& resource, const Run& run, WallTime at) {
+    const Price* price = prices_.find(run.machine_type, at);
+    const FlatPrice* flat = flat_price(*world_.config, resource);
+    const Tariff tariff = tariff_of(run, run.machine_type, at);
+    if (flat == nullptr && (!tariff.rate || (price != nullptr && *tariff.rate == price->rate))) {
+        return price;
+    }
+    Price& made = made_[resource.id];
+    made = price != nullptr ? *price : Price{};
+    made.rate = flat != nullptr ? Rate{} : *tariff.rate;
+    made.as_of = to_string(at).substr(0, 10);
+    made.note = flat != nullptr ? saves_nothing(*world_.config, resource) : "listed by the provider";
+    made.override_of_user = flat != nullptr;
+    return &made;
+}
+
+void Bookkeeper::replace_prices(PriceBook prices) {
+    prices_ = std::move(prices);
+}
+
+/// Full hours up to `until`, and a cut at every dated price that begins to hold before.
+void Bookkeeper::count(Meter& meter, const Run& run, WallTime until, std::vector<CostRow>& rows) const {
+    for (const WallTime at : prices_.changes(meter.sku, meter.counted_to, until)) {
+        append(rows, advance(meter, at));
+        if (at - meter.counted_to >= hours{1}) {
+            return;  // it catches up over several calls
+        }
+        append(rows, reprice(meter, at, meter.sku, tariff_of(run, meter.sku, at)));
+    }
+    append(rows, advance(meter, until));
+}
+
+void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
+                       std::optional<WallTime> counted) {
+    const bool is_new = !run.meter;
+    if (is_new) {
+        const WallTime started = run.run.started_at.value_or(now);
+        const WallTime from = std::min(now, std::max(started, counted.value_or(started)));
+        run.meter = Meter{.resource = live.resource.id,
+                          .run = run.run.id,
+                          .sku = run.run.machine_type,
+                          .tariff = tariff_of(run.run, run.run.machine_type, from),
+                          .started = std::min(started, now),
+                          .counted_to = from,
+                          .last_seen_billing = now};
+    }
+    Meter& meter = *run.meter;
+    meter.rule = live.rule;
+    const AccountConfig* account = world_.account(live.resource.account);
+    meter.increment = account != nullptr ? account->billing_increment : Increment::none;
+    std::vector<CostRow> rows;
+    count(meter, run.run, now, rows);
+    const Tariff tariff = tariff_of(run.run, run.run.machine_type, now);
+    const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
+    const bool caught_up = now - meter.counted_to < hours{1};
+    if (other && caught_up) {
+        append(rows, reprice(meter, now, run.run.machine_type, tariff));
+    }
+    meter.last_seen_billing = now;
+    put(meter, std::move(rows), is_new || (other && caught_up), batch);
+}
+
+void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
+                       WallTime latest, Batch& batch) {
     if (!run.meter) {
         return;
     }
     CURFEW_ASSERT(run.meter->resource == live.resource.id, "I6: a meter belongs to its resource");
     Meter meter = *std::exchange(run.meter, std::nullopt);
-    // A stamp of the future is not believed: nothing may be billed before it happened.
-    const bool believed = ended_at && *ended_at <= now + minutes{5};
-    const WallTime at = believed ? *ended_at : now;
-    // Between the last sight of it and `now`, whichever of the two is later.
-    const Duration bar = believed ? Duration{0} : std::chrono::abs(now - meter.last_seen_billing);
-    add_rows(close(meter, at, !believed, bar), batch);
-    batch.emplace_back(std::move(meter));
+    // What has not happened yet is not believed, nor an end before the start.
+    const bool believed = ended_at && *ended_at <= world_.scheduler.wall() + clock_slack &&
+                          *ended_at >= meter.started;
+    const WallTime at = believed ? *ended_at : latest;
+    // Between the last sight of it and the latest time, whichever of the two is later.
+    const Duration bar = believed ? Duration{0} : std::chrono::abs(latest - meter.last_seen_billing);
+    std::vector<CostRow> rows;
+    count(meter, run.run, at, rows);
+    append(rows, close(meter, at, !believed, bar));
+    if (believed) {
+        WallTime& newest = ends_of_runs_[live.resource.id];
+        newest = std::max(newest, at);
+    }
+    put(meter, std::move(rows), true, batch);
+}
+
+void Bookkeeper::came_and_went(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
+                               WallTime latest, Batch& batch) {
+    CURFEW_ASSERT(run.run.started_at && !run.meter, "I6: a run is billed once, from its start");
+    const Config& config = *world_.config;
+    if (flat_price(config, live.resource) != nullptr || off_bills(config, live.resource)) {
+        return;
+    }
+    const WallTime started = *run.run.started_at;
+    bills(live, run, started, batch);
+    ended(live, run, ended_at, std::max(latest, started), batch);
+}
+
+// ---- machines that cost the same on or off ---------------------------------------------------------
+
+bool Bookkeeper::stands(LiveResource& live, WallTime now, Batch& batch) {
+    const Config& config = *world_.config;
+    const FlatPrice* flat = flat_price(config, live.resource);
+    const RunId key = standing_meter(live.resource.id);
+    if (flat == nullptr && !off_bills(config, live.resource)) {
+        gone(live, now, batch);  // it was one until now
+        return false;
+    }
+    const Run& run = live.current.run;
+    const Tariff tariff = flat != nullptr ? Tariff{.rate = std::nullopt, .monthly_cap = flat->per_month}
+                                          : tariff_of(run, run.machine_type, now);
+    bool ran = false;  // by the hour, until now
+    const auto end_run = [&](LiveRun& each) {
+        if (each.meter) {
+            Meter meter = *std::exchange(each.meter, std::nullopt);
+            std::vector<CostRow> last;
+            count(meter, each.run, now, last);
+            append(last, close(meter, now, false, Duration{0}));
+            put(meter, std::move(last), true, batch);
+            ran = true;
+        }
+    };
+    end_run(live.current);
+    std::ranges::for_each(live.older, end_run);
+    auto [entry, is_new] = world_.picture.add_ons.try_emplace(key);
+    LiveAddOn& stands = entry->second;
+    stands.account = live.resource.account;
+    stands.add_on.id = key.value;
+    stands.add_on.kind = AddOnKind::machine;
+    stands.add_on.resource = live.resource.id;
+    stands.add_on.name = live.resource.name;
+    std::vector<CostRow> rows;
+    if (is_new) {
+        stands.first_seen = now;
+        const bool on = curfew::bills(run.state) && run.started_at && *run.started_at < now && !ran;
+        const WallTime from = !on               ? now
+                              : flat != nullptr ? std::max(*run.started_at, utc_month_begin(now))
+                                                : *run.started_at;
+        stands.meter = Meter{.resource = live.resource.id,
+                             .run = key,
+                             .sku = run.machine_type,
+                             .tariff = flat != nullptr ? tariff : tariff_of(run, run.machine_type, from),
+                             .started = from,
+                             .counted_to = from,
+                             .last_seen_billing = now};
+        if (const auto before = ended_.extract(key)) {
+            stands.meter = before.mapped();
+            reopen(stands.meter, now);
+        }
+    }
+    Meter& meter = stands.meter;
+    meter.rule = live.rule;
+    if (meter.tariff.monthly_cap) {
+        append(rows, advance(meter, now));
+    } else {
+        count(meter, run, now, rows);
+    }
+    const bool other = meter.sku != run.machine_type || meter.tariff != tariff;
+    if (other) {
+        append(rows, reprice(meter, now, run.machine_type, tariff));
+    }
+    meter.last_seen_billing = now;
+    put(meter, std::move(rows), is_new || other, batch);
+    return true;
+}
+
+void Bookkeeper::gone(const LiveResource& live, WallTime now, Batch& batch) {
+    auto stood = world_.picture.add_ons.extract(standing_meter(live.resource.id));
+    if (!stood) {
+        return;
+    }
+    Meter& meter = stood.mapped().meter;
+    const Duration bar = now - meter.last_seen_billing;
+    put(meter, close(meter, now, bar > Duration{0}, std::max(Duration{0}, bar)), true, batch);
+    ended_.insert_or_assign(meter.run, meter);
+}
+
+// ---- add-ons ---------------------------------------------------------------------------------------
+
+void Bookkeeper::add_ons(const AccountName& account, const std::vector<AddOn>& list, WallTime now,
+                         Batch& batch) {
+    auto& all = world_.picture.add_ons;
+    std::set<RunId> seen;
+    for (const AddOn& add_on : list) {
+        const RunId key{add_on.id};
+        const auto [entry, is_new] = all.try_emplace(key);
+        LiveAddOn& live = entry->second;
+        // Two keys of one team show the same thing: it is billed once, to the first.
+        const bool others = !live.account.empty() && live.account != account &&
+                            world_.account(live.account) != nullptr;
+        if (others || !seen.insert(key).second) {
+            continue;
+        }
+        if (add_on.resource.value == add_on.id && (is_new || live.add_on.name != add_on.name)) {
+            // It belongs to nothing: the ledger finds its name and account here, and nobody looks for a run.
+            batch.emplace_back(ResourceRow{.id = add_on.resource,
+                                           .account = account,
+                                           .kind = ResourceKind::machine,
+                                           .name = add_on.name,
+                                           .project = {},
+                                           .owner = {},
+                                           .first_seen = now,
+                                           .last_seen = now,
+                                           .gone = true});
+        }
+        live.add_on = add_on;
+        live.account = account;
+        live.absent = 0;
+        listed(live, is_new, now, batch);
+    }
+    const bool only = world_.config->accounts.size() == 1;
+    for (auto entry = all.begin(); entry != all.end();) {
+        LiveAddOn& live = entry->second;
+        const bool ours = live.account == account || (live.account.empty() && only);
+        if (!ours || live.add_on.kind == AddOnKind::machine || seen.contains(entry->first) ||
+            ++live.absent < 2) {
+            ++entry;  // one list without it proves nothing
+            continue;
+        }
+        if (live.meter.open) {
+            put(live.meter, end_stretch(live, now), true, batch);
+        }
+        ended_.insert_or_assign(entry->first, live.meter);
+        entry = all.erase(entry);
+    }
+    lists_[account] = now;
+}
+
+/// From the provider's stamp, but not from before anybody watched: of the first list from the month's beginning,
+/// so that the month's figure and its cap are whole.
+Meter Bookkeeper::new_meter(const LiveAddOn& live, WallTime now) const {
+    const WallTime month = utc_month_begin(now);
+    const auto list = lists_.find(live.account);
+    const auto account = world_.picture.accounts.find(live.account);
+    const auto watched = account == world_.picture.accounts.end() ? std::nullopt
+                                                                  : account->second.last_success;
+    const WallTime floor = list != lists_.end() ? list->second : std::min(month, watched.value_or(month));
+    const std::optional<WallTime>& since = live.add_on.since;
+    const WallTime from = since ? std::min(now, std::max(*since, floor)) : now;
+    Meter meter{.resource = live.add_on.resource,
+                .run = RunId{live.add_on.id},
+                .kind = meter_kind(live.add_on.kind),
+                .started = from,
+                .counted_to = from,
+                .last_seen_billing = now};
+    if (since && *since < from) {
+        meter.used_in_month = from - std::max(*since, utc_month_begin(from));
+    }
+    const AddOnPrice price = prices_.find(live.add_on.kind, live.add_on.bytes, from);
+    meter.sku = price.sku;
+    meter.tariff = price.tariff;
+    return meter;
+}
+
+/// Ends what billed until now or until a stamp says; `latest` is when it is known not to have billed.
+std::vector<CostRow> Bookkeeper::end_stretch(LiveAddOn& live, WallTime latest) const {
+    Meter& meter = live.meter;
+    std::optional<WallTime> end = live.add_on.billing ? std::nullopt : live.add_on.until;
+    const auto run = ends_of_runs_.find(meter.resource);
+    if (!end && live.add_on.kind == AddOnKind::public_ip && run != ends_of_runs_.end() &&
+        run->second > meter.started && run->second <= latest && run->second >= meter.counted_to) {
+        end = run->second;  // a dynamic address goes with its machine
+    }
+    const bool believed = end && *end >= meter.started && *end <= world_.scheduler.wall() + clock_slack;
+    std::vector<CostRow> rows;
+    count_add_on(live, believed ? *end : latest, rows);
+    const Duration bar = std::max(Duration{0}, latest - meter.last_seen_billing);
+    append(rows, believed ? close(meter, *end, false, Duration{0}) : close(meter, latest, true, bar));
+    return rows;
+}
+
+/// As `count`, with the dated prices of add-ons.
+void Bookkeeper::count_add_on(LiveAddOn& live, WallTime until, std::vector<CostRow>& rows) const {
+    Meter& meter = live.meter;
+    for (const WallTime at : prices_.changes(live.add_on.kind, meter.counted_to, until)) {
+        append(rows, advance(meter, at));
+        if (at - meter.counted_to >= hours{1}) {
+            return;
+        }
+        const AddOnPrice price = prices_.find(live.add_on.kind, live.add_on.bytes, at);
+        append(rows, reprice(meter, at, price.sku, price.tariff));
+    }
+    append(rows, advance(meter, until));
+}
+
+void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch) {
+    Meter& meter = live.meter;
+    const AddOn& add_on = live.add_on;
+    if (is_new) {
+        live.first_seen = now;
+        if (const auto before = ended_.extract(RunId{add_on.id})) {
+            meter = before.mapped();
+        } else {
+            meter.open = false;
+        }
+    }
+    bool changed = false;
+    std::vector<CostRow> rows;
+    const std::optional<WallTime> since = add_on.since ? std::optional{std::min(*add_on.since, now)}
+                                                       : std::nullopt;
+    if (!add_on.billing) {
+        if (meter.open) {
+            rows = end_stretch(live, now);
+            changed = true;
+        }
+    } else {
+        if (meter.open && since && *since > meter.last_seen_billing) {
+            append(rows, end_stretch(live, *since));  // it went and came back between two lists
+        }
+        if (meter.run.empty()) {
+            meter = new_meter(live, now);
+            changed = true;
+        } else if (!meter.open) {
+            reopen(meter, since.value_or(now));
+            changed = true;
+        }
+        count_add_on(live, now, rows);
+        const AddOnPrice price = prices_.find(add_on.kind, add_on.bytes, now);
+        if (meter.sku != price.sku || meter.tariff != price.tariff) {
+            append(rows, reprice(meter, now, price.sku, price.tariff));
+            changed = true;
+        }
+        meter.last_seen_billing = now;
+    }
+    const auto owner = world_.picture.resources.find(add_on.resource);
+    meter.rule = owner != world_.picture.resources.end() ? owner->second.rule : std::string{};
+    put(meter, std::move(rows), changed, batch);
+}
+
+void Bookkeeper::note_parked(WallTime now) {
+    for (auto& [id, live] : world_.picture.add_ons) {
+        const auto owner = world_.picture.resources.find(live.add_on.resource);
+        if (owner == world_.picture.resources.end() || !is_off(owner->second.current.run.state)) {
+            live.idle_since.reset();
+        } else if (!live.idle_since) {
+            live.idle_since = owner->second.current.run.ended_at.value_or(now);
+        }
+    }
 }
 
 std::vector<CostRow> Bookkeeper::take_rows() {

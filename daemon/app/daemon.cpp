@@ -40,7 +40,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
       notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
-      books_(std::move(parts.prices)), treasurer_(world.picture), alarms_(world, notifier_),
+      books_(world, std::move(parts.prices)), treasurer_(world.picture), alarms_(world, notifier_),
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
@@ -70,6 +70,11 @@ Task<Result<void>> Daemon::start() {
     const bool same_boot = stored->boot_id == boot;
     rulebook_.load(std::move(stored->trials), std::move(stored->breakers));
     holds_.load(stored->holds);
+    auto known = co_await world_.store.resources();
+    if (!known) {
+        co_return std::unexpected(known.error());
+    }
+    books_.load(stored->meters, *known);
     fill_picture(*stored, same_boot);
     auto books = co_await treasurer_.load(world_.store, *world_.config, world_.scheduler.wall());
     if (!books) {
@@ -95,6 +100,10 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         account.name = poll.account;
         account.error = poll.error;
         account.last_success = poll.wall;
+    }
+    for (const ReportedRow& row : stored.reported) {
+        std::optional<ReportedRow>& newest = world_.picture.accounts[row.account].reported;
+        newest = newest && newest->generated_at >= row.generated_at ? newest : std::optional{row};
     }
     for (const ResourceRow& row : stored.resources) {
         LiveResource& live = world_.picture.resources[row.id];
@@ -127,7 +136,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
                       .address = {},
                       .token = {}};
         const auto meter = std::ranges::find(stored.meters, row.id, &Meter::run);
-        if (meter != stored.meters.end()) {
+        if (meter != stored.meters.end() && meter->open) {
             run.meter = *meter;
         }
         const bool newer = live.current.run.id.empty() || live.current.run.started_at.value_or(WallTime{}) <
@@ -139,7 +148,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
             live.older.push_back(std::move(run));
         }
         live.resource.run = live.current.run;
-        live.price = books_.prices().find(live.current.run.machine_type);
+        live.price = books_.price_of(live.resource, live.current.run, now.wall);
     }
     for (auto& [id, live] : world_.picture.resources) {
         const auto clock = std::ranges::find(stored.quiet_clocks, live.current.run.id, &QuietRow::run);
@@ -403,7 +412,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {
-        live.price = books_.prices().find(live.current.run.machine_type);
+        live.price = books_.price_of(live.resource, live.current.run, world_.scheduler.wall());
         live.current.next_look = {};  // other rules look at other times, and by other means
         live.current.probes.possible = true;
     }

@@ -1,5 +1,6 @@
 #include "curfew/app/looker.hpp"
 
+#include "curfew/app/bookkeeper.hpp"
 #include "curfew/app/treasurer.hpp"
 #include "curfew/core/replay.hpp"
 
@@ -78,6 +79,7 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     in.on_trial = in.rule != nullptr && on_trial(*in.rule, world.picture.trial_of(in.rule->name));
     in.mode = mode_in_force(*world.config, world.account(live.resource.account));
     in.protected_ = protected_by_name(*world.config, live.resource);
+    in.saves_nothing = saves_nothing(*world.config, live.resource);
     return in;
 }
 
@@ -278,6 +280,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     }
     AssessResult result = assess(in);
     live.protected_ = in.protected_;
+    live.saves_nothing = in.saves_nothing;
     live.breaker_open = in.breaker_open;
     live.rule = rule != nullptr ? rule->name.value : std::string{};
     live.mode = result.mode;

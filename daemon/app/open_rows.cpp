@@ -29,6 +29,18 @@ std::vector<LedgerRow> open_rows(const Picture& picture, WallTime now) {
         add(live.current);
         std::ranges::for_each(live.older, add);
     }
+    for (const auto& [id, live] : picture.add_ons) {
+        const auto owner = picture.resources.find(live.add_on.resource);
+        const Resource* resource = owner == picture.resources.end() ? nullptr : &owner->second.resource;
+        for (CostRow& row : open_rows(live.meter, now)) {
+            rows.push_back({.row = std::move(row),
+                            .account = live.account,
+                            .kind = resource != nullptr ? resource->kind : ResourceKind::machine,
+                            .name = resource != nullptr ? resource->name : live.add_on.name,
+                            .project = resource != nullptr ? resource->project : std::string{},
+                            .owner = resource != nullptr ? resource->owner : std::string{}});
+        }
+    }
     return rows;
 }
 

@@ -1,7 +1,6 @@
 #include "curfew/app/reporter.hpp"
 
 #include "curfew/app/messages.hpp"
-#include "curfew/app/open_rows.hpp"
 
 #include <algorithm>
 #include <map>
@@ -13,15 +12,6 @@ namespace {
 
 constexpr Duration saved_per_stop_max = hours{12};
 constexpr int rule_events_max = 20'000;
-
-/// What the open part of a meter cost since `from`.
-Money open_since(const Meter& meter, WallTime from, WallTime now) {
-    Money sum;
-    for (const CostRow& row : open_rows(meter, now)) {
-        sum += row.from >= from ? row.gross : Money{};
-    }
-    return sum;
-}
 
 template <class Do>
 void each_run(const LiveResource& live, Do&& visit) {
@@ -35,6 +25,9 @@ std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     const Run& run = live.current.run;
     if (live.price == nullptr || !run.started_at) {
         return std::nullopt;
+    }
+    if (live.current.meter) {
+        return live.current.meter->closed + accrued_open(*live.current.meter, now);
     }
     const WallTime end = bills(run.state) ? now : run.ended_at.value_or(now);
     const auto cost = cost_of(live.price->rate, std::max(Duration{0}, end - *run.started_at));
@@ -271,18 +264,30 @@ Task<Result<StatusReport>> Reporter::status() {
     report.saved = *saving;
     report.rules = std::move(rules);
     std::map<ResourceId, StatusItem> items;
+    const auto count = [&](const Meter& meter) {
+        const Money of_day = accrued_since(meter, day.from, now);
+        const Money of_month = accrued_since(meter, month.from, now);
+        report.today += of_day;
+        report.month += of_month;
+        report.per_hour += burn(meter, now);
+        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
+        if (const auto item = items.find(meter.resource); item != items.end()) {
+            item->second.today += of_day;
+            item->second.month += of_month;
+        }
+    };
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
         item.live = &live;
         item.run_cost = run_cost(live, now);
         each_run(live, [&](const LiveRun& run) {
             if (run.meter) {
-                item.today += open_since(*run.meter, day.from, now);
-                item.month += open_since(*run.meter, month.from, now);
-                report.per_hour += run.meter->tariff.rate ? run.meter->tariff.rate->per_hour : Money{};
-                report.unpriced += run.meter->tariff.priced() ? 0 : 1;
+                count(*run.meter);
             }
         });
+    }
+    for (const auto& [id, live] : world_.picture.add_ons) {
+        count(live.meter);
     }
     for (const SpendRow& row : *today) {
         report.today += row.gross;
@@ -297,13 +302,7 @@ Task<Result<StatusReport>> Reporter::status() {
             item->second.exact = item->second.exact && row.error_bar == Duration{0};
         }
     }
-    for (auto& [id, item] : items) {
-        each_run(*item.live, [&](const LiveRun& run) {
-            if (run.meter) {
-                report.today += open_since(*run.meter, day.from, now);
-                report.month += open_since(*run.meter, month.from, now);
-            }
-        });
+    for (const auto& [id, item] : items) {
         report.items.push_back(item);
     }
     std::ranges::sort(report.items, [](const StatusItem& a, const StatusItem& b) {

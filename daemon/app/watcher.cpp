@@ -22,6 +22,7 @@ constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
 constexpr Duration gone_kept = hours{24 * 7};
+constexpr std::size_t gaps_max = 10'000;
 
 RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
     return {.id = run.id,
@@ -67,7 +68,8 @@ Instant began(const Run& run, const Now& now) {
 Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
                  Enforcer& enforcer, Alarms& alarms)
     : world_(world), account_(std::move(account)), books_(books), treasurer_(treasurer), looker_(looker),
-      enforcer_(enforcer), alarms_(alarms), wakeup_(world.loop) {}
+      enforcer_(enforcer), alarms_(alarms), stamps_(world, alarms, account_),
+      reconciler_(world, alarms, account_), wakeup_(world.loop) {}
 
 const AccountConfig& Watcher::config() {
     // A cycle under way may end after its account has left the configuration.
@@ -146,7 +148,18 @@ Task<Duration> Watcher::cycle() {
     std::vector<Ending> endings;
     apply(*listing, batch, endings);
     co_await find_ends(endings);
+    co_await find_past_runs();
+    bill_past_runs(endings, batch);
     close_ended(endings, batch);
+    if (listing->add_ons) {
+        books_.add_ons(account_, stamps_.checked(std::move(*listing->add_ons), batch),
+                       world_.scheduler.wall(), batch);
+    }
+    books_.note_parked(world_.scheduler.wall());
+    if (listing->complete) {
+        stamps_.settle(listing->add_ons.has_value(), batch);
+    }
+    co_await reconciler_.ask(batch);
     co_await ask_guests(batch);
 
     const Now now = world_.scheduler.now();
@@ -243,7 +256,11 @@ void Watcher::apply(const Listing& listing, Batch& batch, std::vector<Ending>& e
     std::set<ResourceId> seen;
     for (const Resource& resource : listing.resources) {
         seen.insert(resource.id);
-        apply_resource(resource, first_sight, batch, endings);
+        const auto known = world_.picture.resources.find(resource.id);
+        apply_resource(
+            stamps_.checked(resource, known == world_.picture.resources.end() ? nullptr : &known->second,
+                            listing.provider_time, batch),
+            first_sight, batch, endings);
     }
     if (!listing.complete) {
         return;
@@ -273,9 +290,10 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         named.resource = seen;
         batch.emplace_back(row_of(named, seen.run, now.wall));
     }
-    RunId replaced;
+    if (other_run && !(is_new && first_sight)) {
+        note_other_run(live, seen, is_new);
+    }
     if (other_run && !is_new && live.current.meter) {
-        replaced = live.current.run.id;
         live.older.push_back(std::move(live.current));
     }
     if (other_run) {
@@ -297,16 +315,25 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         live.current.run.ended_at = ended;
     }
     live.current.absent_in_complete_lists = 0;
-    live.price = books_.prices().find(seen.run.machine_type);
+    live.price = books_.price_of(seen, seen.run, now.wall);
+    bill(live, seen, other_run && !first_sight, ended, batch, endings);
+}
 
+/// What it costs, as this list shows it. `unseen` = its newest run shows for the first time.
+void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, std::optional<WallTime> counted,
+                   Batch& batch, std::vector<Ending>& endings) {
+    const Now now = world_.scheduler.now();
+    if (books_.stands(live, now.wall, batch)) {
+        live.older.clear();  // it costs the same whatever runs
+        return;
+    }
     if (bills(seen.run.state)) {
-        books_.bills(live, live.current, now.wall, batch, ended);
+        books_.bills(live, live.current, now.wall, batch, counted);
     } else if (is_off(seen.run.state) && live.current.meter) {
         endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
-    } else if (is_off(seen.run.state) && other_run && !first_sight && seen.run.started_at) {
+    } else if (is_off(seen.run.state) && unseen && seen.run.started_at) {
         // It came and went between two polls; its own stamps say what it cost.
-        books_.bills(live, live.current, now.wall, batch);
-        endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
+        endings.push_back({.resource = seen.id, .run = seen.run.id, .at = seen.run.ended_at, .unseen = true});
     }
     for (LiveRun& older : live.older) {
         const auto still = std::ranges::find(seen.other_runs, older.run.id, &Run::id);
@@ -315,8 +342,11 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
             books_.bills(live, older, now.wall, batch);
         } else {
             // Never seen beside the newest run, it ended before that one began.
-            endings.push_back({seen.id, older.run.id, std::nullopt,
-                               older.run.id == replaced ? seen.run.started_at : std::nullopt});
+            const bool replaced = std::ranges::any_of(gaps_, [&](const Gap& gap) {
+                return gap.before == older.run.id && gap.after == seen.run.id;
+            });
+            endings.push_back(
+                {seen.id, older.run.id, std::nullopt, replaced ? seen.run.started_at : std::nullopt});
         }
     }
     for (const Run& other : seen.other_runs) {
@@ -327,6 +357,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
             run.run = other;
             run.first_seen = now.mono;
             run.began = began(other, now);
+            batch.emplace_back(row_of(live, other, now.wall));
             books_.bills(live, run, now.wall, batch);
             live.older.push_back(std::move(run));
         }
@@ -338,6 +369,7 @@ void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>
         return;  // one list without it proves nothing
     }
     const WallTime now = world_.scheduler.wall();
+    books_.gone(live, now, batch);
     if (live.current.meter) {
         endings.push_back({live.resource.id, live.current.run.id, std::nullopt});
     }
@@ -367,6 +399,93 @@ Task<void> Watcher::find_ends(std::vector<Ending>& endings) {
     });
 }
 
+/// Another run than the one that was seen last: others may have come and gone in between.
+void Watcher::note_other_run(const LiveResource& before, const Resource& seen, bool is_new) {
+    const Run& last = before.current.run;
+    const WallTime sight = is_new ? picture_of_account().last_success.value_or(world_.scheduler.wall())
+                                  : before.seen_at;
+    gaps_.push_back({.kind = seen.kind,
+                     .resource = seen.id,
+                     .before = last.id,
+                     .since = last.started_at.value_or(sight),
+                     .after = seen.run.id});
+    if (gaps_.size() > gaps_max) {
+        spdlog::error("event=gap_dropped account={} resource={}", account_.value,
+                      gaps_.front().resource.value);
+        gaps_.erase(gaps_.begin());
+    }
+}
+
+Task<void> Watcher::find_past_runs() {
+    const std::shared_ptr<Cloud> cloud = world_.cloud(account_);
+    const Deadline deadline = world_.scheduler.in(config().request_timeout);
+    co_await for_each_bounded(world_.loop, gaps_.size(), 8, [&](std::size_t i) -> Task<void> {
+        Gap& gap = gaps_[i];
+        if (cloud == nullptr || gap.answered) {
+            co_return;
+        }
+        auto runs = co_await cloud->past_runs(gap.kind, gap.resource, gap.since, deadline);
+        if (runs) {
+            gap.answered = true;
+            gap.runs = std::move(*runs);
+        } else {
+            spdlog::warn("event=past_runs_not_read account={} resource={} error=\"{}\"", account_.value,
+                         gap.resource.value, to_string(runs.error()));
+        }
+    });
+}
+
+void Watcher::bill_past_runs(std::vector<Ending>& endings, Batch& batch) {
+    for (Gap& gap : gaps_) {
+        const auto live = world_.picture.resources.find(gap.resource);
+        if (gap.answered && live != world_.picture.resources.end()) {
+            bill_past_runs(live->second, gap, endings, batch);
+        }
+    }
+    std::erase_if(gaps_, [](const Gap& gap) { return gap.answered; });
+}
+
+/// Each from its own start to its own end; where the provider does not tell the end, it lies before the next start.
+void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& endings, Batch& batch) {
+    const WallTime now = world_.scheduler.wall();
+    const auto after = live.current.run.id == gap.after ? live.current.run.started_at : std::nullopt;
+    std::vector<Run> missed;
+    for (Run& run : gap.runs) {
+        const bool known = run.id == gap.before || run.id == gap.after || run.id == live.current.run.id ||
+                           gone_.contains(run.id) || std::ranges::any_of(live.older, [&](const LiveRun& o) {
+                               return o.run.id == run.id;
+                           });
+        if (run.id == gap.before && run.ended_at) {
+            for (Ending& ending : endings) {
+                ending.at = ending.run == run.id && !ending.at ? run.ended_at : ending.at;
+            }
+        }
+        Run good = known ? Run{} : stamps_.checked(std::move(run), live.resource, batch);
+        const bool between = good.started_at && (gap.before.empty() || *good.started_at > gap.since) &&
+                             *good.started_at < after.value_or(now);
+        if (!known && between) {
+            missed.push_back(std::move(good));
+        }
+    }
+    std::ranges::sort(missed, {}, &Run::started_at);
+    for (std::size_t i = 0; i < missed.size(); ++i) {
+        LiveRun run;
+        run.run = missed[i];
+        const WallTime latest = i + 1 < missed.size() ? *missed[i + 1].started_at : after.value_or(now);
+        books_.came_and_went(live, run, missed[i].ended_at, latest, batch);
+        run.run.state = is_off(run.run.state) ? run.run.state : RunState::stopped;
+        run.run.ended_at = missed[i].ended_at.value_or(std::max(latest, *missed[i].started_at));
+        batch.emplace_back(row_of(live, run.run, now));
+    }
+    if (!missed.empty()) {
+        for (Ending& ending : endings) {
+            if (ending.run == gap.before && ending.not_after) {
+                ending.not_after = std::min(*ending.not_after, *missed.front().started_at);
+            }
+        }
+    }
+}
+
 void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
     const WallTime now = world_.scheduler.wall();
     for (const Ending& ending : endings) {
@@ -384,8 +503,13 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
         }
         WallTime latest = std::min(now, ending.not_after.value_or(now));
         latest = std::max(latest, run->run.started_at.value_or(latest));
-        books_.ended(live, *run, ending.at, ending.at ? now : latest, batch);
-        run->run.ended_at = ending.at.value_or(latest);
+        const auto end = stamps_.checked_end(run->run, live.resource, ending.at, batch);
+        if (ending.unseen && !run->meter) {
+            books_.came_and_went(live, *run, end, latest, batch);
+        } else {
+            books_.ended(live, *run, end, latest, batch);
+        }
+        run->run.ended_at = end.value_or(latest);
         std::ranges::move(run->history.finish(), std::back_inserter(batch));
         if (!is_off(run->run.state)) {
             run->run.state = RunState::stopped;
@@ -490,6 +614,19 @@ void Watcher::judge_money(Batch& batch) {
                                     " costs is not counted");
             m.do_next = "add a row for " + type + " to the file named by daemon.price_overrides";
             const std::string key = "unpriced/" + account_.value + "/" + type;
+            firing.insert(key);
+            alarms_.raise(key, std::move(m), batch);
+        }
+    }
+    for (const auto& [id, live] : world_.picture.add_ons) {
+        if (live.account == account_ && live.meter.open && !live.meter.tariff.priced()) {
+            Message m = message(
+                AlertKind::unpriced, Severity::warning,
+                live.meter.sku + " has no price: what " + live.add_on.name + " costs is not counted");
+            const bool machine = live.add_on.kind == AddOnKind::machine;
+            m.do_next = "add a row for it to the file named by daemon." +
+                        std::string{machine ? "price_overrides" : "add_on_prices"};
+            const std::string key = "unpriced/" + account_.value + "/" + live.meter.sku;
             firing.insert(key);
             alarms_.raise(key, std::move(m), batch);
         }

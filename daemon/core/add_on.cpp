@@ -17,9 +17,11 @@ std::string_view to_string(AddOnKind kind) {
         case AddOnKind::private_network:
             return "private network";
         case AddOnKind::overage:
+            return "storage above the plan";
+        case AddOnKind::machine:
             break;
     }
-    return "storage above the plan";
+    return "machine";
 }
 
 }  // namespace curfew

@@ -61,9 +61,13 @@ std::string_view to_string(AlertKind kind) {
         case AlertKind::trial_over:
             return "trial_over";
         case AlertKind::false_stops:
+            return "false_stops";
+        case AlertKind::bad_stamp:
+            return "bad_stamp";
+        case AlertKind::drift:
             break;
     }
-    return "false_stops";
+    return "drift";
 }
 
 std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {

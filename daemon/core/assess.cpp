@@ -264,8 +264,9 @@ AssessResult assess(const AssessInput& in) {
     if (in.exhausted_budget) {
         apply_budget(in, out);
     }
-    if (in.protected_) {
-        a.held_by = "protected by the configuration";
+    const bool never = in.protected_ || !in.saves_nothing.empty();
+    if (never) {
+        a.held_by = in.protected_ ? "protected by the configuration" : in.saves_nothing;
         out.beaten_by_hold = a.cause.has_value();
     }
     if (in.manual_by) {
@@ -278,7 +279,7 @@ AssessResult assess(const AssessInput& in) {
         out.stops_in.reset();
         a.why = a.gone ? "off" : "not billing yet (" + std::string{to_string(in.state)} + ")";
     } else if (a.held_by) {
-        if (in.protected_) {
+        if (never) {
             out.stops_in.reset();
         }
         a.why = *a.held_by + "; without it: " + a.why;

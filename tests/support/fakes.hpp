@@ -316,7 +316,11 @@ public:
     Task<Result<void>> close() override { co_return Result<void>{}; }
 
 private:
-    void put(ResourceRow& r) { known[r.id] = r; }
+    void put(ResourceRow& r) {
+        const auto before = known.find(r.id);
+        r.first_seen = before == known.end() ? r.first_seen : before->second.first_seen;
+        known[r.id] = r;
+    }
     void put(RunRow& r) {
         const auto known_run = runs.find(r.id);
         r.first_seen = known_run == runs.end() ? r.first_seen : known_run->second.first_seen;

@@ -1,40 +1,79 @@
-// Keeps the ledger: opens, advances and closes the meters of runs as listings show them. Every billed
-// second ends up in exactly one row (I6).
+// Keeps the ledger: opens, advances and closes the meters of runs and add-ons as listings show them. Every
+// billed second ends up in exactly one row (I6).
 #pragma once
 
-#include "curfew/app/picture.hpp"
-#include "curfew/ports/store.hpp"
+#include "curfew/app/world.hpp"
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace curfew {
 
+/// The flat price of a machine; nullptr when it is billed by the hour.
+const FlatPrice* flat_price(const Config& config, const Resource& resource);
+/// Why a stop would save nothing; empty when one would.
+std::string saves_nothing(const Config& config, const Resource& resource);
+
 class Bookkeeper {
 public:
-    explicit Bookkeeper(PriceBook prices);
+    Bookkeeper(World& world, PriceBook prices);
 
-    /// The run is listed in a state that bills: its meter is opened or advanced. A change of machine
-    /// type or price makes a new row from now on. `counted` is how far it was billed before, when it was
-    /// taken for ended too early.
+    /// Meters of add-ons as the store has them; `known` tells whose they are.
+    void load(const std::vector<Meter>& meters, const std::vector<ResourceRow>& known);
+
+    /// The run is listed in a state that bills: its meter is opened or advanced. A dated price makes a new row
+    /// at its time; a change of machine type, or one that only shows now, from now on. `counted` is how far
+    /// it was billed before, when it was taken for ended too early. Not for what `stands`.
     void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
                std::optional<WallTime> counted = std::nullopt);
 
-    /// The run does not bill any more. `ended_at` is the provider's stamp where it has one;
-    /// otherwise the end lies between the last look that showed it billing and now.
-    void ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at, WallTime now,
+    /// The run does not bill any more. `ended_at` is the provider's stamp where it has one that can be true;
+    /// otherwise the end lies between the last look that showed it billing and `latest`.
+    void ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at, WallTime latest,
                Batch& batch);
+
+    /// The run began and ended while nobody looked: billed from its start, which must be known; as `ended`.
+    void came_and_went(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
+                       WallTime latest, Batch& batch);
+
+    /// A listed machine: does it cost the same on or off (a flat price, or machines billed while off)? Then its
+    /// own meter is advanced, and none of its runs has one. Called before `bills`.
+    bool stands(LiveResource& live, WallTime now, Batch& batch);
+    /// The resource is gone for good.
+    void gone(const LiveResource& live, WallTime now, Batch& batch);
+
+    /// A complete list of the add-ons of an account. One that two of them leave out has ended. Called after the
+    /// ends of runs, which are those of dynamic addresses.
+    void add_ons(const AccountName& account, const std::vector<AddOn>& list, WallTime now, Batch& batch);
+    /// Since when the resources of add-ons are off.
+    void note_parked(WallTime now);
 
     /// Rows closed since the last call, for the sums of budgets.
     std::vector<CostRow> take_rows();
 
     const PriceBook& prices() const { return prices_; }
-    void replace_prices(PriceBook prices) { prices_ = std::move(prices); }
+    /// What an hour of the run costs: the user's price, else the provider's own, else the shipped one; nullptr =
+    /// unpriced. Valid until prices are replaced, and of what the resource costs at the newest call.
+    const Price* price_of(const Resource& resource, const Run& run, WallTime at);
+    void replace_prices(PriceBook prices);
 
 private:
-    void add_rows(std::vector<CostRow> rows, Batch& batch);
+    Tariff tariff_of(const Run& run, const std::string& machine_type, WallTime at) const;
+    void count(Meter& meter, const Run& run, WallTime until, std::vector<CostRow>& rows) const;
+    void listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch);
+    void count_add_on(LiveAddOn& live, WallTime now, std::vector<CostRow>& rows) const;
+    Meter new_meter(const LiveAddOn& live, WallTime now) const;
+    std::vector<CostRow> end_stretch(LiveAddOn& live, WallTime latest) const;
+    void put(Meter& meter, std::vector<CostRow> rows, bool changed, Batch& batch);
 
+    World& world_;
     PriceBook prices_;
+    std::map<ResourceId, Price> made_;             // prices that stand in no table
+    std::map<RunId, Meter> ended_;                 // of add-ons that are gone; they may come back
+    std::map<AccountName, WallTime> lists_;        // newest list of add-ons
+    std::map<ResourceId, WallTime> ends_of_runs_;  // newest, by the provider's stamp
     std::vector<CostRow> cut_;
 };
 

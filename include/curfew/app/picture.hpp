@@ -4,6 +4,7 @@
 #pragma once
 
 #include "curfew/core/activity.hpp"
+#include "curfew/core/add_on.hpp"
 #include "curfew/core/budget.hpp"
 #include "curfew/core/config.hpp"
 #include "curfew/core/enforcement.hpp"
@@ -14,6 +15,7 @@
 #include "curfew/core/probe.hpp"
 #include "curfew/core/resource.hpp"
 #include "curfew/core/rule.hpp"
+#include "curfew/ports/store.hpp"
 
 #include <map>
 #include <memory>
@@ -63,9 +65,20 @@ struct LiveResource {
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
     bool protected_ = false;
+    std::string saves_nothing;    // why a stop would save nothing (a flat price); empty = one would
     bool breaker_open = false;    // of its rule
     bool on_trial = false;        // its rule is: nothing is stopped by it yet
     bool beaten_by_hold = false;  // the rule would act, but for a hold
+};
+
+/// What costs money without running: an add-on of the newest list, or a machine that costs the same on or off.
+struct LiveAddOn {
+    AddOn add_on;  // between a restart and the first list only what the meter knows
+    AccountName account;
+    Meter meter;  // closed while it is known not to bill
+    WallTime first_seen;
+    std::optional<WallTime> idle_since;  // its resource is off since then: what it costs is parked
+    int absent = 0;                      // from lists in a row
 };
 
 struct LiveAccount {
@@ -77,7 +90,10 @@ struct LiveAccount {
     bool key_rejected = false;
     bool complete = false;
     int failures_in_a_row = 0;
-    std::string identity;  // "Ana Ruiz, team lab" once the key was checked
+    std::string identity;                 // "Ana Ruiz, team lab" once the key was checked
+    std::optional<ReportedRow> reported;  // newest
+    /// Our own figure for the same time; absent unless its month was watched from the first minute.
+    std::optional<Money> accrued_then;
 };
 
 struct LiveBudget {
@@ -89,6 +105,7 @@ struct LiveBudget {
 struct Picture {
     std::map<AccountName, LiveAccount> accounts;
     std::map<ResourceId, LiveResource> resources;
+    std::map<RunId, LiveAddOn> add_ons;  // by the run of their meters
     std::map<BudgetName, LiveBudget> budgets;
     std::map<ResourceId, Hold> exemptions;  // one each, also of what is not listed now
     std::map<RuleName, RuleTrial> trials;

@@ -6,6 +6,8 @@
 #include "curfew/app/alarms.hpp"
 #include "curfew/app/bookkeeper.hpp"
 #include "curfew/app/looker.hpp"
+#include "curfew/app/reconciler.hpp"
+#include "curfew/app/stamps.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/treasurer.hpp"
 #include "curfew/app/world.hpp"
@@ -40,6 +42,16 @@ private:
         RunId run;
         std::optional<WallTime> at;
         std::optional<WallTime> not_after = {};  // the start of the run that took its place
+        bool unseen = false;                     // it also began while nobody looked
+    };
+    struct Gap {  // runs of a resource that may have come and gone between two sights of it
+        ResourceKind kind = ResourceKind::notebook;
+        ResourceId resource;
+        RunId before;    // the run that was seen last, if any
+        WallTime since;  // its start, or the last sight
+        RunId after;     // the run that is seen now
+        bool answered = false;
+        std::vector<Run> runs = {};
     };
 
     Task<void> check_key();
@@ -48,6 +60,12 @@ private:
     void apply_resource(const Resource& seen, bool first_sight, Batch& batch, std::vector<Ending>& endings);
     void apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings);
     Task<void> find_ends(std::vector<Ending>& endings);
+    Task<void> find_past_runs();
+    void bill_past_runs(std::vector<Ending>& endings, Batch& batch);
+    void bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& endings, Batch& batch);
+    void note_other_run(const LiveResource& before, const Resource& seen, bool is_new);
+    void bill(LiveResource& live, const Resource& seen, bool unseen, std::optional<WallTime> counted,
+              Batch& batch, std::vector<Ending>& endings);
     void close_ended(const std::vector<Ending>& endings, Batch& batch);
     Task<void> ask_guests(Batch& batch);
     void store_look(LiveRun& run, const QuietClock& before, Batch& batch) const;
@@ -67,10 +85,13 @@ private:
     Looker& looker_;
     Enforcer& enforcer_;
     Alarms& alarms_;
+    Stamps stamps_;
+    Reconciler reconciler_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
     AccountConfig config_;            // as last seen in the configuration
     Batch carried_;                   // of a cycle whose transaction failed: cost rows must not be lost
+    std::vector<Gap> gaps_;           // until the provider has answered
     std::map<RunId, WallTime> gone_;  // runs that lists left out, and how far they were billed
     bool key_checked_ = false;
     bool whole_ = false;

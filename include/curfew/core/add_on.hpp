@@ -20,12 +20,13 @@ enum class AddOnKind : std::uint8_t {
     template_image,  // a custom template
     private_network,
     overage,  // of the team's storage above its plan
+    machine,  // one that costs the same on or off; never in a listing
 };
 std::string_view to_string(AddOnKind kind);
 
 /// One add-on as one listing showed it.
 struct AddOn {
-    std::string id;  // unique in the account and for good: "disk/psq1w2e3r4", "ip/203.0.113.9"
+    std::string id;  // unique, also among accounts, and for good: "disk/psq1w2e3r4", "ip/203.0.113.9"
     AddOnKind kind = AddOnKind::block_storage;
     ResourceId resource;     // what it belongs to; its own id when it belongs to nothing or to the team
     std::string name;        // for people: "disk of train-box"

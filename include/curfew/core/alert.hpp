@@ -36,6 +36,8 @@ enum class AlertKind : std::uint8_t {
     would_stop,   // observe mode: what would have happened
     trial_over,   // a rule acts from now on, with what it would have stopped so far
     false_stops,  // a rule stops what is used again soon after
+    bad_stamp,    // the provider reports a time that cannot be true; it is not billed by
+    drift,        // the provider's own figure is far from ours
 };
 std::string_view to_string(AlertKind kind);
 

@@ -32,6 +32,7 @@ struct AssessInput {
     Mode mode = Mode::observe;           // weakest of global and account; the rule's comes on top
     const Hold* hold = nullptr;          // in force
     bool protected_ = false;
+    std::string saves_nothing;                    // why a stop would save nothing; empty = one would
     bool breaker_open = false;                    // of the rule
     std::optional<std::string> exhausted_budget;  // hard, matches, its stop threshold has fired
     Mode budget_mode = Mode::observe;

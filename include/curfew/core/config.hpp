@@ -4,6 +4,8 @@
 #include "curfew/core/budget.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ids.hpp"
+#include "curfew/core/ledger.hpp"
+#include "curfew/core/money.hpp"
 #include "curfew/core/rule.hpp"
 #include "curfew/core/time.hpp"
 
@@ -31,7 +33,15 @@ struct AccountConfig {
     bool metrics = true;  // ask the provider's metrics; false = coverage is partial without a probe
     bool notebooks = true;
     bool machines = true;
-    std::string mode = "enforce";  // weakest wins
+    std::string mode = "enforce";                   // weakest wins
+    bool bill_machines_off = false;                 // its machines cost the same while they are off
+    Increment billing_increment = Increment::none;  // of runs
+};
+
+/// [[flat]]: machines with a price of the month, on or off. The first block that matches a name is used.
+struct FlatPrice {
+    std::vector<std::string> match;  // globs of names
+    Money per_month;
 };
 
 /// [[vault]] of kind "folder".
@@ -81,6 +91,7 @@ struct Config {
     std::string admin_socket;
     std::string price_file;  // shipped table; "" = built in location
     std::string price_overrides;
+    std::string add_on_prices;          // the user's own
     std::string public_name;            // of this host in messages and Message-IDs
     std::vector<std::string> protect;   // globs of names that are never stopped
     Duration history = hours{24 * 90};  // how long looks are kept
@@ -89,6 +100,7 @@ struct Config {
     std::int64_t guest_connections_max = 4;  // per guest while somebody is connected
     std::vector<AccountConfig> accounts;
     std::vector<SshConfig> ssh;
+    std::vector<FlatPrice> flat;
     std::vector<VaultConfig> vaults;
     std::vector<ChannelConfig> channels;
     std::vector<Rule> rules;
