@@ -1,5 +1,6 @@
 #include "adapters/sqlite/store.hpp"
 
+#include "adapters/sqlite/backup.hpp"
 #include "adapters/sqlite/database.hpp"
 #include "adapters/sqlite/rows.hpp"
 #include "adapters/sqlite/schema.hpp"
@@ -14,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -35,7 +36,9 @@ namespace {
 
 constexpr std::size_t queue_max = 1024;
 constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
-constexpr std::time_t backup_every_s = 24L * 3600;
+/// A file up to this size is checked whole whenever it is opened; a larger one in its daily copy.
+constexpr std::uintmax_t checked_at_opening_max = 32U << 20;
+constexpr std::chrono::minutes idle_max{10};
 
 /// Held for life: two daemons on one database would stop things twice.
 class LockFile {
@@ -132,12 +135,15 @@ Result<void> configure(Database& db) {
     return checked(db);
 }
 
-Result<void> check_whole(Database& db) {
-    Query q(db, "PRAGMA quick_check(1)");
-    if (q.row() && q.text(0) != "ok") {
-        return fail(Errc::corrupt, q.text(0), "database");
-    }
-    return checked(db);
+/// Beside a database in which damage was met: its next opening checks all of it.
+std::string suspicion_of(const std::string& path) {
+    return path + ".suspect";
+}
+
+bool must_be_checked(const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(suspicion_of(path), ignored) ||
+           std::filesystem::file_size(path, ignored) <= checked_at_opening_max;
 }
 
 Result<void> migrate(Database& db, std::int64_t version) {
@@ -180,8 +186,11 @@ Result<void> open_and_check(Database& db, const std::string& path) {
     if (auto configured = configure(db); !configured) {
         return configured;
     }
-    if (auto whole = check_whole(db); !whole) {
-        return whole;
+    if (must_be_checked(path)) {
+        if (auto whole = check_whole(db); !whole) {
+            return whole;
+        }
+        ::unlink(suspicion_of(path).c_str());
     }
     return migrate(db, *version);
 }
@@ -204,32 +213,6 @@ std::string holder_of(const std::string& path) {
     return {};
 }
 
-/// A whole copy, made beside the last one and renamed over it. Skipped while the last one is fresh.
-void back_up(Database& db, const std::string& path) {
-    struct stat info{};
-    if (::stat(path.c_str(), &info) == 0 && std::time(nullptr) - info.st_mtime < backup_every_s) {
-        return;
-    }
-    const std::string fresh = path + ".new";
-    ::unlink(fresh.c_str());
-    sqlite3* copy = nullptr;
-    bool done = false;
-    if (sqlite3_open(fresh.c_str(), &copy) == SQLITE_OK) {
-        if (sqlite3_backup* backup = sqlite3_backup_init(copy, "main", db.raw(), "main")) {
-            done = sqlite3_backup_step(backup, -1) == SQLITE_DONE;
-            sqlite3_backup_finish(backup);
-        }
-        done = done &&
-               sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) == SQLITE_OK;
-    }
-    sqlite3_close(copy);
-    if (done) {
-        std::rename(fresh.c_str(), path.c_str());
-    } else {
-        ::unlink(fresh.c_str());
-    }
-}
-
 /// A damaged database is moved aside, never deleted; the last backup takes its place if it is whole.
 std::string set_aside(const std::string& path, const std::string& why) {
     const std::string aside = path + ".corrupt-" + std::to_string(std::time(nullptr));
@@ -237,6 +220,7 @@ std::string set_aside(const std::string& path, const std::string& why) {
     for (const char* suffix : {"", "-wal", "-shm"}) {
         std::filesystem::rename(path + suffix, aside + suffix, ignored);
     }
+    std::ofstream{suspicion_of(path)} << why << "\n";  // what takes its place is checked as well
     std::string text = "the database was damaged (" + why + ") and was moved to " + aside;
     if (std::filesystem::exists(path + ".backup", ignored)) {
         std::filesystem::copy_file(path + ".backup", path, ignored);
@@ -250,10 +234,11 @@ std::string set_aside(const std::string& path, const std::string& why) {
 /// A store's only thread, and the only one that touches the connection.
 class SqliteStore final : public Store {
 public:
-    SqliteStore(std::unique_ptr<Database> db, LockFile lock, asio::any_io_executor loop,
+    SqliteStore(std::unique_ptr<Database> db, std::string path, LockFile lock, asio::any_io_executor loop,
                 std::function<void(const std::string&)> on_fatal)
-        : db_(std::move(db)), ledger_(*db_), lock_(std::move(lock)), loop_(std::move(loop)),
-          on_fatal_(std::move(on_fatal)), thread_([this] { serve(); }) {}
+        : db_(std::move(db)), path_(std::move(path)), ledger_(*db_), backup_(*db_, path_ + ".backup"),
+          lock_(std::move(lock)), loop_(std::move(loop)), on_fatal_(std::move(on_fatal)),
+          thread_([this] { serve(); }) {}
     SqliteStore(const SqliteStore&) = delete;
     SqliteStore& operator=(const SqliteStore&) = delete;
     ~SqliteStore() override { end_thread(); }
@@ -457,6 +442,7 @@ private:
     /// After a failed sync nothing that this connection says may be trusted (never try again).
     void judge(const Error& error) {
         if (error.code == Errc::disk || error.code == Errc::corrupt) {
+            std::ofstream{suspicion_of(path_)} << to_string(error) << "\n";
             poisoned_ = error;
             asio::post(loop_, [report = on_fatal_, text = to_string(error)] { report(text); });
         }
@@ -473,17 +459,25 @@ private:
     }
 
     void serve() {
-        for (;;) {
-            std::unique_lock guard(mutex_);
-            wake_.wait(guard, [this] { return ending_ || !jobs_.empty(); });
-            if (jobs_.empty()) {
-                return;
+        std::unique_lock guard(mutex_);
+        while (!ending_ || !jobs_.empty()) {
+            if (!jobs_.empty()) {
+                const auto job = std::move(jobs_.front());
+                jobs_.pop_front();
+                guard.unlock();
+                job();
+                guard.lock();
+            } else if (!poisoned_ && backup_.due()) {
+                guard.unlock();
+                if (const auto done = backup_.step(); !done) {
+                    judge(done.error());
+                }
+                guard.lock();
+            } else {
+                wake_.wait_for(guard, idle_max);
             }
-            const auto job = std::move(jobs_.front());
-            jobs_.pop_front();
-            guard.unlock();
-            job();
         }
+        backup_.abandon();
     }
 
     void end_thread() {
@@ -499,7 +493,9 @@ private:
     }
 
     std::unique_ptr<Database> db_;
+    std::string path_;
     Ledger ledger_;  // database thread only
+    Backup backup_;  // database thread only
     LockFile lock_;
     asio::any_io_executor loop_;
     std::function<void(const std::string&)> on_fatal_;
@@ -535,9 +531,6 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop,
             ready = open_and_check(*db, path);
         }
     }
-    if (ready) {
-        back_up(*db, path + ".backup");
-    }
     ::umask(before);
     if (!ready) {
         Error error = ready.error();
@@ -550,7 +543,7 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop,
         return std::unexpected(std::move(error));
     }
     sqlite3_busy_timeout(db->raw(), 0);
-    opened.store = std::make_unique<SqliteStore>(std::move(db), std::move(*lock), std::move(loop),
+    opened.store = std::make_unique<SqliteStore>(std::move(db), path, std::move(*lock), std::move(loop),
                                                  std::move(on_fatal));
     return opened;
 }

@@ -7,11 +7,13 @@
 #include <catch2/catch.hpp>
 #include <sqlite3.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace support {
@@ -102,6 +104,13 @@ struct StoreBench {
     void close() {
         REQUIRE(loop.run(store->close()));
         store.reset();
+    }
+    /// Copies are made in the background.
+    void wait_for_backup() {
+        for (int i = 0; i < 1000 && !std::filesystem::exists(path + ".backup"); ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        }
+        REQUIRE(std::filesystem::exists(path + ".backup"));
     }
     curfew::Result<void> commit(curfew::Batch batch) { return loop.run(store->commit(std::move(batch))); }
     curfew::StoredState load(const std::string& boot = "boot-1") {

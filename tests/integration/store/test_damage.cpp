@@ -184,6 +184,7 @@ TEST_CASE("a damaged database is moved aside and the backup takes its place") {
         fill(b, 30);
         fs::remove(b.path + ".backup");  // a fresh one is only made a day later
         b.open();
+        b.wait_for_backup();
         b.close();
         fill(b, 10);  // these are not in the backup
         std::string bytes = content(b.path);
@@ -200,6 +201,56 @@ TEST_CASE("a damaged database is moved aside and the backup takes its place") {
         CHECK(b.restart().boot_id == "");
         CHECK(b.recovered.empty());
     }
+}
+
+TEST_CASE("damage that the daily copy or anybody else meets is looked for at the next start") {
+    // Too large to be checked whole whenever it is opened.
+    const auto large = [](StoreBench& b) {
+        b.open();
+        Batch batch;
+        for (int i = 0; i < 10'000; ++i) {
+            batch.emplace_back(audit(std::string(4000, static_cast<char>('a' + i % 26))));
+        }
+        REQUIRE(b.commit(std::move(batch)));
+        b.wait_for_backup();
+        b.close();
+        REQUIRE(fs::file_size(b.path) > 32U << 20);
+    };
+    const auto harm = [](const std::string& path) {
+        std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+        file.seekp(static_cast<std::streamoff>(fs::file_size(path) / 2));
+        file << std::string(40'000, '\x5a');
+    };
+    StoreBench b;
+    large(b);
+    harm(b.path);
+    SECTION("by the copy, which does not take the last one's place") {
+        const std::string last = content(b.path + ".backup");
+        fs::last_write_time(b.path + ".backup", fs::file_time_type::clock::now() - hours{25});
+        b.open();
+        CHECK(b.recovered.empty());
+        for (int i = 0; i < 2000 && b.fatal.empty(); ++i) {
+            b.loop.run(b.loop.scheduler().sleep_for(Duration{10}));
+        }
+        REQUIRE(b.fatal.size() == 1);
+        CHECK(content(b.path + ".backup") == last);
+        CHECK_FALSE(fs::exists(b.path + ".backup.new"));
+    }
+    SECTION("by a reader") {
+        b.open();
+        CHECK(b.recovered.empty());
+        const auto read = b.loop.run(b.store->audit(0, 100'000, std::nullopt));
+        REQUIRE_FALSE(read);
+        CHECK(read.error().code == Errc::corrupt);
+    }
+    b.store.reset();
+    b.open();
+    CHECK(b.recovered.find("backup took its place") != std::string::npos);
+    b.restart();
+    CHECK(b.recovered.empty());
+    CHECK(beside(b.path, ".corrupt-").size() == 1);
+    CHECK(beside(b.path, ".suspect").empty());
+    b.store.reset();
 }
 
 TEST_CASE("a damaged database without a backup is moved aside and a new one begins") {

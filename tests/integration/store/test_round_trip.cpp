@@ -118,6 +118,7 @@ TEST_CASE("an empty store is empty, private, and says which boot wrote last") {
     CHECK(first.resources.empty());
     CHECK(b.load("boot-2").boot_id == "boot-1");
     CHECK(b.restart("boot-3").boot_id == "boot-2");
+    b.wait_for_backup();
     for (const std::string& file : {b.path, b.path + ".lock", b.path + ".backup"}) {
         CAPTURE(file);
         CHECK((std::filesystem::status(file).permissions() & std::filesystem::perms::mask) ==
