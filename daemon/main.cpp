@@ -194,8 +194,18 @@ public:
                 return fail(key.error().code,
                             "account " + account.name.value + ": " + to_string(key.error()));
             }
-            parts.clouds[account.name] = paperspace::make_cloud(account, std::move(*key), client_,
-                                                                scheduler_);
+            Secret balance_key;
+            if (!account.balance_key_file.empty()) {
+                auto read = systemd::read_secret(account.balance_key_file);
+                if (!read) {
+                    return fail(read.error().code,
+                                "account " + account.name.value + ", balance: " + to_string(read.error()));
+                }
+                balance_key = std::move(*read);
+            }
+            parts.clouds[account.name] = paperspace::make_cloud(
+                account, {.key = std::move(*key), .balance_key = std::move(balance_key)}, client_,
+                scheduler_);
         }
         for (const VaultConfig& vault : parts.config->vaults) {
             parts.vaults.push_back(std::make_shared<vault::FolderVault>(

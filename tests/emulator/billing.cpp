@@ -202,26 +202,26 @@ AddOn block_storage(std::int64_t gigabytes) {
     static constexpr Step steps[] = {
         {50, 5 * per_dollar, 7'400'000},     {100, 7 * per_dollar, 10'400'000},
         {250, 10 * per_dollar, 14'900'000},  {500, 25 * per_dollar, 37'200'000},
-        {1000, 55 * per_dollar, 81'800'000}, {2000, 120 * per_dollar, 178'600'000},
+        {1024, 55 * per_dollar, 81'800'000}, {2048, 120 * per_dollar, 178'600'000},
     };
     return step_for("block storage", steps, gigabytes);
 }
 
 AddOn shared_drive(std::int64_t gigabytes) {
     static constexpr Step steps[] = {{250, 16 * per_dollar, 23'800'000},
-                                     {2000, 130 * per_dollar, 193'500'000},
-                                     {80'000, 5200 * per_dollar, 7'738'100'000}};
+                                     {2048, 130 * per_dollar, 193'500'000},
+                                     {81'920, 5200 * per_dollar, 7'738'100'000}};
     return step_for("shared drive", steps, gigabytes);
 }
 
 AddOn snapshot(std::int64_t gigabytes) {
-    static constexpr Step steps[] = {{50, 1 * per_dollar, 1'500'000}, {2000, 8 * per_dollar, 11'900'000}};
+    static constexpr Step steps[] = {{50, 1 * per_dollar, 1'500'000}, {2048, 8 * per_dollar, 11'900'000}};
     return step_for("snapshot", steps, gigabytes);
 }
 
 AddOn custom_template(std::int64_t gigabytes) {
     static constexpr Step steps[] = {{50, 7 * per_dollar / 2, 5'200'000},
-                                     {2000, 42 * per_dollar, 62'500'000}};
+                                     {2048, 42 * per_dollar, 62'500'000}};
     return step_for("template", steps, gigabytes);
 }
 

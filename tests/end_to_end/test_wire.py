@@ -849,7 +849,7 @@ class AddOns(WireTest):
         """From 20 November 2026 on, over the turn of the month and past the cap of December."""
         e = self.open("--speed", "400000", "--origin", "1795132800000")
         caps = {("ip", 0): 3.0, ("network", 0): 1.0, ("snapshot", 50): 1.0, ("snapshot", 51): 8.0, ("shared-drive", 250): 16.0,
-                ("shared-drive", 251): 130.0, ("shared-drive", 2001): 5200.0, ("template", 50): 3.5, ("template", 60): 42.0}
+                ("shared-drive", 251): 130.0, ("shared-drive", 2049): 5200.0, ("template", 50): 3.5, ("template", 60): 42.0}
         made = {e.control("POST", "/add-ons", {"kind": kind, "sizeGb": size})["id"]: int(cap * 10**9) for (kind, size), cap in caps.items()}
         wait_for("December's 29th", lambda: e.control("GET", "/now")["now"] > "2026-12-29T06", 30, 0.05)
         turn = ms("2026-12-01T00:00:00.000Z")
