@@ -58,7 +58,8 @@ struct Options {
     bool check_only = false;
     std::string log_level = "info";
     clock::ClockOptions clock;
-    int crash_at = 0;  // for the crash tests: SIGKILL at the n-th point of an enforcement
+    bool real_limits = false;  // accelerated: time limits of accounts as long as they were in real time
+    int crash_at = 0;          // for the crash tests: SIGKILL at the n-th point of an enforcement
 };
 
 std::string environment(const char* name) {
@@ -180,6 +181,12 @@ public:
                 return fail(path.error().code, "ssh: " + to_string(path.error()));
             }
             block.key_file = std::move(*path);
+        }
+        if (options_.real_limits) {
+            for (AccountConfig& account : config.accounts) {
+                account.request_timeout *= options_.clock.speed;
+                account.list_timeout *= options_.clock.speed;
+            }
         }
         Parts parts;
         parts.config = std::make_shared<const Config>(std::move(config));
@@ -559,8 +566,12 @@ int check(const Options& options) {
 int main(int argc, char** argv) {
     ::prctl(PR_SET_DUMPABLE, 0);  // keys and tokens are in memory
     std::signal(SIGPIPE, SIG_IGN);
-    Options options{
-        .config = default_config(), .check_only = false, .log_level = "info", .clock = {}, .crash_at = 0};
+    Options options{.config = default_config(),
+                    .check_only = false,
+                    .log_level = "info",
+                    .clock = {},
+                    .real_limits = false,
+                    .crash_at = 0};
     bool print_config = false;
     bool print_man = false;
     CLI::App app{"curfewd: packs and stops idle rented GPUs", "curfewd"};
@@ -578,6 +589,8 @@ int main(int argc, char** argv) {
                    "accelerated: wall time in ms at --clock-start");
     app.add_option("--clock-start", options.clock.start_real.ms,
                    "accelerated: real wall time in ms of the origin");
+    app.add_flag("--clock-real-limits", options.real_limits,
+                 "accelerated: an account's time limits are as long in real time");
     app.add_option("--crash-at", options.crash_at,
                    "for tests: kill this process at the n-th point of an enforcement")
         ->check(CLI::PositiveNumber);

@@ -539,7 +539,8 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             if (!nanos || text_of(body, "machineType").empty()) {
                 throw Refused{400, "price needs machineType and usdPerHour, a plain decimal"};
             }
-            emulator.prices.set(text_of(body, "machineType"), *nanos, emulator.clock.now());
+            const auto at = parse_iso(text_of(body, "at"));
+            emulator.prices.set(text_of(body, "machineType"), *nanos, at.value_or(emulator.clock.now()));
             co_return Reply::of({{"ok", true}});
         }
         if (first == "availability") {
