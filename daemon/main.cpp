@@ -58,7 +58,8 @@ struct Options {
     bool check_only = false;
     std::string log_level = "info";
     clock::ClockOptions clock;
-    int crash_at = 0;  // for the crash tests: SIGKILL at the n-th point of an enforcement
+    bool real_limits = false;  // accelerated: time limits of accounts as long as they were in real time
+    int crash_at = 0;          // for the crash tests: SIGKILL at the n-th point of an enforcement
 };
 
 std::string environment(const char* name) {
@@ -181,6 +182,12 @@ public:
             }
             block.key_file = std::move(*path);
         }
+        if (options_.real_limits) {
+            for (AccountConfig& account : config.accounts) {
+                account.request_timeout *= options_.clock.speed;
+                account.list_timeout *= options_.clock.speed;
+            }
+        }
         Parts parts;
         parts.config = std::make_shared<const Config>(std::move(config));
         auto prices = read_prices(*parts.config);
@@ -194,8 +201,18 @@ public:
                 return fail(key.error().code,
                             "account " + account.name.value + ": " + to_string(key.error()));
             }
-            parts.clouds[account.name] = paperspace::make_cloud(account, std::move(*key), client_,
-                                                                scheduler_);
+            Secret balance_key;
+            if (!account.balance_key_file.empty()) {
+                auto read = systemd::read_secret(account.balance_key_file);
+                if (!read) {
+                    return fail(read.error().code,
+                                "account " + account.name.value + ", balance: " + to_string(read.error()));
+                }
+                balance_key = std::move(*read);
+            }
+            parts.clouds[account.name] = paperspace::make_cloud(
+                account, {.key = std::move(*key), .balance_key = std::move(balance_key)}, client_,
+                scheduler_);
         }
         for (const VaultConfig& vault : parts.config->vaults) {
             parts.vaults.push_back(std::make_shared<vault::FolderVault>(
@@ -549,8 +566,12 @@ int check(const Options& options) {
 int main(int argc, char** argv) {
     ::prctl(PR_SET_DUMPABLE, 0);  // keys and tokens are in memory
     std::signal(SIGPIPE, SIG_IGN);
-    Options options{
-        .config = default_config(), .check_only = false, .log_level = "info", .clock = {}, .crash_at = 0};
+    Options options{.config = default_config(),
+                    .check_only = false,
+                    .log_level = "info",
+                    .clock = {},
+                    .real_limits = false,
+                    .crash_at = 0};
     bool print_config = false;
     bool print_man = false;
     CLI::App app{"curfewd: packs and stops idle rented GPUs", "curfewd"};
@@ -568,6 +589,8 @@ int main(int argc, char** argv) {
                    "accelerated: wall time in ms at --clock-start");
     app.add_option("--clock-start", options.clock.start_real.ms,
                    "accelerated: real wall time in ms of the origin");
+    app.add_flag("--clock-real-limits", options.real_limits,
+                 "accelerated: an account's time limits are as long in real time");
     app.add_option("--crash-at", options.crash_at,
                    "for tests: kill this process at the n-th point of an enforcement")
         ->check(CLI::PositiveNumber);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 namespace emulator {
@@ -11,8 +12,12 @@ __extension__ using Wide = __int128;
 
 constexpr Nanos per_dollar = 1'000'000'000;
 constexpr Millis per_hour_ms = 3'600'000;
+constexpr Nanos overage_per_gigabyte = 290'000'000;
 
 Nanos divide_half_even(Wide dividend, Wide divisor) {
+    if (dividend < 0) {
+        return -divide_half_even(-dividend, divisor);
+    }
     Wide quotient = dividend / divisor;
     const Wide twice = (dividend % divisor) * 2;
     if (twice > divisor || (twice == divisor && quotient % 2 != 0)) {
@@ -34,6 +39,20 @@ std::vector<std::string> cells_of(const std::string& line) {
         }
     }
     return cells;
+}
+
+struct Step {
+    std::int64_t gigabytes;
+    Nanos cap;
+    Nanos printed;
+};
+
+template <std::size_t count>
+AddOn step_for(const std::string& name, const Step (&steps)[count], std::int64_t gigabytes) {
+    const Step* found = std::ranges::find_if(
+        steps, [gigabytes](const Step& step) { return gigabytes <= step.gigabytes; });
+    const Step& step = found == std::end(steps) ? steps[count - 1] : *found;
+    return {name + " " + std::to_string(step.gigabytes) + " GB", step.cap, step.printed};
 }
 
 bool is_free(const std::string& type) {
@@ -180,31 +199,54 @@ std::vector<PriceBook::Segment> PriceBook::segments(const std::string& type, Mil
 }
 
 AddOn block_storage(std::int64_t gigabytes) {
-    struct Step {
-        std::int64_t gigabytes;
-        Nanos cap;
-        Nanos printed;
-    };
     static constexpr Step steps[] = {
         {50, 5 * per_dollar, 7'400'000},     {100, 7 * per_dollar, 10'400'000},
         {250, 10 * per_dollar, 14'900'000},  {500, 25 * per_dollar, 37'200'000},
-        {1000, 55 * per_dollar, 81'800'000}, {2000, 120 * per_dollar, 178'600'000},
+        {1024, 55 * per_dollar, 81'800'000}, {2048, 120 * per_dollar, 178'600'000},
     };
-    for (const Step& step : steps) {
-        if (gigabytes <= step.gigabytes) {
-            return {"block storage " + std::to_string(step.gigabytes) + " GB", step.cap, step.printed};
-        }
-    }
-    return {"block storage 2000 GB", steps[5].cap, steps[5].printed};
+    return step_for("block storage", steps, gigabytes);
+}
+
+AddOn shared_drive(std::int64_t gigabytes) {
+    static constexpr Step steps[] = {{250, 16 * per_dollar, 23'800'000},
+                                     {2048, 130 * per_dollar, 193'500'000},
+                                     {81'920, 5200 * per_dollar, 7'738'100'000}};
+    return step_for("shared drive", steps, gigabytes);
+}
+
+AddOn snapshot(std::int64_t gigabytes) {
+    static constexpr Step steps[] = {{50, 1 * per_dollar, 1'500'000}, {2048, 8 * per_dollar, 11'900'000}};
+    return step_for("snapshot", steps, gigabytes);
+}
+
+AddOn custom_template(std::int64_t gigabytes) {
+    static constexpr Step steps[] = {{50, 7 * per_dollar / 2, 5'200'000},
+                                     {2048, 42 * per_dollar, 62'500'000}};
+    return step_for("template", steps, gigabytes);
+}
+
+AddOn private_network() {
+    return {"private network", per_dollar, 1'500'000};
 }
 
 AddOn public_ip() {
     return {"public IP", 3 * per_dollar, 4'500'000};
 }
 
-Nanos add_on_charge(const AddOn& add_on, Millis span) {
+AddOn storage_overage(std::int64_t bytes, bool gibibytes) {
+    const Nanos cap = divide_half_even(Wide{overage_per_gigabyte} * bytes,
+                                       gibibytes ? Wide{1} << 30 : Wide{1'000'000'000});
+    return {"storage overage", cap, divide_half_even(cap, 672)};
+}
+
+Nanos add_on_charge(const AddOn& add_on, Millis used) {
     return std::min(add_on.monthly_cap,
-                    divide_half_even(Wide{add_on.monthly_cap} * span, Wide{672} * per_hour_ms));
+                    divide_half_even(Wide{add_on.monthly_cap} * used, Wide{672} * per_hour_ms));
+}
+
+std::string format_cents(Nanos amount) {
+    const std::string text = format_nanos(divide_half_even(amount, 10'000'000) * 10'000'000);
+    return text.substr(0, text.size() - 7);
 }
 
 }  // namespace emulator

@@ -64,9 +64,18 @@ struct AddOn {
     Nanos monthly_cap;
     Nanos printed_per_hour;
 };
+/// Each takes the smallest listed step that holds the size, the largest one for anything above.
 AddOn block_storage(std::int64_t gigabytes);
+AddOn shared_drive(std::int64_t gigabytes);
+AddOn snapshot(std::int64_t gigabytes);
+AddOn custom_template(std::int64_t gigabytes);
+AddOn private_network();
 AddOn public_ip();
-/// What `add_on` costs over [from, to) inside one calendar month.
-Nanos add_on_charge(const AddOn& add_on, Millis span);
+/// The team's storage above its plan: $0.29 a GB and month, of 10^9 or of 2^30 bytes.
+AddOn storage_overage(std::int64_t bytes, bool gibibytes);
+/// What `add_on` costs once it was there for `used` of one calendar month.
+Nanos add_on_charge(const AddOn& add_on, Millis used);
+/// To whole cents, half to even: "11.21".
+std::string format_cents(Nanos amount);
 
 }  // namespace emulator

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <map>
 #include <random>
 #include <ranges>
 #include <stdexcept>
@@ -215,6 +214,13 @@ json state_of(const Emulator& emulator) {
                             {"state", machine->state},
                             {"dtDeleted", nullable(machine->deleted)}});
     }
+    json add_ons = json::array();
+    for (const auto& extra : emulator.world->extras()) {
+        add_ons.push_back({{"id", extra->id},
+                           {"team", emulator.world->teams()[extra->team].space},
+                           {"dtCreated", iso(extra->created)},
+                           {"dtDeleted", nullable(extra->deleted)}});
+    }
     json teams = json::array();
     for (const Team& team : emulator.world->teams()) {
         teams.push_back(
@@ -222,7 +228,8 @@ json state_of(const Emulator& emulator) {
     }
     return {{"now", iso(emulator.clock.now())},  {"now_ms", emulator.clock.now()},
             {"speed", emulator.clock.speed()},   {"teams", std::move(teams)},
-            {"notebooks", std::move(notebooks)}, {"machines", std::move(machines)}};
+            {"notebooks", std::move(notebooks)}, {"machines", std::move(machines)},
+            {"add_ons", std::move(add_ons)}};
 }
 
 json calls_of(const Emulator& emulator, const Request& request) {
@@ -262,74 +269,6 @@ json calls_of(const Emulator& emulator, const Request& request) {
     }
     return {{"total", emulator.calls_total}, {"count", rows.size()}, {"calls", std::move(list)}};
 }
-
-struct Bill {
-    Millis now;
-    json lines = json::array();
-    Nanos total = 0;
-    Nanos closed = 0;
-    Nanos compute = 0;
-    Nanos add_ons = 0;
-    bool unpriced = false;
-
-    void compute_line(const Emulator& emulator, const std::string& resource, const std::string& run,
-                      const std::string& type, Millis from, std::optional<Millis> to) {
-        const Millis end = to.value_or(now);
-        for (const PriceBook::Segment& segment : emulator.prices.segments(type, from, end)) {
-            const Nanos amount = charge(segment.per_hour, segment.to - segment.from);
-            lines.push_back({{"resource", resource},
-                             {"run", run},
-                             {"kind", "compute"},
-                             {"machineType", type},
-                             {"from", iso(segment.from)},
-                             {"to", iso(segment.to)},
-                             {"seconds", static_cast<double>(segment.to - segment.from) / 1000},
-                             {"rate", segment.priced ? json(format_rate(segment.per_hour)) : json(nullptr)},
-                             {"amount", format_nanos(amount)},
-                             {"open", !to}});
-            unpriced = unpriced || !segment.priced;
-            total += amount;
-            compute += amount;
-            closed += to ? amount : 0;
-        }
-    }
-
-    /// `spans` follow one another; the cap is one of the calendar month, however many of them lie in it.
-    void add_on_lines(const Machine& machine, const AddOn& add_on,
-                      const std::vector<std::pair<Millis, std::optional<Millis>>>& spans) {
-        std::map<Millis, Millis> used;  // by the month's beginning
-        for (const auto& [begin, ended] : spans) {
-            add_on_span(machine, add_on, begin, ended, used);
-        }
-    }
-
-    void add_on_span(const Machine& machine, const AddOn& add_on, Millis begin, std::optional<Millis> ended,
-                     std::map<Millis, Millis>& used) {
-        const Millis end = ended.value_or(now);
-        for (Millis from = begin; from < end;) {
-            const Month month = month_of(from);
-            const Millis to = std::min(end, month.to);
-            const Millis before = used[month.from];
-            used[month.from] += to - from;
-            const Nanos amount = add_on_charge(add_on, used[month.from]) - add_on_charge(add_on, before);
-            const bool open = to == end && !ended;
-            lines.push_back({{"resource", machine.id},
-                             {"run", machine.id},
-                             {"kind", "storage"},
-                             {"machineType", add_on.name},
-                             {"from", iso(from)},
-                             {"to", iso(to)},
-                             {"seconds", static_cast<double>(to - from) / 1000},
-                             {"rate", format_rate(add_on.printed_per_hour)},
-                             {"amount", format_nanos(amount)},
-                             {"open", open}});
-            total += amount;
-            add_ons += amount;
-            closed += open ? 0 : amount;
-            from = to;
-        }
-    }
-};
 
 json make_standins(Emulator& emulator, const json& body) {
     NotebookSpec spec = spec_of(emulator, body);
@@ -431,6 +370,40 @@ json make_machine(Emulator& emulator, const json& body) {
     return {{"id", machine.id}, {"state", machine.state}};
 }
 
+json extra_verb(const Emulator& emulator, const std::string& id, const std::string& verb, const json& body) {
+    Extra* extra = emulator.world->find_extra(id);
+    if (extra == nullptr || extra->deleted) {
+        throw Refused{404, "no add-on " + id};
+    }
+    if (verb == "remove") {
+        extra->deleted = emulator.clock.now();
+    } else if (verb == "set") {
+        extra->extra.update(body);
+    } else {
+        throw Refused{404, "no such verb"};
+    }
+    return {{"id", extra->id}};
+}
+
+/// The part of POST /settings that is about money.
+void change_money(Emulator& emulator, const json& body) {
+    if (body.contains("utilization")) {
+        emulator.storage[team_of(emulator, body)].set(body["utilization"], emulator.clock.now());
+    }
+    if (const std::string unit = text_of(body, "storage_unit"); !unit.empty()) {
+        emulator.storage_in_gibibytes = unit == "GiB";
+    }
+    emulator.balance_delay = integer_of(body, "balance_delay_ms", emulator.balance_delay);
+    if (const std::string drift = text_of(body, "balance_drift"); !drift.empty()) {
+        const bool less = drift.front() == '-';
+        const auto nanos = parse_nanos(std::string_view{drift}.substr(less ? 1 : 0));
+        if (!nanos) {
+            throw Refused{400, "balance_drift must be a plain decimal"};
+        }
+        emulator.balance_drift = less ? -*nanos : *nanos;
+    }
+}
+
 boost::asio::awaitable<Reply> notebook_verb(Emulator& emulator, const std::string& id,
                                             const std::string& verb, const json& body) {
     Notebook& notebook = notebook_of(emulator, id);
@@ -505,7 +478,7 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             co_return Reply::of(calls_of(emulator, request));
         }
         if (first == "invoice") {
-            co_return Reply::of(invoice(emulator));
+            co_return Reply::of(invoice(emulator, request.param("month").value_or(""), emulator.clock.now()));
         }
         if (first == "faults") {
             co_return Reply::of({{"faults", emulator.faults.describe()}});
@@ -548,6 +521,9 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
         if (first == "machines") {
             co_return Reply::of(make_machine(emulator, body));
         }
+        if (first == "add-ons") {
+            co_return Reply::of(make_extra(emulator, body, team_of(emulator, body)));
+        }
         if (first == "standins") {
             co_return Reply::of(make_standins(emulator, body));
         }
@@ -563,7 +539,8 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             if (!nanos || text_of(body, "machineType").empty()) {
                 throw Refused{400, "price needs machineType and usdPerHour, a plain decimal"};
             }
-            emulator.prices.set(text_of(body, "machineType"), *nanos, emulator.clock.now());
+            const auto at = parse_iso(text_of(body, "at"));
+            emulator.prices.set(text_of(body, "machineType"), *nanos, at.value_or(emulator.clock.now()));
             co_return Reply::of({{"ok", true}});
         }
         if (first == "availability") {
@@ -586,9 +563,7 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             if (const std::string end = text_of(body, "event_end"); !end.empty()) {
                 world.events_end_as_error = end == "error";
             }
-            if (body.contains("utilization")) {
-                emulator.utilization.update(body["utilization"]);
-            }
+            change_money(emulator, body);
             co_return Reply::of({{"ok", true}});
         }
         if (first == "reset") {
@@ -614,6 +589,11 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             world.machine_restart(*machine);
         } else if (parts[2] == "destroy") {
             world.machine_destroy(*machine);
+        } else if (parts[2] == "upgrade") {
+            if (machine->state != "off") {
+                throw Refused{409, "it is not off"};
+            }
+            world.machine_upgrade(*machine, text_of(body, "machineType", machine->machine_type));
         } else if (parts[2] == "set") {
             machine->extra.update(body);
         } else {
@@ -621,46 +601,13 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
         }
         co_return Reply::of({{"id", machine->id}, {"state", machine->state}});
     }
+    if (parts.size() == 3 && first == "add-ons") {
+        co_return Reply::of(extra_verb(emulator, parts[1], parts[2], body));
+    }
     throw Refused{404, "no such control: " + method + " " + request.path};
 }
 
 }  // namespace
-
-json invoice(const Emulator& emulator) {
-    Bill bill{.now = emulator.clock.now()};
-    for (const auto& notebook : emulator.world->notebooks()) {
-        for (const auto& run : notebook->runs) {
-            if (run->started) {
-                bill.compute_line(emulator, notebook->repo_id, run->id, run->machine_type, *run->started,
-                                  run->finished);
-            }
-        }
-    }
-    for (const auto& machine : emulator.world->machines()) {
-        for (const Machine::Power& power : machine->power) {
-            bill.compute_line(emulator, machine->id, machine->id, power.machine_type, power.from, power.to);
-        }
-        const std::vector<std::pair<Millis, std::optional<Millis>>> whole{
-            {machine->created, machine->deleted}};
-        bill.add_on_lines(*machine, block_storage(machine->disk_gb), whole);
-        if (machine->public_ip_type == "static") {
-            bill.add_on_lines(*machine, public_ip(), whole);
-        } else if (machine->public_ip_type == "dynamic") {
-            std::vector<std::pair<Millis, std::optional<Millis>>> on;
-            for (const Machine::Power& power : machine->power) {
-                on.emplace_back(power.from, power.to);
-            }
-            bill.add_on_lines(*machine, public_ip(), on);
-        }
-    }
-    return {{"at", iso(bill.now)},
-            {"total", format_nanos(bill.total)},
-            {"total_closed", format_nanos(bill.closed)},
-            {"total_compute", format_nanos(bill.compute)},
-            {"total_add_ons", format_nanos(bill.add_ons)},
-            {"unpriced", bill.unpriced},
-            {"lines", std::move(bill.lines)}};
-}
 
 boost::asio::awaitable<Reply> route_control(Emulator& emulator, Request& request) {
     try {
@@ -669,6 +616,8 @@ boost::asio::awaitable<Reply> route_control(Emulator& emulator, Request& request
         co_return Reply::of({{"error", refused.what()}}, refused.status);
     } catch (const json::exception& error) {
         co_return Reply::of({{"error", error.what()}}, 400);  // a member of another type than it must have
+    } catch (const std::invalid_argument& error) {
+        co_return Reply::of({{"error", error.what()}}, 400);
     } catch (const std::exception& error) {
         co_return Reply::of({{"error", error.what()}}, 500);
     }

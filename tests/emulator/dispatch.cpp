@@ -100,6 +100,9 @@ Reply route(Emulator& emulator, Request& request, const CallInfo& call) {
         if (request.host == "metrics") {
             return route_metrics(emulator, request);
         }
+        if (request.host == "balance") {
+            return route_balance(emulator, request);
+        }
         return legacy_error(404, "Not found.");
     } catch (const std::exception& error) {
         return host_error(request.host, 500, error.what());
@@ -137,6 +140,13 @@ json Request::parsed() const {
 Reply host_error(const std::string& host, int status, const std::string& message) {
     if (host == "v1") {
         return v1_error(status, message);
+    }
+    if (host == "balance") {
+        return Reply::of({{"id", status == 401   ? "unauthorized"
+                                 : status == 404 ? "not_found"
+                                                 : "server_error"},
+                          {"message", message}},
+                         status);
     }
     return host == "control" ? Reply::of({{"error", message}}, status) : legacy_error(status, message);
 }

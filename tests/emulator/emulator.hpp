@@ -29,6 +29,15 @@ struct Call {
     std::string fault;
 };
 
+/// What /storage-providers/utilization says of one team, and how far above its plan it has been since when.
+struct TeamStorage {
+    json figures;
+    std::vector<std::pair<Millis, std::int64_t>> overage;  // bytes
+
+    /// Takes members of `change` over, from `now` on.
+    void set(const json& change, Millis now);
+};
+
 struct Emulator {
     VirtualClock clock;
     PriceBook prices;
@@ -40,7 +49,11 @@ struct Emulator {
     std::map<std::string, std::string> hosts;  // as printed at the start
     bool stop_answers_true = false;
     bool last_page_without_next = false;  // else nextPage is null there
-    json utilization;
+    std::vector<TeamStorage> storage;     // one for each team
+    bool storage_in_gibibytes = false;
+    std::string balance_key;
+    Millis balance_delay = 0;  // how old the figures of the balance are
+    Nanos balance_drift = 0;   // a lie of the balance
     /// Ends the connections that are pinned to guests; by number.
     std::map<std::int64_t, std::function<void()>> guest_connections;
     std::int64_t next_connection = 1;
@@ -58,6 +71,7 @@ Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call)
 Reply route_legacy(Emulator& emulator, const Request& request, const CallInfo& call);
 Reply route_logs(Emulator& emulator, const Request& request);
 Reply route_metrics(Emulator& emulator, const Request& request);
+Reply route_balance(const Emulator& emulator, const Request& request);
 boost::asio::awaitable<Reply> route_control(Emulator& emulator, Request& request);
 /// The frames of the metrics stream for one subscription, now; throws on nonsense.
 std::vector<std::string> metrics_frames(Emulator& emulator, const json& subscription);
@@ -68,6 +82,18 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
 std::optional<Reply> route_legacy_machines(Emulator& emulator, const Request& request, std::size_t team,
                                            const std::vector<std::string>& parts);
 
+// add_ons.cpp: addresses, snapshots, shared drives, templates, networks; nothing when the path is not theirs.
+std::optional<Reply> route_v1_extras(const Emulator& emulator, const Request& request, std::size_t team,
+                                     const std::vector<std::string>& parts);
+/// POST /add-ons of the control; throws std::invalid_argument with the reason.
+json make_extra(Emulator& emulator, const json& body, std::size_t team);
+/// The short code of either form of a region; empty for nonsense.
+std::string region_code(const std::string& text);
+std::string region_name(const std::string& code);
+/// Null while it has none.
+json public_ip_of(const Machine& machine);
+json available_types(const Emulator& emulator);
+
 // Shared by the routes.
 json v1_notebook(const Emulator& emulator, const Notebook& notebook, const Run& run);
 json legacy_notebook(const Emulator& emulator, const Notebook& notebook, const Run& run);
@@ -75,7 +101,8 @@ Reply v1_error(int status, const std::string& message, const std::vector<std::st
 Reply legacy_error(int status, const std::string& message);       // {"error":{...}}
 Reply legacy_flat_error(int status, const std::string& message);  // {"status","message"}
 json nullable(const std::optional<Millis>& at);
-json invoice(const Emulator& emulator);
+/// What `month` ("2026-11", UTC) or, if it is empty, all time has cost up to `at`.
+json invoice(const Emulator& emulator, const std::string& month, Millis at);
 /// The error in the form of that host's API.
 Reply host_error(const std::string& host, int status, const std::string& message);
 /// `limit`, `after` and so on over the items of a v1 list, oldest first. `orders` are

@@ -18,25 +18,6 @@ constexpr std::array regions{Region{"ny2", "East Coast (NY2)"}, Region{"ca1", "W
 
 constexpr std::int64_t most_gigabytes = 2000;  // the largest disk of the price list
 
-std::string region_name(const std::string& code) {
-    for (const Region& region : regions) {
-        if (code == region.code) {
-            return region.name;
-        }
-    }
-    return code;
-}
-
-/// The short code of either form; empty for nonsense.
-std::string region_code(const std::string& text) {
-    for (const Region& region : regions) {
-        if (same_text(text, region.code) || text == region.name) {
-            return region.code;
-        }
-    }
-    return {};
-}
-
 /// A rate as a JSON number; the shortest text that reads back the same is the printed one.
 json number_of(Nanos amount) {
     return std::strtod(format_rate(amount).c_str(), nullptr);
@@ -46,16 +27,6 @@ json number_of(Nanos amount) {
 std::string private_ip(const Machine& machine) {
     return "10.1." + std::to_string(machine.number / 250 % 250) + "." +
            std::to_string(machine.number % 250 + 3);
-}
-
-json public_ip_of(const Machine& machine) {
-    if (machine.public_ip_type != "static" &&
-        (machine.public_ip_type != "dynamic" || machine.state == "off")) {
-        return nullptr;
-    }
-    const std::size_t net = machine.number / 250;
-    const std::string prefix = net == 0 ? "203.0.113." : "198.18." + std::to_string(net % 250) + ".";
-    return prefix + std::to_string(machine.number % 250 + 3);
 }
 
 json v1_machine(const Emulator& emulator, const Machine& machine) {
@@ -298,17 +269,12 @@ std::vector<json> events_of(const Emulator& emulator, std::size_t team, const st
 }
 
 std::vector<json> os_templates(const Emulator& emulator) {
-    json types = json::array();
-    for (const std::string& type : emulator.prices.types()) {
-        types.push_back(
-            {{"machineTypeLabel", type}, {"isAvailable", !emulator.world->unavailable.contains(type)}});
-    }
     json item{{"id", "tkni3aa4"},
               {"name", "Ubuntu 22.04"},
               {"agentType", "LinuxHeadless"},
               {"operatingSystemLabel", "Ubuntu 22.04"},
               {"defaultSizeGb", 50},
-              {"availableMachineTypes", std::move(types)},
+              {"availableMachineTypes", available_types(emulator)},
               {"dtCreated", "2022-06-01T00:00:00.000Z"}};
     std::vector<json> items;
     items.push_back(std::move(item));
@@ -385,6 +351,43 @@ json vm_types(const Emulator& emulator) {
 
 }  // namespace
 
+std::string region_name(const std::string& code) {
+    for (const Region& region : regions) {
+        if (code == region.code) {
+            return region.name;
+        }
+    }
+    return code;
+}
+
+std::string region_code(const std::string& text) {
+    for (const Region& region : regions) {
+        if (same_text(text, region.code) || text == region.name) {
+            return region.code;
+        }
+    }
+    return {};
+}
+
+json available_types(const Emulator& emulator) {
+    json types = json::array();
+    for (const std::string& type : emulator.prices.types()) {
+        types.push_back(
+            {{"machineTypeLabel", type}, {"isAvailable", !emulator.world->unavailable.contains(type)}});
+    }
+    return types;
+}
+
+json public_ip_of(const Machine& machine) {
+    if (machine.public_ip_type != "static" &&
+        (machine.public_ip_type != "dynamic" || machine.state == "off")) {
+        return nullptr;
+    }
+    const std::size_t net = machine.number / 250;
+    const std::string prefix = net == 0 ? "203.0.113." : "198.18." + std::to_string(net % 250) + ".";
+    return prefix + std::to_string(machine.number % 250 + 3);
+}
+
 Hardware hardware_of(const Emulator& emulator, const std::string& type) {
     struct Size {
         const char* type;
@@ -427,27 +430,8 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
     const std::string& method = request.method;
     World& world = *emulator.world;
     if (parts.size() == 1 && method == "GET") {
-        for (const char* list : {"snapshots", "shared-drives", "custom-templates", "private-networks"}) {
-            if (parts[0] == list) {
-                return v1_page(emulator, request, {}, {"dtCreated", "name"});
-            }
-        }
         if (parts[0] == "os-templates") {
             return v1_page(emulator, request, os_templates(emulator), {"name"});
-        }
-        if (parts[0] == "public-ips") {
-            std::vector<json> ips;
-            const auto region = request.param("region");
-            for (const auto& machine : world.machines()) {
-                if (machine->team == team && machine->public_ip_type == "static" && !machine->deleted &&
-                    (!region || region_code(*region) == machine->region)) {
-                    ips.push_back({{"ip", public_ip_of(*machine)},
-                                   {"region", region_name(machine->region)},
-                                   {"dtCreated", iso(machine->created)},
-                                   {"assignedMachineId", machine->id}});
-                }
-            }
-            return v1_page(emulator, request, ips, {"dtCreated"}, "ip");
         }
     }
     if (parts.empty() || (parts[0] != "machines" && parts[0] != "machine-events")) {
@@ -506,7 +490,7 @@ std::optional<Reply> route_v1_machines(Emulator& emulator, const Request& reques
             if (machine->state != "off") {
                 return v1_error(409, "Machine must be off.");
             }
-            machine->machine_type = type;
+            world.machine_upgrade(*machine, type);
         }
         machine->modified = emulator.clock.now();
         return Reply::of({{"data", v1_machine(emulator, *machine)}});

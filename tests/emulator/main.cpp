@@ -131,13 +131,6 @@ int run(Options options) {
     if (!options.prices.empty()) {
         emulator.prices.load(options.prices);
     }
-    emulator.utilization = {{"totalFreeStorage", "16106127360"},
-                            {"remainingFreeStorage", "0"},
-                            {"totalUsage", "32212254720"},
-                            {"modelUsage", "0"},
-                            {"datasetUsage", "4294967296"},
-                            {"sharedStorageUsage", "10737418240"},
-                            {"notebookWorkspaceUsage", "17179869184"}};
     World world{executor, emulator.clock, emulator.prices, options.world};
     emulator.world = &world;
     for (const std::string& key : options.keys) {
@@ -145,6 +138,19 @@ int run(Options options) {
     }
     if (options.keys.empty()) {
         world.add_team(world.random_text(30, "0123456789abcdef"));
+    }
+
+    emulator.balance_key = "dop_v1_" + world.random_text(64, "0123456789abcdef");
+    emulator.storage.resize(world.teams().size());
+    for (TeamStorage& storage : emulator.storage) {
+        storage.set({{"totalFreeStorage", "16106127360"},
+                     {"remainingFreeStorage", "3221225472"},
+                     {"totalUsage", "12884901888"},
+                     {"modelUsage", "0"},
+                     {"datasetUsage", "4294967296"},
+                     {"sharedStorageUsage", "4294967296"},
+                     {"notebookWorkspaceUsage", "4294967296"}},
+                    emulator.clock.now());
     }
 
     const std::string ca_file = (options.world.state_dir / "ca.pem").string();
@@ -160,6 +166,8 @@ int run(Options options) {
                      {"metrics_connect", address(serve_api(executor, emulator, "metrics", &tls))},
                      {"guest_connect_tls", address(serve_guests(executor, emulator, &tls))},
                      {"guest_connect_plain", address(serve_guests(executor, emulator, nullptr))},
+                     {"balance", plain("balance")},
+                     {"balance_key", emulator.balance_key},
                      {"control", plain("control")},
                      {"isolated", options.world.isolated},
                      {"ca_file", ca_file},

@@ -359,6 +359,10 @@ constexpr std::array routes{
     Route{"GET", "shared-drives"},
     Route{"GET", "custom-templates"},
     Route{"GET", "private-networks"},
+    Route{"GET", "snapshots/*"},
+    Route{"GET", "shared-drives/*"},
+    Route{"GET", "custom-templates/*"},
+    Route{"GET", "private-networks/*"},
     Route{"GET", "os-templates"},
 };
 
@@ -565,10 +569,13 @@ Reply route_v1(Emulator& emulator, const Request& request, const CallInfo& call)
                           {"messages", json::array()}});
     }
     if (is("GET", "storage-providers/utilization")) {
-        return Reply::of(emulator.utilization);
+        return Reply::of(emulator.storage[*team].figures);
     }
     if (is("GET", "machine-availability")) {
         return availability(emulator, request);
+    }
+    if (auto reply = route_v1_extras(emulator, request, *team, parts)) {
+        return std::move(*reply);
     }
     if (auto reply = route_v1_machines(emulator, request, *team, parts)) {
         return std::move(*reply);

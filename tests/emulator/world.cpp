@@ -540,6 +540,44 @@ MachineEvent& World::machine_destroy(Machine& machine) {
     return machine.events.back();
 }
 
+void World::machine_upgrade(Machine& machine, const std::string& type) {
+    machine.machine_type = type;
+    machine.modified = clock_.now();
+    machine.events.push_back({"evt" + random_text(12, alnum), "vm-upgrade", "done", machine.modified,
+                              machine.modified, machine.modified});
+}
+
+Extra& World::create_extra(Extra extra) {
+    const std::string number = std::to_string(extras_.size() % 250 + 3);
+    switch (extra.kind) {
+        case Extra::Kind::address:  // of a range for examples, and of none that machines have
+            extra.id = (extras_.size() < 250 ? "198.51.100."
+                                             : "198.19." + std::to_string(extras_.size() / 250) + ".") +
+                       number;
+            break;
+        case Extra::Kind::snapshot:
+            extra.id = "ss" + random_text(8, alnum);
+            break;
+        case Extra::Kind::shared_drive:
+            extra.id = "sd" + random_text(8, alnum);
+            break;
+        case Extra::Kind::custom_template:
+            extra.id = "tk" + random_text(8, alnum);
+            break;
+        case Extra::Kind::private_network:
+            extra.id = "ne" + random_text(6, alnum);
+            break;
+    }
+    extra.created = clock_.now();
+    extras_.push_back(std::make_unique<Extra>(std::move(extra)));
+    return *extras_.back();
+}
+
+Extra* World::find_extra(std::string_view id) const {
+    const auto found = std::ranges::find_if(extras_, [id](const auto& extra) { return extra->id == id; });
+    return found == extras_.end() ? nullptr : found->get();
+}
+
 Machine* World::find_machine(std::string_view id) const {
     const auto found = by_machine_.find(std::string{id});
     return found == by_machine_.end() ? nullptr : found->second;

@@ -167,6 +167,22 @@ struct Machine {
     json extra = json::object();  // members that tests set on the object as it is sent
 };
 
+/// What a team pays for besides notebooks and machines.
+struct Extra {
+    enum class Kind { address, snapshot, shared_drive, custom_template, private_network };
+    Kind kind = Kind::address;
+    std::string id;  // of an address itself
+    std::size_t team = 0;
+    std::string name;
+    std::string region = "ny2";  // the short code
+    std::string machine;         // of a snapshot or template
+    std::string network;         // of a shared drive
+    std::int64_t size_gb = 0;
+    Millis created = 0;
+    std::optional<Millis> deleted;
+    json extra = json::object();  // members that tests set on the object as it is sent
+};
+
 struct WorldOptions {
     std::filesystem::path state_dir;
     bool real_guests = true;
@@ -216,10 +232,17 @@ public:
     /// A fault: an event that says a stop is under way, and is cancelled in the end.
     MachineEvent& machine_pretend_stop(Machine& machine);
     MachineEvent& machine_destroy(Machine& machine);
+    /// Another type from now on; the caller has seen that it is off.
+    void machine_upgrade(Machine& machine, const std::string& type);
     /// Events end with the state error and without an error, as some do although all went well.
     bool events_end_as_error = false;
     [[nodiscard]] Machine* find_machine(std::string_view id) const;
     [[nodiscard]] const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
+
+    /// Made now, with an id of its kind.
+    Extra& create_extra(Extra extra);
+    [[nodiscard]] Extra* find_extra(std::string_view id) const;
+    [[nodiscard]] const std::vector<std::unique_ptr<Extra>>& extras() const { return extras_; }
 
     std::string random_text(std::size_t length, std::string_view alphabet);
     std::string new_id(char prefix, std::size_t length);
@@ -256,6 +279,7 @@ private:
     std::unordered_map<std::string, Found> by_run_;
     std::vector<std::unique_ptr<Machine>> machines_;
     std::unordered_map<std::string, Machine*> by_machine_;
+    std::vector<std::unique_ptr<Extra>> extras_;  // in the order of their creation
     std::vector<std::weak_ptr<Guest>> guests_;
     std::mt19937_64 random_{std::random_device{}()};
     std::int64_t next_row_ = 1000;

@@ -795,6 +795,138 @@ class Money(WireTest):
         self.assertFalse(any(line["open"] for line in after))
 
 
+class AddOns(WireTest):
+    """What costs without running: its lists on v1, and its lines on the invoice."""
+    LISTS = {"snapshot": ("/snapshots", {"id": str, "name": str, "machineId": str, "isAutoSnapshot": bool}),
+             "shared-drive": ("/shared-drives", {"id": str, "name": str, "size": int, "region": str, "networkId": str, "mountPoint": str,
+                                                 "username": str, "password": str, "dtCreated": date, "dtDeleted": maybe(date)}),
+             "template": ("/custom-templates", {"id": str, "name": str, "agentType": str, "operatingSystemLabel": str,
+                                                "defaultSizeGb": int, "parentMachineId": str, "region": str,
+                                                "availableMachineTypes": list, "dtCreated": date, "dtDeleted": maybe(date)}),
+             "network": ("/private-networks", {"id": str, "name": str, "network": str, "netmask": str, "region": str,
+                                               "dtCreated": date, "dtDeleted": maybe(date)})}
+
+    def capped(self, cap, begin_ms, end_ms, before_ms=0):
+        """Cap and result in nano-dollars, over what was used of the month before."""
+        def reached(used):
+            return min(cap, half_even(Fraction(cap * used, 672 * HOUR_MS)))
+        return reached(before_ms + end_ms - begin_ms) - reached(before_ms)
+
+    def lines(self, e, run, query=""):
+        return [line for line in e.control("GET", "/invoice" + query)["lines"] if line["run"] == run]
+
+    def test_lists(self):
+        e = self.open()
+        box = e.control("POST", "/machines", {"name": "box", "publicIpType": "static"})["id"]
+        for kind, (path, shape) in self.LISTS.items():
+            self.assertEqual(e.v1("GET", path).json, {"hasMore": False, "items": [], "nextPage": None})
+            made = [e.control("POST", "/add-ons", {"kind": kind, "name": f"{kind}-{i}", "machine": box, "sizeGb": 60})["id"] for i in range(3)]
+            self.assertEqual(len(set(made)), 3)
+            page = e.v1("GET", path + "?limit=2").json
+            self.assertEqual([i["id"] for i in page["items"]], made[:0:-1])
+            rest = e.v1("GET", f"{path}?limit=2&after={urllib.parse.quote(page['nextPage'])}").json
+            self.assertEqual([i["id"] for i in rest["items"]], made[:1])
+            for item in page["items"] + rest["items"]:
+                self.check_shape(item, shape)
+            self.assertEqual(e.v1("GET", f"{path}/{made[0]}").json, rest["items"][0])
+            self.check_v1_error(e.v1("GET", f"{path}/nobody"), 404, "NOT_FOUND")
+            self.assertEqual(e.v1("GET", path, key="key-of-lab-2").json["items"], [])
+            self.check_v1_error(e.v1("GET", path, key="no"), 401, "UNAUTHORIZED")
+            e.control("POST", f"/add-ons/{made[0]}/set", {"name": "another", "surplus": 7})
+            self.assertEqual(e.v1("GET", f"{path}/{made[0]}").json["surplus"], 7)
+            e.control("POST", f"/add-ons/{made[0]}/remove", {})
+            self.assertEqual([i["id"] for i in e.v1("GET", path).json["items"]], made[:0:-1])
+        self.assertEqual(e.v1("GET", "/shared-drives").json["items"][0]["size"], 60 << 30)
+        self.assertEqual(e.v1("GET", "/custom-templates").json["items"][0]["defaultSizeGb"], 60)
+        lost = e.control("POST", "/add-ons", {"kind": "ip", "region": "ams1"})["id"]
+        ips = e.v1("GET", "/public-ips").json["items"]
+        self.check_shape(ips[0], {"ip": lost, "region": "Europe (AMS1)", "dtCreated": date})
+        self.check_shape(ips[1], {"ip": e.machine(box)["publicIp"], "region": str, "dtCreated": date, "assignedMachineId": box})
+        for wrong in ({"kind": "castle"}, {}, {"kind": "ip", "sizeGb": "large"}):
+            self.assertEqual(e.ask("control", "POST", "/add-ons", json.dumps(wrong).encode()).status, 400, wrong)
+
+    def test_invoice(self):
+        """From 20 November 2026 on, over the turn of the month and past the cap of December."""
+        e = self.open("--speed", "400000", "--origin", "1795132800000")
+        caps = {("ip", 0): 3.0, ("network", 0): 1.0, ("snapshot", 50): 1.0, ("snapshot", 51): 8.0, ("shared-drive", 250): 16.0,
+                ("shared-drive", 251): 130.0, ("shared-drive", 2049): 5200.0, ("template", 50): 3.5, ("template", 60): 42.0}
+        made = {e.control("POST", "/add-ons", {"kind": kind, "sizeGb": size})["id"]: int(cap * 10**9) for (kind, size), cap in caps.items()}
+        wait_for("December's 29th", lambda: e.control("GET", "/now")["now"] > "2026-12-29T06", 30, 0.05)
+        turn = ms("2026-12-01T00:00:00.000Z")
+        for run, cap in made.items():
+            first, second = self.lines(e, run)
+            self.assertEqual((ms(first["to"]), ms(second["from"]), first["open"], second["open"]), (turn, turn, False, True))
+            self.assertEqual(nanos(first["amount"]), self.capped(cap, ms(first["from"]), turn))
+            self.assertEqual(nanos(second["amount"]), cap)
+            self.assertEqual(self.lines(e, run, "?month=2026-11"), [first])
+            self.assertEqual([line["amount"] for line in self.lines(e, run, "?month=2026-12")], [second["amount"]])
+            self.assertEqual(self.lines(e, run, "?month=2026-10"), [])
+        for run in made:
+            e.control("POST", f"/add-ons/{run}/remove", {})
+        self.assertFalse(any(line["open"] for run in made for line in self.lines(e, run)))
+
+    def test_months(self):
+        """A run over the turn of a month: the two halves are its whole."""
+        e = self.open("--speed", "400000", "--origin", "1795132800000")
+        run = e.control("POST", "/standins", {"machineType": "A4000"})["notebooks"][0]["id"]
+        wait_for("December", lambda: e.control("GET", "/now")["now"] > "2026-12-02", 30, 0.05)
+        e.control("POST", f"/notebooks/{run}/end", {"wait": True})
+        whole, = self.lines(e, run)
+        november, = self.lines(e, run, "?month=2026-11")
+        december, = self.lines(e, run, "?month=2026-12")
+        self.assertEqual((november["from"], november["to"], december["from"], december["to"]),
+                         (whole["from"], "2026-12-01T00:00:00.000Z", "2026-12-01T00:00:00.000Z", whole["to"]))
+        self.assertLessEqual(abs(nanos(november["amount"]) + nanos(december["amount"]) - nanos(whole["amount"])), 1)
+
+    def test_overage(self):
+        e = self.open("--speed", "100000", "--origin", "1795132800000")
+        self.assertEqual(self.lines(e, "overage"), [])
+        free = int(e.v1("GET", "/storage-providers/utilization").json["totalFreeStorage"])
+        for above in (20_000_000_000, 50_000_000_001, 0, 7_000_000_000):
+            e.control("POST", "/settings", {"utilization": {"totalUsage": str(free + above)}})
+            self.assertEqual(e.v1("GET", "/storage-providers/utilization").json["totalUsage"], str(free + above))
+            time.sleep(0.3)
+        self.assertNotEqual(e.v1("GET", "/storage-providers/utilization", key="key-of-lab-2").json["totalUsage"], str(free + 7_000_000_000))
+        used = 0
+        lines = self.lines(e, "overage")
+        self.assertEqual({line["resource"] for line in lines}, {"lab"})
+        caps = [int(0.29 * 20 * 10**9), half_even(Fraction(29, 100) * 50_000_000_001), int(0.29 * 7 * 10**9)]
+        self.assertEqual(len(lines), 3)
+        for line, cap in zip(lines, caps):
+            begin, end = ms(line["from"]), ms(line["to"])
+            self.assertEqual(nanos(line["amount"]), self.capped(cap, begin, end, used))
+            used += end - begin
+        self.assertEqual([line["open"] for line in lines], [False, False, True])
+        e.control("POST", "/settings", {"storage_unit": "GiB"})
+        self.assertLess(nanos(self.lines(e, "overage")[0]["amount"]), nanos(lines[0]["amount"]))
+
+    def test_balance(self):
+        e = self.open("--speed", "100000", "--origin", "1795132800000")
+        run = e.control("POST", "/standins", {"machineType": "A100-80G"})["notebooks"][0]["id"]
+        time.sleep(0.2)
+        e.control("POST", f"/notebooks/{run}/end", {"wait": True})
+
+        def ask(key="", target="/v2/customers/my/balance"):
+            return e.ask("balance", "GET", target, headers={"Authorization": f"Bearer {key or e.urls['balance_key']}"})
+
+        for answer, status, word in ((ask(e.key), 401, "unauthorized"), (ask(target="/v2/droplets"), 404, "not_found")):
+            self.assertEqual(answer.status, status)
+            self.check_shape(answer.json, {"id": word, "message": str})
+        answer = ask()
+        self.assertEqual(answer.status, 200)
+        cents = re.compile(r"-?\d+\.\d\d").fullmatch
+        self.check_shape(answer.json, {"month_to_date_balance": cents, "account_balance": cents, "month_to_date_usage": cents,
+                                       "generated_at": re.compile(r"2026-11-\d\dT\d\d:\d\d:\d\dZ").fullmatch})
+        bill = e.control("GET", "/invoice?month=2026-11")["total"]
+        self.assertEqual(int(Fraction(answer.json["month_to_date_usage"]) * 100), half_even(Fraction(bill) * 100))
+        e.control("POST", "/settings", {"balance_drift": "-1.50"})
+        self.assertEqual(Fraction(ask().json["month_to_date_usage"]), Fraction(answer.json["month_to_date_usage"]) - Fraction("1.50"))
+        e.control("POST", "/settings", {"balance_drift": "0", "balance_delay_ms": 20 * 24 * HOUR_MS})
+        self.assertEqual(ask().json["month_to_date_usage"], "0.00")
+        e.control("POST", "/faults", {"kind": "status", "status": 500, "match": {"host": "balance"}})
+        self.check_shape(ask().json, {"id": "server_error", "message": str})
+
+
 class Faults(SharedTest):
     def fault(self, kind, **more):
         self.e.control("DELETE", "/faults")

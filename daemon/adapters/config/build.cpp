@@ -51,7 +51,11 @@ AccountConfig account_of(const Block& block) {
             .metrics = block.flag("metrics"),
             .notebooks = block.flag("notebooks"),
             .machines = block.flag("machines"),
-            .mode = block.text("mode")};
+            .mode = block.text("mode"),
+            .add_on_interval = block.duration("add_on_interval"),
+            .storage_unit = block.text("storage_unit"),
+            .balance_url = block.text("balance_url"),
+            .balance_key_file = block.text("balance_key_file")};
 }
 
 SshConfig ssh_of(const Block& block) {
@@ -212,13 +216,21 @@ private:
     void account_urls(const Block& block) {
         const auto v1 = split_url(block.text("v1_url"));
         const bool here = v1 && is_loopback(v1->host);
-        for (const std::string_view key : {"v1_url", "legacy_url"}) {
+        for (const std::string_view key : {"v1_url", "legacy_url", "balance_url"}) {
             const auto url = split_url(block.text(key));
             if (url && url->scheme == "http" && !is_loopback(url->host)) {
                 faults_.add(
                     block.place_of(key),
                     fmt::format("`{}` must be https: the API key would cross the network in the clear", key));
             }
+        }
+        const std::string balance_key = block.text("balance_key_file");
+        if (block.text("balance_url").empty() != balance_key.empty()) {
+            faults_.add(block.place_of(balance_key.empty() ? "balance_url" : "balance_key_file"),
+                        "`balance_url` and `balance_key_file` go together: one of them is missing");
+        } else if (!balance_key.empty() && balance_key == block.text("key_file")) {
+            faults_.add(block.place_of("balance_key_file"),
+                        "`balance_key_file` must not be key_file: that key would go to another host");
         }
         const bool gateway_here = is_loopback(connect_host(block));
         if (block.text("guest_url").starts_with("http://") && !here && !gateway_here) {

@@ -182,6 +182,31 @@ constexpr Key account_keys[] = {
      .standard = R"("enforce")",
      .words = modes,
      .help = "How far Curfew may go in this account; see mode in [daemon]."},
+    {.name = "add_on_interval",
+     .type = Type::duration,
+     .standard = R"("10m")",
+     .low = "1s",
+     .high = "1d",
+     .help = "How often at most the lists of what costs without running are asked for: disks, addresses, "
+             "snapshots, shared drives, templates, networks, storage above the plan."},
+    {.name = "storage_unit",
+     .type = Type::word,
+     .standard = R"("GB")",
+     .words = "GB|GiB",
+     .help = "What the price of storage above the plan counts: GB of 10^9 bytes or GiB of 2^30. The provider "
+             "does not say."},
+    {.name = "balance_url",
+     .type = Type::url,
+     .unset = "the provider's own figure is not asked for",
+     .sample = R"("https://api.digitalocean.com/v2/customers/my/balance")",
+     .help = "Where the provider tells what the month has cost so far, to compare it with our own figure."},
+    {.name = "balance_key_file",
+     .type = Type::secret,
+     .unset = "nothing",
+     .sample = R"("credential:digitalocean")",
+     .help =
+         "Where the key for balance_url is, as with key_file. It is another key, and is sent to that host "
+         "only."},
 };
 
 constexpr Key ssh_keys[] = {

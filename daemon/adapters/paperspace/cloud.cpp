@@ -1,6 +1,9 @@
 #include "adapters/paperspace/cloud.hpp"
 
+#include "adapters/paperspace/add_ons.hpp"
 #include "adapters/paperspace/wire.hpp"
+
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <functional>
@@ -16,6 +19,8 @@ constexpr int pages_max = 200;
 constexpr int page_size = 100;
 constexpr std::size_t list_body_max = std::size_t{8} << 20;
 constexpr std::string_view json_type = "application/json";
+constexpr Duration event_slack = hours{1};     // between an event's creation and its start
+constexpr Duration vanished_kept = hours{24};  // the end of what went with a machine is told for so long
 
 std::string stamp(WallTime t) {
     return to_string(WallTime{t.ms / 1000 * 1000});
@@ -34,8 +39,9 @@ std::string quoted(const std::string& text) {
 
 class PaperspaceCloud final : public Cloud {
 public:
-    PaperspaceCloud(const AccountConfig& account, Secret key, http::Client& client, Scheduler& scheduler)
-        : config_(account), key_(std::move(key)), client_(client), scheduler_(scheduler) {}
+    PaperspaceCloud(const AccountConfig& account, Keys keys, http::Client& client, Scheduler& scheduler)
+        : config_(account), key_(std::move(keys.key)), balance_key_(std::move(keys.balance_key)),
+          client_(client), scheduler_(scheduler) {}
 
     const AccountName& account() const override { return config_.name; }
     Task<Result<std::string>> check_key(Deadline deadline) override;
@@ -43,10 +49,9 @@ public:
     Task<Result<RunLook>> look(RunRef ref, Deadline deadline) override;
     Task<StopReply> stop(RunRef ref, Deadline deadline) override;
     Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline deadline) override;
-    Task<Result<std::vector<Run>>> past_runs(ResourceKind, ResourceId, WallTime, Deadline) override {
-        co_return std::vector<Run>{};
-    }
-    Task<Result<std::optional<Reported>>> reported(Deadline) override { co_return std::nullopt; }
+    Task<Result<std::vector<Run>>> past_runs(ResourceKind kind, ResourceId resource, WallTime since,
+                                             Deadline deadline) override;
+    Task<Result<std::optional<Reported>>> reported(Deadline deadline) override;
     Task<Result<std::vector<Observation>>> metrics(RunRef ref, Duration window, Deadline deadline) override;
 
 private:
@@ -62,25 +67,34 @@ private:
     Result<http::Request> legacy(std::string method, const std::string& target) const;
     Task<Result<json::Value>> ask(http::Request request, Deadline deadline,
                                   std::optional<WallTime>* date = nullptr);
-    Task<Result<Pages>> all_pages(std::string path, TakeItem take, Deadline deadline);
+    /// Ends early once `enough` says so: then the rest is not wanted, and what came is complete.
+    Task<Result<Pages>> all_pages(std::string path, TakeItem take, Deadline deadline,
+                                  std::function<bool()> enough = {});
     Task<Result<Pages>> list_notebooks(std::vector<Resource>& into, Deadline deadline);
     Task<Result<bool>> list_machines(std::vector<Resource>& into, Deadline deadline);
+    /// The newest page.
+    Task<Result<json::Value>> machine_events(ResourceId machine, Deadline deadline);
     Task<Result<std::optional<MachineRun>>> machine_run(ResourceId machine, Deadline deadline);
     Task<Result<RunLook>> look_at_notebook(RunRef ref, Deadline deadline);
     Task<Result<RunLook>> look_at_machine(RunRef ref, Deadline deadline);
     Task<StopReply> stop_machine(RunRef ref, Deadline deadline);
     Task<Result<Resource>> machine_resource(MachineItem item, Deadline deadline);
+    Task<std::optional<std::vector<AddOn>>> add_ons(Deadline deadline);
+    Task<Result<std::vector<AddOn>>> ask_add_ons(Deadline deadline);
+    Task<Result<void>> storage_of_team(AddOns& into, Deadline deadline);
+    Task<Result<std::vector<MachineRun>>> machine_history(ResourceId machine, WallTime since,
+                                                          Deadline deadline);
+    Task<void> find_destroyed(std::set<ResourceId> gone, Deadline deadline);
+    Task<Result<std::vector<Run>>> past_runs_of_machine(ResourceId machine, WallTime since,
+                                                        Deadline deadline);
+    Task<Result<std::vector<Run>>> past_runs_of_notebook(ResourceId notebook, WallTime since,
+                                                         Deadline deadline);
     static RunId run_id(const ResourceId& machine, const std::string& start_event) {
         return RunId{machine.value + "@" + start_event};
     }
     StopReply judge_stop(const Result<http::Response>& answer) const;
     Error with_account(Error error) const;
 
-    struct KnownMachine {
-        std::string modified;
-        RunState state = RunState::unknown;
-        MachineRun run;
-    };
     struct Guest {
         std::string address;
         std::string machine_type;
@@ -88,9 +102,17 @@ private:
 
     AccountConfig config_;
     Secret key_;
+    Secret balance_key_;
     http::Client& client_;
     Scheduler& scheduler_;
-    std::map<ResourceId, KnownMachine> machines_;
+    Machines machines_;
+    bool machines_complete_ = false;                // machines_ is all there is
+    std::map<ResourceId, std::vector<Run>> ended_;  // of notebooks, beside newer runs in the newest list
+    std::string team_;                              // namespace, once it was asked for
+    std::optional<Instant> add_ons_asked_;
+    std::string add_ons_trouble_;           // as last logged
+    std::map<ResourceId, Machine> listed_;  // machines of the newest list of add-ons
+    std::map<ResourceId, Machine> vanished_;
     std::map<RunId, Guest> guests_;  // of the newest list, for the metrics host
 };
 
@@ -141,6 +163,7 @@ Error judged(const http::Response& response, const std::string& where) {
 Task<Result<json::Value>> PaperspaceCloud::ask(http::Request request, Deadline deadline,
                                                std::optional<WallTime>* date) {
     const std::string host = request.url.origin.host;
+    const Secret secret = request.credential ? request.credential->secret : Secret{};
     auto response = co_await client_.send(std::move(request), deadline);
     if (!response) {
         co_return std::unexpected(with_account(response.error()));
@@ -162,7 +185,7 @@ Task<Result<json::Value>> PaperspaceCloud::ask(http::Request request, Deadline d
         const bool key = hidden->starts_with("UNAUTHORIZED");
         co_return std::unexpected(
             with_account({key ? Errc::unauthorized : Errc::protocol, key ? Retry::never() : Retry::later(),
-                          key_.hidden_in(*hidden), host}));
+                          secret.hidden_in(*hidden), host}));
     }
     co_return std::move(*body);
 }
@@ -188,7 +211,8 @@ Task<Result<std::string>> PaperspaceCloud::check_key(Deadline deadline) {
 
 /// Page by page, so that no more than one is in memory.
 Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path, TakeItem take,
-                                                                Deadline deadline) {
+                                                                Deadline deadline,
+                                                                std::function<bool()> enough) {
     Pages all;
     bool named = true;
     std::string after;
@@ -219,8 +243,9 @@ Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::all_pages(std::string path
         }
         after = (*body)["nextPage"].text();
         const bool more = (*body)["hasMore"].boolean().value_or(false);
-        if (!more || after.empty()) {
-            all.complete = !more && named;
+        const bool wanted = !enough || !enough();
+        if (!more || after.empty() || !wanted) {
+            all.complete = (!more || !wanted) && named;
             co_return all;
         }
         if (!cursors.insert(after).second) {
@@ -244,34 +269,40 @@ Task<Result<PaperspaceCloud::Pages>> PaperspaceCloud::list_notebooks(std::vector
         },
         deadline);
     if (all) {
+        ended_ = ended_beside(items);
         into = notebooks_from(std::move(items), config_.name);
     }
     co_return all;
 }
 
-Task<Result<std::optional<MachineRun>>> PaperspaceCloud::machine_run(ResourceId machine, Deadline deadline) {
+Task<Result<json::Value>> PaperspaceCloud::machine_events(ResourceId machine, Deadline deadline) {
     auto request = v1("GET", "/machine-events?machineId=" + http::percent_encode(machine.value) +
                                  "&limit=100&orderBy=dtCreated&order=desc");
     if (!request) {
         co_return std::unexpected(request.error());
     }
-    auto body = co_await ask(std::move(*request), deadline);
-    if (!body) {
-        co_return std::unexpected(body.error());
+    co_return co_await ask(std::move(*request), deadline);
+}
+
+Task<Result<std::optional<MachineRun>>> PaperspaceCloud::machine_run(ResourceId machine, Deadline deadline) {
+    auto events = co_await machine_events(std::move(machine), deadline);
+    if (!events) {
+        co_return std::unexpected(events.error());
     }
-    co_return newest_run(*body);
+    co_return newest_run(*events);
 }
 
 Task<Result<Resource>> PaperspaceCloud::machine_resource(MachineItem item, Deadline deadline) {
-    KnownMachine& known = machines_[item.resource];
+    Machine& known = machines_[item.resource];
     // The list names no runs; the events do. They are read again only when something happened.
-    if (known.modified != item.modified || known.state != item.state || known.run.start_event.empty()) {
+    if (known.item.modified != item.modified || known.item.state != item.state ||
+        known.run.start_event.empty()) {
+        known.run.start_event.clear();
         auto run = co_await machine_run(item.resource, deadline);
         if (!run) {
             co_return std::unexpected(run.error());
         }
-        known = {item.modified, item.state,
-                 run->value_or(MachineRun{.start_event = "first", .started_at = {}, .stopped_at = {}})};
+        known.run = run->value_or(MachineRun{.start_event = "first", .started_at = {}, .stopped_at = {}});
     }
     Resource r;
     r.id = item.resource;
@@ -282,9 +313,13 @@ Task<Result<Resource>> PaperspaceCloud::machine_resource(MachineItem item, Deadl
     r.run.state = item.state;
     r.run.state_text = item.state_text;
     r.run.machine_type = item.machine_type;
+    r.run.listed_rate = item.listed_rate;
     r.run.address = item.address;
     r.run.started_at = known.run.started_at;
-    r.run.ended_at = is_off(item.state) ? known.run.stopped_at : std::nullopt;
+    if (is_off(item.state)) {
+        r.run.ended_at = known.run.stopped_at ? known.run.stopped_at : item.deleted_at;
+    }
+    known.item = std::move(item);
     co_return r;
 }
 
@@ -317,6 +352,7 @@ Task<Result<bool>> PaperspaceCloud::list_machines(std::vector<Resource>& into, D
         }
     }
     std::erase_if(machines_, [&](const auto& entry) { return complete && !seen.contains(entry.first); });
+    machines_complete_ = complete;
     co_return complete;
 }
 
@@ -339,6 +375,7 @@ Task<Result<Listing>> PaperspaceCloud::list(Deadline deadline) {
     }
     if (config_.machines) {
         std::vector<Resource> machines;
+        machines_complete_ = false;
         auto complete = co_await list_machines(machines, deadline);
         if (!complete && (!config_.notebooks || complete.error().code == Errc::unauthorized)) {
             co_return std::unexpected(complete.error());
@@ -346,7 +383,227 @@ Task<Result<Listing>> PaperspaceCloud::list(Deadline deadline) {
         listing.complete = listing.complete && complete && *complete;
         std::ranges::move(machines, std::back_inserter(listing.resources));
     }
+    listing.add_ons = co_await add_ons(deadline);
     co_return listing;
+}
+
+// ---- what costs without running --------------------------------------------------------------------
+
+Task<std::optional<std::vector<AddOn>>> PaperspaceCloud::add_ons(Deadline deadline) {
+    const Instant now = scheduler_.mono();
+    // Polls do not come to the millisecond: one that is nearly due is due.
+    const Duration early = std::min(config_.add_on_interval, config_.poll_interval) / 10;
+    const bool due = !add_ons_asked_ || now - *add_ons_asked_ >= config_.add_on_interval - early;
+    if (!due || (config_.machines && !machines_complete_)) {
+        co_return std::nullopt;
+    }
+    add_ons_asked_ = now;
+    const Deadline soon = scheduler_.in(config_.request_timeout);
+    auto list = co_await ask_add_ons(soon.at < deadline.at ? soon : deadline);
+    const std::string trouble = list ? std::string{} : to_string(list.error());
+    if (trouble != add_ons_trouble_ && !trouble.empty()) {
+        spdlog::warn("event=add_ons_unknown account={} error=\"{}\"", config_.name.value, trouble);
+    }
+    add_ons_trouble_ = trouble;
+    co_return list ? std::optional{std::move(*list)} : std::nullopt;
+}
+
+Task<Result<std::vector<AddOn>>> PaperspaceCloud::ask_add_ons(Deadline deadline) {
+    std::set<ResourceId> gone;
+    for (const auto& [id, machine] : listed_) {
+        if (!machines_.contains(id)) {
+            gone.insert(id);
+        }
+    }
+    co_await find_destroyed(std::move(gone), deadline);
+    Machines machines = config_.machines ? machines_ : Machines{};
+    machines.insert(vanished_.begin(), vanished_.end());
+    AddOns all{machines};
+    struct List {
+        const char* path;
+        bool (AddOns::*take)(const json::Value&);
+    };
+    constexpr List lists[] = {{"/public-ips", &AddOns::public_ip},
+                              {"/snapshots", &AddOns::snapshot},
+                              {"/shared-drives", &AddOns::shared_drive},
+                              {"/custom-templates", &AddOns::custom_template},
+                              {"/private-networks", &AddOns::private_network}};
+    for (const List& list : lists) {
+        if (!config_.machines) {
+            break;  // all of them are of Core
+        }
+        auto pages = co_await all_pages(
+            list.path, [&](const json::Value& item) { return (all.*list.take)(item); }, deadline);
+        if (!pages) {
+            Error error = pages.error();
+            error.where += std::string{" "} + list.path;
+            co_return std::unexpected(std::move(error));
+        }
+        if (!pages->complete) {
+            co_return std::unexpected(
+                with_account({Errc::protocol, Retry::later(), "the list is incomplete", list.path}));
+        }
+    }
+    if (config_.notebooks) {
+        if (auto storage = co_await storage_of_team(all, deadline); !storage) {
+            co_return std::unexpected(storage.error());
+        }
+    }
+    listed_ = machines_;
+    co_return all.take();
+}
+
+Task<Result<void>> PaperspaceCloud::storage_of_team(AddOns& into, Deadline deadline) {
+    if (team_.empty()) {
+        auto request = v1("GET", "/auth/session");
+        if (!request) {
+            co_return std::unexpected(request.error());
+        }
+        auto session = co_await ask(std::move(*request), deadline);
+        if (!session) {
+            co_return std::unexpected(session.error());
+        }
+        team_ = (*session)["team"]["namespace"].text();
+    }
+    auto request = v1("GET", "/storage-providers/utilization");
+    if (!request) {
+        co_return std::unexpected(request.error());
+    }
+    auto body = co_await ask(std::move(*request), deadline);
+    if (!body) {
+        co_return std::unexpected(body.error());
+    }
+    if (team_.empty() || !into.overage(*body, team_, config_.storage_unit == "GiB")) {
+        co_return std::unexpected(
+            with_account({Errc::protocol, Retry::later(),
+                          team_.empty() ? "the session names no team" : "the answer tells no storage",
+                          "storage-providers/utilization"}));
+    }
+    co_return Result<void>{};
+}
+
+/// The list leaves out what was destroyed, but its events tell when; with its machine went its disk.
+Task<void> PaperspaceCloud::find_destroyed(std::set<ResourceId> gone, Deadline deadline) {
+    const WallTime now = scheduler_.wall();
+    std::erase_if(vanished_, [&](const auto& entry) {
+        return machines_.contains(entry.first) || *entry.second.item.deleted_at < now - vanished_kept;
+    });
+    for (const ResourceId& id : gone) {
+        const auto events = co_await machine_events(id, deadline);
+        const auto destroyed = events ? destroyed_at(*events) : std::nullopt;
+        if (!destroyed) {
+            continue;  // then its end lies between two lists
+        }
+        Machine machine = listed_.at(id);
+        machine.run = newest_run(*events).value_or(machine.run);
+        machine.item.deleted_at = destroyed;
+        machine.item.state = RunState::stopped;
+        vanished_[id] = std::move(machine);
+    }
+}
+
+// ---- what came and went ----------------------------------------------------------------------------
+
+Task<Result<std::vector<MachineRun>>> PaperspaceCloud::machine_history(ResourceId machine, WallTime since,
+                                                                       Deadline deadline) {
+    std::vector<json::Value> events;
+    const std::string path = "/machine-events?machineId=" + http::percent_encode(machine.value) +
+                             "&orderBy=dtCreated&order=desc";
+    auto pages = co_await all_pages(
+        path,
+        [&events](const json::Value& item) {
+            events.push_back(item);
+            return true;
+        },
+        deadline,
+        [&events, since] {
+            const auto oldest = events.empty() ? std::nullopt : events.back()["dtCreated"].time();
+            return oldest && *oldest < since - event_slack;
+        });
+    if (!pages) {
+        co_return std::unexpected(pages.error());
+    }
+    if (!pages->complete) {
+        co_return std::unexpected(
+            with_account({Errc::unavailable, Retry::later(), "the events are incomplete", machine.value}));
+    }
+    co_return machine_runs(events);
+}
+
+Task<Result<std::vector<Run>>> PaperspaceCloud::past_runs_of_machine(ResourceId machine, WallTime since,
+                                                                     Deadline deadline) {
+    auto history = co_await machine_history(machine, since, deadline);
+    if (!history) {
+        co_return std::unexpected(history.error());
+    }
+    const auto known = machines_.find(machine);
+    std::vector<Run> runs;
+    for (const MachineRun& past : *history) {
+        if (!past.started_at || *past.started_at < since || !past.stopped_at) {
+            continue;
+        }
+        Run run;
+        run.id = run_id(machine, past.start_event);
+        run.state = RunState::stopped;
+        run.started_at = past.started_at;
+        run.ended_at = past.stopped_at;
+        // Events do not tell the type. It is today's unless it was changed; else it is not known, and no price.
+        if (known != machines_.end() && !past.retyped) {
+            run.machine_type = known->second.item.machine_type;
+            run.listed_rate = known->second.item.listed_rate;
+        }
+        runs.push_back(std::move(run));
+    }
+    co_return runs;
+}
+
+Task<Result<std::vector<Run>>> PaperspaceCloud::past_runs_of_notebook(ResourceId notebook, WallTime since,
+                                                                      Deadline deadline) {
+    std::vector<Run> runs;
+    if (const auto ended = ended_.find(notebook); ended != ended_.end()) {
+        std::ranges::copy_if(ended->second, std::back_inserter(runs),
+                             [since](const Run& run) { return run.started_at >= since; });
+    }
+    std::ranges::reverse(runs);
+    for (Run& run : runs) {
+        const auto end = co_await ended_at({ResourceKind::notebook, notebook, run.id}, deadline);
+        if (end && *end) {
+            run.ended_at = (*end)->at;  // the older API may say nothing, or be gone: then it is not known
+        }
+    }
+    co_return runs;
+}
+
+Task<Result<std::vector<Run>>> PaperspaceCloud::past_runs(ResourceKind kind, ResourceId resource,
+                                                          WallTime since, Deadline deadline) {
+    if (kind == ResourceKind::machine) {
+        return past_runs_of_machine(std::move(resource), since, deadline);
+    }
+    return past_runs_of_notebook(std::move(resource), since, deadline);
+}
+
+Task<Result<std::optional<Reported>>> PaperspaceCloud::reported(Deadline deadline) {
+    if (config_.balance_url.empty()) {
+        co_return std::optional<Reported>{};
+    }
+    auto url = http::parse_url(config_.balance_url);
+    if (!url) {
+        co_return std::unexpected(url.error());
+    }
+    http::Request request;
+    request.url = std::move(*url);
+    request.route.ca_file = config_.ca_file;
+    request.credential = {.header = "Authorization", .prefix = "Bearer ", .secret = balance_key_};
+    request.headers = {{"Accept", std::string{json_type}}};
+    auto body = co_await ask(std::move(request), deadline);
+    if (!body) {
+        co_return std::unexpected(body.error());
+    }
+    auto figure = reported_of(*body, scheduler_.wall());
+    if (!figure) {
+        co_return std::unexpected(with_account(figure.error()));
+    }
+    co_return std::optional{*figure};
 }
 
 Task<Result<RunLook>> PaperspaceCloud::look_at_notebook(RunRef ref, Deadline deadline) {
@@ -538,9 +795,9 @@ Task<Result<std::vector<Observation>>> PaperspaceCloud::metrics(RunRef ref, Dura
 
 }  // namespace
 
-std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Secret key, http::Client& client,
+std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Keys keys, http::Client& client,
                                   Scheduler& scheduler) {
-    return std::make_shared<PaperspaceCloud>(account, std::move(key), client, scheduler);
+    return std::make_shared<PaperspaceCloud>(account, std::move(keys), client, scheduler);
 }
 
 }  // namespace curfew::paperspace

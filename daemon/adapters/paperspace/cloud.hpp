@@ -11,8 +11,13 @@
 
 namespace curfew::paperspace {
 
+struct Keys {
+    Secret key;
+    Secret balance_key;  // for `balance_url` only, and the other one never goes there (I12)
+};
+
 /// `client` and `scheduler` must outlive it.
-std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Secret key, http::Client& client,
+std::shared_ptr<Cloud> make_cloud(const AccountConfig& account, Keys keys, http::Client& client,
                                   Scheduler& scheduler);
 
 }  // namespace curfew::paperspace

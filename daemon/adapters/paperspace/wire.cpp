@@ -1,15 +1,19 @@
 #include "adapters/paperspace/wire.hpp"
 
 #include <algorithm>
+#include <compare>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace curfew::paperspace {
 
 namespace {
 
-constexpr std::int64_t active_cpu = 200;   // thousandths of a core
-constexpr std::int64_t active_gpu = 5000;  // thousandths of a percent
+constexpr std::int64_t active_cpu = 200;                     // thousandths of a core
+constexpr std::int64_t active_gpu = 5000;                    // thousandths of a percent
+constexpr std::size_t ended_max = 200;                       // of one notebook
+constexpr Money reported_max{100'000'000'000'000'000, usd};  // $100 million
 
 std::string lower(std::string_view text) {
     std::string out{text};
@@ -164,6 +168,32 @@ std::vector<Resource> notebooks_from(std::vector<NotebookItem> items, const Acco
     return resources;
 }
 
+std::map<ResourceId, std::vector<Run>> ended_beside(const std::vector<NotebookItem>& items) {
+    std::vector<const NotebookItem*> ordered;
+    ordered.reserve(items.size());
+    for (const NotebookItem& item : items) {
+        ordered.push_back(&item);
+    }
+    std::ranges::sort(ordered, [](const NotebookItem* a, const NotebookItem* b) { return newer(*a, *b); });
+    std::map<ResourceId, std::vector<Run>> ended;
+    std::set<ResourceId> newest;
+    std::set<RunId> seen;
+    for (const NotebookItem* item : ordered) {
+        const Run& run = item->run;
+        if (!seen.insert(run.id).second || newest.insert(item->resource).second || !is_off(run.state) ||
+            !run.started_at) {
+            continue;
+        }
+        auto& runs = ended[item->resource];
+        if (runs.size() < ended_max) {
+            runs.push_back(run);
+            runs.back().address.clear();
+            runs.back().token = Secret{};
+        }
+    }
+    return ended;
+}
+
 std::optional<MachineItem> machine_item(const json::Value& item) {
     MachineItem m;
     m.resource = ResourceId{item["id"].text()};
@@ -176,18 +206,31 @@ std::optional<MachineItem> machine_item(const json::Value& item) {
     m.state = machine_state(m.state_text);
     m.region = item["region"].text();
     m.address = item["publicIp"].text();
+    m.address_type = item["publicIpType"].text();
+    m.network = item["networkId"].text();
     m.modified = item["dtModified"].text();
+    if (const auto rate = item["usageRate"].money(); rate && rate->nanos >= 0) {
+        m.listed_rate = Rate{*rate};
+    }
+    m.disk_bytes = std::max<std::int64_t>(0, item["storageTotal"].integer().value_or(0));
+    m.created_at = item["dtCreated"].time();
+    m.deleted_at = item["dtDeleted"].time();
+    if (m.deleted_at) {
+        m.state = RunState::stopped;
+    }
     return m;
 }
 
-std::optional<MachineRun> newest_run(const json::Value& events) {
+std::vector<MachineRun> machine_runs(const std::vector<json::Value>& events) {
+    enum class What : std::uint8_t { stops, retypes, starts };  // the order of equal times
     struct Event {
-        std::string id;
-        bool starts = false;
         WallTime at;
+        What what;
+        std::string id;
+        auto operator<=>(const Event&) const = default;
     };
     std::vector<Event> ordered;
-    for (const json::Value& e : events["items"].items()) {
+    for (const json::Value& e : events) {
         const std::string name = e["name"].text();
         const std::string state = lower(e["state"].text());
         const auto finished = e["dtFinished"].time();
@@ -201,24 +244,63 @@ std::optional<MachineRun> newest_run(const json::Value& events) {
             const bool failed = (state == "error" && !(succeeded && finished)) ||
                                 (state == "cancelled" && !begun);
             if (at && !failed) {
-                ordered.push_back({e["id"].text(), true, *at});
+                ordered.push_back({*at, What::starts, e["id"].text()});
             }
-        } else if ((name == "stop" || name == "vm-shutdown-force") && succeeded && finished) {
-            ordered.push_back({e["id"].text(), false, *finished});
+        } else if (!succeeded || !finished) {
+            continue;
+        } else if (name == "stop" || name == "vm-shutdown-force" || name == "deactivate") {
+            ordered.push_back({*finished, What::stops, e["id"].text()});
+        } else if (name == "vm-upgrade") {
+            ordered.push_back({*finished, What::retypes, e["id"].text()});
         }
     }
-    std::ranges::sort(ordered, [](const Event& a, const Event& b) {
-        return a.at != b.at ? a.at < b.at : a.starts != b.starts ? b.starts : a.id < b.id;
-    });
-    std::optional<MachineRun> run;
+    std::ranges::sort(ordered);
+    std::vector<MachineRun> runs;
     for (const Event& e : ordered) {
-        if (e.starts) {
-            run = MachineRun{e.id, e.at, std::nullopt};
-        } else if (run && !run->stopped_at) {
-            run->stopped_at = e.at;
+        if (e.what == What::starts) {
+            runs.push_back({.start_event = e.id, .started_at = e.at, .stopped_at = std::nullopt});
+        } else if (e.what == What::retypes) {
+            std::ranges::for_each(runs, [](MachineRun& run) { run.retyped = true; });
+        } else if (!runs.empty() && !runs.back().stopped_at) {
+            runs.back().stopped_at = e.at;
         }
     }
-    return run;
+    return runs;
+}
+
+std::optional<MachineRun> newest_run(const json::Value& events) {
+    auto runs = machine_runs(events["items"].items());
+    return runs.empty() ? std::nullopt : std::optional{std::move(runs.back())};
+}
+
+std::optional<WallTime> destroyed_at(const json::Value& events) {
+    for (const json::Value& e : events["items"].items()) {
+        if (e["name"].text() == "deactivate" && lower(e["state"].text()) == "done") {
+            return e["dtFinished"].time();
+        }
+    }
+    return std::nullopt;
+}
+
+Result<Reported> reported_of(const json::Value& body, WallTime now) {
+    const auto usage = body["month_to_date_usage"].money();
+    const auto at = body["generated_at"].time();
+    const auto wrong = [](const std::string& why) {
+        return fail(Errc::protocol, "the balance cannot be used: " + why, {}, Retry::later());
+    };
+    if (!usage) {
+        return wrong("month_to_date_usage is missing or no amount");
+    }
+    if (!at) {
+        return wrong("generated_at is missing or no time");
+    }
+    if (usage->nanos < 0 || usage->nanos > reported_max.nanos) {
+        return wrong("month_to_date_usage is " + to_string(*usage));
+    }
+    if (*at > now + hours{24}) {
+        return wrong("generated_at lies in the future: " + to_string(*at));
+    }
+    return Reported{.month = utc_month_begin(*at), .month_to_date = *usage, .generated_at = *at};
 }
 
 bool is_cpu_type(std::string_view type) {

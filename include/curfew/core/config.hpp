@@ -36,6 +36,10 @@ struct AccountConfig {
     std::string mode = "enforce";                   // weakest wins
     bool bill_machines_off = false;                 // its machines cost the same while they are off
     Increment billing_increment = Increment::none;  // of runs
+    Duration add_on_interval = minutes{10};
+    std::string storage_unit = "GB";  // of storage above the plan: "GB" (10^9 bytes) or "GiB"
+    std::string balance_url;          // of the provider's own figure; "" = it is not asked for
+    std::string balance_key_file;     // as key_file; another key, for that host only
 };
 
 /// [[flat]]: machines with a price of the month, on or off. The first block that matches a name is used.

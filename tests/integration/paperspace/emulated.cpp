@@ -78,7 +78,9 @@ std::shared_ptr<Cloud> Account::with(const std::string& other_key, bool notebook
     config.ca_file = emulator.of("ca_file");
     config.notebooks = notebooks;
     config.machines = machines;
-    return paperspace::make_cloud(config, Secret{other_key}, client, loop.scheduler());
+    adjust(config);
+    return paperspace::make_cloud(config, {.key = Secret{other_key}, .balance_key = Secret{balance_key}},
+                                  client, loop.scheduler());
 }
 
 json::Value Account::control(const std::string& method, const std::string& path, const std::string& body) {

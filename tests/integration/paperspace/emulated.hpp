@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,10 @@ struct Account {
     /// Looks until the run is off.
     bool goes_off(const curfew::RunRef& ref);
     std::shared_ptr<curfew::Cloud> with(const std::string& key, bool notebooks = true, bool machines = true);
+
+    /// Changes to the configuration of the clouds that `with` makes.
+    std::function<void(curfew::AccountConfig&)> adjust = [](curfew::AccountConfig&) {};
+    std::string balance_key;
 
     Emulator emulator;
     Loop loop;

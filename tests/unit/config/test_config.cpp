@@ -641,7 +641,8 @@ TEST_CASE("paths are whole") {
 TEST_CASE("secrets come from files only, and are not repeated") {
     for (const std::string key : {"api_key", "password", "secret", "token", "API_KEY"}) {
         CHECK(faults_below(key + " = \"s3cr3t\"") ==
-              Lines{"c.toml:4:1: `" + key + "`: secrets come from files only: use key_file"});
+              Lines{"c.toml:4:1: `" + key +
+                    "`: secrets come from files only: use key_file or balance_key_file"});
     }
     const std::string mail =
         "[[channel]]\nname = \"m\"\nkind = \"mail\"\nhost = \"h.example\"\nfrom = \"a@b.example\"\n"

@@ -52,9 +52,9 @@ std::vector<Resource> resources(const std::vector<std::string>& items) {
     return notebooks_from(std::move(read), AccountName{"lab"});
 }
 
-std::string event(const std::string& id, const std::string& name, const std::string& state,
-                  const std::string& started, const std::string& finished,
-                  const std::string& error = "null") {
+std::string event_of(const std::string& id, const std::string& name, const std::string& state,
+                     const std::string& started, const std::string& finished,
+                     const std::string& error = "null") {
     const auto quoted = [](const std::string& t) {
         return t.empty() ? std::string{"null"} : "\"2026-11-23T" + t + ":00.000Z\"";
     };
@@ -256,63 +256,64 @@ TEST_CASE("a machine of the list") {
 
 TEST_CASE("the newest run of a machine, from its events") {
     CHECK_FALSE(newest({}));
-    const auto created = newest({event("e1", "create", "done", "08:00", "08:02")});
+    const auto created = newest({event_of("e1", "create", "done", "08:00", "08:02")});
     REQUIRE(created);
     CHECK(created->start_event == "e1");
     CHECK(created->started_at == today("08:00"));  // it costs from its start on, not from when it is up
     CHECK_FALSE(created->stopped_at);
 
-    const auto stopped = newest(
-        {event("e2", "stop", "done", "09:00", "09:01"), event("e1", "create", "done", "08:00", "08:02")});
+    const auto stopped = newest({event_of("e2", "stop", "done", "09:00", "09:01"),
+                                 event_of("e1", "create", "done", "08:00", "08:02")});
     CHECK(stopped->start_event == "e1");
     CHECK(stopped->stopped_at == today("09:01"));
 
-    const auto again = newest({event("e1", "create", "done", "08:00", "08:02"),
-                               event("e3", "start", "done", "10:00", "10:03"),
-                               event("e2", "stop", "done", "09:00", "09:01")});
+    const auto again = newest({event_of("e1", "create", "done", "08:00", "08:02"),
+                               event_of("e3", "start", "done", "10:00", "10:03"),
+                               event_of("e2", "stop", "done", "09:00", "09:01")});
     CHECK(again->start_event == "e3");
     CHECK_FALSE(again->stopped_at);
 
-    const auto forced = newest({event("e1", "start", "done", "08:00", "08:02"),
-                                event("e2", "vm-shutdown-force", "done", "09:00", "09:05")});
+    const auto forced = newest({event_of("e1", "start", "done", "08:00", "08:02"),
+                                event_of("e2", "vm-shutdown-force", "done", "09:00", "09:05")});
     CHECK(forced->stopped_at == today("09:05"));
 }
 
 TEST_CASE("a start under way is a new run already") {
     // Otherwise a stop that was meant for the run before would reach it (I4).
-    const std::vector<std::string> events{event("e1", "start", "done", "08:00", "08:02"),
-                                          event("e2", "stop", "done", "09:00", "09:01"),
-                                          event("e3", "start", "in progress", "09:30", "")};
+    const std::vector<std::string> events{event_of("e1", "start", "done", "08:00", "08:02"),
+                                          event_of("e2", "stop", "done", "09:00", "09:01"),
+                                          event_of("e3", "start", "in progress", "09:30", "")};
     const auto booting = newest(events);
     REQUIRE(booting);
     CHECK(booting->start_event == "e3");
     CHECK(booting->started_at == today("09:30"));
     CHECK_FALSE(booting->stopped_at);
-    CHECK(newest({events[0], events[1], event("e3", "start", "done", "09:30", "09:33")})->start_event ==
+    CHECK(newest({events[0], events[1], event_of("e3", "start", "done", "09:30", "09:33")})->start_event ==
           "e3");
-    CHECK(newest({events[0], event("e3", "start", "new", "09:30", "")})->start_event == "e3");
+    CHECK(newest({events[0], event_of("e3", "start", "new", "09:30", "")})->start_event == "e3");
     // Stopped while it booted: it was on, and cost.
-    const auto cut = newest({events[0], events[1], event("e3", "start", "cancelled", "09:30", "09:31"),
-                             event("e4", "stop", "done", "09:31", "09:32")});
+    const auto cut = newest({events[0], events[1], event_of("e3", "start", "cancelled", "09:30", "09:31"),
+                             event_of("e4", "stop", "done", "09:31", "09:32")});
     CHECK(cut->start_event == "e3");
     CHECK(cut->stopped_at == today("09:32"));
     // Cancelled before it began, or failed: it never was.
-    CHECK(newest({events[0], events[1], event("e3", "start", "cancelled", "", "09:31")})->start_event ==
+    CHECK(newest({events[0], events[1], event_of("e3", "start", "cancelled", "", "09:31")})->start_event ==
           "e1");
-    CHECK(newest({events[0], events[1], event("e3", "start", "error", "09:30", "09:31", R"("no capacity")")})
-              ->start_event == "e1");
+    CHECK(
+        newest({events[0], events[1], event_of("e3", "start", "error", "09:30", "09:31", R"("no capacity")")})
+            ->start_event == "e1");
 }
 
 TEST_CASE("events that are no start and no stop, and stops that are not done") {
-    const std::string start = event("e1", "start", "done", "08:00", "08:02");
+    const std::string start = event_of("e1", "start", "done", "08:00", "08:02");
     for (const std::string& other :
-         {event("e2", "restart", "done", "09:00", "09:01"),
-          event("e2", "bill-sessions", "done", "09:00", "09:01"),
-          event("e2", "snapshot-create", "done", "09:00", "09:01"),
-          event("e2", "stop", "in progress", "09:00", ""), event("e2", "stop", "new", "", ""),
-          event("e2", "stop", "cancelled", "09:00", "09:01"),
-          event("e2", "stop", "error", "09:00", "09:01", R"("timed out")"),
-          event("e2", "stop", "error", "09:00", ""), event("e2", "stop", "done", "09:00", "")}) {
+         {event_of("e2", "restart", "done", "09:00", "09:01"),
+          event_of("e2", "bill-sessions", "done", "09:00", "09:01"),
+          event_of("e2", "snapshot-create", "done", "09:00", "09:01"),
+          event_of("e2", "stop", "in progress", "09:00", ""), event_of("e2", "stop", "new", "", ""),
+          event_of("e2", "stop", "cancelled", "09:00", "09:01"),
+          event_of("e2", "stop", "error", "09:00", "09:01", R"("timed out")"),
+          event_of("e2", "stop", "error", "09:00", ""), event_of("e2", "stop", "done", "09:00", "")}) {
         CAPTURE(other);
         const auto run = newest({other, start});
         REQUIRE(run);
@@ -322,29 +323,29 @@ TEST_CASE("events that are no start and no stop, and stops that are not done") {
 }
 
 TEST_CASE("state error without an error is a success") {
-    const auto run = newest(
-        {event("e1", "start", "error", "08:00", "08:02"), event("e2", "stop", "error", "09:00", "09:01")});
+    const auto run = newest({event_of("e1", "start", "error", "08:00", "08:02"),
+                             event_of("e2", "stop", "error", "09:00", "09:01")});
     REQUIRE(run);
     CHECK(run->start_event == "e1");
     CHECK(run->stopped_at == today("09:01"));
-    CHECK_FALSE(newest({event("e1", "start", "error", "08:00", "")}));
+    CHECK_FALSE(newest({event_of("e1", "start", "error", "08:00", "")}));
 }
 
 TEST_CASE("only the first stop ends a run, and a stop before every start ends nothing") {
-    const auto twice = newest({event("e1", "start", "done", "08:00", "08:02"),
-                               event("e2", "stop", "done", "09:00", "09:01"),
-                               event("e3", "stop", "done", "11:00", "11:01")});
+    const auto twice = newest({event_of("e1", "start", "done", "08:00", "08:02"),
+                               event_of("e2", "stop", "done", "09:00", "09:01"),
+                               event_of("e3", "stop", "done", "11:00", "11:01")});
     CHECK(twice->stopped_at == today("09:01"));
-    CHECK_FALSE(newest({event("e2", "stop", "done", "09:00", "09:01")}));
-    CHECK_FALSE(newest({event("e2", "stop", "done", "07:00", "07:01"),
-                        event("e1", "start", "done", "08:00", "08:02")})
+    CHECK_FALSE(newest({event_of("e2", "stop", "done", "09:00", "09:01")}));
+    CHECK_FALSE(newest({event_of("e2", "stop", "done", "07:00", "07:01"),
+                        event_of("e1", "start", "done", "08:00", "08:02")})
                     ->stopped_at);
 }
 
 TEST_CASE("events of wrong types are passed over") {
     const auto run = newest_run(
         parsed(R"({"items":[null,5,"start",{},{"name":"start","state":"done"},{"name":7,"state":[]},)" +
-               event("e1", "start", "done", "08:00", "08:02") + "]}"));
+               event_of("e1", "start", "done", "08:00", "08:02") + "]}"));
     REQUIRE(run);
     CHECK(run->start_event == "e1");
     for (const std::string none : {"null", "[]", "{}", R"({"items":{}})", R"({"items":null})"}) {
@@ -482,4 +483,34 @@ TEST_CASE("evidence says what was read") {
     CHECK(reading(chart({R"("0.05")"}), "null").evidence == "0.05 cores, the GPU was not measured");
     CHECK(reading("null", chart({R"("97.5")"})).evidence == "GPU 97.50 %");
     CHECK(reading("null", chart({R"("1")"})).evidence.find("CPU") != std::string::npos);
+}
+
+TEST_CASE("all runs of a machine, oldest first, whatever the order of its events") {
+    const std::vector<std::string> texts{event_of("e6", "vm-upgrade", "done", "11:30", "11:31"),
+                                         event_of("e7", "start", "in progress", "12:00", ""),
+                                         event_of("e1", "create", "done", "08:00", "08:02"),
+                                         event_of("e5", "stop", "done", "11:00", "11:01"),
+                                         event_of("e2", "stop", "error", "08:30", "08:31", R"("no")"),
+                                         event_of("e3", "vm-shutdown-force", "done", "09:00", "09:01"),
+                                         event_of("e4", "start", "done", "10:00", "10:02")};
+    std::vector<json::Value> events;
+    for (const std::string& text : texts) {
+        events.push_back(parsed(text));
+    }
+    const auto runs = machine_runs(events);
+    REQUIRE(runs.size() == 3);
+    CHECK(runs[0].start_event == "e1");
+    CHECK(runs[0].started_at == today("08:00"));
+    CHECK(runs[0].stopped_at == today("09:01"));
+    CHECK(runs[0].retyped);
+    CHECK(runs[1].start_event == "e4");
+    CHECK(runs[1].stopped_at == today("11:01"));
+    CHECK(runs[1].retyped);
+    CHECK(runs[2].start_event == "e7");
+    CHECK_FALSE(runs[2].stopped_at);
+    CHECK_FALSE(runs[2].retyped);
+    CHECK(machine_runs({}).empty());
+    CHECK(newest({event_of("e1", "start", "done", "08:00", "08:02"),
+                  event_of("e2", "deactivate", "done", "09:00", "09:00")})
+              ->stopped_at == today("09:00"));
 }
