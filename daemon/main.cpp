@@ -72,11 +72,21 @@ std::string host_name() {
     return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "localhost";
 }
 
-std::string shipped_prices() {
+constexpr std::string_view machine_prices = "paperspace.csv";
+constexpr std::string_view add_on_prices = "paperspace-add-ons.csv";
+
+std::string shipped(std::string_view name) {
     std::error_code error;
     const fs::path own = fs::read_symlink("/proc/self/exe", error);
-    const fs::path beside = own.parent_path().parent_path() / "share/curfew/prices/paperspace.csv";
-    return fs::exists(beside, error) ? beside.string() : "/usr/share/curfew/prices/paperspace.csv";
+    const fs::path beside = own.parent_path().parent_path() / "share/curfew/prices" / name;
+    return fs::exists(beside, error) ? beside.string() : "/usr/share/curfew/prices/" + std::string{name};
+}
+
+/// The shipped add-on prices lie beside the shipped machine prices, also where those were put elsewhere.
+std::string shipped_add_ons(const std::string& price_file) {
+    std::error_code error;
+    const fs::path beside = fs::path(price_file).parent_path() / add_on_prices;
+    return fs::exists(beside, error) ? beside.string() : shipped(add_on_prices);
 }
 
 std::string home_or(const char* variable, const char* below_home) {
@@ -104,7 +114,7 @@ config::Defaults defaults_for(const std::string& config_file) {
     d.api_socket = sockets + "/" + std::string{api::api_socket_name};
     d.admin_socket = sockets + "/" + std::string{api::admin_socket_name};
     d.config_dir = fs::path(config_file).parent_path().string();
-    d.price_file = shipped_prices();
+    d.price_file = shipped(machine_prices);
     d.host_name = host_name();
     return d;
 }
@@ -139,18 +149,27 @@ Result<std::string> read_text(const std::string& path) {
     return std::move(text).str();
 }
 
+Result<void> read_add_ons(const std::string& path, PriceBook& into) {
+    auto text = read_text(path);
+    return text ? into.read_add_ons(*text, path) : Result<void>{std::unexpected(text.error())};
+}
+
+Result<PriceBook> read_machines(const std::string& path) {
+    auto text = read_text(path);
+    return text ? PriceBook::parse_csv(*text, path) : Result<PriceBook>{std::unexpected(text.error())};
+}
+
 Result<PriceBook> read_prices(const Config& config) {
-    auto text = read_text(config.price_file);
-    auto book = text ? PriceBook::parse_csv(*text, config.price_file)
-                     : Result<PriceBook>{std::unexpected(text.error())};
-    if (!book || config.price_overrides.empty()) {
-        return book;
+    auto book = read_machines(config.price_file);
+    auto overrides = config.price_overrides.empty() ? Result<PriceBook>{PriceBook{}}
+                                                    : read_machines(config.price_overrides);
+    if (!book || !overrides) {
+        return book ? overrides : book;
     }
-    auto more = read_text(config.price_overrides);
-    auto overrides = more ? PriceBook::parse_csv(*more, config.price_overrides)
-                          : Result<PriceBook>{std::unexpected(more.error())};
-    if (!overrides) {
-        return overrides;
+    auto add_ons = read_add_ons(shipped_add_ons(config.price_file), *book);
+    auto own = config.add_on_prices.empty() ? Result<void>{} : read_add_ons(config.add_on_prices, *overrides);
+    if (!add_ons || !own) {
+        return std::unexpected(add_ons ? own.error() : add_ons.error());
     }
     book->merge(*overrides);
     return book;

@@ -166,7 +166,9 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     const bool is_new = !run.meter;
     if (is_new) {
         const WallTime started = run.run.started_at.value_or(now);
-        const WallTime from = std::min(now, std::max(started, counted.value_or(started)));
+        const auto stood = stood_until_.find(live.resource.id);
+        const WallTime other = stood == stood_until_.end() ? started : stood->second;
+        const WallTime from = std::min(now, std::max({started, counted.value_or(started), other}));
         run.meter = Meter{.resource = live.resource.id,
                           .run = run.run.id,
                           .sku = run.run.machine_type,
@@ -303,6 +305,7 @@ void Bookkeeper::gone(const LiveResource& live, WallTime now, Batch& batch) {
     const Duration bar = now - meter.last_seen_billing;
     put(meter, close(meter, now, bar > Duration{0}, std::max(Duration{0}, bar)), true, batch);
     ended_.insert_or_assign(meter.run, meter);
+    stood_until_.insert_or_assign(live.resource.id, now);
 }
 
 // ---- add-ons ---------------------------------------------------------------------------------------

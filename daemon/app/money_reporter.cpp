@@ -184,7 +184,7 @@ Task<Result<FocusPage>> MoneyReporter::focus(WallTime from, WallTime to, std::st
     for (const LedgerRow& entry : page->rows) {
         const AccountConfig* account = world_.account(entry.account);
         const auto live = world_.picture.resources.find(entry.row.resource);
-        const Price* price = prices_.find(entry.row.sku);
+        const Price* price = prices_.find(entry.row.sku, entry.row.from);
         const FocusSubject subject{.account = entry.account,
                                    .provider = account == nullptr ? "paperspace" : account->provider,
                                    .kind = entry.kind,

@@ -167,7 +167,7 @@ Task<Result<Saved>> Reporter::saved() {
     Saved saved;
     for (const StoppedRun& run : *stopped) {
         ++saved.stops;
-        const Price* price = prices_.find(run.machine_type);
+        const Price* price = prices_.find(run.machine_type, run.ended_at);
         const WallTime until = std::min(run.next_started_at.value_or(now), now);
         const Duration off = std::clamp<Duration>(until - run.ended_at, Duration{0}, saved_per_stop_max);
         if (price == nullptr) {

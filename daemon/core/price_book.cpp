@@ -18,6 +18,7 @@ constexpr std::size_t lines_max = 10'000;
 constexpr std::int64_t gb_max = 1'000'000;
 constexpr std::int64_t overage_max = std::int64_t{1} << 53;  // 8 PiB: more is no size, and money must hold it
 constexpr std::int64_t bytes_per_gb = std::int64_t{1} << 30;
+constexpr std::int64_t bytes_per_decimal_gb = 1'000'000'000;
 
 constexpr std::array kinds{
     std::pair{std::string_view{"block_storage"}, AddOnKind::block_storage},
@@ -301,8 +302,9 @@ AddOnPrice PriceBook::find(AddOnKind kind, std::int64_t bytes, WallTime at) cons
         return price;
     }
     const Step& step = *found->second;
-    price.tariff.monthly_cap = kind == AddOnKind::overage ? part_of(*step.per_month, bytes, bytes_per_gb)
-                                                          : *step.per_month;
+    price.tariff.monthly_cap = kind == AddOnKind::overage
+                                   ? part_of(*step.per_month, bytes, bytes_per_decimal_gb)
+                                   : *step.per_month;
     price.tariff.rate = kind == AddOnKind::overage ? std::nullopt : step.per_hour;
     price.as_of = step.as_of;
     price.override_of_user = step.override_of_user;

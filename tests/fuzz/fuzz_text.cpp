@@ -37,6 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         must(url->target.starts_with('/') && !url->origin.host.empty());
     }
     (void)PriceBook::parse_csv(text, "fuzz");
+    (void)PriceBook{}.read_add_ons(text, "fuzz");
     (void)http::parse_http_date(text);
     const std::string local = local_path_for(text);
     for (const char c : local) {

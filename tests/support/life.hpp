@@ -44,7 +44,7 @@ inline std::shared_ptr<Config> basic_config() {
 struct Life {
     Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
          std::shared_ptr<Config> config, std::shared_ptr<FakeChannel> channel,
-         std::shared_ptr<FakeVault> vault)
+         std::shared_ptr<FakeVault> vault, PriceBook prices = test::prices())
         : io(loop), scheduler(time), door(world_), cloud(std::make_shared<FakeCloud>(world_)),
           tasks(loop.get_executor(), [](const std::string& bug) { FAIL(bug); }),
           world{.loop = loop.get_executor(),
@@ -61,7 +61,7 @@ struct Life {
                     .clouds = {{AccountName{"me"}, cloud}},
                     .channels = {channel},
                     .vaults = {vault},
-                    .prices = prices()},
+                    .prices = std::move(prices)},
               supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
               [](std::string_view) { return true; }) {
         await(daemon.start());
@@ -108,11 +108,12 @@ struct Rig {
     FakeStore store{io};
     FakeWorld world{io, scheduler};
     std::shared_ptr<Config> config = basic_config();
+    PriceBook prices = test::prices();
     std::shared_ptr<FakeChannel> mail = std::make_shared<FakeChannel>(scheduler, "mail");
     std::shared_ptr<FakeVault> vault = std::make_shared<FakeVault>(scheduler);
     std::unique_ptr<Life> life;
 
-    void begin() { life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault); }
+    void begin() { life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault, prices); }
     /// An ordered end and a new start, `off` later.
     void restart(Duration off) {
         life.reset();

@@ -30,6 +30,12 @@ ThresholdAction action_of(const std::string& word) {
     return found == actions.end() ? ThresholdAction::notify : *found;
 }
 
+Increment increment_of(const std::string& word) {
+    constexpr std::array increments{Increment::none, Increment::minute, Increment::hour};
+    const auto found = std::ranges::find(increments, word, [](Increment i) { return to_string(i); });
+    return found == increments.end() ? Increment::none : *found;
+}
+
 ResourceKind kind_of(const std::string& word) {
     return word == to_string(ResourceKind::machine) ? ResourceKind::machine : ResourceKind::notebook;
 }
@@ -52,10 +58,16 @@ AccountConfig account_of(const Block& block) {
             .notebooks = block.flag("notebooks"),
             .machines = block.flag("machines"),
             .mode = block.text("mode"),
+            .bill_machines_off = block.flag("bill_machines_off"),
+            .billing_increment = increment_of(block.text("billing_increment")),
             .add_on_interval = block.duration("add_on_interval"),
             .storage_unit = block.text("storage_unit"),
             .balance_url = block.text("balance_url"),
             .balance_key_file = block.text("balance_key_file")};
+}
+
+FlatPrice flat_of(const Block& block) {
+    return {.match = block.list("match"), .per_month = block.get<Money>("per_month")};
 }
 
 SshConfig ssh_of(const Block& block) {
@@ -163,6 +175,7 @@ public:
         config.lease = {.max_at_once = root.only("lease").duration("max_at_once")};
         accounts(root, config);
         machines(root, config);
+        std::ranges::transform(root.blocks("flat"), std::back_inserter(config.flat), flat_of);
         std::ranges::transform(root.blocks("vault"), std::back_inserter(config.vaults), vault_of);
         channels(root, config);
         rules(root, config);
@@ -183,6 +196,7 @@ private:
         config.admin_socket = or_else("admin_socket", defaults_.admin_socket);
         config.price_file = or_else("price_file", defaults_.price_file);
         config.price_overrides = block.text("price_overrides");
+        config.add_on_prices = block.text("add_on_prices");
         config.public_name = or_else("public_name", defaults_.host_name);
         config.protect = block.list("protect");
         config.history = block.duration("history");

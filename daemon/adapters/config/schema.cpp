@@ -43,8 +43,17 @@ constexpr Key daemon_keys[] = {
      .type = Type::file,
      .unset = "none",
      .sample = R"("/etc/curfew/prices.csv")",
-     .help = "Your own prices, in the same format; they win over the shipped table. A machine type that is "
-             "in neither is shown as unpriced, never as free."},
+     .help =
+         "Your own prices, in the same format; they win over the shipped table and over what the provider "
+         "lists. Several rows of one type with different as_of (a date, or a time as 2026-12-01T06:30:00Z) "
+         "are its price over time. A machine type without a price is shown as unpriced, never as free."},
+    {.name = "add_on_prices",
+     .type = Type::file,
+     .unset = "none",
+     .sample = R"("/etc/curfew/add-ons.csv")",
+     .help = "Your own prices of disks, addresses, snapshots, shared drives, templates, networks and of "
+             "storage above the plan, in the format of paperspace-add-ons.csv beside the shipped table; they "
+             "win over it."},
     {.name = "public_name",
      .type = Type::host,
      .unset = "the name of this host",
@@ -207,6 +216,32 @@ constexpr Key account_keys[] = {
      .help =
          "Where the key for balance_url is, as with key_file. It is another key, and is sent to that host "
          "only."},
+    {.name = "bill_machines_off",
+     .type = Type::boolean,
+     .standard = "false",
+     .help = "The provider charges machines by the hour until they are deleted, also while they are off. A "
+             "stop then saves nothing, so none is stopped by a rule or budget."},
+    {.name = "billing_increment",
+     .type = Type::word,
+     .standard = R"("none")",
+     .words = "none|minute|hour",
+     .help = "How the provider charges the last part of a run: as it is, or rounded up to a full minute or "
+             "hour since its start."},
+};
+
+constexpr Key flat_keys[] = {
+    {.name = "match",
+     .type = Type::globs,
+     .required = true,
+     .sample = R"(["render-*"])",
+     .help = "Names of machines. A machine uses the first block that matches."},
+    {.name = "per_month",
+     .type = Type::money,
+     .required = true,
+     .sample = R"("269.00")",
+     .help =
+         "US dollars in a calendar month (UTC), in quotes, spread evenly over it. A stop saves nothing, so "
+         "these machines are stopped by no rule or budget."},
 };
 
 constexpr Key ssh_keys[] = {
@@ -605,6 +640,11 @@ constexpr Section table[] = {
      .count_max = 64,
      .keys = account_keys,
      .help = "One key of one team at one provider. At least one is needed."},
+    {.path = "flat",
+     .many = true,
+     .count_max = 500,
+     .keys = flat_keys,
+     .help = "Core machines with a flat monthly price: they cost the same on or off."},
     {.path = "ssh",
      .many = true,
      .count_max = 500,

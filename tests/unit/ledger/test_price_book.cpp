@@ -126,8 +126,8 @@ TEST_CASE("the smallest step that holds an add-on is its price; what lies betwee
              {AddOnKind::shared_drive, 80'000 * gb, "shared drive 81920 GB", 5'200'000'000'000},
              {AddOnKind::template_image, 50 * gb, "template 50 GB", 3'500'000'000},
              {AddOnKind::private_network, 0, "private network", 1'000'000'000},
-             {AddOnKind::overage, 10 * gb, "storage above the plan", 2'900'000'000},
-             {AddOnKind::overage, gb / 2, "storage above the plan", 145'000'000},
+             {AddOnKind::overage, 10'000'000'000, "storage above the plan", 2'900'000'000},
+             {AddOnKind::overage, 500'000'000, "storage above the plan", 145'000'000},
              {AddOnKind::overage, 0, "storage above the plan", 0},
              {AddOnKind::overage, -1, "storage above the plan", -1},
              {AddOnKind::overage, std::numeric_limits<std::int64_t>::max(), "storage above the plan", -1},
@@ -185,7 +185,7 @@ TEST_CASE("the user's add-on prices win step by step, from their date on") {
           std::vector{utc("2026-06-01T00:00:00Z")});
     CHECK(prices.find(AddOnKind::snapshot, 200 * gb, now).tariff.monthly_cap == Money{3'000'000'000});
     CHECK_FALSE(prices.find(AddOnKind::snapshot, 600 * gb, now).tariff.priced());
-    CHECK(prices.find(AddOnKind::overage, 4 * gb, now).tariff.monthly_cap == Money{1'000'000'000});
+    CHECK(prices.find(AddOnKind::overage, 4'000'000'000, now).tariff.monthly_cap == Money{1'000'000'000});
 }
 
 TEST_CASE("faults of a price file name the file and the line") {
