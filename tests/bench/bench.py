@@ -10,14 +10,15 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import forecast  # noqa: E402
 import history  # noqa: E402
+import ledger  # noqa: E402
 import looks  # noqa: E402
 import pack  # noqa: E402
 import poll  # noqa: E402
 import status  # noqa: E402
 from rig import Failure  # noqa: E402
 
-BENCHMARKS = {"forecast": forecast.run, "history": history.run, "looks": looks.run, "poll": poll.run, "pack": pack.run,
-              "status": status.run}
+BENCHMARKS = {"forecast": forecast.run, "history": history.run, "ledger": ledger.run, "looks": looks.run,
+              "poll": poll.run, "pack": pack.run, "status": status.run}
 
 
 def main():

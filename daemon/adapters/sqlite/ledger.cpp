@@ -233,7 +233,26 @@ private:
         return known->second;
     }
 
-    Group describe(std::int64_t resource, std::int64_t terms) const {
+    struct Terms {
+        MeterKind meter = MeterKind::compute;
+        Currency currency;
+        std::string sku;
+        std::string rule;
+    };
+
+    const Terms& terms_of(std::int64_t no) {
+        const auto [terms, fresh] = terms_.try_emplace(no);
+        if (fresh) {
+            Query q(db_, "SELECT meter, currency, sku, rule FROM cost_terms WHERE no = ?", no);
+            if (q.row()) {
+                terms->second = {of_code(meter_codes, q.integer(0)), currency_of(q.text(1)), q.text(2),
+                                 q.text(3)};
+            }
+        }
+        return terms->second;
+    }
+
+    Group describe(std::int64_t resource, std::int64_t no) {
         std::array<std::string, 4> of_resource;
         if (by_resource_) {
             Query q(
@@ -245,23 +264,15 @@ private:
                 of_resource = {q.text(0), q.text(1), q.text(2), q.text(3)};
             }
         }
-        Query t(db_, "SELECT meter, currency, sku, rule FROM cost_terms WHERE no = ?", terms);
-        Group group;
-        std::string sku;
-        std::string rule;
-        if (t.row()) {
-            group.meter = of_code(meter_codes, t.integer(0));
-            group.currency = currency_of(t.text(1));
-            sku = t.text(2);
-            rule = t.text(3);
-        }
+        const Terms& terms = terms_of(no);
+        Group group{.keys = {}, .meter = terms.meter, .currency = terms.currency};
         for (const SpendBy by : query_.by) {
             group.keys.push_back(by == SpendBy::resource  ? of_resource[0]
                                  : by == SpendBy::account ? of_resource[1]
                                  : by == SpendBy::project ? of_resource[2]
                                  : by == SpendBy::user    ? of_resource[3]
-                                 : by == SpendBy::type    ? sku
-                                 : by == SpendBy::rule    ? rule
+                                 : by == SpendBy::type    ? terms.sku
+                                 : by == SpendBy::rule    ? terms.rule
                                                           : std::string{});
         }
         return group;
@@ -276,6 +287,7 @@ private:
     WallTime until_;  // of the open day or hour
     std::string day_;
     std::string hour_;
+    std::unordered_map<std::int64_t, Terms> terms_;
     std::unordered_map<std::uint64_t, std::size_t> group_numbers_;  // by resource and terms
     std::map<Group, std::size_t> numbers_;
     std::vector<const Group*> groups_;

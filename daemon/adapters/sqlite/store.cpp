@@ -130,6 +130,7 @@ Result<void> configure(Database& db) {
     db.execute("PRAGMA foreign_keys = ON");
     db.execute("PRAGMA trusted_schema = OFF");
     db.execute("PRAGMA cell_size_check = ON");
+    db.execute("PRAGMA cache_size = -8000");  // KiB: a month of a thousand resources, by day
     db.execute("PRAGMA wal_autocheckpoint = 1000");
     db.execute("PRAGMA journal_size_limit = 67108864");
     return checked(db);
