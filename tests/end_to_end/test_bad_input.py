@@ -289,6 +289,20 @@ class Databases(StageTest):
                     if ".corrupt-" in path.name:
                         path.unlink()
 
+    def test_sums_of_days_that_are_not_those_of_their_rows(self):
+        self.stage.start_daemon()
+        self.assertEqual(self.stage.stop_daemon(), 0)
+        database = sqlite3.connect(self.database)
+        database.execute("INSERT INTO cost_day VALUES (1700000000000, 1, 1, 5000000000, 0, 0, 0, 0, 1)")
+        database.commit()
+        database.close()
+        self.stage.start_daemon()
+        for good, words in ((False, "made anew"), (True, "those of their rows")):  # found, mended, and not found again
+            ledger = [f for f in self.stage.answer_of("doctor")["items"] if f["what"] == "ledger"]
+            self.assertEqual(len(ledger), 1)
+            self.assertEqual(ledger[0]["good"], good)
+            self.assertIn(words, ledger[0]["text"])
+
     def test_garbage_instead_of_a_database(self):
         self.state.mkdir(mode=0o700)
         self.database.write_bytes(b"this is no database" * 1000)
