@@ -59,6 +59,14 @@ bool off_bills(const Config& config, const Resource& resource) {
            });
 }
 
+/// What changed since the last look did so somewhere in between.
+void changed_unseen(std::vector<CostRow>& rows, Duration since_last_look) {
+    if (!rows.empty() && since_last_look > Duration{0}) {
+        rows.back().estimated = true;
+        rows.back().error_bar = std::max(rows.back().error_bar, since_last_look);
+    }
+}
+
 void append(std::vector<CostRow>& rows, std::vector<CostRow> more) {
     std::ranges::move(more, std::back_inserter(rows));
 }
@@ -187,7 +195,9 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
     const bool caught_up = now - meter.counted_to < hours{1};
     if (other && caught_up) {
+        const bool unseen = meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
         append(rows, reprice(meter, now, run.run.machine_type, tariff));
+        changed_unseen(rows, unseen ? now - meter.last_seen_billing : Duration{0});
     }
     meter.last_seen_billing = now;
     put(meter, std::move(rows), is_new || (other && caught_up), batch);
@@ -450,7 +460,9 @@ void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch
         count_add_on(live, now, rows);
         const AddOnPrice price = prices_.find(add_on.kind, add_on.bytes, now);
         if (meter.sku != price.sku || meter.tariff != price.tariff) {
+            const bool size = meter.sku != price.sku || add_on.kind == AddOnKind::overage;
             append(rows, reprice(meter, now, price.sku, price.tariff));
+            changed_unseen(rows, size ? now - meter.last_seen_billing : Duration{0});
             changed = true;
         }
         meter.last_seen_billing = now;

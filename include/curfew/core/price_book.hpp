@@ -44,8 +44,8 @@ public:
 
     /// Adds the rows of a table of add-ons: header `kind,gb,usd_per_month,usd_per_hour,as_of,note`. `gb` (of
     /// 2^30 bytes) is the largest size that a row is for; empty where size is no matter, and for `overage`,
-    /// whose price is of one GB of 10^9 bytes. A row without a price says that sizes up to its own, beyond the row before,
-    /// are not known: they are unpriced. `usd_per_hour` is for display. Prices 0 … 100000 $/month,
+    /// whose price is of one GB of 10^9 bytes. A row without a price says that sizes up to its own, beyond the
+    /// row before, are not known: they are unpriced. `usd_per_hour` is for display. Prices 0 … 100000 $/month,
     /// of a GB above the plan 0 … 100.
     Result<void> read_add_ons(std::string_view text, std::string_view source);
 

@@ -439,6 +439,9 @@ TEST_CASE("a disk that grows is priced anew from the list that shows it") {
     const auto rows = b.rows("disk/box");
     CHECK(rows.front().sku == "block storage 50 GB");
     CHECK(rows.back().sku == "block storage 100 GB");
+    // It grew somewhere between two lists.
+    CHECK(b.bar("disk/box") > Duration{0});
+    CHECK(b.bar("disk/box") <= minutes{2});
     CHECK(b.each_once());
 }
 

@@ -73,3 +73,30 @@ TEST_CASE("the balance has an address and a key of its own") {
         faults_below("balance_url = \"http://api.example.com\"\nbalance_key_file = \"/d\"\n") ==
         Lines{"c.toml:4:15: `balance_url` must be https: the API key would cross the network in the clear"});
 }
+
+TEST_CASE("what machines cost when they are off, and how runs are rounded") {
+    const auto loaded = parsed(R"(bill_machines_off = true
+billing_increment = "minute"
+[[account]]
+name = "b"
+key_file = "credential:b"
+[[flat]]
+match = ["render-*", "old-box"]
+per_month = "269.00"
+[daemon]
+add_on_prices = "/etc/curfew/add-ons.csv"
+)");
+    REQUIRE(loaded);
+    const Config& c = loaded->config;
+    CHECK(c.accounts.at(0).bill_machines_off);
+    CHECK(c.accounts.at(0).billing_increment == Increment::minute);
+    CHECK_FALSE(c.accounts.at(1).bill_machines_off);
+    CHECK(c.accounts.at(1).billing_increment == Increment::none);
+    REQUIRE(c.flat.size() == 1);
+    CHECK(c.flat[0].match == std::vector<std::string>{"render-*", "old-box"});
+    CHECK(c.flat[0].per_month == Money{269'000'000'000});
+    CHECK(c.add_on_prices == "/etc/curfew/add-ons.csv");
+    CHECK(faults_below("[[flat]]\nper_month = \"-1\"\n").size() == 2);
+    CHECK(faults_below("[[flat]]\nmatch = [\"x\"]\nper_month = \"0\"\n") ==
+          Lines{"c.toml:6:13: `per_month` must be more than 0"});
+}

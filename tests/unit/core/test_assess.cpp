@@ -71,6 +71,20 @@ TEST_CASE("start grace, weak signals, partial coverage") {
     CHECK(assess(in).mode == Mode::enforce);
 }
 
+TEST_CASE(
+    "what a stop would save nothing of is held, at work or not, against rules and budgets; not against a "
+    "person") {
+    AssessInput in = quiet_for(hours{2});
+    in.saves_nothing = "flat price of $269.00 a month, on or off: a stop saves nothing";
+    CHECK(assess(in).assessment.held_by == in.saves_nothing);
+    CHECK_FALSE(assess(in).stops_in);
+    in.exhausted_budget = "team";
+    in.budget_mode = Mode::enforce;
+    CHECK(assess(in).assessment.held_by == in.saves_nothing);
+    in.manual_by = "ana";
+    CHECK_FALSE(assess(in).assessment.held_by);
+}
+
 TEST_CASE("order of force: manual > hard budget > keep > idle; protection holds all but a person") {
     AssessInput in = quiet_for(hours{1});
     in.hold = &keep;
