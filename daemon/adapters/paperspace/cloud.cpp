@@ -436,7 +436,7 @@ Task<Result<std::vector<AddOn>>> PaperspaceCloud::ask_add_ons(Deadline deadline)
             list.path, [&](const json::Value& item) { return (all.*list.take)(item); }, deadline);
         if (!pages) {
             Error error = pages.error();
-            error.where += std::string{" "} + list.path;
+            error.where += error.where.ends_with(list.path) ? "" : std::string{" "} + list.path;
             co_return std::unexpected(std::move(error));
         }
         if (!pages->complete) {
