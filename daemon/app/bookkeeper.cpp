@@ -437,6 +437,9 @@ void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch
             meter.open = false;
         }
     }
+    const auto owner = world_.picture.resources.find(add_on.resource);
+    const std::string rule = owner != world_.picture.resources.end() ? owner->second.rule : std::string{};
+    meter.rule = rule;
     bool changed = false;
     std::vector<CostRow> rows;
     const std::optional<WallTime> since = add_on.since ? std::optional{std::min(*add_on.since, now)}
@@ -452,6 +455,7 @@ void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch
         }
         if (meter.run.empty()) {
             meter = new_meter(live, now);
+            meter.rule = rule;
             changed = true;
         } else if (!meter.open) {
             reopen(meter, since.value_or(now));
@@ -465,10 +469,13 @@ void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch
             changed_unseen(rows, size ? now - meter.last_seen_billing : Duration{0});
             changed = true;
         }
+        if (meter.resource != add_on.resource) {
+            append(rows, reprice(meter, now, meter.sku, meter.tariff));  // an address outlives its machine
+            meter.resource = add_on.resource;
+            changed = true;
+        }
         meter.last_seen_billing = now;
     }
-    const auto owner = world_.picture.resources.find(add_on.resource);
-    meter.rule = owner != world_.picture.resources.end() ? owner->second.rule : std::string{};
     put(meter, std::move(rows), changed, batch);
 }
 

@@ -414,6 +414,27 @@ TEST_CASE("an orphan is billed, named and known for what it is; once it is gone 
     CHECK(b.each_once());
 }
 
+TEST_CASE("an address that outlives its machine costs on in its own name, towards the same cap") {
+    Books b;
+    FakeNotebook& m = b.machine("box");
+    b.world.add_ons = {{b.address(m)}};
+    b.begin();
+    b.scheduler.run_for(hours{3});
+    AddOn& address = b.world.add_ons->front();
+    address.resource = ResourceId{address.id};
+    address.name = "address 203.0.113.9";
+    address.orphan = true;
+    b.world.notebooks.clear();
+    b.scheduler.run_for(hours{3});
+    const auto rows = b.rows(address.id);
+    CHECK(rows.front().resource == ResourceId{"r-box"});
+    CHECK(rows.back().resource == ResourceId{address.id});
+    CHECK(b.store.known.at(ResourceId{address.id}).name == "address 203.0.113.9");
+    CHECK(b.metered(address.id) == b.meter(address.id).counted_to - origin);
+    CHECK(b.meter(address.id).used_in_month == b.metered(address.id));
+    CHECK(b.each_once());
+}
+
 TEST_CASE("an add-on whose price nobody knows is unpriced, loudly") {
     Books b;
     FakeNotebook& m = b.machine("box");
