@@ -139,6 +139,11 @@ Result<Rule> parse_rule(const std::string& text, const std::string& file) {
     return rule ? Result<Rule>{std::move(*rule)} : fail(Errc::invalid, joined(rule.error()));
 }
 
+Result<Budget> parse_budget(const std::string& text, const Config& config) {
+    auto budget = config::parse_budget(text, "budget", config, clock::load_zone);
+    return budget ? Result<Budget>{std::move(*budget)} : fail(Errc::invalid, joined(budget.error()));
+}
+
 Result<std::string> read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
@@ -418,7 +423,7 @@ private:
         };
         daemon_ = std::make_unique<Daemon>(
             *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
-            [](std::string_view text) { return json::is_whole_notebook(text); });
+            [](std::string_view text) { return json::is_whole_notebook(text); }, parse_budget);
         reporter_ = std::make_unique<Reporter>(*world_, daemon_->prices());
         money_ = std::make_unique<MoneyReporter>(*world_, *reporter_, daemon_->prices());
         historian_ = std::make_unique<Historian>(*world_, *reporter_);

@@ -13,6 +13,7 @@ constexpr Duration stop_calls_grace = seconds{10};
 constexpr Duration attempt_age_min = minutes{11};  // failing polls back off to 10 min
 
 constexpr std::string_view config_alert = "config";
+constexpr std::string_view budgets_alert = "config/budgets";
 
 std::string first_line(const std::string& text) {
     return text.substr(0, text.find('\n'));
@@ -36,11 +37,13 @@ std::optional<Instant> carried(const StoredState& stored, const RunRow& row, Wal
 }  // namespace
 
 Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
-               std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook)
+               std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook,
+               Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
       notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
-      books_(world, std::move(parts.prices)), treasurer_(world.picture), alarms_(world, notifier_),
+      books_(world, std::move(parts.prices)), treasurer_(world.picture),
+      budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
@@ -51,7 +54,9 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
         if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
             watcher->second->poll_now(false);
         }
+        tasks_.spawn("times of stops", treasurer_.measure(world_.store));
     });
+    treasurer_.on_lost([this] { tasks_.spawn("sums of budgets", sum_again()); });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
 }
 
@@ -75,19 +80,18 @@ Task<Result<void>> Daemon::start() {
         co_return std::unexpected(known.error());
     }
     books_.load(stored->meters, *known);
+    std::vector<std::string> faults;
+    budgets_.load(std::move(stored->budget_edits));
+    world_.config = budgets_.over(world_.config, faults);
     fill_picture(*stored, same_boot);
-    auto books = co_await treasurer_.load(world_.store, *world_.config, world_.scheduler.wall());
+    auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.wall(),
+                                          stored->fired);
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    for (const FiredThresholdRow& row : stored->fired) {
-        const auto live = world_.picture.budgets.find(row.budget);
-        if (live != world_.picture.budgets.end() && live->second.period.id == row.period) {
-            live->second.fired.push_back(row.key);
-        }
-    }
     alarms_.load(std::move(stored->alerts));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
+    co_await tell_budget_faults(std::move(faults));
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
                  world_.picture.resources.size(), enforcer_.live());
     co_return Result<void>{};
@@ -109,6 +113,8 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         LiveResource& live = world_.picture.resources[row.id];
         live.resource.id = row.id;
         live.resource.account = row.account;
+        const AccountConfig* account = world_.account(row.account);
+        live.resource.provider = account != nullptr ? account->provider : std::string{};
         live.resource.kind = row.kind;
         live.resource.name = row.name;
         live.resource.project = row.project;
@@ -176,6 +182,39 @@ Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+    }
+}
+
+/// What was set at run time may not fit a configuration that was changed since: it is not in force, and that is
+/// said.
+Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {
+    Batch batch;
+    if (faults.empty()) {
+        alarms_.resolve(std::string{budgets_alert}, std::nullopt, batch);
+    } else {
+        Message m;
+        m.kind = AlertKind::config;
+        m.severity = Severity::critical;
+        m.title = "A budget that was set is not in force: " + first_line(faults.front()) +
+                  (faults.size() > 1 ? " (and " + std::to_string(faults.size() - 1) + " more)" : "");
+        m.body = std::move(faults);
+        m.do_next = "curfew budget ls";
+        alarms_.raise(std::string{budgets_alert}, std::move(m), batch);
+    }
+    if (batch.empty()) {
+        co_return;
+    }
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+    }
+}
+
+/// The wall clock went back into a period whose sums are gone.
+Task<void> Daemon::sum_again() {
+    auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
+    if (!summed) {
+        spdlog::error("event=sums_not_read error=\"{}\"", to_string(summed.error()));
     }
 }
 
@@ -406,7 +445,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
             live.current.clock_adds = false;  // the store does not know yet: the next look tells it
         }
     }
-    world_.config = std::move(parts->config);
+    std::vector<std::string> faults;
+    world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
     notifier_.replace_channels(std::move(parts->channels));
     packer_.replace_vaults(std::move(parts->vaults));
@@ -428,7 +468,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     enforcer_.rules_changed();
     rulebook_.wake();
     auto days = co_await world_.store.use_zone(world_.config->zone);
-    auto summed = co_await treasurer_.reload(world_.store, *world_.config, world_.scheduler.wall());
+    auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
+    co_await tell_budget_faults(std::move(faults));
     start_watchers();
     poll_now();
     Batch batch{AuditRow{.seq = 0,
@@ -444,6 +485,18 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     supervisor_.ready();
     spdlog::info("event=reloaded");
     co_return !days ? days : !summed ? summed : done;
+}
+
+Task<Result<Budget>> Daemon::set_budget(std::string document, std::string actor) {
+    auto budget = co_await budgets_.set(std::move(document), std::move(actor));
+    poll_now();  // what it decides shows at once
+    co_return budget;
+}
+
+Task<Result<void>> Daemon::remove_budget(BudgetName budget, std::string actor) {
+    auto done = co_await budgets_.remove(std::move(budget), std::move(actor));
+    poll_now();
+    co_return done;
 }
 
 void Daemon::poll_now() {

@@ -332,6 +332,20 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
     return found == world_.picture.resources.end() ? nullptr : &found->second;
 }
 
+/// How long the budget that is behind it waits for a pack, if it is to be stopped now.
+std::optional<Duration> Enforcer::pack_within(const Enforcement& e) const {
+    const auto budget = std::ranges::find(world_.config->budgets, BudgetName{e.cause.name}, &Budget::name);
+    const auto live = world_.picture.budgets.find(BudgetName{e.cause.name});
+    if (budget == world_.config->budgets.end() || live == world_.picture.budgets.end()) {
+        return std::nullopt;
+    }
+    const BudgetState* state = live->second.of(*budget, e.run);
+    const Threshold* threshold = state != nullptr ? exhausting(*budget, state->fired) : nullptr;
+    return threshold != nullptr && threshold->action == ThresholdAction::stop_now
+               ? std::optional{threshold->pack_within}
+               : std::nullopt;
+}
+
 EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
     EnforcementPolicy policy = policy_;
     if (of_rule(e.cause.kind)) {
@@ -341,6 +355,9 @@ EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
                 policy.respect_activity = rule.respect_activity;
             }
         }
+    }
+    if (e.cause.kind == CauseKind::budget) {
+        policy.pack_within = pack_within(e);
     }
     return policy;
 }
@@ -479,7 +496,8 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
     }
     const Enforcement& e = t.next;
     const bool tells = live->mode >= Mode::warn || e.cause.kind == CauseKind::manual;
-    const messages::Subject subject = messages::subject_of(*live, e, world_.scheduler.now(), *world_.config);
+    messages::Subject subject = messages::subject_of(*live, e, world_.scheduler.now(), *world_.config);
+    subject.pack_within = policy_for(e).pack_within;
     const std::string failed_key = "stop_failed/" + e.run.value;
     const std::string pack_key = "pack_failed/" + e.run.value;
     for (const Effect effect : t.effects) {

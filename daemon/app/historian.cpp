@@ -178,7 +178,11 @@ Task<Result<ReplayReport>> Historian::test_rule(Rule rule, WallTime since) {
     runs->resize(std::min<std::size_t>(runs->size(), runs_max));
     for (const PastRun& past : *runs) {
         const auto resource = resources.find(past.run.resource);
-        if (resource == resources.end() || !matches(rule.match, resource_of(resource->second, past.run))) {
+        Resource tested = resource == resources.end() ? Resource{} : resource_of(resource->second, past.run);
+        if (const AccountConfig* account = world_.account(tested.account)) {
+            tested.provider = account->provider;
+        }
+        if (resource == resources.end() || !matches(rule.match, tested)) {
             continue;
         }
         std::vector<Hold> own;
@@ -236,17 +240,16 @@ PlanItem Historian::plan_of(const LiveResource& live, const Now& now) const {
     if (const AccountConfig* account = world_.account(live.resource.account)) {
         input.poll_interval = account->poll_interval;
     }
-    Duration slowest{0};
-    for (const AccountConfig& account : world_.config->accounts) {
-        slowest = std::max(slowest, account.poll_interval);
-    }
     for (const Budget& budget : world_.config->budgets) {
-        const auto spend = world_.picture.budgets.find(budget.name);
-        if (spend == world_.picture.budgets.end() || !matches(budget.scope, live.resource)) {
+        const auto known = world_.picture.budgets.find(budget.name);
+        const BudgetState* state = known == world_.picture.budgets.end()
+                                       ? nullptr
+                                       : known->second.of(budget, live.current.run.id);
+        if (state == nullptr || !known->second.active || !matches(budget.scope, live.resource)) {
             continue;
         }
-        const auto in = exhausted_in(budget, spend->second.period, spend->second.spend, spend->second.fired,
-                                     now.wall, hard_stop_lead(slowest), plan_ahead_by);
+        const auto in = exhausted_in(budget, state->period, state->spend, state->fired, now.wall,
+                                     known->second.lead, plan_ahead_by);
         if (in && (!input.budget_in || *in < *input.budget_in)) {
             input.budget_in = in;
             input.budget = budget.name.value;

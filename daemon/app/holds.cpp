@@ -154,7 +154,7 @@ Task<Result<KeepAnswer>> Holds::keep(ResourceId resource, Duration how_long, std
     for (const Hold& hold : *earlier) {
         used += keep_time(hold, month);
     }
-    const auto left = treasurer_.left_for(*world_.config, live->resource);
+    const auto left = treasurer_.left_for(*world_.config, *live);
     const auto offer = allowed(world_, *live, how_long, left,
                                offer_keep(how_long, used, world_.config->keep, rate_of(*live),
                                           left ? std::optional{left->amount} : std::nullopt));
@@ -195,7 +195,7 @@ Task<Result<KeepAnswer>> Holds::lease(ResourceId resource, Duration how_long, st
     if (others >= leases_max) {
         co_return fail(Errc::conflict, std::to_string(others) + " other jobs hold leases of it already");
     }
-    const auto left = treasurer_.left_for(*world_.config, live->resource);
+    const auto left = treasurer_.left_for(*world_.config, *live);
     const auto offer = allowed(world_, *live, how_long, left,
                                offer_lease(how_long, world_.config->lease, rate_of(*live),
                                            left ? std::optional{left->amount} : std::nullopt));

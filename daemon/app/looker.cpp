@@ -267,9 +267,12 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     in.gone = gone;
     in.hold = strongest_hold(live.holds, live.resource.id, live.current.run.id, now.wall);
     in.breaker_open = rule != nullptr && breaker_open_(rule->name.value);
-    if (const Budget* budget = treasurer_.exhausted(config, live.resource)) {
-        in.exhausted_budget = budget->name.value;
-        in.budget_mode = budget->mode;
+    if (const auto exhausted = treasurer_.exhausted(config, live)) {
+        in.exhausted_budget = exhausted->budget->name.value;
+        in.budget_mode = exhausted->budget->mode;
+        in.budget_notice = exhausted->threshold->action == ThresholdAction::stop_now
+                               ? std::optional{stop_now_notice}
+                               : std::nullopt;
     }
     if (live.enforcement && live.enforcement->cause.kind == CauseKind::manual) {
         in.manual_by = live.enforcement->cause.name;
@@ -292,6 +295,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
                         : std::nullopt;
     live.stops_for = result.stops_for;
     live.limits = result.limits;
+    live.min_notice = result.assessment.min_notice;
     return result;
 }
 

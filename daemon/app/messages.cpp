@@ -1,5 +1,7 @@
 #include "curfew/app/messages.hpp"
 
+#include "curfew/core/schedule.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -8,7 +10,6 @@ namespace curfew::messages {
 namespace {
 
 constexpr std::size_t name_bytes_max = 80;
-constexpr Duration default_notice = minutes{10};
 constexpr Duration worth_sending_after = hours{1};
 
 std::string per_hour_text(const Subject& s) {
@@ -52,9 +53,11 @@ Message base(const Subject& s, AlertKind kind, Severity severity) {
 std::string save_text(const Subject& s) {
     return s.vaults.empty()
                ? std::string{"Nothing will be copied first: no vault is configured."}
-               : "Before the stop its files are copied to " + s.vaults +
-                     " and every copy is read back. Kernel memory and unsaved tabs are not files "
-                     "and are lost.";
+               : "Before the stop its files are copied to " + s.vaults + " and every copy is read back" +
+                     (s.pack_within ? "; after " + to_string(*s.pack_within) +
+                                          " it is stopped even if the copy is not whole"
+                                    : std::string{}) +
+                     ". Kernel memory and unsaved tabs are not files and are lost.";
 }
 
 void append_receipt(Message& m, const Receipt& receipt) {
@@ -128,9 +131,10 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
     s.by_activity = e.cause.kind == CauseKind::idle ||
                     (e.cause.kind == CauseKind::schedule && (rule == nullptr || rule->respect_activity));
     s.stops_at = live.stops_at;
+    s.unpacked = e.override_.has_value();
     if (live.mode == Mode::enforce && e.cause.kind != CauseKind::manual && !e.notice_at) {
         // Whatever the clock says, nothing happens before a warning was delivered for this long.
-        const WallTime earliest = now.wall + (rule != nullptr ? rule->min_notice : default_notice);
+        const WallTime earliest = now.wall + live.min_notice;
         s.stops_at = std::max(s.stops_at.value_or(earliest), earliest);
     }
     if (live.price != nullptr) {
@@ -229,6 +233,16 @@ Message stopped(const Subject& s, const std::optional<Receipt>& receipt) {
 
 Message pack_failed(const Subject& s) {
     Message m = base(s, AlertKind::pack_failed, Severity::critical);
+    if (s.unpacked) {
+        m.title = s.name + " (" + per_hour_text(s) + ", " + so_far_text(s) +
+                  "): its files could not be packed as a whole, and it is stopped all the same";
+        m.body = {s.reason + ".",
+                  "What is not in an earlier receipt and not on persistent storage is lost. "
+                  "This is by " +
+                      s.cause + "."};
+        m.do_next = "curfew explain " + s.resource.value;
+        return m;
+    }
     m.title = s.name + " goes on billing " + per_hour_text(s) + " (" + so_far_text(s) +
               "): its files could not be packed, so it was not stopped";
     m.body = {s.reason + ".", "Nothing was lost. Curfew tries again where trying can help."};
@@ -240,8 +254,8 @@ Message stop_failed(const Subject& s) {
     Message m = base(s, AlertKind::stop_failed, Severity::critical);
     m.title = s.name + " IS STILL BILLING " + per_hour_text(s) + " (" + so_far_text(s) +
               ") although Curfew tried to stop it";
-    m.body = {s.reason + ".",
-              s.manual_way + ". Its files are packed; Curfew goes on trying by every way it has."};
+    m.body = {s.reason + ".", s.manual_way + (s.unpacked ? ". " : ". Its files are packed; ") +
+                                  "Curfew goes on trying by every way it has."};
     m.do_next = "curfew explain " + s.resource.value;
     return m;
 }
@@ -262,6 +276,96 @@ Message would_stop(const Subject& s) {
     m.title = s.name + " would have been stopped now, saving " + per_hour_text(s) + " (mode observe or warn)";
     m.body = {"Why: " + s.reason + ". " + s.evidence + ".", "Set mode = \"enforce\" to let Curfew act."};
     m.do_next = "curfew explain " + s.resource.value;
+    return m;
+}
+
+namespace {
+
+std::string lead_text(const Lead& lead, const Threshold& threshold) {
+    Lead used = lead;
+    if (threshold.action == ThresholdAction::stop_now) {
+        used.notice = std::min(used.notice, stop_now_notice);
+        used.pack = std::min(used.pack, threshold.pack_within);
+    }
+    return "It begins " + to_string(std::chrono::ceil<seconds>(lead.of(threshold))) +
+           " before the amount would be spent: a poll (" + to_string(used.poll) + "), the notice (" +
+           to_string(used.notice) + "), a pack (" + to_string(std::chrono::ceil<seconds>(used.pack)) +
+           ") and a stop (" + to_string(std::chrono::ceil<seconds>(used.stop)) + ").";
+}
+
+Severity severity_of(ThresholdAction action) {
+    return action == ThresholdAction::notify ? Severity::info
+           : action == ThresholdAction::warn ? Severity::warning
+                                             : Severity::critical;
+}
+
+}  // namespace
+
+Message budget_threshold(const Treasurer::Finding& finding, bool acts) {
+    const Threshold& threshold = finding.crossing.threshold;
+    const BudgetSpend& spend = finding.spend;
+    Message m;
+    m.kind = AlertKind::budget_threshold;
+    m.severity = severity_of(threshold.action);
+    const std::string what = finding.resource != nullptr
+                                 ? " for " + printable(finding.resource->resource.name)
+                                 : std::string{};
+    m.title = "Budget " + finding.budget->name.value + what + ": " + to_string(spend.spent) + " of " +
+              to_string(finding.budget->amount) + " spent, " + threshold.words() + " reached";
+    m.cause = "budget " + finding.budget->name.value;
+    m.cost_so_far = spend.spent;
+    m.per_hour = spend.burn_per_hour;
+    m.body = {
+        "Period " + finding.crossing.period + ". Now burning " + to_string(spend.burn_per_hour) + " an hour" +
+        (spend.complete ? "" : "; something is unpriced or could not be seen, so it may be more") + "."};
+    if (threshold.basis == Basis::forecast && spend.forecast) {
+        m.body.push_back("Forecast for the whole period: " + to_string(*spend.forecast) + ".");
+    } else if (threshold.basis != Basis::accrued && spend.reported) {
+        m.body.push_back("The provider reports " + to_string(*spend.reported) + ".");
+    }
+    if (spend.reserve.positive()) {
+        m.body.push_back("Storage will cost " + to_string(spend.reserve) +
+                         " until the period ends; that is held back.");
+    }
+    if (stops(threshold.action)) {
+        m.body.emplace_back(acts ? "What it covers is packed and stopped now, quiet ones first."
+                                 : "Nothing is stopped: the mode is not enforce.");
+        m.body.push_back(lead_text(finding.lead, threshold));
+    }
+    if (finding.resource != nullptr) {
+        m.account = finding.resource->resource.account;
+        m.resource = finding.resource->resource.id;
+        m.resource_name = printable(finding.resource->resource.name);
+        m.run = finding.resource->current.run.id;
+    }
+    m.do_next = finding.resource != nullptr ? "curfew explain " + finding.resource->resource.id.value
+                                            : std::string{"curfew spend --by resource"};
+    return m;
+}
+
+Message budget_admission(const Treasurer::Admission& admission, bool acts, WallTime now) {
+    const LiveResource& live = *admission.resource;
+    const std::string name = printable(live.resource.name);
+    const auto about = std::chrono::floor<minutes>(admission.lasts);
+    Message m;
+    m.kind = AlertKind::budget_threshold;
+    m.severity = Severity::warning;
+    m.stops_at = acts ? std::optional{now + admission.lasts} : std::nullopt;
+    m.title = "Budget " + admission.budget->name.value + ": " + to_string(admission.left) + " left, about " +
+              std::to_string(about.count()) + " minutes with " + name + " (" + live.current.run.machine_type +
+              (live.price != nullptr ? ", " + to_string(live.price->rate.per_hour) + "/h" : std::string{}) +
+              "); " +
+              (acts ? "it will be packed and stopped at about " +
+                          local_words(now + admission.lasts, admission.budget->zone)
+                    : "nothing is stopped: the mode is not enforce");
+    m.cause = "budget " + admission.budget->name.value;
+    m.account = live.resource.account;
+    m.resource = live.resource.id;
+    m.resource_name = name;
+    m.run = live.current.run.id;
+    m.per_hour = live.price != nullptr ? std::optional{live.price->rate.per_hour} : std::nullopt;
+    m.body = {"It was just started. No keep puts that off; a larger amount of the budget does."};
+    m.do_next = "curfew explain " + live.resource.id.value;
     return m;
 }
 

@@ -152,7 +152,13 @@ std::vector<BudgetItem> Reporter::budgets_of(const Resource* resource) const {
         const auto live = world_.picture.budgets.find(budget.name);
         if (live != world_.picture.budgets.end() &&
             (resource == nullptr || matches(budget.scope, *resource))) {
-            items.push_back({budget, live->second, left_of(budget, live->second.spend)});
+            BudgetItem item{budget, live->second, {}};
+            if (const BudgetState* own = resource == nullptr ? nullptr
+                                                             : live->second.of(budget, resource->run.id)) {
+                static_cast<BudgetState&>(item.live) = *own;
+            }
+            item.left = left_of(budget, item.live.spend);
+            items.push_back(std::move(item));
         }
     }
     return items;

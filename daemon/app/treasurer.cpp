@@ -1,150 +1,606 @@
 #include "curfew/app/treasurer.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace curfew {
 
-Task<Result<void>> Treasurer::load(Store& store, const Config& config, WallTime now) {
-    return reload(store, config, now);
+namespace {
+
+constexpr std::int64_t hour_ms = 3'600'000;
+constexpr int ledger_page = 1000;
+constexpr int stops_measured = 50;
+constexpr Duration admission_worth_telling = hours{1};
+constexpr Duration hours_kept = hours{48};  // beyond a rolling window: the wall clock may be set back
+constexpr std::string_view overshoot = "overshoot";
+
+WallTime full_hour(WallTime t) {
+    return {t.ms - ((t.ms % hour_ms) + hour_ms) % hour_ms};
 }
 
-Task<Result<void>> Treasurer::reload(Store& store, const Config& config, WallTime now) {
-    std::erase_if(picture_.budgets, [&](const auto& entry) {
-        return std::ranges::find(config.budgets, entry.first, &Budget::name) == config.budgets.end();
-    });
-    for (const Budget& budget : config.budgets) {
-        auto summed = co_await sum_budget(store, budget, now);
-        if (!summed) {
-            co_return std::unexpected(summed.error());
+Money nothing(const Budget& budget) {
+    return Money{0, budget.amount.currency};
+}
+
+/// Can the scope be told without knowing which resource a row is of?
+bool any_resource(const Match& scope) {
+    return scope.names.empty() && scope.accounts.empty() && scope.projects.empty() && scope.owners.empty() &&
+           scope.kinds.empty() && scope.providers.empty() && scope.tags.empty();
+}
+
+SpendQuery query_of(const Budget& budget, const Period& period) {
+    SpendQuery query{.from = period.from, .to = period.to, .by = {}, .zone = budget.zone};
+    if (!any_resource(budget.scope)) {
+        query.by.push_back(SpendBy::resource);
+    }
+    if (!budget.scope.machine_types.empty()) {
+        query.by.push_back(SpendBy::type);
+    }
+    if (budget.period.kind == PeriodKind::rolling) {
+        query.by.push_back(SpendBy::hour);
+    }
+    return query;
+}
+
+std::string name_of(const SpendQuery& query) {
+    std::string name = std::to_string(query.from.ms) + "/" + std::to_string(query.to.ms) + "/" +
+                       query.zone.name;
+    for (const SpendBy by : query.by) {
+        name += "/" + std::to_string(static_cast<int>(by));
+    }
+    return name;
+}
+
+const std::string& provider_of(const Config& config, const AccountName& name) {
+    static const std::string none;
+    const auto account = std::ranges::find(config.accounts, name, &AccountConfig::name);
+    return account == config.accounts.end() ? none : account->provider;
+}
+
+bool covers(const Match& scope, const AccountConfig& account) {
+    Match only;
+    only.accounts = scope.accounts;
+    only.providers = scope.providers;
+    Resource resource;
+    resource.account = account.name;
+    resource.provider = account.provider;
+    return matches(only, resource);
+}
+
+/// Only a fixed period has a time before and after it.
+bool in_force(const Budget& budget, const Period& period, WallTime now) {
+    return budget.period.kind != PeriodKind::fixed || (period.from <= now && now < period.to);
+}
+
+FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::string key, WallTime now) {
+    return {.budget = budget.name, .period = period.id, .key = std::move(key), .at = now};
+}
+
+}  // namespace
+
+// ---- sums from the store -------------------------------------------------------------------------
+
+Task<Result<void>> Treasurer::load(Store& store, std::shared_ptr<const Config> config, WallTime now,
+                                   const std::vector<FiredThresholdRow>& fired) {
+    for (const FiredThresholdRow& row : fired) {
+        if (row.key == overshoot) {
+            overshot_.emplace(row.budget, row.period);
+        } else {
+            logs_[row.budget][row.period].add(row.key);
         }
     }
-    co_return Result<void>{};
-}
-
-Resource Treasurer::scope_of(const SpendRow& row, const std::map<ResourceId, ResourceRow>& known) const {
-    Resource resource;
-    resource.id = ResourceId{row.keys.at(0)};
-    resource.name = resource.id.value;
-    resource.run.machine_type = row.keys.at(1);
-    if (const auto found = known.find(resource.id); found != known.end()) {
-        resource.name = found->second.name;
-        resource.account = found->second.account;
-        resource.kind = found->second.kind;
-        resource.project = found->second.project;
-        resource.owner = found->second.owner;
+    for (const auto& [id, live] : picture_.resources) {
+        seen_.insert(live.current.run.id);
+        for (const LiveRun& older : live.older) {
+            seen_.insert(older.run.id);
+        }
     }
-    return resource;
+    co_await measure(store);
+    co_return co_await reload(store, std::move(config), now);
 }
 
-Task<Result<void>> Treasurer::sum_budget(Store& store, const Budget& budget, WallTime now) {
-    const Period period = month_of(now, budget.zone);
-    auto rows = co_await store.spend({.from = period.from,
-                                      .to = period.to,
-                                      .by = {SpendBy::resource, SpendBy::type},
-                                      .zone = budget.zone});
+Task<Result<void>> Treasurer::reload(Store& store, std::shared_ptr<const Config> config, WallTime now) {
+    std::erase_if(picture_.budgets, [&](const auto& entry) {
+        return std::ranges::find(config->budgets, entry.first, &Budget::name) == config->budgets.end();
+    });
+    sums_.clear();
+    ++loads_;
+    auto rows = co_await store.resources();
+    Result<void> done = rows ? Result<void>{} : std::unexpected(rows.error());
+    for (const ResourceRow& row : rows ? *rows : std::vector<ResourceRow>{}) {
+        Resource resource;
+        resource.id = row.id;
+        resource.account = row.account;
+        resource.provider = provider_of(*config, row.account);
+        resource.kind = row.kind;
+        resource.name = row.name;
+        resource.project = row.project;
+        resource.owner = row.owner;
+        known_.insert_or_assign(row.id, std::move(resource));
+    }
+    Readings readings;
+    for (const Budget& budget : config->budgets) {
+        if (done) {
+            done = co_await sum(store, budget, now, readings);
+        }
+    }
+    if (--loads_ == 0) {
+        judged_.clear();
+    }
+    co_return done;
+}
+
+Task<void> Treasurer::measure(Store& store) {
+    auto times = co_await store.stop_times(stops_measured);
+    if (!times) {
+        co_return;  // what was known holds
+    }
+    packs_.clear();
+    stops_.clear();
+    for (const StopTimes& stop : *times) {
+        if (stop.pack) {
+            packs_.push_back(*stop.pack);
+        }
+        stops_.push_back(stop.stop);
+    }
+}
+
+Task<Result<Treasurer::Reading>> Treasurer::read(Store& store, SpendQuery query, Readings& readings) {
+    const std::string name = name_of(query);
+    if (const auto known = readings.find(name); known != readings.end()) {
+        co_return known->second;
+    }
+    Reading reading{.rows = {}, .judged = judged_.size()};
+    auto rows = co_await store.spend(std::move(query));
     if (!rows) {
         co_return std::unexpected(rows.error());
     }
-    auto resources = co_await store.resources();
-    if (!resources) {
-        co_return std::unexpected(resources.error());
-    }
-    std::map<ResourceId, ResourceRow> known;
-    for (ResourceRow& row : *resources) {
-        known.emplace(row.id, std::move(row));
-    }
-    Sums sums{.period = period.id, .closed = Money{0, budget.amount.currency}};
-    for (const SpendRow& row : *rows) {
-        if (matches(budget.scope, scope_of(row, known))) {
-            sums.closed += row.gross;
-        }
-    }
-    sums_[budget.name] = sums;
-    LiveBudget& live = picture_.budgets[budget.name];
-    if (live.period.id != period.id) {
-        live.fired.clear();
-    }
-    live.period = period;
-    live.spend.spent = sums.closed;
-    co_return Result<void>{};
+    reading.rows = std::move(*rows);
+    co_return readings.emplace(name, std::move(reading)).first->second;
 }
 
-std::vector<Treasurer::Finding> Treasurer::judge(const Config& config, const std::vector<CostRow>& rows,
-                                                 const Now& now, Duration lead, Batch& batch) {
-    std::vector<Finding> findings;
-    for (const Budget& budget : config.budgets) {
-        LiveBudget& live = picture_.budgets[budget.name];
-        Sums& sums = sums_[budget.name];
-        const Period period = month_of(now.wall, budget.zone);
-        if (sums.period != period.id) {
-            // A new period begins at zero; rows that were cut in the old one stay there.
-            sums = Sums{.period = period.id, .closed = Money{0, budget.amount.currency}};
-            live.fired.clear();
+/// The store counts rows by where they begin. Of those that lie across an end of the period a part belongs to
+/// it: what has to be added so that only that counts.
+Task<Result<Money>> Treasurer::edges(Store& store, const Budget& budget, Period period) {
+    Money more = nothing(budget);
+    for (const WallTime edge : {period.from, period.to}) {
+        std::string after;
+        bool last = full_hour(edge) == edge;
+        while (!last) {
+            auto page = co_await store.ledger(full_hour(edge), edge, after, ledger_page);
+            if (!page) {
+                co_return std::unexpected(page.error());
+            }
+            for (const LedgerRow& entry : page->rows) {
+                if (entry.row.to > edge && matches(budget.scope, scope_of(entry.row))) {
+                    const Money counted = edge == period.from ? nothing(budget) : entry.row.gross;
+                    more += part_of(entry.row, period) - counted;
+                }
+            }
+            after = page->next;
+            last = after.empty();
         }
-        live.period = period;
-        for (const CostRow& row : rows) {
-            const auto found = picture_.resources.find(row.resource);
-            if (found == picture_.resources.end() || row.from < period.from || row.from >= period.to) {
+    }
+    co_return more;
+}
+
+Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime now, Readings& readings) {
+    const Period period = period_at(budget.period, now, budget.zone);
+    Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
+    std::size_t judged = judged_.size();
+    if (budget.period.kind != PeriodKind::run) {
+        auto edge = co_await edges(store, budget, period);
+        auto reading = edge ? co_await read(store, query_of(budget, period), readings)
+                            : Result<Reading>{std::unexpected(edge.error())};
+        if (!reading) {
+            co_return std::unexpected(reading.error());
+        }
+        sums.closed += *edge;
+        judged = reading->judged;
+        for (const SpendRow& row : reading->rows) {
+            std::size_t key = 0;
+            Resource scope = any_resource(budget.scope) ? Resource{}
+                                                        : resource_of(ResourceId{row.keys.at(key++)});
+            scope.run.machine_type = budget.scope.machine_types.empty() ? std::string{} : row.keys.at(key++);
+            if (!matches(budget.scope, scope)) {
                 continue;
             }
-            Resource scope = found->second.resource;
-            scope.run.machine_type = row.sku;
-            if (matches(budget.scope, scope)) {
+            sums.unpriced = sums.unpriced || row.unpriced;
+            if (budget.period.kind == PeriodKind::rolling) {
+                const auto hour = parse_wall_time(row.keys.at(key));
+                CURFEW_ASSERT(hour, "I6: the store names hours in RFC 3339");
+                sums.hours.try_emplace(*hour, nothing(budget)).first->second += row.gross;
+            } else {
                 sums.closed += row.gross;
             }
         }
-        BudgetSpend spend{.spent = sums.closed, .burn_per_hour = Money{0, budget.amount.currency}};
-        for (const auto& [id, resource] : picture_.resources) {
-            if (!matches(budget.scope, resource.resource)) {
-                continue;
-            }
-            const auto add = [&](const LiveRun& run) {
-                if (!run.meter) {
-                    return;
-                }
-                spend.complete = spend.complete && run.meter->tariff.priced();
-                spend.spent += accrued_open(*run.meter, now.wall);
-                if (run.meter->tariff.rate) {
-                    spend.burn_per_hour += run.meter->tariff.rate->per_hour;
-                }
-            };
-            add(resource.current);
-            std::ranges::for_each(resource.older, add);
-        }
-        live.spend = spend;
-        for (ThresholdCrossing& crossing : crossings(budget, period, spend, lead, live.fired)) {
-            live.fired.push_back(crossing.threshold.key());
-            batch.emplace_back(FiredThresholdRow{
-                .budget = budget.name, .period = period.id, .key = crossing.threshold.key(), .at = now.wall});
-            findings.push_back({&budget, std::move(crossing), spend});
-        }
     }
-    return findings;
+    for (std::size_t i = judged; i < judged_.size(); ++i) {
+        add(budget, judged_[i], sums);
+    }
+    sums_[budget.name] = std::move(sums);
+    LiveBudget& live = picture_.budgets[budget.name];
+    if (budget.period.kind != PeriodKind::run) {
+        live.period = period;
+        live.spend.spent = sums_[budget.name].closed;
+        live.fired = logs_[budget.name][period.id].keys();
+    }
+    co_return Result<void>{};
 }
 
-const Budget* Treasurer::exhausted(const Config& config, const Resource& resource) const {
-    for (const Budget& budget : config.budgets) {
-        const auto live = picture_.budgets.find(budget.name);
-        if (live == picture_.budgets.end() || !matches(budget.scope, resource)) {
+// ---- what a row or a meter belongs to ------------------------------------------------------------
+
+Resource Treasurer::resource_of(const ResourceId& id) const {
+    if (const auto live = picture_.resources.find(id); live != picture_.resources.end()) {
+        return live->second.resource;
+    }
+    if (const auto known = known_.find(id); known != known_.end()) {
+        return known->second;
+    }
+    Resource resource;
+    resource.id = id;
+    resource.name = id.value;
+    return resource;
+}
+
+Resource Treasurer::scope_of(const CostRow& row) const {
+    Resource scope = resource_of(row.resource);
+    scope.run.machine_type = row.sku;
+    return scope;
+}
+
+void Treasurer::add(const Budget& budget, const CostRow& row, Sums& sums) const {
+    const bool rolling = budget.period.kind == PeriodKind::rolling;
+    const bool inside = row.from < sums.period.to && row.to > sums.period.from;
+    if (budget.period.kind == PeriodKind::run || (!rolling && !inside) ||
+        !matches(budget.scope, scope_of(row))) {
+        return;
+    }
+    sums.unpriced = sums.unpriced || (!row.rate && row.source == CostSource::own);
+    if (rolling) {
+        sums.hours.try_emplace(full_hour(row.from), nothing(budget)).first->second += row.gross;
+    } else {
+        sums.closed += part_of(row, sums.period);
+    }
+}
+
+std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
+    std::vector<Metered> all;
+    for (const auto& [id, live] : picture_.resources) {
+        const Rule* rule = rule_for(config.rules, live.resource);
+        const auto add = [&](const LiveRun& run) {
+            if (run.meter) {
+                Resource scope = live.resource;
+                scope.run.machine_type = run.meter->sku;
+                all.push_back({.scope = std::move(scope),
+                               .meter = &*run.meter,
+                               .live = &live,
+                               .notice = rule != nullptr ? rule->min_notice : Lead{}.notice});
+            }
+        };
+        add(live.current);
+        std::ranges::for_each(live.older, add);
+    }
+    for (const auto& [run, add_on] : picture_.add_ons) {
+        if (add_on.meter.open) {
+            Resource scope = resource_of(add_on.meter.resource);
+            scope.run.machine_type = add_on.meter.sku;
+            all.push_back({.scope = std::move(scope), .meter = &add_on.meter});
+        }
+    }
+    return all;
+}
+
+/// Was everything that the budget covers listed, and the last time that it was tried?
+bool Treasurer::sees(const Config& config, const Budget& budget) const {
+    return std::ranges::all_of(config.accounts, [&](const AccountConfig& account) {
+        const auto live = picture_.accounts.find(account.name);
+        return !covers(budget.scope, account) ||
+               (live != picture_.accounts.end() && live->second.complete && live->second.error.empty());
+    });
+}
+
+/// What the provider says of the month, where that is what the budget is for: whole accounts, all of which
+/// have a figure.
+std::optional<Money> Treasurer::reported(const Config& config, const Budget& budget,
+                                         const Period& period) const {
+    Match others = budget.scope;
+    others.accounts.clear();
+    others.providers.clear();
+    if (others != Match{} || budget.period.kind != PeriodKind::month || budget.period.anchor != 1) {
+        return std::nullopt;
+    }
+    Money sum = nothing(budget);
+    for (const AccountConfig& account : config.accounts) {
+        if (!covers(budget.scope, account)) {
             continue;
         }
-        for (const Threshold& threshold : budget.thresholds) {
-            if (threshold.action == ThresholdAction::stop &&
-                std::ranges::find(live->second.fired, threshold.key()) != live->second.fired.end()) {
-                return &budget;
-            }
+        const auto live = picture_.accounts.find(account.name);
+        // A month of the provider's is one of UTC: its middle tells which of the budget's it is.
+        if (live == picture_.accounts.end() || !live->second.reported ||
+            month_of(live->second.reported->month + hours{24 * 14}, budget.zone).id != period.id) {
+            return std::nullopt;
         }
+        sum += live->second.reported->month_to_date;
     }
-    return nullptr;
+    return sum;
 }
 
-std::optional<Treasurer::Left> Treasurer::left_for(const Config& config, const Resource& resource) const {
+Lead Treasurer::lead_for(const Config& config, const Budget& budget,
+                         const std::vector<Metered>& meters) const {
+    Duration poll{0};
+    for (const AccountConfig& account : config.accounts) {
+        poll = std::max(poll, covers(budget.scope, account) ? account.poll_interval : Duration{0});
+    }
+    std::optional<Duration> notice;
+    for (const Metered& m : meters) {
+        if (m.live != nullptr && matches(budget.scope, m.scope)) {
+            notice = std::max(notice.value_or(m.notice), m.notice);
+        }
+    }
+    return lead_of(packs_, stops_, poll, notice.value_or(Lead{}.notice));
+}
+
+// ---- judging -------------------------------------------------------------------------------------
+
+Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<CostRow>& rows, const Now& now,
+                                      Batch& batch) {
+    Judgement out;
+    for (const CostRow& row : rows) {
+        known_.insert_or_assign(row.resource, resource_of(row.resource));
+    }
+    for (const auto& [run, add_on] : picture_.add_ons) {  // what is of no machine is a resource of its own
+        if (!picture_.resources.contains(add_on.meter.resource) && !known_.contains(add_on.meter.resource)) {
+            Resource& own = known_[add_on.meter.resource];
+            own.id = add_on.meter.resource;
+            own.account = add_on.account;
+            own.provider = provider_of(config, add_on.account);
+            own.name = add_on.add_on.name;
+        }
+    }
+    if (loads_ > 0) {
+        judged_.insert(judged_.end(), rows.begin(), rows.end());
+    }
+    const auto meters = metered(config);
+    for (const Budget& budget : config.budgets) {
+        if (budget.period.kind == PeriodKind::run) {
+            judge_runs(config, budget, meters, now, batch, out);
+        } else {
+            judge_whole(config, budget, rows, meters, now, batch, out);
+        }
+    }
+    admit(config, meters, out);
+    return out;
+}
+
+/// The period of now. A new one begins at zero; rows that were cut in the old one stay there. The wall clock
+/// does not lead back into an old one: its sums must be read first.
+Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch) {
+    const Period period = period_at(budget.period, now.wall, budget.zone);
+    const bool first = sums.period.id.empty();
+    if (first || budget.period.kind == PeriodKind::rolling) {
+        sums.period = period;
+        sums.closed = nothing(budget);
+        std::erase_if(sums.hours, [&](const auto& entry) { return entry.first < period.from - hours_kept; });
+    } else if (period.id != sums.period.id) {
+        if (period.from < sums.period.from) {
+            if (loads_ == 0) {
+                lost_();
+            }
+            return sums.period;
+        }
+        note_overshoot(budget, live, "when the period ended", now.wall, batch);
+        sums = Sums{.period = period, .closed = nothing(budget), .loaded = true};
+        live.forecast.reset();
+        live.reported.reset();
+    }
+    return sums.period;
+}
+
+BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, const Sums& sums,
+                                const LiveBudget& live, const std::vector<Metered>& meters,
+                                WallTime now) const {
+    const Period& period = sums.period;
+    BudgetSpend spend{.spent = sums.closed,
+                      .burn_per_hour = nothing(budget),
+                      .complete = sums.loaded && !sums.unpriced && sees(config, budget),
+                      .reserve = nothing(budget),
+                      .reported = live.reported ? live.reported : reported(config, budget, period),
+                      .forecast = live.forecast};
+    for (const auto& [hour, money] : sums.hours) {
+        spend.spent += hour >= period.from ? money : nothing(budget);
+    }
+    for (const Metered& m : meters) {
+        if (!matches(budget.scope, m.scope)) {
+            continue;
+        }
+        const Meter& meter = *m.meter;
+        spend.complete = spend.complete && meter.tariff.priced();
+        spend.spent += accrued_since(meter, period.from, std::min(now, period.to));
+        spend.burn_per_hour += burn(meter, now);
+        const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
+        if (budget.reserve_storage && stored && has_end(budget.period.kind)) {
+            spend.reserve += rest_of(meter, now, period.to);
+        }
+    }
+    return spend;
+}
+
+void Treasurer::judge_whole(const Config& config, const Budget& budget, const std::vector<CostRow>& rows,
+                            const std::vector<Metered>& meters, const Now& now, Batch& batch,
+                            Judgement& out) {
+    LiveBudget& live = picture_.budgets[budget.name];
+    Sums& sums = sums_[budget.name];
+    live.period = roll(budget, sums, live, now, batch);
+    live.runs.clear();
+    live.active = in_force(budget, live.period, now.wall);
+    for (const CostRow& row : rows) {
+        add(budget, row, sums);
+    }
+    live.spend = spend_of(config, budget, sums, live, meters, now.wall);
+    live.lead = lead_for(config, budget, meters);
+    fire(budget, live, live.lead, nullptr, now.wall, batch, out);
+    const bool off = std::ranges::none_of(meters, [&](const Metered& m) {
+        return m.meter->kind == MeterKind::compute && matches(budget.scope, m.scope);
+    });
+    if (off && sums.loaded) {
+        note_overshoot(budget, live, "with everything off", now.wall, batch);
+    } else if (!live.active) {
+        note_overshoot(budget, live, "when the period ended", now.wall, batch);
+    }
+}
+
+/// Every run by itself: what its meter has counted. Storage is of no run.
+void Treasurer::judge_runs(const Config& config, const Budget& budget, const std::vector<Metered>& meters,
+                           const Now& now, Batch& batch, Judgement& out) {
+    LiveBudget& live = picture_.budgets[budget.name];
+    std::map<RunId, BudgetState> before = std::exchange(live.runs, {});
+    const bool seen = sees(config, budget);
+    live.active = true;
+    live.lead = lead_for(config, budget, meters);
+    static_cast<BudgetState&>(live) = {.period = period_at(budget.period, now.wall, budget.zone),
+                                       .spend = {.spent = nothing(budget), .burn_per_hour = nothing(budget)},
+                                       .fired = {}};
+    live.spend.complete = seen;
+    for (const Metered& m : meters) {
+        if (m.meter->kind != MeterKind::compute || m.live == nullptr || !matches(budget.scope, m.scope)) {
+            continue;
+        }
+        BudgetState& state = live.runs[m.meter->run];
+        state.period = period_of(m.meter->run);
+        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, now.wall),
+                       .burn_per_hour = burn(*m.meter, now.wall),
+                       .complete = seen && m.meter->tariff.priced(),
+                       .reserve = nothing(budget)};
+        fire(budget, state, live.lead, m.live, now.wall, batch, out);
+        if (live.period.id == "run" || state.spend.spent > live.spend.spent) {
+            static_cast<BudgetState&>(live) = state;
+        }
+    }
+    for (const auto& [run, state] : before) {
+        if (!live.runs.contains(run)) {
+            LiveBudget ended;
+            static_cast<BudgetState&>(ended) = state;
+            note_overshoot(budget, ended, "when the run ended", now.wall, batch);
+        }
+    }
+}
+
+void Treasurer::fire(const Budget& budget, BudgetState& state, const Lead& lead, const LiveResource* resource,
+                     WallTime now, Batch& batch, Judgement& out) {
+    FiredLog& log = logs_[budget.name][state.period.id];
+    for (std::string& row : settle(budget, state.spend, lead, log)) {
+        batch.emplace_back(fired_row(budget, state.period, std::move(row), now));
+    }
+    const auto fired = log.keys();
+    for (ThresholdCrossing& crossing : in_force(budget, state.period, now)
+                                           ? crossings(budget, state.period, state.spend, lead, fired)
+                                           : std::vector<ThresholdCrossing>{}) {
+        batch.emplace_back(
+            fired_row(budget, state.period, log.fire(crossing.threshold.key(budget.amount)), now));
+        out.findings.push_back({.budget = &budget,
+                                .crossing = std::move(crossing),
+                                .spend = state.spend,
+                                .lead = lead,
+                                .resource = resource});
+    }
+    state.fired = log.keys();
+}
+
+/// A hard budget that was exceeded all the same: once a period, for the record.
+void Treasurer::note_overshoot(const Budget& budget, const LiveBudget& live, std::string_view when,
+                               WallTime now, Batch& batch) {
+    const Money spent = live.spend.spent;
+    if (!budget.hard() || live.period.id.empty() || spent <= budget.amount ||
+        !overshot_.emplace(budget.name, live.period.id).second) {
+        return;
+    }
+    batch.emplace_back(fired_row(budget, live.period, std::string{overshoot}, now));
+    batch.emplace_back(
+        AuditRow{.seq = 0,
+                 .at = now,
+                 .kind = "budget.overshoot",
+                 .account = {},
+                 .resource = {},
+                 .run = {},
+                 .actor = "curfewd",
+                 .text = "budget " + budget.name.value + " in " + live.period.id + ": " + to_string(spent) +
+                         " spent of " + to_string(budget.amount) + " " + std::string{when} + ", " +
+                         to_string(spent - budget.amount) + " too much" +
+                         (live.spend.complete ? "" : "; something is unpriced or could not be seen")});
+}
+
+// ---- admission -----------------------------------------------------------------------------------
+
+/// Nobody is kept from starting anything; but who starts what a hard budget will end soon is told at once.
+void Treasurer::admit(const Config& config, const std::vector<Metered>& meters, Judgement& out) {
+    std::set<RunId> billing;
+    for (const Metered& m : meters) {
+        billing.insert(m.meter->run);
+        const bool current = m.live != nullptr && m.live->current.run.id == m.meter->run;
+        if (!current || !seen_.insert(m.meter->run).second) {
+            continue;
+        }
+        std::optional<Admission> tightest;
+        for (const Budget& budget : config.budgets) {
+            const auto live = picture_.budgets.find(budget.name);
+            const BudgetState* state = live == picture_.budgets.end() ? nullptr
+                                                                      : live->second.of(budget, m.meter->run);
+            if (!budget.hard() || budget.mode == Mode::observe || state == nullptr || !live->second.active ||
+                !matches(budget.scope, m.scope) || exhausting(budget, state->fired) != nullptr) {
+                continue;
+            }
+            const Money left = left_until_stop(budget, state->spend);
+            const auto for_so_long = lasts(left, state->spend.burn_per_hour);
+            if (for_so_long && *for_so_long < live->second.lead.whole() + admission_worth_telling &&
+                (!tightest || *for_so_long < tightest->lasts)) {
+                tightest = Admission{
+                    .budget = &budget, .resource = m.live, .left = left, .lasts = *for_so_long};
+            }
+        }
+        if (tightest) {
+            out.admissions.push_back(*tightest);
+        }
+    }
+    // A run that stops billing for a moment is no new one while it is in the picture.
+    for (const auto& [id, live] : picture_.resources) {
+        billing.insert(live.current.run.id);
+    }
+    std::erase_if(seen_, [&](const RunId& run) { return !billing.contains(run); });
+}
+
+// ---- what the rest asks --------------------------------------------------------------------------
+
+std::optional<Treasurer::Exhausted> Treasurer::exhausted(const Config& config,
+                                                         const LiveResource& live) const {
+    std::optional<Exhausted> found;
+    for (const Budget& budget : config.budgets) {
+        const auto known = picture_.budgets.find(budget.name);
+        if (known == picture_.budgets.end() || !known->second.active ||
+            !matches(budget.scope, live.resource)) {
+            continue;
+        }
+        const BudgetState* state = known->second.of(budget, live.current.run.id);
+        const Threshold* threshold = state != nullptr ? exhausting(budget, state->fired) : nullptr;
+        const auto force = [](const Exhausted& e) { return std::pair{e.budget->mode, e.threshold->action}; };
+        if (threshold != nullptr && (!found || force(*found) < force({&budget, threshold}))) {
+            found = Exhausted{&budget, threshold};
+        }
+    }
+    return found;
+}
+
+std::optional<Treasurer::Left> Treasurer::left_for(const Config& config, const LiveResource& live) const {
     std::optional<Left> least;
     for (const Budget& budget : config.budgets) {
-        const auto live = picture_.budgets.find(budget.name);
-        if (budget.hard() && live != picture_.budgets.end() && matches(budget.scope, resource)) {
-            const Money left = left_of(budget, live->second.spend);
+        const auto known = picture_.budgets.find(budget.name);
+        const BudgetState* state = known == picture_.budgets.end()
+                                       ? nullptr
+                                       : known->second.of(budget, live.current.run.id);
+        if (budget.hard() && state != nullptr && known->second.active &&
+            matches(budget.scope, live.resource)) {
+            const Money left = left_of(budget, state->spend);
             if (!least || left < least->amount) {
                 least = Left{budget.name, left};
             }

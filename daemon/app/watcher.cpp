@@ -1,6 +1,7 @@
 #include "curfew/app/watcher.hpp"
 
 #include "curfew/app/enforcer.hpp"
+#include "curfew/app/messages.hpp"
 #include "curfew/core/replay.hpp"
 
 #include <spdlog/spdlog.h>
@@ -304,6 +305,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         live.current.began = began(seen.run, now);
     }
     live.resource = seen;
+    live.resource.provider = config().provider;
     live.seen_at = now.wall;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
     const auto gone = gone_.find(seen.run.id);
@@ -632,36 +634,30 @@ void Watcher::judge_money(Batch& batch) {
         }
     }
     alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
-    const Duration lead = hard_stop_lead(config().poll_interval);
-    for (const auto& finding :
-         treasurer_.judge(*world_.config, books_.take_rows(), world_.scheduler.now(), lead, batch)) {
-        const Threshold& threshold = finding.crossing.threshold;
-        Message m = message(AlertKind::budget_threshold,
-                            threshold.action == ThresholdAction::notify ? Severity::info
-                            : threshold.action == ThresholdAction::warn ? Severity::warning
-                                                                        : Severity::critical,
-                            "Budget " + finding.budget->name.value + ": " + to_string(finding.spend.spent) +
-                                " of " + to_string(finding.budget->amount) + " spent, " +
-                                std::to_string(threshold.percent) + " % reached");
-        m.cause = "budget " + finding.budget->name.value;
-        m.cost_so_far = finding.spend.spent;
-        m.per_hour = finding.spend.burn_per_hour;
-        m.body = {"Now burning " + to_string(finding.spend.burn_per_hour) + " an hour."};
-        if (threshold.action == ThresholdAction::stop) {
-            m.body.emplace_back(finding.budget->mode == Mode::enforce && world_.config->mode == Mode::enforce
-                                    ? "What it covers is packed and stopped now, quiet ones first."
-                                    : "Nothing is stopped: the mode is not enforce.");
-        }
-        m.do_next = "curfew spend --by resource";
+    const Config& all = *world_.config;
+    const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
+    const auto tell = [&](Message m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
-                                    .kind = "budget.threshold",
-                                    .account = account_,
-                                    .resource = {},
-                                    .run = {},
+                                    .kind = std::move(kind),
+                                    .account = m.account.empty() ? account_ : m.account,
+                                    .resource = m.resource,
+                                    .run = m.run,
                                     .actor = "curfewd",
                                     .text = m.title});
         alarms_.tell(std::move(m), batch);
+    };
+    for (const auto& finding : judged.findings) {
+        tell(messages::budget_threshold(finding, weakest(finding.budget->mode, all.mode) == Mode::enforce),
+             "budget.threshold");
+    }
+    for (const auto& admission : judged.admissions) {
+        const Resource& resource = admission.resource->resource;
+        const Mode mode = weakest(admission.budget->mode,
+                                  mode_in_force(all, world_.account(resource.account)));
+        tell(messages::budget_admission(admission, mode == Mode::enforce && !protected_by_name(all, resource),
+                                        world_.scheduler.wall()),
+             "budget.admission");
     }
 }
 

@@ -224,6 +224,7 @@ void apply_budget(const AssessInput& in, AssessResult& out) {
     out.mode = weakest(in.mode, in.budget_mode);
     a.mode = out.mode;
     a.min_notice = in.rule != nullptr ? in.rule->min_notice : Duration{minutes{10}};
+    a.min_notice = std::min(a.min_notice, in.budget_notice.value_or(a.min_notice));
     a.breaker_open = false;
     a.why = "budget " + *in.exhausted_budget + " is exhausted";
 }

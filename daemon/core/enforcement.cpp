@@ -107,11 +107,12 @@ public:
         }
         const bool for_good = (e.error.retry.kind == Retry::Kind::never && e.error.code != Errc::changing) ||
                               t_.next.pack_attempts >= policy_.pack_attempts_max;
-        if (for_good && !policy_.override_when_pack_failed) {
+        if (for_good && !policy_.override_when_pack_failed && !t_.next.pack_until) {
             return go(State::held, "pack failed: " + to_string(e.error), {Effect::alert_pack_failed});
         }
         wake_after(std::max(e.error.retry.delay, doubled(policy_.pack_retry_first, t_.next.pack_attempts - 1,
                                                          policy_.pack_retry_max)));
+        bound_pack();
         go(State::pack_failed, "pack failed, will be tried again: " + to_string(e.error),
            t_.next.pack_attempts == 1 ? std::vector<Effect>{}
                                       : std::vector<Effect>{Effect::alert_pack_failed});
@@ -162,8 +163,14 @@ public:
             return;
         }
         switch (t_.next.state) {
+            case State::packing:
+            case State::held:
+                if (pack_is_late()) {
+                    go_without_pack();
+                }
+                return;
             case State::pack_failed:
-                return begin_due("trying to pack again");
+                return pack_is_late() ? go_without_pack() : begin_due("trying to pack again");
             case State::confirming:
                 wake_after(policy_.confirm_every);
                 return add({Effect::look_up});
@@ -184,9 +191,7 @@ public:
                 // The polls decide. The time stays set, since it says that the missing notice was told of.
                 return wake_after(policy_.look_again);
             case State::watching:
-            case State::packing:
             case State::stopping:
-            case State::held:
             case State::over:
                 return;
         }
@@ -425,6 +430,10 @@ private:
                 return cancel("breaker open");
             }
         }
+        const State s = t_.next.state;
+        if (s == State::packing || s == State::pack_failed || s == State::held) {
+            bound_pack();  // the budget may stop now only since a moment ago, or the daemon was restarted
+        }
     }
 
     std::optional<std::string> objection(const FreshLook& look) const {
@@ -454,6 +463,43 @@ private:
         return std::nullopt;
     }
 
+    void pack(std::string reason) {
+        ++t_.next.pack_attempts;
+        t_.next.next_at.reset();
+        bound_pack();
+        go(State::packing, std::move(reason), {Effect::pack});
+    }
+
+    /// A budget that stops now waits for a pack only so long, and is woken when that is over.
+    void bound_pack() {
+        if (policy_.pack_within && !t_.next.pack_until) {
+            t_.next.pack_until = now_ + *policy_.pack_within;
+            t_.changed = true;
+        }
+        if (t_.next.pack_until && (!t_.next.next_at || *t_.next.pack_until < *t_.next.next_at)) {
+            t_.next.next_at = t_.next.pack_until;
+            t_.changed = true;
+        }
+    }
+
+    bool pack_is_late() const {
+        return policy_.pack_within && t_.next.pack_until && now_ >= *t_.next.pack_until;
+    }
+
+    void go_without_pack() {
+        std::vector<Effect> effects;
+        if (t_.next.state == State::packing) {
+            effects.push_back(Effect::cancel_pack);
+        }
+        effects.push_back(Effect::alert_pack_failed);
+        effects.push_back(Effect::fence);
+        t_.next.override_ = Override{.by = "budget " + t_.next.cause.name,
+                                     .reason = "no whole pack within " + to_string(*policy_.pack_within) +
+                                               ", and the budget is to be stopped now"};
+        wake_after(policy_.confirm_every);
+        go(State::packed, t_.next.override_->reason, std::move(effects));
+    }
+
     /// Not seen is neither quiet nor a reason to call it off: nothing happens until it can be seen.
     void wait_for_answer(const FreshLook& look) {
         wake_after(policy_.look_again);
@@ -473,9 +519,7 @@ private:
         if (t_.next.override_) {
             return go(State::packed, "no pack wanted, by " + t_.next.override_->by, {Effect::fence});
         }
-        ++t_.next.pack_attempts;
-        t_.next.next_at.reset();
-        go(State::packing, look.why, {Effect::pack});
+        pack(look.why);
     }
 
     void fence(const FreshLook& look) {
@@ -493,8 +537,7 @@ private:
                 return cancel("files changed after they were packed");
             }
             t_.next.receipt.reset();
-            ++t_.next.pack_attempts;
-            return go(State::packing, "files changed after they were packed; packing again", {Effect::pack});
+            return pack("files changed after they were packed; packing again");
         }
         CURFEW_ASSERT(t_.next.receipt || t_.next.override_, "I1");
         CURFEW_ASSERT(!by_activity(t_.next.cause.kind) || look.verdict == Verdict::quiet, "I2");

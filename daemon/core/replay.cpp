@@ -328,21 +328,19 @@ std::vector<PlannedAct> plan_ahead(const PlanInput& input, Duration ahead) {
 }
 
 std::optional<Duration> exhausted_in(const Budget& budget, const Period& period, const BudgetSpend& spend,
-                                     std::span<const std::string> fired, WallTime now, Duration lead,
+                                     std::span<const std::string> fired, WallTime now, const Lead& lead,
                                      Duration ahead) {
-    for (const Threshold& threshold : budget.thresholds) {
-        if (threshold.action == ThresholdAction::stop &&
-            std::ranges::find(fired, threshold.key()) != fired.end()) {
-            return Duration{0};
-        }
+    if (exhausting(budget, fired) != nullptr) {
+        return Duration{0};
     }
-    const Duration span = std::min(ahead, period.to - now);
+    const bool ends = has_end(budget.period.kind);
+    const Duration span = ends ? std::min(ahead, period.to - now) : ahead;
     for (Duration in{0}; budget.hard() && in < span; in += minutes{1}) {
         BudgetSpend then = spend;
         const auto more = cost_of(Rate{spend.burn_per_hour}, in);
-        then.spent = more ? spend.spent + *more : budget.amount;
+        then.spent = more ? spend.spent + *more : std::max(spend.spent, budget.amount);
         for (const ThresholdCrossing& crossing : crossings(budget, period, then, lead, fired)) {
-            if (crossing.threshold.action == ThresholdAction::stop) {
+            if (stops(crossing.threshold.action)) {
                 return in;
             }
         }

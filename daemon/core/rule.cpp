@@ -61,6 +61,12 @@ bool any_glob(const std::vector<std::string>& patterns, std::string_view text) {
            std::ranges::any_of(patterns, [&](const std::string& p) { return glob_matches(p, text); });
 }
 
+/// What has no tag is matched by no glob, not even by "*".
+bool any_tag(const std::vector<std::string>& patterns, const std::vector<std::string>& tags) {
+    return patterns.empty() ||
+           std::ranges::any_of(tags, [&](const std::string& tag) { return any_glob(patterns, tag); });
+}
+
 }  // namespace
 
 bool matches(const Match& match, const Resource& resource) {
@@ -69,7 +75,8 @@ bool matches(const Match& match, const Resource& resource) {
     return kind_fits && any_glob(match.names, resource.name) &&
            any_glob(match.machine_types, resource.run.machine_type) &&
            any_glob(match.accounts, resource.account.value) && any_glob(match.projects, resource.project) &&
-           any_glob(match.owners, resource.owner);
+           any_glob(match.owners, resource.owner) && any_glob(match.providers, resource.provider) &&
+           any_tag(match.tags, resource.tags);
 }
 
 std::vector<Duration> scaled_ladder(std::span<const Duration> ladder, Duration limit) {

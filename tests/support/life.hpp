@@ -40,6 +40,23 @@ inline std::shared_ptr<Config> basic_config() {
     return config;
 }
 
+/// "NAME AMOUNT": a hard budget of the month. The real parser is an adapter's.
+inline Result<Budget> parse_budget(const std::string& document, const Config& config) {
+    const auto space = document.find(' ');
+    const auto amount = space == std::string::npos ? Result<Money>{fail(Errc::invalid, "no amount")}
+                                                   : parse_money(document.substr(space + 1));
+    if (!amount) {
+        return std::unexpected(amount.error());
+    }
+    Budget budget;
+    budget.name = BudgetName{document.substr(0, space)};
+    budget.amount = *amount;
+    budget.zone = config.zone;
+    budget.thresholds = {{50, ThresholdAction::notify}, {100, ThresholdAction::stop}};
+    budget.mode = Mode::enforce;
+    return budget;
+}
+
 /// One life of the daemon over a world and a store that outlive it.
 struct Life {
     Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
@@ -63,7 +80,7 @@ struct Life {
                     .vaults = {vault},
                     .prices = std::move(prices)},
               supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
-              [](std::string_view) { return true; }) {
+              [](std::string_view) { return true; }, parse_budget) {
         await(daemon.start());
         daemon.run();
         scheduler.settle();

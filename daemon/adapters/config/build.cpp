@@ -1,6 +1,7 @@
 #include "adapters/config/build.hpp"
 
 #include "adapters/config/addresses.hpp"
+#include "adapters/config/budgets.hpp"
 #include "curfew/core/probe.hpp"
 
 #include <fmt/format.h>
@@ -17,27 +18,37 @@ namespace {
 constexpr Duration poll_interval_min = seconds{30};
 constexpr Duration trial_of_new_rule = hours{24} * 7;
 
+ResourceKind kind_of(const std::string& word) {
+    return word == to_string(ResourceKind::machine) ? ResourceKind::machine : ResourceKind::notebook;
+}
+
+}  // namespace
+
 Mode mode_of(const std::string& word) {
     constexpr std::array modes{Mode::observe, Mode::warn, Mode::enforce};
     const auto found = std::ranges::find(modes, word, [](Mode mode) { return to_string(mode); });
     return found == modes.end() ? Mode::observe : *found;
 }
 
-ThresholdAction action_of(const std::string& word) {
-    constexpr std::array actions{ThresholdAction::notify, ThresholdAction::warn, ThresholdAction::stop};
-    const auto found = std::ranges::find(actions, word,
-                                         [](ThresholdAction action) { return to_string(action); });
-    return found == actions.end() ? ThresholdAction::notify : *found;
+Match match_of(const Block& block) {
+    Match match{.names = block.list("names"),
+                .machine_types = block.list("machine_types"),
+                .accounts = block.list("accounts"),
+                .projects = block.list("projects"),
+                .owners = block.list("owners"),
+                .kinds = {},
+                .providers = block.list("providers"),
+                .tags = block.list("tags")};
+    std::ranges::transform(block.list("kinds"), std::back_inserter(match.kinds), kind_of);
+    return match;
 }
+
+namespace {
 
 Increment increment_of(const std::string& word) {
     constexpr std::array increments{Increment::none, Increment::minute, Increment::hour};
     const auto found = std::ranges::find(increments, word, [](Increment i) { return to_string(i); });
     return found == increments.end() ? Increment::none : *found;
-}
-
-ResourceKind kind_of(const std::string& word) {
-    return word == to_string(ResourceKind::machine) ? ResourceKind::machine : ResourceKind::notebook;
 }
 
 AccountConfig account_of(const Block& block) {
@@ -111,17 +122,6 @@ ChannelConfig channel_of(const Block& block) {
             .timeout = block.duration("timeout")};
 }
 
-Match match_of(const Block& block) {
-    Match match{.names = block.list("names"),
-                .machine_types = block.list("machine_types"),
-                .accounts = block.list("accounts"),
-                .projects = block.list("projects"),
-                .owners = block.list("owners"),
-                .kinds = {}};
-    std::ranges::transform(block.list("kinds"), std::back_inserter(match.kinds), kind_of);
-    return match;
-}
-
 PackPolicy pack_of(const Block& block) {
     return {.include = block.list("include"),
             .exclude = block.list("exclude"),
@@ -160,6 +160,20 @@ Rule rule_of(const Block& block) {
                            ? std::optional{block.duration("max_age")}
                            : std::nullopt,
             .pack = pack_of(block.only("pack"))};
+}
+
+void accounts_exist(const Block& block, const std::vector<std::string>& names, Faults& faults) {
+    const Block& match = block.only("match");
+    const auto globs = match.list("accounts");
+    for (std::size_t i = 0; i < globs.size(); ++i) {
+        const std::string& glob = globs[i];
+        if (std::ranges::none_of(names, [&](const auto& name) { return glob_matches(glob, name); })) {
+            const std::vector<std::string_view> candidates(names.begin(), names.end());
+            faults.add(match.place_of("accounts", i),
+                       fmt::format("`accounts` names \"{}\", and no [[account]] is called that", shown(glob)),
+                       nearest(glob, candidates));
+        }
+    }
 }
 
 class Builder {
@@ -402,17 +416,15 @@ private:
     void budgets(const Block& root, Config& config) {
         for (const Block& block : root.blocks("budget")) {
             known_accounts(block, root);
-            Budget budget{.name = BudgetName{block.text("name")},
-                          .amount = block.get<Money>("amount"),
-                          .zone = block.given("timezone") ? given_zone(block) : config.zone,
-                          .scope = match_of(block.only("match")),
-                          .thresholds = thresholds(block),
-                          .mode = mode_of(block.text("mode"))};
+            Budget budget = budget_of(block, config.zone, config.budgets, zones_, faults_);
             if (budget.hard() && budget.mode == Mode::enforce && config.vaults.empty()) {
-                faults_.warn(block.place_of("mode"),
-                             fmt::format("budget `{}` can stop nothing, since no [[vault]] "
-                                         "is there to save the work in first",
-                                         budget.name.value));
+                const bool now = std::ranges::any_of(budget.thresholds, [](const Threshold& t) {
+                    return t.action == ThresholdAction::stop_now;
+                });
+                faults_.warn(
+                    block.place_of("mode"),
+                    fmt::format("budget `{}` {}, since no [[vault]] is there to save the work in first",
+                                budget.name.value, now ? "loses work" : "can stop nothing"));
             }
             config.budgets.push_back(std::move(budget));
         }
@@ -422,45 +434,12 @@ private:
         return block.text("timezone").empty() ? Zone{} : zone(block, "timezone");
     }
 
-    std::vector<Threshold> thresholds(const Block& budget) {
-        std::vector<Threshold> steps;
-        for (const Block& block : budget.blocks("thresholds")) {
-            const std::int64_t percent = block.number("percent");
-            if (percent != 0 && !steps.empty() && percent <= steps.back().percent) {
-                faults_.add(block.place_of("percent"),
-                            std::ranges::find(steps, percent, &Threshold::percent) != steps.end()
-                                ? fmt::format("there are two thresholds at {} percent", percent)
-                                : fmt::format("thresholds must rise, and {} comes after {}", percent,
-                                              steps.back().percent));
-                continue;
-            }
-            if (percent != 0) {
-                steps.push_back({percent, action_of(block.text("action"))});
-            }
-        }
-        return steps;
-    }
-
     void known_accounts(const Block& block, const Block& root) {
-        const Block& match = block.only("match");
         std::vector<std::string> names;
         std::ranges::transform(root.blocks("account"), std::back_inserter(names),
                                [](const Block& account) { return account.text("name"); });
-        if (std::ranges::any_of(names, &std::string::empty)) {
-            return;  // a name is at fault itself
-        }
-        const auto globs = match.list("accounts");
-        for (std::size_t i = 0; i < globs.size(); ++i) {
-            const std::string& glob = globs[i];
-            const bool known = std::ranges::any_of(
-                names, [&](const auto& name) { return glob_matches(glob, name); });
-            if (!known) {
-                const std::vector<std::string_view> candidates(names.begin(), names.end());
-                faults_.add(
-                    match.place_of("accounts", i),
-                    fmt::format("`accounts` names \"{}\", and no [[account]] is called that", shown(glob)),
-                    nearest(glob, candidates));
-            }
+        if (std::ranges::none_of(names, &std::string::empty)) {  // else a name is at fault itself
+            accounts_exist(block, names, faults_);
         }
     }
 
@@ -492,6 +471,22 @@ Rule build_rule(const Block& root, Faults& faults) {
         faults.add(blocks[1].place(), "one [[rule]] is tested at a time");
     }
     return rule_of(blocks.front());
+}
+
+Budget build_budget(const Block& root, const Config& config, const ZoneLoader& zones, Faults& faults) {
+    const auto& blocks = root.blocks("budget");
+    if (blocks.empty()) {
+        faults.add(root.place(), "there is no [[budget]] in it");
+        return {};
+    }
+    if (blocks.size() > 1) {
+        faults.add(blocks[1].place(), "one [[budget]] is set at a time");
+    }
+    std::vector<std::string> names;
+    std::ranges::transform(config.accounts, std::back_inserter(names),
+                           [](const AccountConfig& account) { return account.name.value; });
+    accounts_exist(blocks.front(), names, faults);
+    return budget_of(blocks.front(), config.zone, config.budgets, zones, faults);
 }
 
 Config build(const Block& root, const Defaults& defaults, const ZoneLoader& zones, Faults& faults) {

@@ -112,8 +112,11 @@ std::expected<Loaded, std::vector<Fault>> parse(std::string_view text, std::stri
     return finish(documents, defaults, zones, faults);
 }
 
-std::expected<Rule, std::vector<Fault>> parse_rule(std::string_view text, std::string_view file) {
-    Faults faults;
+namespace {
+
+/// The tree of a text that may hold blocks of one section only; `why` says so of any other.
+Block alone(std::string_view text, std::string_view file, std::string_view path, std::string_view why,
+            Faults& faults) {
     std::vector<Node> documents;
     if (auto document = read_document(text, faults.add_file(std::string(file)), faults)) {
         documents.push_back(std::move(*document));
@@ -121,17 +124,34 @@ std::expected<Rule, std::vector<Fault>> parse_rule(std::string_view text, std::s
     const bool read = !faults.any();
     for (const Entry& entry : documents.empty() ? std::vector<Entry>{} : documents.front().entries) {
         const Section* section = find_section(entry.name);
-        if (section != nullptr && section->path != "rule") {
-            faults.add(entry.place,
-                       fmt::format("{} has no place here: a rule is tested alone", section->bracketed()));
+        if (section != nullptr && section->path != path) {
+            faults.add(entry.place, fmt::format("{} has no place here: {}", section->bracketed(), why));
         }
     }
-    const Block root = check(documents, "/", read, faults);
+    return check(documents, "/", read, faults);
+}
+
+}  // namespace
+
+std::expected<Rule, std::vector<Fault>> parse_rule(std::string_view text, std::string_view file) {
+    Faults faults;
+    const Block root = alone(text, file, "rule", "a rule is tested alone", faults);
     Rule rule = faults.any() ? Rule{} : build_rule(root, faults);
     if (faults.any()) {
         return std::unexpected(faults.faults());
     }
     return rule;
+}
+
+std::expected<Budget, std::vector<Fault>> parse_budget(std::string_view text, std::string_view file,
+                                                       const Config& config, const ZoneLoader& zones) {
+    Faults faults;
+    const Block root = alone(text, file, "budget", "a budget is set alone", faults);
+    Budget budget = faults.any() ? Budget{} : build_budget(root, config, zones, faults);
+    if (faults.any()) {
+        return std::unexpected(faults.faults());
+    }
+    return budget;
 }
 
 }  // namespace curfew::config

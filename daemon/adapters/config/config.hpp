@@ -55,6 +55,11 @@ std::expected<Loaded, std::vector<Fault>> parse(std::string_view text, std::stri
 /// are not looked up, and a mode of enforce needs no vault.
 std::expected<Rule, std::vector<Fault>> parse_rule(std::string_view text, std::string_view file);
 
+/// A text that holds one [[budget]] and nothing else, for `curfew budget set`: what it leaves out, the accounts
+/// that it names and what it may not contradict stand in `config`.
+std::expected<Budget, std::vector<Fault>> parse_budget(std::string_view text, std::string_view file,
+                                                       const Config& config, const ZoneLoader& zones);
+
 /// config/curfew.toml: every key with its help, bounds and default, all of them commented out.
 std::string default_file();
 /// curfew.toml(5) as roff, with the macros of man(7).

@@ -81,6 +81,9 @@ std::string commented_key(const Key& key, int block, bool explain) {
     if (explain) {
         out += "\n" + comment(key.help) + comment(kind_of_value(key) + " " + standard_of(key));
     }
+    if (key.aside) {
+        return explain ? out + fmt::format("# {} = {}\n", key.name, sample_for(key, block)) : out;
+    }
     return out + fmt::format("#{} = {}\n", key.name, sample_for(key, block));
 }
 

@@ -19,6 +19,7 @@ enum class Type : std::uint8_t {
     name,  // [A-Za-z0-9._-]{1,64}, unique in its section
     text,
     zone,      // IANA name
+    moment,    // a date, or a time with its zone
     folder,    // absolute
     socket,    // absolute, short enough for a Unix socket
     file,      // absolute, or below the configuration's folder
@@ -55,6 +56,7 @@ struct Key {
     std::string_view words;  // "observe|warn|enforce"
     std::string_view only;   // for sections with a kind: the kind that has this key
     bool required = false;
+    bool aside = false;       // in the commented file only told of: it does not go with the other samples
     std::string_view sample;  // in the commented file, as TOML, one line per block; "" = the default
     std::string_view help;
 };

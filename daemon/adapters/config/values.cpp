@@ -54,6 +54,7 @@ Type element_type(Type type) {
         case Type::name:
         case Type::text:
         case Type::zone:
+        case Type::moment:
         case Type::folder:
         case Type::socket:
         case Type::file:
@@ -305,6 +306,7 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::money:
         case Type::text:
         case Type::zone:
+        case Type::moment:
         case Type::globs:
         case Type::durations:
         case Type::off_hours:

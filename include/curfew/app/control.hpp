@@ -2,6 +2,7 @@
 // was allowed. All of them are durable and audited with the actor before they return.
 #pragma once
 
+#include "curfew/core/budget.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ids.hpp"
 #include "curfew/core/money.hpp"
@@ -81,6 +82,12 @@ public:
     virtual Task<Result<void>> acknowledge(AlertId alert, std::string actor) = 0;
     /// Re-reads the configuration; on error the old one stays and the text lists every fault.
     virtual Task<Result<void>> reload(std::string actor) = 0;
+    /// `document` is the TOML of one [[budget]] block. It is in force from now on, instead of the one with its
+    /// name. Errors: invalid with every fault; conflict (too many).
+    virtual Task<Result<Budget>> set_budget(std::string document, std::string actor) = 0;
+    /// Takes back what `set_budget` did; what the configuration says of that name is in force again. Errors:
+    /// not_found; conflict where only the configuration has it, with the place.
+    virtual Task<Result<void>> remove_budget(BudgetName budget, std::string actor) = 0;
     virtual void poll_now() = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include "curfew/app/alarms.hpp"
 #include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/budgets.hpp"
 #include "curfew/app/control.hpp"
 #include "curfew/app/enforcer.hpp"
 #include "curfew/app/holds.hpp"
@@ -35,7 +36,8 @@ class Daemon final : public Control {
 public:
     /// `assemble` reads the configuration anew; its error text lists every fault.
     Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
-           std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook);
+           std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook,
+           Budgets::Parse parse_budget);
 
     /// Loads and recovers; nothing acts before it succeeded.
     Task<Result<void>> start();
@@ -60,11 +62,15 @@ public:
     Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) override;
     Task<Result<void>> acknowledge(AlertId alert, std::string actor) override;
     Task<Result<void>> reload(std::string actor) override;
+    Task<Result<Budget>> set_budget(std::string document, std::string actor) override;
+    Task<Result<void>> remove_budget(BudgetName budget, std::string actor) override;
     void poll_now() override;
 
 private:
     void fill_picture(const StoredState& stored, bool same_boot);
     void start_watchers();
+    Task<void> tell_budget_faults(std::vector<std::string> faults);
+    Task<void> sum_again();
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);
@@ -78,6 +84,7 @@ private:
     Packer packer_;
     Bookkeeper books_;
     Treasurer treasurer_;
+    Budgets budgets_;
     Alarms alarms_;
     Looker looker_;
     Enforcer enforcer_;

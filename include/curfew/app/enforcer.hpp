@@ -106,6 +106,7 @@ private:
     PackOrder order_for(const LiveResource& live, ReceiptId receipt, EnforcementId enforcement,
                         std::optional<Receipt> previous) const;
     EnforcementPolicy policy_for(const Enforcement& e) const;
+    std::optional<Duration> pack_within(const Enforcement& e) const;
     AuditRow audit(const Enforcement& e, std::string kind, std::string text) const;
 
     World& world_;

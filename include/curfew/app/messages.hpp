@@ -3,6 +3,7 @@
 #pragma once
 
 #include "curfew/app/picture.hpp"
+#include "curfew/app/treasurer.hpp"
 #include "curfew/core/alert.hpp"
 #include "curfew/core/receipt.hpp"
 #include "curfew/ports/entropy.hpp"
@@ -29,10 +30,12 @@ struct Subject {
     std::optional<WallTime> stops_at;
     std::optional<Money> per_hour;  // absent = unpriced
     std::optional<Money> cost_so_far;
-    bool may_keep = true;     // a maximum age and a hard budget cannot be put off
-    bool by_activity = true;  // work puts it off
-    std::string vaults;       // "home (/srv/curfew)"
-    std::string manual_way;   // where to stop it by hand
+    bool may_keep = true;                 // a maximum age and a hard budget cannot be put off
+    bool by_activity = true;              // work puts it off
+    std::string vaults;                   // "home (/srv/curfew)"
+    std::optional<Duration> pack_within;  // then it is stopped without a whole pack
+    bool unpacked = false;                // it goes on without one
+    std::string manual_way;               // where to stop it by hand
 };
 Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& now, const Config& config);
 
@@ -43,6 +46,10 @@ Message pack_failed(const Subject& subject);
 Message stop_failed(const Subject& subject);
 Message undelivered(const Subject& subject);
 Message would_stop(const Subject& subject);
+
+/// `acts`: the modes of all concerned let the budget stop things.
+Message budget_threshold(const Treasurer::Finding& finding, bool acts);
+Message budget_admission(const Treasurer::Admission& admission, bool acts, WallTime now);
 
 /// Names come from strangers: control characters become "?", at most 80 bytes of whole characters.
 std::string printable(std::string_view name);

@@ -57,6 +57,7 @@ struct LiveResource {
     std::string rule;              // name of the rule that matches; empty = none
     Mode mode = Mode::observe;     // after weakest(global, account, rule)
     Duration idle_limit{0};
+    Duration min_notice{0};                  // of what wants it ended
     std::optional<WallTime> stops_at;        // expected, when nothing changes
     CauseKind stops_for = CauseKind::idle;   // what that stop would be for
     std::vector<std::string> limits;         // what else of the rule would end it, in words
@@ -96,10 +97,28 @@ struct LiveAccount {
     std::optional<Money> accrued_then;
 };
 
-struct LiveBudget {
+struct BudgetState {
     Period period;
     BudgetSpend spend;
     std::vector<std::string> fired;  // keys of thresholds, in this period
+};
+
+/// Of a budget for every run: `runs`, and itself stands for the one that has cost the most.
+struct LiveBudget : BudgetState {
+    Lead lead;
+    bool active = true;             // a fixed period has begun and not ended
+    std::optional<Money> forecast;  // p50 of the period; set by who forecasts, forgotten with the period
+    std::optional<Money> reported;  // by the provider for the period; likewise
+    std::map<RunId, BudgetState> runs;
+
+    /// What decides about a run; nullptr when the budget does not know it.
+    const BudgetState* of(const Budget& budget, const RunId& run) const {
+        if (budget.period.kind != PeriodKind::run) {
+            return this;
+        }
+        const auto found = runs.find(run);
+        return found == runs.end() ? nullptr : &found->second;
+    }
 };
 
 struct Picture {

@@ -5,9 +5,14 @@
 #include "curfew/app/picture.hpp"
 #include "curfew/ports/store.hpp"
 
+#include <cstddef>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace curfew {
@@ -16,40 +21,111 @@ class Treasurer {
 public:
     explicit Treasurer(Picture& picture) : picture_(picture) {}
 
-    /// Sums of the current periods are read from the store.
-    Task<Result<void>> load(Store& store, const Config& config, WallTime now);
-    /// A newly configured budget starts from what its period has cost so far.
-    Task<Result<void>> reload(Store& store, const Config& config, WallTime now);
+    /// Before anything is judged: what fired is taken over, sums of the current periods are read from the store.
+    /// Runs that are in the picture by now are no new ones.
+    Task<Result<void>> load(Store& store, std::shared_ptr<const Config> config, WallTime now,
+                            const std::vector<FiredThresholdRow>& fired);
+    /// A budget that is new or was changed starts from what its period has cost so far. Until that is read its
+    /// data is incomplete.
+    Task<Result<void>> reload(Store& store, std::shared_ptr<const Config> config, WallTime now);
+    /// How long stops took lately: at the start, and after every stop.
+    Task<void> measure(Store& store);
+    /// Called when sums must be read anew: the wall clock went back into an earlier period.
+    void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
 
-    /// Adds `rows`, closed since the last call, to the sums and returns the thresholds that are reached now;
-    /// they are recorded as fired in `batch`. `lead` is how long a stop takes to take effect.
     struct Finding {
         const Budget* budget = nullptr;
         ThresholdCrossing crossing;
         BudgetSpend spend;
+        Lead lead;
+        const LiveResource* resource = nullptr;  // of a budget for every run: which one
     };
-    std::vector<Finding> judge(const Config& config, const std::vector<CostRow>& rows, const Now& now,
-                               Duration lead, Batch& batch);
+    /// A new run that a hard budget will soon end.
+    struct Admission {
+        const Budget* budget = nullptr;
+        const LiveResource* resource = nullptr;
+        Money left;
+        Duration lasts{0};
+    };
+    struct Judgement {
+        std::vector<Finding> findings;
+        std::vector<Admission> admissions;
+    };
+    /// Adds `rows`, closed since the last call, to the sums and returns what is to be told; it is recorded in
+    /// `batch`. Pointers are into `config` and the picture.
+    Judgement judge(const Config& config, const std::vector<CostRow>& rows, const Now& now, Batch& batch);
 
-    /// The hard budget that matches and whose stop threshold has fired in this period, if any.
-    const Budget* exhausted(const Config& config, const Resource& resource) const;
+    /// The hard budget that matches and whose stop threshold has fired in this period, if any; of several the
+    /// most forceful.
+    struct Exhausted {
+        const Budget* budget = nullptr;
+        const Threshold* threshold = nullptr;
+    };
+    std::optional<Exhausted> exhausted(const Config& config, const LiveResource& live) const;
     /// What the tightest hard budget that matches has left, if any matches.
     struct Left {
         BudgetName budget;
         Money amount;
     };
-    std::optional<Left> left_for(const Config& config, const Resource& resource) const;
+    std::optional<Left> left_for(const Config& config, const LiveResource& live) const;
 
 private:
     struct Sums {
-        std::string period;
-        Money closed;  // rows of the scope in the period
+        Period period;
+        Money closed;                     // rows of the scope in the period
+        std::map<WallTime, Money> hours;  // of a rolling period instead, by full hours
+        bool unpriced = false;            // some row is
+        bool loaded = false;              // from the store; a period that began since needs no loading
     };
-    Task<Result<void>> sum_budget(Store& store, const Budget& budget, WallTime now);
-    Resource scope_of(const SpendRow& row, const std::map<ResourceId, ResourceRow>& known) const;
+    /// What the store answered, and how many rows had been judged when it was asked.
+    struct Reading {
+        std::vector<SpendRow> rows;
+        std::size_t judged = 0;
+    };
+    using Readings = std::map<std::string, Reading>;
+    /// One meter that bills now.
+    struct Metered {
+        Resource scope;  // with the meter's own type
+        const Meter* meter = nullptr;
+        const LiveResource* live = nullptr;
+        Duration notice{0};  // that a stop of it gives
+    };
+
+    Task<Result<void>> sum(Store& store, const Budget& budget, WallTime now, Readings& readings);
+    Task<Result<Money>> edges(Store& store, const Budget& budget, Period period);
+    Task<Result<Reading>> read(Store& store, SpendQuery query, Readings& readings);
+    Resource resource_of(const ResourceId& id) const;
+    Resource scope_of(const CostRow& row) const;
+    void add(const Budget& budget, const CostRow& row, Sums& sums) const;
+    std::vector<Metered> metered(const Config& config) const;
+    bool sees(const Config& config, const Budget& budget) const;
+    std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;
+    Lead lead_for(const Config& config, const Budget& budget, const std::vector<Metered>& meters) const;
+
+    Period roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch);
+    BudgetSpend spend_of(const Config& config, const Budget& budget, const Sums& sums, const LiveBudget& live,
+                         const std::vector<Metered>& meters, WallTime now) const;
+    void judge_whole(const Config& config, const Budget& budget, const std::vector<CostRow>& rows,
+                     const std::vector<Metered>& meters, const Now& now, Batch& batch, Judgement& out);
+    void judge_runs(const Config& config, const Budget& budget, const std::vector<Metered>& meters,
+                    const Now& now, Batch& batch, Judgement& out);
+    void fire(const Budget& budget, BudgetState& state, const Lead& lead, const LiveResource* resource,
+              WallTime now, Batch& batch, Judgement& out);
+    void note_overshoot(const Budget& budget, const LiveBudget& live, std::string_view when, WallTime now,
+                        Batch& batch);
+    void admit(const Config& config, const std::vector<Metered>& meters, Judgement& out);
 
     Picture& picture_;
     std::map<BudgetName, Sums> sums_;
+    std::map<BudgetName, std::map<std::string, FiredLog>> logs_;  // by period
+    std::set<std::pair<BudgetName, std::string>> overshot_;       // by period; recorded
+    std::map<ResourceId, Resource> known_;                        // also those that are gone
+    std::set<RunId> seen_;                                        // no new ones
+    std::vector<Duration> packs_;                                 // how long they took
+    std::vector<Duration> stops_;
+    std::vector<CostRow> judged_;  // while sums are being read
+    int loads_ = 0;
+    std::function<void()> lost_ = [] {};
 };
 
 }  // namespace curfew

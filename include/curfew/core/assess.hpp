@@ -36,7 +36,8 @@ struct AssessInput {
     bool breaker_open = false;                    // of the rule
     std::optional<std::string> exhausted_budget;  // hard, matches, its stop threshold has fired
     Mode budget_mode = Mode::observe;
-    std::optional<std::string> manual_by;  // a person asked for a stop
+    std::optional<Duration> budget_notice;  // where it may be shorter than the rule's
+    std::optional<std::string> manual_by;   // a person asked for a stop
     /// The cause of an enforcement that is past its warnings: as long as it asks, it is the one that is
     /// judged, whatever else asks too.
     std::optional<CauseKind> pursued;

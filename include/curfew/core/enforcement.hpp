@@ -4,7 +4,7 @@
 //
 //   watching → warned → due → packing → packed → stopping → confirming → stopped → over
 //      any state before stopping: activity, hold, new run, mode change → over, with the reason
-//      packing → pack_failed → packing … | held | (rule allows) packed by override
+//      packing → pack_failed → packing … | held | (rule allows, budget's time is up) packed by override
 //      stopping, confirming → stop_failed → packed (looked at again, next method) → stopping
 //
 // Invariants asserted here in release builds as well: I1, I2, I3, I4.
@@ -83,6 +83,7 @@ struct Enforcement {
     StopMethod method = StopMethod::provider;
     std::optional<Instant> next_at;         // when this state wants to be woken
     std::optional<Instant> stop_called_at;  // of the newest call
+    std::optional<Instant> pack_until;      // then it goes on without a whole pack; after a restart anew
     std::optional<ReceiptId> receipt;       // verified, of this run
     std::optional<Override> override_;
     int off_sightings = 0;
@@ -192,6 +193,8 @@ struct EnforcementPolicy {
     Duration pack_retry_max = minutes{30};
     bool override_when_pack_failed = false;
     bool respect_activity = true;  // of the rule whose schedule asks
+    /// Of a budget that stops now: how long packing may take, failures and new tries together.
+    std::optional<Duration> pack_within;
     Duration confirm_every = seconds{5};
     Duration look_again = seconds{30};    // after a look that was not answered
     Duration confirm_limit = minutes{6};  // slow teardown takes up to 5 min

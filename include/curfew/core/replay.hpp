@@ -171,7 +171,7 @@ std::vector<PlannedAct> plan_ahead(const PlanInput& input, Duration ahead);
 /// When a hard budget begins to stop, if everything goes on as now: 0 when it does already, absent when
 /// not before its period ends or within `ahead`.
 std::optional<Duration> exhausted_in(const Budget& budget, const Period& period, const BudgetSpend& spend,
-                                     std::span<const std::string> fired, WallTime now, Duration lead,
+                                     std::span<const std::string> fired, WallTime now, const Lead& lead,
                                      Duration ahead);
 
 }  // namespace curfew

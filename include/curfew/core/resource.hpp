@@ -61,6 +61,7 @@ struct Run {
 struct Resource {
     ResourceId id;
     AccountName account;
+    std::string provider;  // of the account
     ResourceKind kind = ResourceKind::notebook;
     std::string name;
     std::string project;

@@ -22,7 +22,8 @@ constexpr Mode weakest(Mode a, Mode b) {
     return a < b ? a : b;
 }
 
-/// Globs (`*`, `?`, case-sensitive); an empty list matches everything. All given lists must match.
+/// Globs (`*`, `?`, case-sensitive); an empty list matches everything. All given lists must match; of several
+/// tags one is enough.
 struct Match {
     std::vector<std::string> names;
     std::vector<std::string> machine_types;
@@ -30,6 +31,9 @@ struct Match {
     std::vector<std::string> projects;
     std::vector<std::string> owners;
     std::vector<ResourceKind> kinds;
+    std::vector<std::string> providers;
+    std::vector<std::string> tags;
+    bool operator==(const Match&) const = default;
 };
 bool glob_matches(std::string_view pattern, std::string_view text);
 bool matches(const Match& match, const Resource& resource);

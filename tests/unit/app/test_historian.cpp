@@ -107,7 +107,10 @@ struct Watch {
                         .vaults = {std::make_shared<FakeVault>(w.scheduler)},
                         .prices = prices()},
                   supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
-                  [](std::string_view) { return true; }),
+                  [](std::string_view) { return true; },
+                  [](const std::string&, const Config&) {
+                      return Result<Budget>{fail(Errc::invalid, "none")};
+                  }),
               reporter(world, daemon.prices()), historian(world, reporter) {}
         CountingEntropy entropy;
         FakeDoor door;

@@ -572,6 +572,44 @@ TEST_CASE("only a rule that says so stops without a pack, and the override names
     CHECK(has(stop, Effect::call_stop));
 }
 
+TEST_CASE("a budget that stops now waits for a pack only so long, and the override names it") {
+    EnforcementPolicy now = policy;
+    now.pack_within = minutes{10};
+    Transition t = step(in_state(State::due, CauseKind::budget), event::Looked{good_look()}, t0, now);
+    REQUIRE(t.next.state == State::packing);
+    CHECK(t.next.next_at == t0 + minutes{10});
+    CHECK_FALSE(step(t.next, event::Woken{}, t0 + minutes{9}, now).changed);
+    // Failures and new tries are within the same time.
+    t = step(t.next, event::PackFailed{lost}, t0 + minutes{2}, now);
+    REQUIRE(t.next.state == State::pack_failed);
+    t = step(t.next, event::Woken{}, *t.next.next_at, now);
+    REQUIRE(t.next.state == State::due);
+    t = step(t.next, event::Looked{good_look()}, t0 + minutes{4}, now);
+    REQUIRE(t.next.state == State::packing);
+    CHECK(t.next.next_at == t0 + minutes{10});
+    t = step(t.next, event::Woken{}, t0 + minutes{10}, now);
+    REQUIRE(t.next.state == State::packed);
+    CHECK(has(t, Effect::cancel_pack));
+    CHECK(has(t, Effect::alert_pack_failed));
+    REQUIRE(t.next.override_);
+    CHECK(t.next.override_->by == "budget night");
+    CHECK(has(step(t.next, event::Looked{good_look()}, t0 + minutes{10}, now), Effect::call_stop));
+    // One that is held, or is at it since before the budget was to stop now, is bound from then on.
+    for (const State state : {State::held, State::packing, State::pack_failed}) {
+        Assessment a;
+        a.cause = Cause{CauseKind::budget, "night"};
+        a.time_is_up = true;
+        a.mode = Mode::enforce;
+        CHECK_FALSE(step(in_state(state, CauseKind::budget), event::Assessed{a}, t0, policy).next.pack_until);
+        const Transition bound = step(in_state(state, CauseKind::budget), event::Assessed{a}, t0, now);
+        CHECK(bound.next.pack_until == t0 + minutes{10});
+        Enforcement late = bound.next;
+        late.next_at = late.pack_until;
+        CHECK(step(late, event::Woken{}, t0 + minutes{10}, now).next.state == State::packed);
+        CHECK(step(late, event::Woken{}, t0 + minutes{10}, policy).next.state != State::packed);
+    }
+}
+
 TEST_CASE("after a failed stop everything is looked at again, then the other method is used") {
     Enforcement e = in_state(State::stop_failed);
     Transition t = step(e, event::Seen{event::Sighting::on}, t0, policy);

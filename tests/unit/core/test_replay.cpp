@@ -260,14 +260,15 @@ TEST_CASE("when a hard budget begins to stop") {
     budget.thresholds = {{50, ThresholdAction::notify}, {100, ThresholdAction::stop}};
     const Period month{"2026-11", begin - hours{24 * 20}, begin + hours{24 * 10}};
     BudgetSpend spend{.spent = Money{4 * nanos_per_unit}, .burn_per_hour = Money{nanos_per_unit}};
-    const Duration lead = hard_stop_lead(seconds{60});
-    CHECK(lead == minutes{17});
-    const auto in = [&](std::vector<std::int64_t> fired = {}, Duration ahead = hours{24}) {
+    const Lead lead{.poll = minutes{1}, .notice = minutes{10}, .pack = minutes{4}, .stop = minutes{2}};
+    const std::string half = budget.thresholds[0].key(budget.amount);
+    const std::string whole = budget.thresholds[1].key(budget.amount);
+    const auto in = [&](std::vector<std::string> fired = {}, Duration ahead = hours{24}) {
         return exhausted_in(budget, month, spend, fired, begin, lead, ahead);
     };
-    CHECK(in() == hours{6} - lead);
-    CHECK(in({50}) == hours{6} - lead);
-    CHECK(in({50, 100}) == Duration{0});
+    CHECK(in() == hours{6} - minutes{17});
+    CHECK(in({half}) == hours{6} - minutes{17});
+    CHECK(in({half, whole}) == Duration{0});
     CHECK_FALSE(in({}, hours{5}));
     spend.burn_per_hour = Money{};
     CHECK_FALSE(in());
