@@ -67,23 +67,6 @@ Json enforcement_or_null(const std::optional<Enforcement>& e) {
     return e ? to_json(*e) : Json(nullptr);
 }
 
-Json budget_json(const BudgetItem& item) {
-    Json fired = Json::array();
-    for (const std::string& key : item.live.fired) {
-        fired.push_back(key);
-    }
-    return {{"name", item.budget.name.value},
-            {"period", item.live.period.id},
-            {"amount", to_json(item.budget.amount)},
-            {"spent", to_json(item.live.spend.spent)},
-            {"left", to_json(item.left)},
-            {"hard", item.budget.hard()},
-            {"mode", std::string{to_string(item.budget.mode)}},
-            {"burn_per_hour", to_json(item.live.spend.burn_per_hour)},
-            {"complete", item.live.spend.complete},
-            {"fired", fired}};
-}
-
 Json signals_json(const std::vector<Observation>& observations, Instant now) {
     Json signals = Json::array();
     for (const Observation& o : observations) {
@@ -188,7 +171,7 @@ Json to_json(const StatusReport& report) {
                       {"saved", to_json(report.saved)}};
     Json budgets = Json::array();
     for (const BudgetItem& item : report.budgets) {
-        budgets.push_back(budget_json(item));
+        budgets.push_back(to_json(item));
     }
     json["budgets"] = std::move(budgets);
     Json rules = Json::array();
@@ -242,7 +225,7 @@ Json to_json(const ExplainReport& report) {
     json["holds"] = holds_json(live.holds);
     Json budgets = Json::array();
     for (const BudgetItem& item : report.budgets) {
-        budgets.push_back(budget_json(item));
+        budgets.push_back(to_json(item));
     }
     json["budgets"] = std::move(budgets);
     Json history = Json::array();

@@ -50,11 +50,85 @@ constexpr const char* past_hint =
     "a date as 2026-11-23, a time with its zone as 2026-11-23T10:15:00Z, or how "
     "long ago as 90m or 30d";
 
+constexpr std::string_view budget_path = "/v1/budgets/";
+constexpr Duration advised_by_default = hours{24 * 30};
+
+/// A basic string of TOML.
+std::string toml_text(const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (byte < 0x20 || byte == 0x7F) {
+            static constexpr std::string_view digits = "0123456789ABCDEF";
+            out += "\\u00";
+            out += digits[byte >> 4U];
+            out += digits[byte & 15U];
+        } else {
+            out += c;
+        }
+    }
+    return out + "\"";
+}
+
+Result<std::string> toml_value(const Json& value) {
+    if (value.is_string()) {
+        return toml_text(value.get<std::string>());
+    }
+    if (value.is_boolean() || value.is_number_integer()) {
+        return value.dump();
+    }
+    if (!value.is_array() && !value.is_object()) {
+        return fail(Errc::invalid,
+                    "members are texts, whole numbers, true, false, lists and objects; amounts are texts");
+    }
+    std::string out;
+    for (const auto& [key, member] : value.items()) {
+        auto text = toml_value(member);
+        if (!text) {
+            return text;
+        }
+        out += (out.empty() ? "" : ", ") + (value.is_object() ? toml_text(key) + " = " : "") + *text;
+    }
+    return value.is_object() ? "{ " + out + " }" : "[" + out + "]";
+}
+
+/// An object as one [[block]], so that it is read, and its faults are named, as the configuration's are.
+Result<std::string> toml_block(const std::string& block, const Json& members) {
+    std::string out = "[[" + block + "]]\n";
+    for (const auto& [key, value] : members.items()) {
+        auto text = toml_value(value);
+        if (!text) {
+            return fail(Errc::invalid, text.error().text, key);
+        }
+        out += toml_text(key) + " = " + *text + "\n";
+    }
+    return out;
+}
+
 }  // namespace
 
 Task<std::optional<Reply>> MoneyRoutes::read(Request request) {
     if (request.path == "/v1/spend") {
         co_return co_await spend(std::move(request));
+    }
+    if (request.path == "/v1/budgets" || request.path.starts_with(budget_path)) {
+        const bool all = request.path.size() <= budget_path.size();
+        auto report = money_.budgets(all ? std::string{} : request.path.substr(budget_path.size()));
+        co_return report ? good(to_json(*report)) : problem(report.error());
+    }
+    if (request.path == "/v1/forecast") {
+        auto report = co_await money_.forecast();
+        co_return report ? good(to_json(*report)) : problem(report.error());
+    }
+    if (request.path == "/v1/credit") {
+        auto report = co_await money_.credits();
+        co_return report ? good(to_json(*report)) : problem(report.error());
+    }
+    if (request.path == "/v1/advice") {
+        co_return co_await advice(std::move(request));
     }
     if (request.path == "/v1/export/focus") {
         co_return co_await focus(std::move(request));
@@ -62,8 +136,49 @@ Task<std::optional<Reply>> MoneyRoutes::read(Request request) {
     co_return std::nullopt;
 }
 
-Task<Reply> MoneyRoutes::change(Request request, Peer) {
-    co_return problem(404, Exit::usage, "no_route", "there is no " + request.path);
+Task<Reply> MoneyRoutes::change(Request request, Peer peer) {
+    std::string name = request.path.substr(std::min(budget_path.size(), request.path.size()));
+    if (request.method == "DELETE") {
+        auto done = co_await control_.remove_budget(BudgetName{name}, peer.actor);
+        co_return done ? good(Json{{"schema", std::string{schema::budget}}, {"removed", name}})
+                       : problem(done.error());
+    }
+    auto body = body_of(request);
+    if (!body) {
+        co_return problem(body.error());
+    }
+    co_return co_await set_budget(std::move(name), std::move(*body), peer.actor);
+}
+
+Task<Reply> MoneyRoutes::set_budget(std::string name, Json given, std::string actor) {
+    Json block{{"name", std::move(name)}};
+    given.erase("name");
+    block.update(given);
+    auto document = toml_block("budget", block);
+    if (!document) {
+        co_return problem(document.error());
+    }
+    auto budget = co_await control_.set_budget(std::move(*document), std::move(actor));
+    if (!budget) {
+        co_return budget.error().code == Errc::invalid
+            ? problem(422, Exit::usage, "budget", budget.error().text)
+            : problem(budget.error());
+    }
+    auto report = money_.budgets(budget->name.value);
+    co_return report ? good(to_json(*report)) : problem(report.error());
+}
+
+Task<Reply> MoneyRoutes::advice(Request request) {
+    const WallTime now = world_.scheduler.wall();
+    const std::string text = value_of(request, "since");
+    const auto since = text.empty() ? Result<WallTime>{now - advised_by_default}
+                                    : past_time(text, now, world_.config->zone);
+    if (!since || *since >= now) {
+        co_return wrong(since ? "since lies ahead: " + text : "since: " + since.error().text + ": " + text,
+                        past_hint);
+    }
+    auto report = co_await money_.advice(*since);
+    co_return report ? good(to_json(*report)) : problem(report.error());
 }
 
 Task<Reply> MoneyRoutes::spend(Request request) {

@@ -1,6 +1,7 @@
 // The routes about money.
 #pragma once
 
+#include "codec.hpp"
 #include "curfew/api/api.hpp"
 
 #include <optional>
@@ -19,6 +20,8 @@ public:
 
 private:
     Task<Reply> spend(Request request);
+    Task<Reply> advice(Request request);
+    Task<Reply> set_budget(std::string name, Json given, std::string actor);
     Task<Reply> focus(Request request);
 
     World& world_;

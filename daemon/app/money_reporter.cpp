@@ -164,6 +164,8 @@ Task<Result<SpendReport>> MoneyReporter::spend(SpendAsk ask) {
     report.lines = lines.take(has(SpendBy::day) || has(SpendBy::hour));
     report.coverage = lines.coverage;
     report.prices_as_of = newest_price(prices_);
+    report.reported = reported();
+    report.parked = parked();
     for (SpendLine& line : report.lines) {
         add(report.total, line);
         if (resource_at && !without) {
@@ -172,6 +174,119 @@ Task<Result<SpendReport>> MoneyReporter::spend(SpendAsk ask) {
         }
     }
     co_return report;
+}
+
+std::vector<ReportedItem> MoneyReporter::reported() const {
+    std::vector<ReportedItem> items;
+    for (const auto& [name, account] : world_.picture.accounts) {
+        if (account.reported) {
+            items.push_back({*account.reported, account.accrued_then});
+        }
+    }
+    return items;
+}
+
+std::vector<ParkedItem> MoneyReporter::parked() const {
+    std::vector<ParkedItem> items;
+    for (const auto& [id, live] : world_.picture.add_ons) {
+        if (!live.meter.open || !(live.idle_since || live.add_on.orphan)) {
+            continue;
+        }
+        items.push_back({.id = live.add_on.id,
+                         .resource = live.add_on.resource,
+                         .account = live.account,
+                         .name = live.add_on.name,
+                         .sku = live.meter.sku,
+                         .since = live.idle_since    ? live.idle_since
+                                  : live.add_on.since ? live.add_on.since
+                                                      : std::optional{live.first_seen},
+                         .per_month = live.meter.tariff.monthly_cap,
+                         .orphan = live.add_on.orphan});
+    }
+    std::ranges::sort(items, [](const ParkedItem& a, const ParkedItem& b) {
+        const std::int64_t of_a = a.per_month ? a.per_month->nanos : 0;
+        const std::int64_t of_b = b.per_month ? b.per_month->nanos : 0;
+        return of_a != of_b ? of_a > of_b : a.id < b.id;
+    });
+    return items;
+}
+
+Result<BudgetsReport> MoneyReporter::budgets(const std::string& name) const {
+    BudgetsReport report{.freshness = reporter_.freshness(), .items = reporter_.budgets()};
+    if (name.empty()) {
+        return report;
+    }
+    std::string known;
+    for (const BudgetItem& item : report.items) {
+        known += (known.empty() ? "" : ", ") + item.budget.name.value;
+    }
+    std::erase_if(report.items, [&](const BudgetItem& item) { return item.budget.name.value != name; });
+    if (report.items.empty()) {
+        return fail(Errc::not_found,
+                    known.empty() ? "there is no budget" : "no budget is called so; there are: " + known, name);
+    }
+    return report;
+}
+
+Task<Result<ForecastReport>> MoneyReporter::forecast() {
+    auto items = co_await outlook_.forecasts();
+    if (!items) {
+        co_return std::unexpected(items.error());
+    }
+    co_return ForecastReport{.freshness = reporter_.freshness(), .items = std::move(*items)};
+}
+
+Task<Result<CreditsReport>> MoneyReporter::credits() {
+    const WallTime now = world_.scheduler.wall();
+    const Period month = month_of(now, world_.config->zone);
+    auto made = co_await outlook_.credits(month.from);
+    if (!made) {
+        co_return std::unexpected(made.error());
+    }
+    CreditsReport report{.freshness = reporter_.freshness(),
+                         .month = month,
+                         .report = std::move(*made),
+                         .accounts = {},
+                         .prices_as_of = newest_price(prices_)};
+    for (const AccountConfig& account : world_.config->accounts) {
+        if (std::ranges::none_of(world_.config->credits,
+                                 [&](const Credit& credit) { return credit.covers(account.name); })) {
+            continue;
+        }
+        // What runs now, then what ran lately.
+        std::vector<std::string> recent;
+        for (const bool on : {true, false}) {
+            for (const auto& [id, live] : world_.picture.resources) {
+                const std::string& type = live.current.run.machine_type;
+                if (live.resource.account == account.name && bills(live.current.run.state) == on &&
+                    std::ranges::find(recent, type) == recent.end()) {
+                    recent.push_back(type);
+                }
+            }
+        }
+        AccountRunway of{.account = account.name,
+                         .runway = runway(report.report, account.name, now, prices_, recent),
+                         .burn_per_hour = burn_of(world_.picture, account.name, now),
+                         .lasts = std::nullopt};
+        of.lasts = lasts(of.runway.left, of.burn_per_hour);
+        report.accounts.push_back(std::move(of));
+    }
+    co_return report;
+}
+
+Task<Result<AdviceReport>> MoneyReporter::advice(WallTime since) {
+    auto facts = co_await adviser_.facts(since);
+    if (!facts) {
+        co_return std::unexpected(facts.error());
+    }
+    auto items = advise(*facts);
+    if (!items) {
+        co_return std::unexpected(items.error());
+    }
+    co_return AdviceReport{.freshness = reporter_.freshness(),
+                           .since = since,
+                           .items = std::move(*items),
+                           .prices_as_of = newest_price(prices_)};
 }
 
 Task<Result<FocusPage>> MoneyReporter::focus(WallTime from, WallTime to, std::string after, int limit) {

@@ -65,9 +65,13 @@ std::string_view to_string(AlertKind kind) {
         case AlertKind::bad_stamp:
             return "bad_stamp";
         case AlertKind::drift:
+            return "drift";
+        case AlertKind::burn_rate:
+            return "burn_rate";
+        case AlertKind::credit:
             break;
     }
-    return "drift";
+    return "credit";
 }
 
 std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {

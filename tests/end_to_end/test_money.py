@@ -74,7 +74,7 @@ class MoneyTest(StageTest):
 class Reports(MoneyTest):
     def test_the_money_of_some_hours(self):
         stage = self.stage
-        self.hostile = "odd \u001b[31m,\"name\"\n"
+        self.hostile = "odd \u001b[31m,\"name\""
         train = stage.notebook("train", "A4000", guest="standin", gpu=None)
         odd = stage.notebook(self.hostile, "P5000", guest="standin", gpu=None)
         stage.config(mode="observe", budget=BUDGETS, idle="6h", ladder=["30m"])
@@ -165,7 +165,7 @@ class Reports(MoneyTest):
 
     def damaged_files(self, good):
         """The checker finds each of these."""
-        lines = list(csv.reader(io.StringIO(good.read_text(newline=""), newline="")))
+        lines = list(csv.reader(io.StringIO(good.read_bytes().decode(), newline="")))
         head = lines[0]
 
         def value(column, text, row=1):

@@ -63,6 +63,9 @@ struct BudgetItem {
     Budget budget;
     LiveBudget live;
     Money left;
+    int elapsed_thousandths = 0;      // of the period; 0 where it has no end
+    int spent_thousandths = 0;        // of the amount, at most a thousand times it
+    std::optional<WallTime> ends_at;  // it is spent then, at the present burn; absent: not within the period
 };
 struct StatusReport {
     Freshness freshness;
@@ -113,6 +116,8 @@ public:
     Task<Result<StatusReport>> status();
     Task<Result<RulesReport>> rules();
     Task<Result<ExplainReport>> explain(ResourceId resource);
+    /// Every budget as it stands.
+    std::vector<BudgetItem> budgets() const { return budgets_of(nullptr); }
     /// What all stops by Curfew saved.
     Task<Result<Saved>> saved();
     /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,

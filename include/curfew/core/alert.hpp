@@ -38,6 +38,8 @@ enum class AlertKind : std::uint8_t {
     false_stops,  // a rule stops what is used again soon after
     bad_stamp,    // the provider reports a time that cannot be true; it is not billed by
     drift,        // the provider's own figure is far from ours
+    burn_rate,    // an account burns money much faster than usual
+    credit,       // a credit is nearly used up, or ends with money left
 };
 std::string_view to_string(AlertKind kind);
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "curfew/core/budget.hpp"
+#include "curfew/core/credit.hpp"
+#include "curfew/core/forecast.hpp"
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ids.hpp"
 #include "curfew/core/ledger.hpp"
@@ -109,6 +111,8 @@ struct Config {
     std::vector<ChannelConfig> channels;
     std::vector<Rule> rules;
     std::vector<Budget> budgets;
+    std::vector<Credit> credits;
+    BurnRule burn;  // of the alarm of each account; factor 0 = none
 };
 
 }  // namespace curfew
