@@ -425,7 +425,7 @@ private:
             *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
             [](std::string_view text) { return json::is_whole_notebook(text); }, parse_budget);
         reporter_ = std::make_unique<Reporter>(*world_, daemon_->prices());
-        money_ = std::make_unique<MoneyReporter>(*world_, *reporter_, daemon_->prices());
+        money_ = std::make_unique<MoneyReporter>(*world_, *reporter_, daemon_->outlook(), daemon_->prices());
         historian_ = std::make_unique<Historian>(*world_, *reporter_);
         handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *money_, *historian_,
                                                   parse_rule);

@@ -272,20 +272,19 @@ Json to_json(const ForecastReport& report) {
     json["items"] = Json::array();
     for (const ForecastItem& item : report.items) {
         const Forecast& f = item.forecast;
-        json["items"].push_back(
-            {{"budget", item.budget ? Json(item.budget->value) : Json(nullptr)},
-             {"period", item.period.id},
-             {"from", to_string(item.period.from)},
-             {"to", to_string(item.period.to)},
-             {"amount", to_json(item.amount)},
-             {"accrued", to_json(f.accrued)},
-             {"committed", to_json(f.committed)},
-             {"p10", f.expected ? to_json(f.expected->p10) : Json(nullptr)},
-             {"p50", f.expected ? to_json(f.expected->p50) : Json(nullptr)},
-             {"p90", f.expected ? to_json(f.expected->p90) : Json(nullptr)},
-             {"insufficient", f.expected ? Json(nullptr) : empty_is_null(f.insufficient)},
-             {"sample_days", f.sample},
-             {"method", empty_is_null(f.method)}});
+        json["items"].push_back({{"budget", item.budget ? Json(item.budget->value) : Json(nullptr)},
+                                 {"period", item.period.id},
+                                 {"from", to_string(item.period.from)},
+                                 {"to", to_string(item.period.to)},
+                                 {"amount", to_json(item.amount)},
+                                 {"accrued", to_json(f.accrued)},
+                                 {"committed", to_json(f.committed)},
+                                 {"p10", f.expected ? to_json(f.expected->p10) : Json(nullptr)},
+                                 {"p50", f.expected ? to_json(f.expected->p50) : Json(nullptr)},
+                                 {"p90", f.expected ? to_json(f.expected->p90) : Json(nullptr)},
+                                 {"insufficient", f.expected ? Json(nullptr) : empty_is_null(f.insufficient)},
+                                 {"sample_days", f.sample},
+                                 {"method", empty_is_null(f.method)}});
     }
     return json;
 }

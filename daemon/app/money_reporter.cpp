@@ -197,7 +197,7 @@ std::vector<ParkedItem> MoneyReporter::parked() const {
                          .account = live.account,
                          .name = live.add_on.name,
                          .sku = live.meter.sku,
-                         .since = live.idle_since    ? live.idle_since
+                         .since = live.idle_since     ? live.idle_since
                                   : live.add_on.since ? live.add_on.since
                                                       : std::optional{live.first_seen},
                          .per_month = live.meter.tariff.monthly_cap,
@@ -223,7 +223,8 @@ Result<BudgetsReport> MoneyReporter::budgets(const std::string& name) const {
     std::erase_if(report.items, [&](const BudgetItem& item) { return item.budget.name.value != name; });
     if (report.items.empty()) {
         return fail(Errc::not_found,
-                    known.empty() ? "there is no budget" : "no budget is called so; there are: " + known, name);
+                    known.empty() ? "there is no budget" : "no budget is called so; there are: " + known,
+                    name);
     }
     return report;
 }

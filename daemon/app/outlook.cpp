@@ -160,10 +160,8 @@ Task<Result<Outlook::Past>> Outlook::past(Zone zone, WallTime now, const std::ve
         if (row.meter != MeterKind::compute) {
             continue;
         }
-        PastDay day{.day = date_from(row.keys.at(0)),
-                    .scope = {},
-                    .spent = row.gross,
-                    .error_bar = row.error_bar};
+        PastDay day{
+            .day = date_from(row.keys.at(0)), .scope = {}, .spent = row.gross, .error_bar = row.error_bar};
         day.scope.id = ResourceId{row.keys.at(1)};
         day.scope.run.machine_type = row.keys.at(2);
         if (const auto found = by_id.find(day.scope.id); found != by_id.end()) {
@@ -197,11 +195,11 @@ ForecastInput Outlook::input_of(const Match& scope, const Past& past, Period per
         const bool ends = live.stops_at && live.mode == Mode::enforce;
         each_meter(live, [&](const Meter& meter) {
             if (meter.open) {
-                in.running.push_back({.per_hour = burn(meter, now),
-                                      .age = std::max(Duration{0}, now - meter.started),
-                                      .ends_in = ends ? std::optional{std::max(Duration{0},
-                                                                               *live.stops_at - now)}
-                                                      : std::nullopt});
+                in.running.push_back(
+                    {.per_hour = burn(meter, now),
+                     .age = std::max(Duration{0}, now - meter.started),
+                     .ends_in = ends ? std::optional{std::max(Duration{0}, *live.stops_at - now)}
+                                     : std::nullopt});
             }
         });
     }
@@ -326,12 +324,11 @@ void Outlook::judge_burn(Batch& batch) {
                               std::max(gap_max, account.poll_interval * 3);
         const auto usual = usual_.find(account.name);
         const Money burning = burn_of(world_.picture, account.name, now.wall);
-        const BurnStep step = advance(
-            rule, watch,
-            {.per_hour = seen ? std::optional{burning} : std::nullopt,
-             .usual = usual == usual_.end() ? std::nullopt : usual->second,
-             .at = now.mono,
-             .max_gap = gap_max});
+        const BurnStep step = advance(rule, watch,
+                                      {.per_hour = seen ? std::optional{burning} : std::nullopt,
+                                       .usual = usual == usual_.end() ? std::nullopt : usual->second,
+                                       .at = now.mono,
+                                       .max_gap = gap_max});
         watch = step.next;
         if (watch.firing) {
             still.insert(key);
@@ -437,8 +434,8 @@ Task<void> Outlook::judge_credits(Batch& batch) {
                   "Credit " + credit.name + " ends " + to_string(credit.until) + " with " +
                       to_string(standing.left) + " left");
             judge("runway", !day_cost || *day_cost > standing.left,
-                  "Credit " + credit.name + " has " + to_string(standing.left) + " left, less than a day of " +
-                      to_string(burning) + " an hour");
+                  "Credit " + credit.name + " has " + to_string(standing.left) +
+                      " left, less than a day of " + to_string(burning) + " an hour");
         }
     }
     alarms_.resolve_others("credit/", still, batch);

@@ -34,6 +34,28 @@ std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     return cost ? std::optional{*cost} : std::nullopt;
 }
 
+/// `part` of `whole` in thousandths, for display.
+int thousandths(std::int64_t part, std::int64_t whole) {
+    if (whole <= 0 || part <= 0) {
+        return 0;
+    }
+    const __int128 share = __int128{part} * 1000 / whole;
+    return static_cast<int>(std::min<__int128>(share, 1'000'000));
+}
+
+void add_pace(BudgetItem& item, WallTime now) {
+    const bool ends = has_end(item.budget.period.kind);
+    const Period& period = item.live.period;
+    item.spent_thousandths = thousandths(item.live.spend.spent.nanos, item.budget.amount.nanos);
+    item.elapsed_thousandths = ends ? std::min(1000, thousandths((now - period.from).count(),
+                                                                 (period.to - period.from).count()))
+                                    : 0;
+    const auto rest = item.left.positive() ? lasts(item.left, item.live.spend.burn_per_hour) : std::nullopt;
+    if (rest && (!ends || now + *rest < period.to)) {
+        item.ends_at = now + *rest;
+    }
+}
+
 std::string name_of(const LiveResource& live) {
     return std::string{to_string(live.resource.kind)} + " " + live.resource.name;
 }
@@ -158,6 +180,7 @@ std::vector<BudgetItem> Reporter::budgets_of(const Resource* resource) const {
                 static_cast<BudgetState&>(item.live) = *own;
             }
             item.left = left_of(budget, item.live.spend);
+            add_pace(item, world_.scheduler.wall());
             items.push_back(std::move(item));
         }
     }
@@ -176,6 +199,10 @@ Task<Result<Saved>> Reporter::saved() {
         const Price* price = prices_.find(run.machine_type, run.ended_at);
         const WallTime until = std::min(run.next_started_at.value_or(now), now);
         const Duration off = std::clamp<Duration>(until - run.ended_at, Duration{0}, saved_per_stop_max);
+        const auto live = world_.picture.resources.find(run.resource);
+        if (live != world_.picture.resources.end() && !live->second.saves_nothing.empty()) {
+            continue;  // it costs the same on or off
+        }
         if (price == nullptr) {
             ++saved.unpriced;
         } else if (const auto cost = cost_of(price->rate, off)) {

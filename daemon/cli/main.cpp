@@ -353,8 +353,9 @@ std::string verbs_of(CLI::App& app) {
 constexpr const char* exit_codes =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 no such thing, 4 not allowed, 5 daemon not reachable, 6 "
     "temporary,\n"
-    "8 refused (needs --yes or --accept-risk), 10 findings, 124 timed out. Treat any unknown code as "
-    "failure.";
+    "8 refused (needs --yes or --accept-risk), 9 no (of is-over), 10 findings, 11 cannot be told, 124 timed "
+    "out.\n"
+    "Treat any unknown code as failure.";
 
 }  // namespace
 
@@ -407,6 +408,47 @@ int main(int argc, char** argv) {
     sub->add_option("--by", o.by,
                     "day, hour, project, user, type, resource, rule, account; or several: day,type");
     sub->add_option("--name", o.name, "only what is called so; * and ? stand for any text, any character");
+    formatted(sub);
+    sub = verb("budget", "budgets: spent, left, pace, when they end", budgets);
+    bool setting_budget = false;
+    bool removing_budget = false;
+    CLI::App* of_budget = sub->add_subcommand("ls", "every budget");
+    of_budget->alias("list");
+    formatted(of_budget);
+    of_budget = sub->add_subcommand("show", "one budget in full, with its thresholds");
+    of_budget->add_option("BUDGET", o.noun, "its name")->required();
+    formatted(of_budget);
+    of_budget = sub->add_subcommand("set", "make a budget, or change what is said of one");
+    of_budget->add_option("BUDGET", o.noun, "its name")->required();
+    of_budget->add_option("--amount", o.amount, "250.00");
+    of_budget->add_option("--period", o.period,
+                          "hour, day, week, month, quarter, year, fixed, rolling, run or total");
+    of_budget->add_option("--from", o.from, "of a fixed period: 2026-11-01");
+    of_budget->add_option("--until", o.until, "of a fixed period: 2026-12-15, which is not part of it");
+    of_budget->add_option("--length", o.length, "of a rolling period: 7d");
+    of_budget->add_option("--timezone", o.zone, "in which periods begin: Europe/Rome");
+    of_budget->add_option("--mode", o.mode, "observe, warn or enforce");
+    of_budget->add_option("--match", o.match,
+                          "what it is for: names=train-*, machine_types=, accounts=, projects=, "
+                          "owners=, kinds=, providers=, tags=; may be repeated");
+    of_budget->add_option("--threshold", o.thresholds,
+                          "80%:notify, $200:warn, 2h:stop, 80%@forecast:notify; may be repeated");
+    of_budget->callback([&] { setting_budget = true; });
+    of_budget = sub->add_subcommand("rm", "take back what was set of a budget");
+    of_budget->add_option("BUDGET", o.noun, "its name")->required();
+    of_budget->callback([&] { removing_budget = true; });
+    formatted(sub);
+    sub->callback([&] {
+        o.json = o.json || o.format == "json";
+        exit = setting_budget ? set_budget(o) : removing_budget ? remove_budget(o) : budgets(o);
+    });
+    sub = verb("is-over", "exit code 0 when a budget is spent, 9 when not, 11 when that cannot be told",
+               is_over);
+    sub->add_option("BUDGET", o.noun, "its name; default: any of them");
+    formatted(verb("forecast", "what the month and every budget will have cost at the end", forecast));
+    formatted(verb("credit", "credits: used, left, and for how long they last", credit));
+    sub = verb("advise", "what could be spent less on, from what was seen", advise);
+    sub->add_option("--since", o.since, "30d, a date or a time; default: 30d");
     formatted(sub);
     sub = verb("export", "the ledger of a month in the columns of FOCUS, as CSV", export_focus);
     sub->add_option("--focus", o.focus, "the version of FOCUS: 1.2")->required();

@@ -29,6 +29,8 @@ struct Options {
     std::string focus;
     std::string amount;
     std::string period;
+    std::string from;
+    std::string length;
     std::string zone;
     std::string mode;
     std::vector<std::string> match;

@@ -20,6 +20,12 @@ std::string money(const Json& value, const std::string& otherwise) {
     return amount ? to_string(*amount) : otherwise;
 }
 
+std::int64_t nanos_of(const Json& value) {
+    const Json& amount = member(value, "amount");
+    const auto money = amount.is_string() ? parse_money(amount.get<std::string>()) : Result<Money>{Money{}};
+    return money ? money->nanos : 0;
+}
+
 std::optional<WallTime> time_of(const Json& value) {
     const auto t = value.is_string() ? parse_wall_time(value.get<std::string>())
                                      : Result<WallTime>{fail(Errc::invalid, "no time")};

@@ -16,6 +16,8 @@ struct Style {
 };
 
 std::string money(const Json& value, const std::string& otherwise = "unpriced");
+/// Of an amount; 0 where there is none.
+std::int64_t nanos_of(const Json& value);
 std::optional<WallTime> time_of(const Json& value);
 /// Without the year, in the reader's zone.
 std::string moment(const Json& value, const Style& style);

@@ -9,6 +9,7 @@
 #include "curfew/app/holds.hpp"
 #include "curfew/app/looker.hpp"
 #include "curfew/app/notifier.hpp"
+#include "curfew/app/outlook.hpp"
 #include "curfew/app/packer.hpp"
 #include "curfew/app/rulebook.hpp"
 #include "curfew/app/task_group.hpp"
@@ -45,6 +46,7 @@ public:
     Task<void> raise(std::string key, AlertKind kind, std::string title);
     /// Those in force, also after a reload.
     const PriceBook& prices() const { return books_.prices(); }
+    Outlook& outlook() { return outlook_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
@@ -90,6 +92,7 @@ private:
     Enforcer enforcer_;
     Holds holds_;
     Rulebook rulebook_;
+    Outlook outlook_;
     std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
     std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
     Wakeup watchdog_wakeup_;

@@ -85,8 +85,8 @@ struct ForecastReport {
 struct AccountRunway {
     AccountName account;
     CreditRunway runway;
-    Money burn_per_hour;              // of the account
-    std::optional<Duration> lasts;    // at that burn; absent when nothing burns
+    Money burn_per_hour;            // of the account
+    std::optional<Duration> lasts;  // at that burn; absent when nothing burns
 };
 struct CreditsReport {
     Freshness freshness;

@@ -54,8 +54,8 @@ private:
         std::vector<PastDay> costs;
     };
     Task<Result<Past>> past(Zone zone, WallTime now, const std::vector<ResourceRow>& known);
-    ForecastInput input_of(const Match& scope, const Past& past, Period period, const Zone& zone, Money accrued,
-                           WallTime now) const;
+    ForecastInput input_of(const Match& scope, const Past& past, Period period, const Zone& zone,
+                           Money accrued, WallTime now) const;
     Task<void> learn_usual();
     void judge_burn(Batch& batch);
     Task<void> judge_credits(Batch& batch);
