@@ -2,6 +2,7 @@
 
 #include "adapters/config/addresses.hpp"
 #include "adapters/config/budgets.hpp"
+#include "adapters/config/credits.hpp"
 #include "curfew/core/probe.hpp"
 
 #include <fmt/format.h>
@@ -162,8 +163,8 @@ Rule rule_of(const Block& block) {
             .pack = pack_of(block.only("pack"))};
 }
 
-void accounts_exist(const Block& block, const std::vector<std::string>& names, Faults& faults) {
-    const Block& match = block.only("match");
+/// `match` is whatever has the key `accounts`.
+void accounts_exist(const Block& match, const std::vector<std::string>& names, Faults& faults) {
     const auto globs = match.list("accounts");
     for (std::size_t i = 0; i < globs.size(); ++i) {
         const std::string& glob = globs[i];
@@ -194,6 +195,12 @@ public:
         channels(root, config);
         rules(root, config);
         budgets(root, config);
+        for (const Block& block : root.blocks("credit")) {
+            known_accounts(block, root);
+        }
+        config.credits = credits_of(root.blocks("credit"), config.zone, faults_);
+        config.burn = {.factor_percent = root.only("money").number("burn_factor") * 100,
+                       .lasting = root.only("money").duration("burn_for")};
         unheard(root, config);
         return config;
     }
@@ -354,7 +361,7 @@ private:
     void rules(const Block& root, Config& config) {
         const bool saved = std::ranges::any_of(config.vaults, &VaultConfig::required);
         for (const Block& block : root.blocks("rule")) {
-            known_accounts(block, root);
+            known_accounts(block.only("match"), root);
             Rule rule = rule_of(block);
             if (rule.probe.watched.size() > watched_max) {
                 faults_.add(block.only("probe").place_of("watched"),
@@ -415,7 +422,7 @@ private:
 
     void budgets(const Block& root, Config& config) {
         for (const Block& block : root.blocks("budget")) {
-            known_accounts(block, root);
+            known_accounts(block.only("match"), root);
             Budget budget = budget_of(block, config.zone, config.budgets, zones_, faults_);
             if (budget.hard() && budget.mode == Mode::enforce && config.vaults.empty()) {
                 const bool now = std::ranges::any_of(budget.thresholds, [](const Threshold& t) {
@@ -434,12 +441,12 @@ private:
         return block.text("timezone").empty() ? Zone{} : zone(block, "timezone");
     }
 
-    void known_accounts(const Block& block, const Block& root) {
+    void known_accounts(const Block& match, const Block& root) {
         std::vector<std::string> names;
         std::ranges::transform(root.blocks("account"), std::back_inserter(names),
                                [](const Block& account) { return account.text("name"); });
         if (std::ranges::none_of(names, &std::string::empty)) {  // else a name is at fault itself
-            accounts_exist(block, names, faults_);
+            accounts_exist(match, names, faults_);
         }
     }
 
@@ -485,7 +492,7 @@ Budget build_budget(const Block& root, const Config& config, const ZoneLoader& z
     std::vector<std::string> names;
     std::ranges::transform(config.accounts, std::back_inserter(names),
                            [](const AccountConfig& account) { return account.name.value; });
-    accounts_exist(blocks.front(), names, faults);
+    accounts_exist(blocks.front().only("match"), names, faults);
     return budget_of(blocks.front(), config.zone, config.budgets, zones, faults);
 }
 

@@ -726,6 +726,50 @@ constexpr Key threshold_keys[] = {
      .help = "Of this stop_now alone."},
 };
 
+constexpr Key credit_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = R"("welcome")",
+     .help = "Your name for the credit."},
+    {.name = "amount",
+     .type = Type::money,
+     .required = true,
+     .sample = R"("15.00")",
+     .help = "US dollars, in quotes so that they stay exact."},
+    {.name = "from",
+     .type = Type::moment,
+     .required = true,
+     .sample = R"("2026-11-01")",
+     .help = "From when it pays: a date of the timezone of [daemon], or a time with its zone."},
+    {.name = "until",
+     .type = Type::moment,
+     .required = true,
+     .sample = R"("2027-01-01")",
+     .help = "Until when; what is left then is lost."},
+    {.name = "accounts",
+     .type = Type::globs,
+     .standard = "[]",
+     .sample = R"(["main"])",
+     .help = "Names of the accounts that it pays for; all when left out."},
+};
+
+constexpr Key money_keys[] = {
+    {.name = "burn_factor",
+     .type = Type::integer,
+     .standard = "3",
+     .low = "0",
+     .high = "100",
+     .help = "An account is alarming when an hour costs more than so many times the usual one, which is the "
+             "median of the hours with cost of the last 7 days. 0 switches the alarm off."},
+    {.name = "burn_for",
+     .type = Type::duration,
+     .standard = R"("30m")",
+     .low = "1m",
+     .high = "24h",
+     .help = "For how long, before anybody is told."},
+};
+
 constexpr Section table[] = {
     {.path = ""},
     {.path = "daemon", .keys = daemon_keys, .help = "The daemon as a whole."},
@@ -786,6 +830,14 @@ constexpr Section table[] = {
      .keys = threshold_keys,
      .help = "What happens on the way; each fires once a period. A budget with a stop is hard: no keep may "
              "break it."},
+    {.path = "credit",
+     .many = true,
+     .count_max = 100,
+     .keys = credit_keys,
+     .help =
+         "What a provider gave: a promotional amount with an end. Budgets count gross, without it; `curfew "
+         "credit` shows what is left, and for how long that lasts. The one that ends first pays first."},
+    {.path = "money", .keys = money_keys, .help = "When money burns unusually fast."},
 };
 
 struct TypeText {
