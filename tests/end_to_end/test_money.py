@@ -31,6 +31,19 @@ mode = "observe"
 thresholds = [{ percent = 100, action = "notify" }]
 [budget.match]
 names = ["train"]
+
+[[credit]]
+name = "welcome"
+amount = "15.00"
+from = "2020-01-01"
+until = "2100-01-01"
+
+[[credit]]
+name = "old"
+amount = "3.00"
+from = "2020-01-01"
+until = "2020-02-01"
+accounts = ["me"]
 """
 
 
@@ -82,6 +95,7 @@ class Reports(MoneyTest):
         wait_for("some hours", lambda: money(stage.answer("status")["totals"]["month"]) > 5 * 10**9, 60)
         self.the_spend_while_running()
         self.the_budgets()
+        self.the_outlook()
         for notebook in (train, odd):
             stage.control(f"/notebooks/{notebook.repo}/stop", {"wait": True})
         wait_for("all to be off", lambda: not any(i["billing"] for i in stage.answer("status")["items"]), 30)
@@ -135,7 +149,61 @@ class Reports(MoneyTest):
         self.assertTrue(all(money(h) > 0 for h in halves))
 
     def the_budgets(self):
-        pass
+        stage = self.stage
+        body, rows = self.faces("curfew.budget/1", "budget", "ls", table=("BUDGET", "team", "small", "$250.00", "PACE", "$/H", "1 fired"))
+        team = [i for i in body["items"] if i["name"] == "team"][0]
+        self.assertEqual((money(team["amount"]), team["hard"], team["complete"]), (250 * 10**9, True, True))
+        self.assertEqual(money(team["left"]), money(team["amount"]) - money(team["spent"]) - money(team["reserve"]))
+        self.assertEqual([t["fired"] for t in team["thresholds"]], [True, False, False])
+        self.assertEqual(money(team["burn_per_hour"]), 760_000_000 + 780_000_000)
+        self.assertRegex(team["pace"]["elapsed"], r"^0\.\d{3}$")
+        self.assertEqual({r["name"] for r in rows}, {"team", "small"})
+        self.faces("curfew.budget/1", "budget", "show", "team", table=("budget team", "pace", "ends", "lead", "80 %", "(fired)"))
+        self.assertEqual(len(self.stage.answer("budget")["items"]), 2)
+        # One that is set at run time is there at once, counts from the beginning of its period, and goes again.
+        done = stage.curfew("budget", "set", "night", "--amount", "20.00", "--period", "week", "--match", "names=odd*", "--match",
+                            "kinds=notebook", "--threshold", "50%:notify", "--threshold", "$18:warn", "--utc")
+        self.assertIn("budget night", done.stdout)
+        body = stage.answer("budget", "show", "night")["items"][0]
+        self.assertGreater(money(body["spent"]), 10**9)
+        self.assertEqual(body["definition"]["match"], {"names": ["odd*"], "kinds": ["notebook"]})
+        changed = json.loads(stage.curfew("budget", "set", "night", "--amount", "$30", "--json").stdout)["items"][0]
+        self.assertEqual((money(changed["amount"]), changed["definition"]["period"], len(changed["thresholds"])), (30 * 10**9, "week", 2))
+        self.assertEqual(changed["definition"]["match"], body["definition"]["match"])
+        stage.curfew("budget", "set", "team", "--amount", "0.02")
+        self.assertEqual(len(stage.answer("budget", "show", "team")["items"][0]["thresholds"]), 3)
+        self.assertEqual(stage.curfew("is-over", "team", check=False).returncode, 0)
+        stage.curfew("budget", "rm", "team")
+        self.assertEqual(money(stage.answer("budget", "show", "team")["items"][0]["amount"]), 250 * 10**9)
+        for name, code in (("team", 9), ("small", 0), ("night", 9), ("nobody", 3)):
+            self.assertEqual(stage.curfew("is-over", name, check=False).returncode, code, name)
+        self.assertEqual(stage.curfew("is-over").stdout, "")
+        stage.curfew("budget", "rm", "night")
+        self.assertEqual(stage.curfew("budget", "show", "night", check=False).returncode, 3)
+        kinds = [e["actor"] for e in stage.events() if e["kind"].startswith("budget.") and e["actor"] != "curfewd"]
+        self.assertEqual(len(kinds), 5)
+
+    def the_outlook(self):
+        stage = self.stage
+        body, _ = self.faces("curfew.forecast/1", "forecast", table=("P10", "P90", "all of the month", "team", "insufficient"))
+        everything = body["items"][0]
+        self.assertIsNone(everything["budget"])
+        self.assertIsNone(everything["p50"])
+        self.assertTrue(everything["insufficient"])
+        self.assertGreaterEqual(money(everything["committed"]), money(everything["accrued"]))
+        self.assertGreater(money(everything["accrued"]), 5 * 10**9)
+        self.assertEqual([i["budget"] for i in body["items"]], [None, "team", "small"])
+        body, rows = self.faces("curfew.credit/1", "credit", table=("welcome", "old", "expired", " left: ", " h on A4000", "net of credits"))
+        standing = {i["name"]: i for i in body["items"]}
+        self.assertEqual(standing["old"]["state"], "expired")
+        self.assertEqual(money(standing["welcome"]["used"]) + money(standing["welcome"]["left"]), 15 * 10**9)
+        self.assertEqual(money(body["gross"]), money(standing["welcome"]["used"]))
+        self.assertEqual(money(body["net"]), 0)
+        hours = {r["machine_type"]: r["hours"] for r in body["accounts"][0]["runways"]}
+        self.assertEqual(hours["A4000"], money(standing["welcome"]["left"]) // 760_000_000)
+        self.assertTrue([a for a in stage.answer("alerts")["items"] if a["kind"] == "credit" and "welcome" in a["title"]])
+        body, _ = self.faces("curfew.advice/1", "advise", table=("from what was seen since",))
+        self.assertEqual(body["items"], [])
 
     def the_export(self):
         stage = self.stage
@@ -263,6 +331,17 @@ class Reports(MoneyTest):
                 (["spend", "--since", ahead], 2, "lies ahead"), (["spend", "--since", "2026-02-30"], 2, "2026-02-30"),
                 (["spend", "--until", "2001-01-01"], 2, "after since"), (["spend", "--until", "soon"], 2, "soon"),
                 (["spend", "--format", "xml"], 2, "xml"),
+                (["budget", "show", "nobody"], 3, "nobody", "team"), (["budget", "set", "new"], 2, "--amount"),
+                (["budget", "set", "new", "--amount", "-5"], 2, "amount"), (["budget", "set", "new", "--amount", "much"], 2, "amount"),
+                (["budget", "set", "new", "--amount", "5", "--period", "moon"], 2, "moon", "month"),
+                (["budget", "set", "new", "--amount", "5", "--threshold", "half"], 2, "half", "80%:notify"),
+                (["budget", "set", "new", "--amount", "5", "--threshold", "x%:stop"], 2, "whole number"),
+                (["budget", "set", "new", "--amount", "5", "--match", "train"], 2, "names=train-*"),
+                (["budget", "set", "new", "--amount", "5", "--match", "nam=train"], 2, "nam", "names"),
+                (["budget", "set", "new", "--amount", "5", "--timezone", "Mars/Base"], 2, "Mars/Base"),
+                (["budget", "rm", "nobody"], 3, "nobody"), (["is-over", "nobody"], 3, "nobody"),
+                (["forecast", "--format", "pdf"], 2, "pdf"), (["advise", "--since", ahead], 2, "lies ahead"),
+                (["advise", "--since", "ever"], 2, "ever"),
                 (["export"], 2, "--focus"), (["export", "--focus", "1.3"], 2, "1.3", "1.2"),
                 (["export", "--focus", "1.2", "--month", "November"], 2, "November", "2026-11"),
                 (["export", "--focus", "1.2", "--month", "2026-13"], 2, "2026-13"),
