@@ -142,7 +142,7 @@ Task<Result<SpendReport>> MoneyReporter::spend(SpendAsk ask) {
             lines.put(row);
         }
     }
-    SpendReport report{.freshness = reporter_.freshness(), .ask = std::move(ask), .saved = *saving};
+    SpendReport report{.freshness = reporter_.freshness(), .ask = ask, .saved = *saving};
     for (const LedgerRow& open : open_rows(world_.picture, report.freshness.now)) {
         if (open.row.from < report.ask.from || open.row.from >= report.ask.to) {
             continue;
