@@ -47,8 +47,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
-      outlook_(world, alarms_),
-      watchdog_wakeup_(world.loop) {
+      outlook_(world, alarms_), watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
     enforcer_.on_stopped([this](const AccountName& account) {

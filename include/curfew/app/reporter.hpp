@@ -63,9 +63,10 @@ struct BudgetItem {
     Budget budget;
     LiveBudget live;
     Money left;
-    int elapsed_thousandths = 0;      // of the period; 0 where it has no end
-    int spent_thousandths = 0;        // of the amount, at most a thousand times it
-    std::optional<WallTime> ends_at = {};  // it is spent then, at the present burn; absent: not within the period
+    int elapsed_thousandths = 0;  // of the period; 0 where it has no end
+    int spent_thousandths = 0;    // of the amount, at most a thousand times it
+    std::optional<WallTime> ends_at =
+        {};  // it is spent then, at the present burn; absent: not within the period
 };
 struct StatusReport {
     Freshness freshness;
