@@ -199,7 +199,8 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
         append(rows, reprice(meter, now, run.run.machine_type, tariff));
         changed_unseen(rows, unseen ? now - meter.last_seen_billing : Duration{0});
     }
-    meter.last_seen_billing = now;
+    // It billed when the list was asked for, perhaps no longer when the answer had come.
+    meter.last_seen_billing = std::min(now, live.asked_at.value_or(now));
     put(meter, std::move(rows), is_new || (other && caught_up), batch);
 }
 

@@ -138,6 +138,7 @@ Task<Duration> Watcher::cycle() {
     if (cloud == nullptr) {
         co_return config().poll_interval;  // the account has just left the configuration
     }
+    asked_at_ = world_.scheduler.wall();
     auto listing = co_await cloud->list(world_.scheduler.in(config().list_timeout));
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
@@ -307,6 +308,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     live.resource = seen;
     live.resource.provider = config().provider;
     live.seen_at = now.wall;
+    live.asked_at = asked_at_;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
     const auto gone = gone_.find(seen.run.id);
     const std::optional<WallTime> ended = !other_run            ? live.current.run.ended_at

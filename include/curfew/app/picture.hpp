@@ -65,6 +65,7 @@ struct LiveResource {
     std::optional<Enforcement> enforcement;  // live
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
+    std::optional<WallTime> asked_at;        // … that was asked for then: what it shows may be as old
     bool protected_ = false;
     std::string saves_nothing;    // why a stop would save nothing (a flat price); empty = one would
     bool breaker_open = false;    // of its rule

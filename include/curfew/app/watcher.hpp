@@ -90,6 +90,7 @@ private:
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
     AccountConfig config_;            // as last seen in the configuration
+    WallTime asked_at_;               // when the newest list was asked for
     Batch carried_;                   // of a cycle whose transaction failed: cost rows must not be lost
     std::vector<Gap> gaps_;           // until the provider has answered
     std::map<RunId, WallTime> gone_;  // runs that lists left out, and how far they were billed
