@@ -1,9 +1,142 @@
-// The keys of [[credit]] and [money].
+// The keys of [[budget]], [[credit]] and [money].
 #pragma once
 
 #include "adapters/config/schema.hpp"
 
 namespace curfew::config {
+
+inline constexpr std::string_view modes = "observe|warn|enforce";
+
+inline constexpr Key budget_keys[] = {
+    {.name = "name",
+     .type = Type::name,
+     .required = true,
+     .sample = R"("month")",
+     .help = "Your name for the budget."},
+    {.name = "amount",
+     .type = Type::money,
+     .required = true,
+     .sample = R"("250.00")",
+     .help = "How much the period may cost, in quotes so that it stays exact."},
+    {.name = "currency",
+     .type = Type::text,
+     .standard = R"("USD")",
+     .help = "Of the amount. It must be that of the price table, and its prices are in US dollars."},
+    {.name = "period",
+     .type = Type::word,
+     .standard = R"("month")",
+     .words = "hour|day|week|month|quarter|year|fixed|rolling|run|total",
+     .help = "What the amount is for: every such stretch of the calendar; once, from a date until a date "
+             "(fixed); the last hours or days at any time (rolling); every run by itself (run); or all that "
+             "is ever spent (total)."},
+    {.name = "anchor",
+     .type = Type::integer,
+     .standard = "1",
+     .low = "1",
+     .high = "31",
+     .help = "The day of the month on which a month, quarter or year begins. In a shorter month it is the "
+             "last day."},
+    {.name = "week_start",
+     .type = Type::word,
+     .standard = R"("monday")",
+     .words = "monday|tuesday|wednesday|thursday|friday|saturday|sunday",
+     .aside = true,
+     .help = "The day on which a week begins; for period \"week\"."},
+    {.name = "from",
+     .type = Type::moment,
+     .unset = "needed for period \"fixed\", and for no other",
+     .aside = true,
+     .sample = R"("2026-11-01")",
+     .help = "When a fixed period begins: a date of the budget's timezone, or a time with its zone like "
+             "2026-11-01T12:00:00Z."},
+    {.name = "until",
+     .type = Type::moment,
+     .unset = "needed for period \"fixed\", and for no other",
+     .aside = true,
+     .sample = R"("2026-12-15")",
+     .help = "When it has ended: the first day or moment that is not part of it."},
+    {.name = "length",
+     .type = Type::duration,
+     .unset = "needed for period \"rolling\", and for no other",
+     .low = "1h",
+     .high = "366d",
+     .aside = true,
+     .sample = R"("7d")",
+     .help = "How far a rolling period reaches back, in whole hours."},
+    {.name = "timezone",
+     .type = Type::zone,
+     .unset = "the timezone of [daemon]",
+     .sample = R"("Europe/Rome")",
+     .help = "IANA time zone in which periods begin and end. A local time that a clock change leaves out "
+             "counts as the first one after the gap."},
+    {.name = "mode",
+     .type = Type::word,
+     .standard = R"("observe")",
+     .words = modes,
+     .help = "How far this budget goes; see mode in [daemon]."},
+    {.name = "reserve_storage",
+     .type = Type::boolean,
+     .unset = "true where a threshold stops, else false",
+     .sample = "true",
+     .help = "Disks and addresses cost money until the period ends, running or not. That much is held back: "
+             "thresholds that stop count it as spent. Not for rolling, run and total."},
+    {.name = "pack_within",
+     .type = Type::duration,
+     .standard = R"("10m")",
+     .low = "10s",
+     .high = "6h",
+     .help = "How long a stop_now waits for a verified copy before it goes on without one."},
+};
+
+inline constexpr Key threshold_keys[] = {
+    {.name = "percent",
+     .type = Type::integer,
+     .unset = "none",
+     .low = "1",
+     .high = "1000",
+     .sample = "80\n100",
+     .help =
+         "Of the amount. Each threshold has exactly one of percent, amount and runway. They rise from one "
+         "threshold to the next of the same basis."},
+    {.name = "amount",
+     .type = Type::money,
+     .unset = "none",
+     .aside = true,
+     .sample = R"("200.00")",
+     .help = "The threshold as money."},
+    {.name = "runway",
+     .type = Type::duration,
+     .unset = "none",
+     .low = "1m",
+     .high = "366d",
+     .aside = true,
+     .sample = R"("2h")",
+     .help = "Reached when what is left lasts for less than this, as things burn now."},
+    {.name = "basis",
+     .type = Type::word,
+     .standard = R"("accrued")",
+     .words = "accrued|reported|max|forecast",
+     .help = "What is held against it: our own meter; what the provider reports, where it does; the larger "
+             "of the two; or the median forecast of the whole period, once there is enough to say. What is "
+             "not known reaches nothing, and clears nothing."},
+    {.name = "action",
+     .type = Type::word,
+     .standard = R"("notify")",
+     .words = "notify|warn|stop|stop_now",
+     .sample = "\"notify\"\n\"stop\"",
+     .help = "What happens when it is reached: people are told, are warned of the coming stop, or "
+             "everything in the budget's scope is warned, packed and stopped, quiet things first, then the "
+             "costliest. A stop begins early enough for the spend to end at or below it. stop_now gives a "
+             "minute of notice and waits for a pack only as long as pack_within says: work may be lost."},
+    {.name = "pack_within",
+     .type = Type::duration,
+     .unset = "the budget's pack_within",
+     .low = "10s",
+     .high = "6h",
+     .aside = true,
+     .sample = R"("10m")",
+     .help = "Of this stop_now alone."},
+};
 
 inline constexpr Key credit_keys[] = {
     {.name = "name",
