@@ -296,7 +296,8 @@ machine_types = ["A4000"]
             self.assertEqual(len([c for c in stage.stop_calls() if c["run"] == one.id]), 1)
             self.assertEqual(stage.check_receipt([r for r in stage.receipts() if r["run"] == one.id][0]), 1)
             name = one.refresh()["name"]
-            self.assertEqual(len(self.mails(name, "will be packed and stopped")), 1)
+            # Beside this warning one may have been told at its start that the budget ends soon.
+            self.assertEqual(len(self.mails(f"{name} (", ") will be packed and stopped")), 1)
             self.assertEqual(self.enforcements(name)[0]["cause"], "budget")
         self.assertEqual(outside.refresh()["state"], "Running")
         wait_for("the ledger", lambda: [i["name"] for i in stage.answer("status")["items"] if i["billing"]] == ["outside"], 30)
