@@ -1,7 +1,11 @@
 #include "curfew/app/adviser.hpp"
 
+#include "curfew/core/metrics.hpp"
+#include "curfew/core/replay.hpp"
+
 #include <algorithm>
-#include <charconv>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 namespace curfew {
@@ -17,39 +21,27 @@ struct Stretch {
     WallTime to;
 };
 
-/// The percentage after "GPU " in the words of a look at the provider's series; absent where there is none.
-std::optional<int> gpu_percent(std::string_view evidence) {
-    const std::size_t at = evidence.find("GPU ");
-    int percent = 0;
-    const char* end = evidence.data() + evidence.size();
-    return at != std::string_view::npos &&
-                   std::from_chars(evidence.data() + at + 4, end, percent).ec == std::errc{}
-               ? std::optional{percent}
-               : std::nullopt;
+/// Did the GPUs work, of all that a row tells; absent where they were not seen. Rows of the provider's series begin
+/// anew where that changes, so the first words stand for all.
+std::optional<bool> gpu_at_work(const HistoryRow& row) {
+    if (row.verdict == Verdict::unknown || (row.source != Signal::gpu && row.source != Signal::metrics)) {
+        return std::nullopt;
+    }
+    return row.source == Signal::gpu ? std::optional{row.verdict == Verdict::active} : gpu_worked(row.began);
 }
 
-enum class Gpu : std::uint8_t { unseen, idle, worked };
-
-/// What a row says of the GPUs. The provider's series judge CPU and GPU together: where they were active, the
-/// words of the first and the last look tell, and a long row leaves too many looks untold.
-Gpu gpu_of(const HistoryRow& row) {
-    constexpr int active_percent = 5;
-    if (row.verdict == Verdict::unknown || (row.source != Signal::gpu && row.source != Signal::metrics)) {
-        return Gpu::unseen;
+/// A look counts until the next one of its source, whatever that says, but never across a gap.
+void reach_to_the_next(std::vector<HistoryRow>& rows, Duration max_gap) {
+    std::ranges::sort(rows, [](const HistoryRow& a, const HistoryRow& b) {
+        return std::tuple(a.source, a.from) < std::tuple(b.source, b.from);
+    });
+    for (std::size_t i = 1; i < rows.size(); ++i) {
+        const HistoryRow& next = rows[i];
+        HistoryRow& row = rows[i - 1];
+        if (next.source == row.source && next.from > row.to && next.from - row.to <= max_gap) {
+            row.to = next.from;
+        }
     }
-    const bool active = row.verdict == Verdict::active;
-    if (row.source == Signal::gpu) {
-        return active ? Gpu::worked : Gpu::idle;
-    }
-    const auto first = gpu_percent(row.began);
-    const auto last = gpu_percent(row.last);
-    if (!first || !last) {
-        return Gpu::unseen;
-    }
-    if (*first >= active_percent || *last >= active_percent) {
-        return Gpu::worked;
-    }
-    return active && row.to - row.from > hours{1} ? Gpu::unseen : Gpu::idle;
 }
 
 /// Time that is in any of them.
@@ -65,6 +57,64 @@ Duration covered(std::vector<Stretch> stretches) {
         until = until ? std::max(*until, s.to) : s.to;
     }
     return sum;
+}
+
+/// The part of a row within a life.
+Stretch within(const HistoryRow& row, const Stretch& life) {
+    return {std::max(row.from, life.from), std::min(row.to, life.to)};
+}
+
+void watch_gpus(GpuLife& gpu, const std::vector<HistoryRow>& rows, const Stretch& life) {
+    std::vector<Stretch> seen;
+    for (const HistoryRow& row : rows) {
+        const Stretch part = within(row, life);
+        if (const auto worked = gpu_at_work(row); worked && part.to >= part.from) {
+            seen.push_back(part);
+            gpu.worked = gpu.worked || *worked;
+        }
+    }
+    gpu.seen = covered(std::move(seen));
+}
+
+/// Adds the pauses between work to a habit; gives the end of the last work, or the beginning of the life.
+WallTime add_pauses(IdleHabit& habit, const std::vector<HistoryRow>& rows, const Stretch& life) {
+    std::vector<Stretch> work;
+    for (const HistoryRow& row : rows) {
+        const Stretch part = within(row, life);
+        if (row.source && row.verdict == Verdict::active && row.strength == Strength::strong &&
+            part.to >= part.from) {
+            work.push_back(part);
+        }
+    }
+    std::ranges::sort(work, {}, &Stretch::from);
+    WallTime last = life.from;
+    for (const Stretch& part : work) {
+        // A shorter one is no longer than looks are apart, and below every limit that is advised.
+        if (part.from - last >= idle_limit_min) {
+            habit.pauses.push_back(part.from - last);
+        }
+        last = std::max(last, part.to);
+    }
+    return last;
+}
+
+Resource resource_of(const World& world, const ResourceRow& row, const RunRow& run) {
+    Resource resource;
+    resource.id = row.id;
+    resource.account = row.account;
+    resource.kind = row.kind;
+    resource.name = row.name;
+    resource.project = row.project;
+    resource.owner = row.owner;
+    resource.run.machine_type = run.machine_type;
+    if (const auto live = world.picture.resources.find(row.id); live != world.picture.resources.end()) {
+        resource.tags = live->second.resource.tags;
+    }
+    return resource;
+}
+
+bool ended_by(const StoppedRun* stop, const Rule& rule) {
+    return stop != nullptr && stop->cause == CauseKind::idle && stop->cause_name == rule.name.value;
 }
 
 }  // namespace
@@ -104,67 +154,38 @@ Task<Result<AdviceInput>> Adviser::facts(WallTime since) {
         if (life.to <= life.from) {
             continue;
         }
-        auto looks = co_await world_.store.history_of(run.id, life.to);
+        auto looks = co_await looks_at(run, life.to);
         if (!looks) {
             co_return std::unexpected(looks.error());
         }
-        GpuLife gpu{.resource = run.resource,
-                    .name = row->second->name,
-                    .machine_type = run.machine_type,
-                    .rate = *past.rate,
-                    .billed = life.to - life.from};
-        std::vector<Stretch> seen;
-        std::vector<Stretch> active;
-        for (const HistoryRow& look : *looks) {
-            const Stretch part{std::max(look.from, life.from), std::min(look.to, life.to)};
-            if (!look.source || part.to < part.from || look.verdict == Verdict::unknown) {
-                continue;
-            }
-            if (const Gpu found = gpu_of(look); found != Gpu::unseen) {
-                seen.push_back(part);
-                gpu.worked = gpu.worked || found == Gpu::worked;
-            }
-            if (look.verdict == Verdict::active && look.strength == Strength::strong) {
-                active.push_back(part);
+        const Resource resource = resource_of(world_, *row->second, run);
+        const Rule* rule = rule_for(config->rules, resource);
+        if (rule != nullptr && run.ended_at) {
+            IdleHabit& habit = habits[run.resource];
+            habit.resource = run.resource;
+            habit.name = resource.name;
+            habit.rule = rule->name;
+            habit.limit = rule->idle_limit;
+            habit.rate = *past.rate;
+            const WallTime last = add_pauses(habit, *looks, life);
+            const auto stop = by_us.find(run.id);
+            if (ended_by(stop == by_us.end() ? nullptr : stop->second, *rule)) {
+                habit.before_stops.push_back(life.to - last);
+            } else {
+                ++habit.other_ends;
             }
         }
-        gpu.seen = covered(std::move(seen));
         const Price* price = prices_.find(run.machine_type, life.to);
         if (price != nullptr && price->gpus > 0) {
+            const AccountConfig* account = world_.account(run.account);
+            reach_to_the_next(*looks, max_gap(account != nullptr ? account->poll_interval : minutes{1}));
+            GpuLife gpu{.resource = run.resource,
+                        .name = resource.name,
+                        .machine_type = run.machine_type,
+                        .rate = *past.rate,
+                        .billed = life.to - life.from};
+            watch_gpus(gpu, *looks, life);
             in.gpus.push_back(std::move(gpu));
-        }
-        Resource resource;
-        resource.id = run.resource;
-        resource.account = run.account;
-        resource.kind = row->second->kind;
-        resource.name = row->second->name;
-        resource.project = row->second->project;
-        resource.owner = row->second->owner;
-        resource.run.machine_type = run.machine_type;
-        const Rule* rule = rule_for(config->rules, resource);
-        if (rule == nullptr || !run.ended_at) {
-            continue;
-        }
-        IdleHabit& habit = habits[run.resource];
-        habit.resource = run.resource;
-        habit.name = resource.name;
-        habit.rule = rule->name;
-        habit.limit = rule->idle_limit;
-        habit.rate = *past.rate;
-        std::ranges::sort(active, {}, &Stretch::from);
-        WallTime last = life.from;
-        for (const Stretch& work : active) {
-            if (work.from > last) {
-                habit.pauses.push_back(work.from - last);
-            }
-            last = std::max(last, work.to);
-        }
-        const auto stop = by_us.find(run.id);
-        if (stop != by_us.end() && stop->second->cause == CauseKind::idle &&
-            stop->second->cause_name == rule->name.value) {
-            habit.before_stops.push_back(life.to - last);
-        } else {
-            ++habit.other_ends;
         }
     }
     for (auto& [id, habit] : habits) {
@@ -174,6 +195,15 @@ Task<Result<AdviceInput>> Adviser::facts(WallTime since) {
     co_return in;
 }
 
+Task<Result<std::vector<HistoryRow>>> Adviser::looks_at(RunRow run, WallTime until) {
+    auto rows = co_await world_.store.history_of(run.id, until);
+    const auto live = world_.picture.resources.find(run.resource);
+    if (rows && live != world_.picture.resources.end() && live->second.current.run.id == run.id) {
+        overlay(*rows, live->second.current.history.rows());
+    }
+    co_return rows;
+}
+
 void Adviser::add_parked(AdviceInput& in, WallTime now) const {
     for (const auto& [id, live] : world_.picture.add_ons) {
         if (!live.meter.open || !live.meter.tariff.monthly_cap) {
@@ -181,8 +211,7 @@ void Adviser::add_parked(AdviceInput& in, WallTime now) const {
         }
         if (live.add_on.kind == AddOnKind::overage) {
             in.storage.push_back({.account = live.account,
-                                  .bytes = live.add_on.bytes,
-                                  .plan_bytes = 0,
+                                  .over_bytes = live.add_on.bytes,
                                   .per_month = *live.meter.tariff.monthly_cap});
         } else if (live.add_on.orphan || live.idle_since) {
             const WallTime since = live.idle_since.value_or(live.add_on.since.value_or(live.first_seen));

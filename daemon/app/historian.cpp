@@ -14,19 +14,6 @@ namespace {
 
 constexpr int runs_of_one_max = 1000;
 
-/// Rows of memory are newer than those of the store, and longer.
-void overlay(std::vector<HistoryRow>& rows, std::vector<HistoryRow> newer) {
-    for (HistoryRow& row : newer) {
-        const auto same = std::ranges::find_if(
-            rows, [&](const HistoryRow& r) { return r.source == row.source && r.from == row.from; });
-        if (same != rows.end()) {
-            *same = std::move(row);
-        } else {
-            rows.push_back(std::move(row));
-        }
-    }
-}
-
 Resource resource_of(const ResourceRow& row, const RunRow& run) {
     Resource resource;
     resource.id = row.id;

@@ -221,9 +221,10 @@ std::string credit_text(const Json& answer, const Style& style) {
 std::string advice_text(const Json& answer, const Style& style) {
     std::string out;
     for (const Json& item : member(answer, "items")) {
-        out += bold(text_of(member(item, "kind"))) + "  saves " + money(member(item, "saving_30_days")) +
-               " in 30 days\n  " + safe(text_of(member(item, "text"))) +
-               "\n  how: " + safe(text_of(member(item, "how"))) + "\n";
+        const Json& saving = member(item, "saving_30_days");
+        out += bold(safe(text_of(member(item, "text")))) + "\n";
+        out += nanos_of(saving) > 0 ? "  would save " + money(saving) + " in 30 days\n" : "";
+        out += "  how: " + safe(text_of(member(item, "how"))) + "\n";
     }
     out += out.empty() ? "nothing to advise" : "";
     return out + "\nfrom what was seen since " + moment(member(answer, "since"), style) + " " +

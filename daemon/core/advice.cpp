@@ -103,7 +103,8 @@ std::optional<Advice> advice_of(const GpuLives& lives, const AdviceInput& in) {
         advice.text += fmt::format("; the same hours on {} would have cost {}, {} less", in.cpu_type,
                                    to_string(*on_cpu), to_string(less));
     }
-    advice.how = fmt::format(
+    advice.how = in.cpu_rate ? "" : fmt::format("{} has no price here to compare with; ", in.cpu_type);
+    advice.how += fmt::format(
         "runs of at least {} whose GPUs were watched for {} % of their time or more and never "
         "worked; the {} that were seen of {} billed, in {}",
         to_string(gpu_life_min), gpu_seen_percent, about(seen),
@@ -202,24 +203,24 @@ std::optional<Advice> advice_of(const IdleHabit& habit, Duration window) {
 
 // ---- what costs though nothing runs ----------------------------------------------------------------
 
-std::string gib(std::int64_t bytes) {
-    const auto tenths = static_cast<std::int64_t>(Wide{bytes} * 10 >> 30);
-    return fmt::format("{}.{} GiB", tenths / 10, tenths % 10);
+/// In the unit of the price.
+std::string gigabytes(std::int64_t bytes) {
+    const std::int64_t tenths = bytes / 100'000'000;
+    return fmt::format("{}.{} GB", tenths / 10, tenths % 10);
 }
 
 std::optional<Advice> advice_of(const StorageUse& use) {
-    if (use.plan_bytes < 0 || use.bytes <= use.plan_bytes || !use.per_month.positive()) {
+    if (use.over_bytes <= 0 || !use.per_month.positive()) {
         return std::nullopt;
     }
-    return Advice{
-        .kind = AdviceKind::storage_over_plan,
-        .resources = {},
-        .account = use.account,
-        .text = fmt::format("account {} stores {}, {} over its plan: {} a month", use.account.value,
-                            gib(use.bytes), gib(use.bytes - use.plan_bytes), to_string(use.per_month)),
-        .how = fmt::format("the provider's price for what is over the plan's {}", gib(use.plan_bytes)),
-        .saving = use.per_month,
-        .limits = {}};
+    return Advice{.kind = AdviceKind::storage_over_plan,
+                  .resources = {},
+                  .account = use.account,
+                  .text = fmt::format("account {} stores {} more than its plan holds: {} a month",
+                                      use.account.value, gigabytes(use.over_bytes), to_string(use.per_month)),
+                  .how = "the price of each GB above the plan; deleting is left to you",
+                  .saving = use.per_month,
+                  .limits = {}};
 }
 
 std::optional<Advice> advice_of(const std::vector<const Parked*>& things) {

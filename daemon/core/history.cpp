@@ -1,5 +1,7 @@
 #include "curfew/core/history.hpp"
 
+#include "curfew/core/metrics.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -9,8 +11,14 @@ namespace curfew {
 namespace {
 
 bool same_story(const HistoryRow& a, const HistoryRow& b) {
-    // Of looks the words count; of a source only what it means.
-    return a.verdict == b.verdict && a.strength == b.strength && (a.source || a.began == b.began);
+    if (a.verdict != b.verdict || a.strength != b.strength) {
+        return false;
+    }
+    // Of looks the words count; of a source only what it means, which of the series is two things.
+    if (!a.source) {
+        return a.began == b.began;
+    }
+    return a.source != Signal::metrics || gpu_worked(a.began) == gpu_worked(b.began);
 }
 
 }  // namespace

@@ -51,6 +51,18 @@ bool near_the_ladder(const AssessInput& in) {
 
 }  // namespace
 
+void overlay(std::vector<HistoryRow>& rows, std::vector<HistoryRow> newer) {
+    for (HistoryRow& row : newer) {
+        const auto same = std::ranges::find_if(
+            rows, [&](const HistoryRow& r) { return r.source == row.source && r.from == row.from; });
+        if (same != rows.end()) {
+            *same = std::move(row);
+        } else {
+            rows.push_back(std::move(row));
+        }
+    }
+}
+
 Judgement unseen_judgement(std::string why) {
     return {.verdict = Verdict::unknown,
             .coverage = Coverage::none,

@@ -198,7 +198,31 @@ public:
     }
     Task<Result<std::vector<StopTimes>>> stop_times(int) override { co_return times_of_stops; }
     Task<Result<std::vector<QuarantineRow>>> quarantine(WallTime, int) override { co_return quarantined; }
-    Task<Result<std::vector<StoppedRun>>> stopped_by_us() override { co_return std::vector<StoppedRun>{}; }
+    Task<Result<std::vector<StoppedRun>>> stopped_by_us() override {
+        co_await turn(io_);
+        std::vector<StoppedRun> rows;
+        for (const auto& [id, e] : enforcements) {
+            const auto run = runs.find(e.run);
+            if (e.outcome != "stopped" || run == runs.end() || !run->second.ended_at) {
+                continue;
+            }
+            StoppedRun row{.resource = e.resource,
+                           .run = e.run,
+                           .machine_type = run->second.machine_type,
+                           .cause = e.cause.kind,
+                           .cause_name = e.cause.name,
+                           .ended_at = *run->second.ended_at,
+                           .next_started_at = {}};
+            for (const auto& [other, next] : runs) {
+                if (next.resource == e.resource && next.started_at && *next.started_at >= row.ended_at) {
+                    row.next_started_at = std::min(row.next_started_at.value_or(*next.started_at),
+                                                   *next.started_at);
+                }
+            }
+            rows.push_back(std::move(row));
+        }
+        co_return rows;
+    }
     Task<Result<std::vector<ResourceRow>>> resources() override {
         std::vector<ResourceRow> rows;
         for (const auto& [id, row] : known) {
@@ -388,8 +412,15 @@ struct FakeInside {
     }
 };
 
+/// What a provider measured of a machine with a GPU.
+struct FakeSeries {
+    int centicores = 0;
+    std::optional<int> gpu_percent;  // absent: not measured
+};
+
 struct FakeNotebook {
     Resource resource;
+    std::optional<FakeSeries> series;  // else an idle CPU, and no word of a GPU
     std::string kernel = "idle";
     std::optional<Duration> kernel_silent_for;  // the age of its clock, constant
     std::optional<FakeInside> inside;           // else no probe can be run
@@ -525,14 +556,28 @@ public:
         if (!world_.metrics) {
             co_return seen;
         }
+        Verdict verdict = Verdict::quiet;
+        std::string evidence = "0.00 cores";
+        for (const auto& [name, n] : world_.notebooks) {
+            if (n.resource.run.id == ref.run && n.series) {
+                const int cores = n.series->centicores;
+                const std::optional<int> gpu = n.series->gpu_percent;
+                verdict = cores >= 20 || gpu.value_or(0) >= 5 ? Verdict::active
+                          : gpu                               ? Verdict::quiet
+                                                              : Verdict::unknown;
+                evidence = std::to_string(cores / 100) + "." + std::to_string(100 + cores % 100).substr(1) +
+                           " cores" +
+                           (gpu ? ", GPU " + std::to_string(*gpu) + ".00 %" : ", the GPU was not measured");
+            }
+        }
         seen.push_back({.source = Signal::metrics,
                         .run = ref.run,
                         .at = now.mono,
                         .wall = now.wall,
-                        .verdict = Verdict::quiet,
+                        .verdict = verdict,
                         .last_active_at = std::nullopt,
                         .strength = Strength::strong,
-                        .evidence = "0.00 cores",
+                        .evidence = evidence,
                         .ttl = minutes{5}});
         co_return seen;
     }

@@ -17,6 +17,8 @@ public:
     Task<Result<AdviceInput>> facts(WallTime since);
 
 private:
+    /// What is stored of a run, and what is not written yet.
+    Task<Result<std::vector<HistoryRow>>> looks_at(RunRow run, WallTime until);
     void add_parked(AdviceInput& in, WallTime now) const;
 
     World& world_;

@@ -39,9 +39,8 @@ struct IdleHabit {
 
 struct StorageUse {
     AccountName account;
-    std::int64_t bytes = 0;
-    std::int64_t plan_bytes = 0;
-    Money per_month;  // of what is over
+    std::int64_t over_bytes = 0;  // above the plan, as they are billed
+    Money per_month;              // of these
 };
 
 /// Something that costs though it does not run: a disk, an address, a machine that is billed while it is off.

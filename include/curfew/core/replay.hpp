@@ -30,6 +30,9 @@ constexpr Instant replay_instant(WallTime t) {
 /// How a run is judged while its account cannot be listed.
 Judgement unseen_judgement(std::string why);
 
+/// Lays rows of memory over those of the store: they are newer, and longer.
+void overlay(std::vector<HistoryRow>& rows, std::vector<HistoryRow> newer);
+
 /// One run as it was recorded.
 struct RecordedRun {
     RunId run;

@@ -1,5 +1,6 @@
 // Run-length rows of looks: when they begin, go on, end, and how often they are written.
 #include "curfew/core/history.hpp"
+#include "curfew/core/metrics.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -188,4 +189,34 @@ TEST_CASE("a look that could ask nobody says why") {
     CHECK(looks[1].began == "the account cannot be seen");
     CHECK(looks[1].to - looks[1].from == poll * 2);
     CHECK(looks[2].began.empty());
+}
+
+TEST_CASE(
+    "a row of the provider's series begins anew when a GPU begins or ends to work, whatever the CPU does") {
+    Bench b;
+    const auto measure = [&](Verdict verdict, const std::string& words, int looks) {
+        for (int i = 0; i < looks; ++i) {
+            b.look({b.seen(Signal::metrics, verdict, words), b.seen(Signal::gpu, Verdict::active, words)});
+            b.pass(poll);
+        }
+    };
+    measure(Verdict::active, "0.81 cores, GPU 0.00 %", 30);
+    measure(Verdict::active, "0.40 cores, GPU 4.99 %", 30);
+    measure(Verdict::active, "0.40 cores, GPU 5.00 %", 2);
+    measure(Verdict::active, "0.81 cores, GPU 1.20 %", 30);
+    measure(Verdict::active, "0.81 cores, the GPU was not measured", 5);
+    b.keep(b.recorder.finish());
+    const auto rows = b.stored(Signal::metrics);
+    REQUIRE(rows.size() == 4);
+    CHECK(rows[0].to - rows[0].from == poll * 59);
+    CHECK(gpu_worked(rows[0].last) == false);
+    CHECK(gpu_worked(rows[1].began) == true);
+    CHECK(rows[1].to - rows[1].from == poll);
+    CHECK(gpu_worked(rows[2].began) == false);
+    CHECK_FALSE(gpu_worked(rows[3].began));
+    CHECK(b.stored(Signal::gpu).size() == 1);
+    CHECK_FALSE(gpu_worked("GPU "));
+    CHECK_FALSE(gpu_worked("GPU -"));
+    CHECK_FALSE(gpu_worked("GPU 99999999999999999999 %"));
+    CHECK_FALSE(gpu_worked(""));
 }
