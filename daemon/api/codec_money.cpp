@@ -321,6 +321,7 @@ Json to_json(const AdviceReport& report) {
     Json json = envelope(schema::advice, report.freshness);
     json["since"] = to_string(report.since);
     json["prices"] = {{"as_of", empty_is_null(report.prices_as_of)}};
+    json["unjudged_gpu_runs"] = report.unjudged_gpu_runs;
     json["items"] = Json::array();
     for (const Advice& advice : report.items) {
         Json resources = Json::array();

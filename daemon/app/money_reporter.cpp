@@ -287,6 +287,7 @@ Task<Result<AdviceReport>> MoneyReporter::advice(WallTime since) {
     co_return AdviceReport{.freshness = reporter_.freshness(),
                            .since = since,
                            .items = std::move(*items),
+                           .unjudged_gpu_runs = unjudged_gpu_lives(*facts),
                            .prices_as_of = newest_price(prices_)};
 }
 

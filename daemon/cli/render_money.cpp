@@ -226,8 +226,11 @@ std::string advice_text(const Json& answer, const Style& style) {
         out += nanos_of(saving) > 0 ? "  would save " + money(saving) + " in 30 days\n" : "";
         out += "  how: " + safe(text_of(member(item, "how"))) + "\n";
     }
-    out += out.empty() ? "nothing to advise" : "";
-    return out + "\nfrom what was seen since " + moment(member(answer, "since"), style) + " " +
+    out += out.empty() ? "nothing to advise\n" : "\n";
+    if (const Json& unjudged = member(answer, "unjudged_gpu_runs"); unjudged.is_number() && unjudged != 0) {
+        out += counted(unjudged, "run") + " on a GPU: too little was seen to say whether the GPU worked\n";
+    }
+    return out + "from what was seen since " + moment(member(answer, "since"), style) + " " +
            zone_name(style) + ", prices as of " +
            text_of(member(member(answer, "prices"), "as_of"), "an unknown date") + "\n" + footer(answer);
 }

@@ -280,6 +280,12 @@ std::string_view to_string(AdviceKind kind) {
     return "orphan";
 }
 
+int unjudged_gpu_lives(const AdviceInput& in) {
+    return static_cast<int>(std::ranges::count_if(in.gpus, [](const GpuLife& life) {
+        return life.billed >= gpu_life_min && !life.worked && !judged(life);
+    }));
+}
+
 Result<std::vector<Advice>> advise(const AdviceInput& in) {
     if (in.window <= Duration{0}) {
         return fail(Errc::invalid, "advice needs a window of time to look at");

@@ -100,6 +100,7 @@ struct AdviceReport {
     Freshness freshness;
     WallTime since;
     std::vector<Advice> items;
+    int unjudged_gpu_runs = 0;  // of which too little was seen to say that their GPUs did nothing
     std::string prices_as_of;
 };
 

@@ -100,4 +100,7 @@ constexpr int idle_stops_min = 3;
 /// window that is not above 0.
 Result<std::vector<Advice>> advise(const AdviceInput& in);
 
+/// Lives of at least an hour without known GPU work of which too little was seen to say that there was none.
+int unjudged_gpu_lives(const AdviceInput& in);
+
 }  // namespace curfew

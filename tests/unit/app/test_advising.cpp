@@ -28,13 +28,14 @@ struct Advised : Rig {
         n.kernel = series.centicores >= 20 ? "busy" : "idle";
         return n;
     }
-    std::vector<Advice> advice(Duration window = month) {
+    AdviceReport report() {
         Reporter reporter(life->world, life->daemon.prices());
         MoneyReporter money(life->world, reporter, life->daemon.outlook(), life->daemon.prices());
-        const auto report = life->await(money.advice(scheduler.wall() - window));
-        REQUIRE(report);
-        return report->items;
+        const auto told = life->await(money.advice(scheduler.wall() - month));
+        REQUIRE(told);
+        return *told;
     }
+    std::vector<Advice> advice() { return report().items; }
     std::vector<Advice> advice_of(AdviceKind kind) {
         std::vector<Advice> all = advice();
         std::erase_if(all, [&](const Advice& a) { return a.kind != kind; });
@@ -112,6 +113,7 @@ TEST_CASE("a GPU that worked for some minutes of a long life is not called idle"
     n.series->gpu_percent = 0;
     rig.scheduler.run_for(hours{30});
     CHECK(rig.advice().empty());
+    CHECK(rig.report().unjudged_gpu_runs == 0);  // it is known
 }
 
 TEST_CASE("a GPU that nobody measured, or that was measured half of the time, is not called idle") {
@@ -124,7 +126,9 @@ TEST_CASE("a GPU that nobody measured, or that was measured half of the time, is
             rig.scheduler.run_for(minutes{30});
             pass(rig, n, i);
         }
-        return rig.advice().size();
+        const AdviceReport report = rig.report();
+        CHECK(report.unjudged_gpu_runs == (report.items.empty() ? 1 : 0));  // and that is said
+        return report.items.size();
     };
     const auto nothing = [](auto&&...) {};
     CHECK(advised(nothing, nothing) == 1);

@@ -86,6 +86,7 @@ TEST_CASE("a GPU that nobody watched is not called idle") {
     AdviceInput in = thirty_days();
     in.gpus = {life(row.billed, row.seen, row.worked)};
     CHECK(advised(in).size() == (row.said ? 1 : 0));
+    CHECK(unjudged_gpu_lives(in) == (row.said || row.worked || row.billed < hours{1} ? 0 : 1));
 }
 
 TEST_CASE("only the hours that were seen are counted, and no CPU price is made up") {
