@@ -219,11 +219,16 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime n
     for (std::size_t i = judged; i < judged_.size(); ++i) {
         add(budget, judged_[i], sums);
     }
+    Money spent = sums.closed;
+    for (const auto& [hour, money] : sums.hours) {
+        spent += money;
+    }
     sums_[budget.name] = std::move(sums);
     LiveBudget& live = picture_.budgets[budget.name];
+    live.spend.complete = false;  // what runs is not in it until it is judged
     if (budget.period.kind != PeriodKind::run) {
         live.period = period;
-        live.spend.spent = sums_[budget.name].closed;
+        live.spend.spent = spent;
         live.fired = logs_[budget.name][period.id].keys();
     }
     co_return Result<void>{};

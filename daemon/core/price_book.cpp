@@ -48,6 +48,14 @@ std::array<std::string_view, count> split(std::string_view line) {
     return fields;
 }
 
+/// Spreadsheets put texts in quotes; taken as they stand they would name no machine type there is.
+template <std::size_t count>
+bool quoted(const std::array<std::string_view, count>& fields) {
+    return std::any_of(fields.begin(), fields.end() - 1, [](auto field) { return field.contains('"'); });
+}
+
+constexpr const char* no_quotes = "this format has no quotes: write the row without them";
+
 /// From when a row holds: "" = always.
 Result<WallTime> since_of(std::string_view as_of, const std::string& where) {
     if (as_of.empty()) {
@@ -87,6 +95,9 @@ std::optional<std::int64_t> whole_number(std::string_view text, std::int64_t mos
 
 Result<std::pair<std::string, Price>> parse_row(std::string_view line, const std::string& where) {
     const auto fields = split<7>(line);
+    if (quoted(fields)) {
+        return fail(Errc::invalid, no_quotes, where);
+    }
     if (fields[0].empty()) {
         return fail(Errc::invalid, "a row without a machine type", where);
     }
@@ -183,6 +194,9 @@ Result<PriceBook> PriceBook::parse_csv(std::string_view text, std::string_view s
 Result<PriceBook::Step> PriceBook::parse_step(std::string_view line, AddOnKind& kind,
                                               const std::string& where) {
     const auto fields = split<6>(line);
+    if (quoted(fields)) {
+        return fail(Errc::invalid, no_quotes, where);
+    }
     const auto known = std::ranges::find(kinds, fields[0], [](const auto& entry) { return entry.first; });
     if (known == kinds.end()) {
         return fail(Errc::invalid, fmt::format("no kind of add-on: \"{}\"", fields[0].substr(0, 40)), where);

@@ -316,7 +316,12 @@ TEST_CASE("set at run time: in force at once, over a restart and a reload, until
     const auto made = set("mine 2.00");
     REQUIRE(made);
     CHECK(made->origin.starts_with("set by ana at 2026-11-23T"));
+    // Until the next look what runs is not in its sum, and nobody may take that for all.
+    CHECK_FALSE(live(rig, "mine").spend.complete);
+    CHECK_FALSE(live(rig).spend.complete);
     rig.scheduler.run_for(minutes{2});
+    CHECK(live(rig, "mine").spend.complete);
+    CHECK(live(rig).spend.complete);
     // What its period has cost so far counts.
     CHECK(live(rig, "mine").spend.spent > Money{150 * cent});
     CHECK(live(rig, "mine").fired == std::vector<std::string>{"50% accrued notify at 1.00"});

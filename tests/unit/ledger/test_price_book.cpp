@@ -193,6 +193,9 @@ TEST_CASE("faults of a price file name the file and the line") {
     CHECK(fault("") == "prices.csv: no header");
     CHECK(fault("a,b\n") == "prices.csv:1: expected the header \"" + h.substr(0, h.size() - 1) + "\"");
     CHECK(fault("# x\n" + h + ",1,,,,,\n") == "prices.csv:3: a row without a machine type");
+    CHECK(fault(h + "\"A4000\",1,,,,,\n") ==
+          "prices.csv:2: this format has no quotes: write the row without them");
+    CHECK(fault(h + "A,1,,,,,\"a note, with quotes\"\n").empty());
     CHECK(fault(h + "A,x,,,,,\n") == "prices.csv:2: not an amount: \"x\"");
     CHECK(fault(h + "A,-1,,,,,\n") == "prices.csv:2: a price must be between 0 and 1000 $/h");
     CHECK(fault(h + "A,1000.01,,,,,\n") == "prices.csv:2: a price must be between 0 and 1000 $/h");
@@ -210,6 +213,8 @@ TEST_CASE("faults of a price file name the file and the line") {
 
 TEST_CASE("faults of a file of add-on prices name the file and the line") {
     CHECK(add_on_fault("disk,50,1,,,\n") == "add-ons.csv:2: no kind of add-on: \"disk\"");
+    CHECK(add_on_fault("\"snapshot\",50,1,,,\n") ==
+          "add-ons.csv:2: this format has no quotes: write the row without them");
     CHECK(add_on_fault("snapshot,,1,,,\n") == "add-ons.csv:2: gb is not a number from 1 to 1000000");
     CHECK(add_on_fault("snapshot,0,1,,,\n") == "add-ons.csv:2: gb is not a number from 1 to 1000000");
     CHECK(add_on_fault("public_ip,5,1,,,\n") ==
