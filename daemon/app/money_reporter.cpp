@@ -116,6 +116,8 @@ Task<Result<SpendReport>> MoneyReporter::spend(SpendAsk ask) {
             without = resource_at;
         }
     }
+    // Before the store is asked: what is cut while it answers is in neither of the two otherwise.
+    const auto open_now = open_rows(world_.picture, world_.scheduler.wall());
     auto rows = co_await world_.store.spend(query);
     auto known = co_await world_.store.resources();
     auto saving = co_await reporter_.saved();
@@ -143,7 +145,7 @@ Task<Result<SpendReport>> MoneyReporter::spend(SpendAsk ask) {
         }
     }
     SpendReport report{.freshness = reporter_.freshness(), .ask = ask, .saved = *saving};
-    for (const LedgerRow& open : open_rows(world_.picture, report.freshness.now)) {
+    for (const LedgerRow& open : open_now) {
         if (open.row.from < report.ask.from || open.row.from >= report.ask.to) {
             continue;
         }

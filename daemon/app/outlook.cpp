@@ -232,6 +232,8 @@ Task<Result<std::vector<ForecastItem>>> Outlook::forecasts() {
     const WallTime now = world_.scheduler.wall();
     const Period month = month_of(now, config->zone);
     auto known = co_await world_.store.resources();
+    // Before the store is asked: what is cut while it answers is in neither of the two otherwise.
+    const auto open_now = open_rows(world_.picture, now);
     auto so_far = co_await world_.store.spend(
         {.from = month.from, .to = month.to, .by = {}, .zone = config->zone});
     if (!known || !so_far) {
@@ -253,7 +255,7 @@ Task<Result<std::vector<ForecastItem>>> Outlook::forecasts() {
     for (const SpendRow& row : *so_far) {
         accrued += row.gross;
     }
-    for (const LedgerRow& open : open_rows(world_.picture, now)) {
+    for (const LedgerRow& open : open_now) {
         accrued += open.row.from >= month.from ? open.row.gross : Money{};
     }
     std::vector<ForecastItem> items;
@@ -374,6 +376,7 @@ Task<Result<CreditReport>> Outlook::credits(WallTime from) {
     for (const Credit& credit : config->credits) {
         first = std::min(first, credit.from);
     }
+    const auto open_now = open_rows(world_.picture, now);  // as in forecasts
     auto rows = co_await world_.store.spend(
         {.from = first, .to = now, .by = {SpendBy::account, SpendBy::day}, .zone = config->zone});
     if (!rows) {
@@ -387,7 +390,7 @@ Task<Result<CreditReport>> Outlook::credits(WallTime from) {
                            .at = std::max(first, config->zone.from_local(day * day_ms)),
                            .gross = row.gross});
     }
-    for (const LedgerRow& open : open_rows(world_.picture, now)) {
+    for (const LedgerRow& open : open_now) {
         if (open.row.from >= first) {
             charges.push_back({.account = open.account, .at = open.row.from, .gross = open.row.gross});
         }

@@ -527,5 +527,9 @@ int main(int argc, char** argv) {
         std::cerr << "curfew: a verb is missing\n" << verbs_of(app);
         return static_cast<int>(Exit::usage);
     }
+    if (!std::cout.flush() && exit == 0) {  // what was asked for did not arrive
+        std::cerr << "curfew: cannot write the standard output\n";
+        return static_cast<int>(Exit::failed);
+    }
     return exit;
 }

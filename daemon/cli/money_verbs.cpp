@@ -163,6 +163,11 @@ int spend(const Options& o) {
 }
 
 int export_focus(const Options& o) {
+    std::error_code none;
+    if (!o.output.empty() && fs::exists(o.output, none) && !fs::is_regular_file(o.output, none)) {
+        std::cerr << "curfew: cannot write " << safe(o.output) << ": it is no plain file\n";
+        return static_cast<int>(Exit::failed);
+    }
     const std::string part = o.output + ".part";
     std::ofstream file;
     std::int64_t rows = 0;
@@ -217,6 +222,7 @@ int export_focus(const Options& o) {
         file.close();
         beside.close();
         if (!file || !beside || std::rename(part.c_str(), o.output.c_str()) != 0) {
+            fs::remove(part, none);
             return cannot_write(o.output);
         }
         std::cerr << rows << " rows of " << text_of(member(last, "from")) << " to "

@@ -19,6 +19,18 @@ bool set_and_not_empty(const char* variable) {
     return value != nullptr && *value != '\0';
 }
 
+/// Bytes of what stands first and is a control character beyond ASCII (U+0080 to U+009F, which terminals obey as
+/// they do ESC) or turns the direction of the text around it (U+202A to U+202E, U+2066 to U+2069); 0 = neither.
+std::size_t length_of_control(std::string_view text) {
+    const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+    if (at(0) == 0xC2 && at(1) >= 0x80 && at(1) < 0xA0) {
+        return 2;
+    }
+    const bool turns = at(0) == 0xE2 && ((at(1) == 0x80 && at(2) >= 0xAA && at(2) <= 0xAE) ||
+                                         (at(1) == 0x81 && at(2) >= 0xA6 && at(2) <= 0xA9));
+    return turns ? 3 : 0;
+}
+
 /// At most `columns` of display width.
 std::string cut(const std::string& text, std::size_t columns) {
     if (width_of(text) <= columns) {
@@ -43,9 +55,11 @@ std::string cut(const std::string& text, std::size_t columns) {
 
 std::string safe(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        out += byte < 0x20 || byte == 0x7F ? '?' : c;
+    while (!text.empty()) {
+        const auto byte = static_cast<unsigned char>(text[0]);
+        const std::size_t hidden = byte < 0x20 || byte == 0x7F ? 1 : length_of_control(text);
+        out += hidden > 0 ? '?' : text[0];
+        text.remove_prefix(std::max<std::size_t>(hidden, 1));
     }
     return out;
 }
@@ -132,7 +146,12 @@ std::string Table::text() const {
         return sum;
     };
     if (limit > 0) {
-        // The last column gives way first, then columns go.
+        // A name as long as a line gives way first, then the last column; then columns go.
+        if (total() > limit) {
+            for (std::size_t& width : widths) {
+                width = std::min(width, std::max(last_column_min, limit / 3));
+            }
+        }
         const std::size_t others = total() - widths.back();
         if (total() > limit && others + last_column_min <= limit) {
             widths.back() = limit - others;

@@ -1,18 +1,19 @@
 #include "talk.hpp"
 
 #include "curfew/api/wire.hpp"
+#include "table.hpp"
 
 #include <sys/random.h>
 
-#include <algorithm>
+#include <sstream>
 
 namespace curfew::cli {
 
 int say(const Answer& answer, const char* prefix) {
-    std::string text = answer.trouble;  // of several lines, and it may hold names that strangers gave
-    std::ranges::replace_if(
-        text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }, '?');
-    std::cerr << prefix << text << "\n";
+    std::istringstream lines(answer.trouble);  // it may hold names that strangers gave
+    for (std::string line; std::getline(lines, line); prefix = "") {
+        std::cerr << prefix << safe(line) << "\n";
+    }
     return answer.exit == 0 ? static_cast<int>(api::Exit::failed) : answer.exit;
 }
 

@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -87,7 +88,7 @@ class MoneyTest(StageTest):
 class Reports(MoneyTest):
     def test_the_money_of_some_hours(self):
         stage = self.stage
-        self.hostile = "odd \u001b[31m,\"name\""
+        self.hostile = "odd \u001b[31m,\u009b\u202e\"name\""
         train = stage.notebook("train", "A4000", guest="standin", gpu=None)
         odd = stage.notebook(self.hostile, "P5000", guest="standin", gpu=None)
         stage.control("/machines", {"name": "box", "machineType": "C5", "diskSize": 50, "start": False, "publicIpType": "static"})
@@ -107,7 +108,7 @@ class Reports(MoneyTest):
 
     def the_spend_while_running(self):
         body, rows = self.faces("curfew.spend/1", "spend", table=("NAME", "COMPUTE", "STORAGE", "TOTAL", "train", "total ", "accrued, gross",
-                                                                  "coverage: ", "prices as of 20", "saved by", "UTC", "odd ?[31m,",
+                                                                  "coverage: ", "prices as of 20", "saved by", "UTC", "odd ?[31m,??\"name\"",
                                                                   "BILLED THOUGH OFF", "block storage 50 GB", "$5.00", "$3.00"))
         self.assertEqual(body["figure"], "accrued")
         self.assertEqual({r["name"] for r in rows}, {"train", self.hostile, "box"})
@@ -355,8 +356,19 @@ class Reports(MoneyTest):
                 (["export", "--focus", "1.2", "--month", "2026-13"], 2, "2026-13"),
                 (["export", "--focus", "1.2", "--month", ahead[:7]], 2, "has not begun"),
                 (["export", "--focus", "1.2", "--output", "/nonexistent/x.csv"], 1, "cannot write"),
+                (["export", "--focus", "1.2", "--output", str(self.stage.folder)], 1, "no plain file"),
         ):
             self.refused(words, code, *said)
+        link = self.stage.folder / "link"  # as /dev/stdout is one: it stays what it is
+        link.symlink_to("/dev/full")
+        self.refused(["export", "--focus", "1.2", "--output", str(link)], 1, "no plain file")
+        self.assertTrue(link.is_symlink())
+        for words in (["spend"], ["spend", "--format", "csv"], ["budget", "ls", "--json"], ["credit"], ["export", "--focus", "1.2"]):
+            with self.subTest(full=words), open("/dev/full", "w") as full:
+                done = subprocess.run([str(self.stage.binaries / "curfew"), "--socket", str(self.stage.folder / "api.sock"), *words],
+                                      stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("cannot write the standard output", done.stderr)
 
 
 if __name__ == "__main__":

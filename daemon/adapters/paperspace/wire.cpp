@@ -209,7 +209,8 @@ std::optional<MachineItem> machine_item(const json::Value& item) {
     m.address_type = item["publicIpType"].text();
     m.network = item["networkId"].text();
     m.modified = item["dtModified"].text();
-    if (const auto rate = item["usageRate"].money(); rate && rate->nanos >= 0) {
+    const Money believable{1000 * nanos_per_unit};  // as in price files
+    if (const auto rate = item["usageRate"].money(); rate && rate->nanos >= 0 && *rate <= believable) {
         m.listed_rate = Rate{*rate};
     }
     m.disk_bytes = std::max<std::int64_t>(0, item["storageTotal"].integer().value_or(0));

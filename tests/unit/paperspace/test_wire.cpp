@@ -245,6 +245,12 @@ TEST_CASE("a machine of the list") {
     CHECK(m->machine_type == "A4000");
     CHECK(m->region == "East Coast (NY2)");
     CHECK(m->address == "203.0.113.9");
+    CHECK(m->listed_rate == Rate{Money{760'000'000}});
+    for (const std::string absurd :
+         {"-1", "1e5", "\"100000\"", "1000.01", "1e300", "\"A4000 Hourly\"", "null"}) {
+        CAPTURE(absurd);
+        CHECK_FALSE(machine_item(parsed(R"({"id":"x","usageRate":)" + absurd + "}"))->listed_rate);
+    }
     CHECK(machine_item(parsed(R"({"id":"x","publicIp":null})"))->address.empty());
     CHECK(m->modified == "2026-11-23T01:00:00.000Z");
     CHECK(machine_item(parsed(R"({"id":"x"})"))->state == RunState::unknown);
