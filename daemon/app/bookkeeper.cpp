@@ -475,7 +475,7 @@ void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch
             meter.resource = add_on.resource;
             changed = true;
         }
-        meter.last_seen_billing = now;
+        meter.last_seen_billing = std::max(meter.last_seen_billing, now);  // our clock may be set back
     }
     put(meter, std::move(rows), changed, batch);
 }

@@ -624,6 +624,26 @@ TEST_CASE("a clock of ours that was set back makes no lie of what was believed")
     CHECK(b.store.quarantined.empty());
 }
 
+TEST_CASE("a disk costs the same though our clock is set back to before it was made, and forward again") {
+    Books b;
+    FakeNotebook& m = b.machine("box");
+    b.world.end(m);
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    b.world.add_ons = {{b.disk(m, 50 * gb)}};
+    b.scheduler.run_for(hours{5});
+    b.scheduler.step_wall(-hours{24 * 40});
+    b.scheduler.run_for(hours{3});
+    b.scheduler.step_wall(hours{24 * 40});
+    b.scheduler.run_for(hours{2});
+    for (const CostRow& row : b.rows("disk/box")) {
+        CHECK(row.source == CostSource::own);
+        CHECK(row.to - row.from <= hours{1});
+    }
+    CHECK(b.metered("disk/box") == hours{9} + minutes{30});  // to the last full hour
+    CHECK(b.each_once());
+}
+
 TEST_CASE("the provider's figure is kept beside ours, and a drift is told") {
     Books b;
     FakeNotebook& n = b.world.add("demo");
