@@ -13,6 +13,7 @@ namespace curfew::cli {
 namespace {
 
 constexpr std::size_t last_column_min = 12;
+constexpr std::size_t name_column_min = 20;
 
 bool set_and_not_empty(const char* variable) {
     const char* value = std::getenv(variable);
@@ -148,8 +149,8 @@ std::string Table::text() const {
     if (limit > 0) {
         // A name as long as a line gives way first, then the last column; then columns go.
         if (total() > limit) {
-            for (std::size_t& width : widths) {
-                width = std::min(width, std::max(last_column_min, limit / 3));
+            for (std::size_t c = 0; c + 1 < columns; ++c) {
+                widths[c] = right_[c] ? widths[c] : std::min(widths[c], std::max(name_column_min, limit / 3));
             }
         }
         const std::size_t others = total() - widths.back();

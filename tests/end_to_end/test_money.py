@@ -3,14 +3,19 @@ the sums agree with each other and with the provider's invoice; and what is said
 
 import csv
 import datetime
+import fcntl
 import io
 import json
+import os
 import pathlib
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import focus_checker  # noqa: E402
@@ -105,6 +110,21 @@ class Reports(MoneyTest):
         self.the_sums(train, odd)
         self.the_export()
         self.bad_questions()
+
+    def test_a_name_as_long_as_a_line_leaves_room_for_the_amounts(self):
+        self.stage.notebook("x" * 300, "A4000", guest="standin", gpu=None)
+        self.stage.config(mode="observe", idle="6h", ladder=["30m"])
+        self.stage.start_daemon()
+        wait_for("some money", lambda: money(self.stage.answer("spend")["totals"]["gross"]) > 0, 60)
+        master, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        subprocess.run([str(self.stage.binaries / "curfew"), "--socket", str(self.stage.folder / "api.sock"), "spend"],
+                       stdout=terminal, stderr=terminal, check=True, timeout=60, env={"TERM": "dumb", "LC_ALL": "C.UTF-8"})
+        os.close(terminal)
+        row = next(line for line in os.read(master, 65536).decode().splitlines() if line.startswith("xxx"))
+        os.close(master)
+        self.assertRegex(row, r"^x+…  .*\$\d+\.\d\d$")
+        self.assertLessEqual(len(row), 80)
 
     def the_spend_while_running(self):
         body, rows = self.faces("curfew.spend/1", "spend", table=("NAME", "COMPUTE", "STORAGE", "TOTAL", "train", "total ", "accrued, gross",
