@@ -376,6 +376,10 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
         }
     }
     admit(config, meters, out);
+    // Last, since it begins at once and takes away the sums that are judged here.
+    if (std::exchange(led_back_, false) && loads_ == 0) {
+        lost_();
+    }
     return out;
 }
 
@@ -390,9 +394,7 @@ Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const
         std::erase_if(sums.hours, [&](const auto& entry) { return entry.first < period.from - hours_kept; });
     } else if (period.id != sums.period.id) {
         if (period.from < sums.period.from) {
-            if (loads_ == 0) {
-                lost_();
-            }
+            led_back_ = true;
             return sums.period;
         }
         note_overshoot(budget, live, "when the period ended", now.wall, batch);

@@ -126,6 +126,7 @@ private:
     std::vector<CostRow> judged_;  // while sums are being read
     int loads_ = 0;
     std::function<void()> lost_ = [] {};
+    bool led_back_ = false;  // the clock, into a period whose sums are not known any more
 };
 
 }  // namespace curfew
