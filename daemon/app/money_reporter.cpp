@@ -11,9 +11,8 @@ namespace curfew {
 namespace {
 
 std::string day_text(WallTime t, const Zone& zone) {
-    const Date d = local_date(t, zone);
-    const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
-    return std::to_string(d.year) + two(d.month) + two(d.day);
+    const std::string id = day_of(t, zone).id;
+    return id.substr(0, id.find('@'));
 }
 
 /// As the store has them, of a row that is not in it yet.

@@ -147,15 +147,14 @@ public:
             const ResourceRow row = resource == known.end() ? ResourceRow{} : resource->second;
             std::vector<std::string> keys;
             for (const SpendBy by : query.by) {
-                const Date day = local_date(c.from, query.zone);
-                const auto two = [](unsigned v) { return (v < 10 ? "-0" : "-") + std::to_string(v); };
+                const std::string day = day_of(c.from, query.zone).id;
                 keys.push_back(by == SpendBy::resource  ? c.resource.value
                                : by == SpendBy::account ? row.account.value
                                : by == SpendBy::project ? row.project
                                : by == SpendBy::user    ? row.owner
                                : by == SpendBy::type    ? c.sku
                                : by == SpendBy::rule    ? c.rule
-                               : by == SpendBy::day ? std::to_string(day.year) + two(day.month) + two(day.day)
+                               : by == SpendBy::day     ? day.substr(0, day.find('@'))
                                                     : to_string(WallTime{c.from.ms / 3'600'000 * 3'600'000}));
             }
             rows.push_back(

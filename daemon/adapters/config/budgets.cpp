@@ -1,7 +1,6 @@
 #include "adapters/config/budgets.hpp"
 
 #include "adapters/config/build.hpp"
-#include "curfew/core/schedule.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,7 +15,6 @@ namespace curfew::config {
 
 namespace {
 
-constexpr std::int64_t day_ms = 86'400'000;
 constexpr Duration hour = hours{1};
 
 template <class T, std::size_t n>
@@ -108,8 +106,8 @@ private:
         only_with("length", spec.kind == PeriodKind::rolling, "rolling");
         needed("rolling", "length");
         if (spec.kind == PeriodKind::fixed) {
-            const auto from = moment("from", zone);
-            const auto until = moment("until", zone);
+            const auto from = moment_of(block_, "from", zone, faults_);
+            const auto until = moment_of(block_, "until", zone, faults_);
             if (from && until && *from >= *until) {
                 faults_.add(block_.place_of("until"), "`until` must be later than `from`");
             }
@@ -137,24 +135,6 @@ private:
             faults_.add(block_.place_of("period"),
                         fmt::format("period \"{}\" needs `{}` as well", kind, key));
         }
-    }
-
-    std::optional<WallTime> moment(std::string_view key, const Zone& zone) {
-        const std::string text = block_.text(key);
-        if (text.empty()) {
-            return std::nullopt;  // missing, or at fault itself
-        }
-        if (const auto date = parse_date(text)) {
-            return zone.from_local(days_from_civil(*date) * day_ms);
-        }
-        const auto time = parse_wall_time(text);
-        if (!time) {
-            faults_.add(block_.place_of(key),
-                        fmt::format("`{}`: {}; write a date like 2026-11-01, or a time with its zone", key,
-                                    shown(time.error().text, 200)));
-            return std::nullopt;
-        }
-        return *time;
     }
 
     bool reserve(const Budget& budget) {

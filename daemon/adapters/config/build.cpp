@@ -4,6 +4,7 @@
 #include "adapters/config/budgets.hpp"
 #include "adapters/config/credits.hpp"
 #include "curfew/core/probe.hpp"
+#include "curfew/core/schedule.hpp"
 
 #include <fmt/format.h>
 
@@ -467,6 +468,26 @@ private:
 };
 
 }  // namespace
+
+std::optional<WallTime> moment_of(const Block& block, std::string_view key, const Zone& zone,
+                                  Faults& faults) {
+    constexpr std::int64_t day_ms = 86'400'000;
+    const std::string text = block.text(key);
+    if (text.empty()) {
+        return std::nullopt;  // missing, or at fault itself
+    }
+    if (const auto date = parse_date(text)) {
+        return zone.from_local(days_from_civil(*date) * day_ms);
+    }
+    const auto time = parse_wall_time(text);
+    if (!time) {
+        faults.add(block.place_of(key),
+                   fmt::format("`{}`: {}; write a date like 2026-11-01, or a time with its zone", key,
+                               shown(time.error().text, 200)));
+        return std::nullopt;
+    }
+    return *time;
+}
 
 Rule build_rule(const Block& root, Faults& faults) {
     const auto& blocks = root.blocks("rule");

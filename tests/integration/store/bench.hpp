@@ -37,6 +37,19 @@ private:
     std::string path_;
 };
 
+/// One of a run of r1.
+inline curfew::Enforcement enforcement(const std::string& id, const std::string& run,
+                                       curfew::EnforcementState state) {
+    curfew::Enforcement e;
+    e.id = curfew::EnforcementId{id};
+    e.account = curfew::AccountName{"lab"};
+    e.resource = curfew::ResourceId{"r1"};
+    e.run = curfew::RunId{run};
+    e.cause = {curfew::CauseKind::budget, "team"};
+    e.state = state;
+    return e;
+}
+
 /// A plain connection to the file, as an intruder or a test has it.
 class Raw {
 public:

@@ -157,6 +157,14 @@ public:
         return begin + Duration{below(50LL * 24 * hour)};
     }
 
+    std::vector<CostRow> costs(int count) {
+        std::vector<CostRow> rows;
+        for (int i = 0; i < count; ++i) {
+            rows.push_back(cost());
+        }
+        return rows;
+    }
+
     CostRow cost() {
         CostRow c;
         c.resource = ResourceId{"r" + std::to_string(below(7))};  // nothing is known of the last
@@ -238,10 +246,7 @@ TEST_CASE("sums of days are those of their rows, in three zones, over days of 23
         const Zone& first = seed == 1 ? test::rome : seed == 2 ? test::new_york : test::lord_howe;
         REQUIRE(t.loop.run(t.store->use_zone(first)));
         for (int batch = 0; batch < 10; ++batch) {
-            std::vector<CostRow> rows;
-            for (int i = 0; i < 100; ++i) {
-                rows.push_back(random.cost());
-            }
+            std::vector<CostRow> rows = random.costs(100);
             if (batch % 5 == 4) {
                 // The whole batch is refused, and comes again without what was wrong in it.
                 Batch refused{rows.begin(), rows.end()};
@@ -301,11 +306,7 @@ TEST_CASE("a zone whose rules changed gets other days under the same name") {
     Random random(8);
     Twin t;
     REQUIRE(t.loop.run(t.store->use_zone(test::rome)));
-    std::vector<CostRow> rows;
-    for (int i = 0; i < 200; ++i) {
-        rows.push_back(random.cost());
-    }
-    t.add(rows);
+    t.add(random.costs(200));
     t.restart();
     Zone summer_for_ever = test::rome;
     summer_for_ever.transitions.resize(3);
@@ -331,11 +332,7 @@ TEST_CASE("whole days come from their sums; sums that were damaged are found, sa
         Random random(9);
         Twin t;
         REQUIRE(t.loop.run(t.store->use_zone(test::rome)));
-        std::vector<CostRow> rows;
-        for (int i = 0; i < 300; ++i) {
-            rows.push_back(random.cost());
-        }
-        t.add(rows);
+        t.add(random.costs(300));
         t.close();
         std::string counted;
         {
@@ -362,11 +359,7 @@ TEST_CASE("the newest days are checked when the zone is named") {
     Random random(10);
     Twin t;
     REQUIRE(t.loop.run(t.store->use_zone(test::rome)));
-    std::vector<CostRow> rows;
-    for (int i = 0; i < 300; ++i) {
-        rows.push_back(random.cost());
-    }
-    t.add(rows);
+    t.add(random.costs(300));
     t.close();
     {
         Raw raw(t.path);
@@ -465,11 +458,7 @@ TEST_CASE("a sum that money cannot hold is an error, from days and from rows") {
 TEST_CASE("the ledger in pages, each row once, in the order of time") {
     Random random(12);
     Twin t;
-    std::vector<CostRow> rows;
-    for (int i = 0; i < 250; ++i) {
-        rows.push_back(random.cost());
-    }
-    t.add(rows);
+    t.add(random.costs(250));
     const WallTime from = test::utc("2026-03-01T00:00:00Z");
     const WallTime to = test::utc("2026-11-01T00:00:00Z");
     std::vector<LedgerRow> read;

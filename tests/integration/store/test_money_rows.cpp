@@ -4,6 +4,7 @@
 #include <string>
 
 using namespace curfew;
+using support::enforcement;
 using support::Raw;
 using support::StoreBench;
 
@@ -18,17 +19,6 @@ Receipt receipt(const std::string& id) {
     r.run = RunId{"n1"};
     r.verified = true;
     return r;
-}
-
-Enforcement enforcement(const std::string& id, const std::string& run, EnforcementState state) {
-    Enforcement e;
-    e.id = EnforcementId{id};
-    e.account = AccountName{"lab"};
-    e.resource = ResourceId{"r1"};
-    e.run = RunId{run};
-    e.cause = {CauseKind::budget, "team"};
-    e.state = state;
-    return e;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 
 using namespace curfew;
+using support::enforcement;
 using support::StoreBench;
 
 namespace {
@@ -56,17 +57,6 @@ Receipt receipt(const std::string& id) {
     r.proofs = {{VaultName{"local"}, "/vault/x", "sha256 read back"}};
     r.verified = true;
     return r;
-}
-
-Enforcement enforcement(const std::string& id, const std::string& run, EnforcementState state) {
-    Enforcement e;
-    e.id = EnforcementId{id};
-    e.account = AccountName{"lab"};
-    e.resource = ResourceId{"r1"};
-    e.run = RunId{run};
-    e.cause = {CauseKind::budget, "team"};
-    e.state = state;
-    return e;
 }
 
 Message message() {

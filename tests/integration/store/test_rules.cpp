@@ -4,21 +4,11 @@
 #include <string>
 
 using namespace curfew;
+using support::enforcement;
 using support::Raw;
 using support::StoreBench;
 
 namespace {
-
-Enforcement enforcement(const std::string& id, const std::string& run, EnforcementState state) {
-    Enforcement e;
-    e.id = EnforcementId{id};
-    e.account = AccountName{"lab"};
-    e.resource = ResourceId{"r1"};
-    e.run = RunId{run};
-    e.cause = {CauseKind::idle, "night"};
-    e.state = state;
-    return e;
-}
 
 Receipt receipt(const std::string& id) {
     Receipt r;
