@@ -563,6 +563,7 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             if (const std::string end = text_of(body, "event_end"); !end.empty()) {
                 world.events_end_as_error = end == "error";
             }
+            world.hold_machines = flag_of(body, "hold_machines", world.hold_machines);
             change_money(emulator, body);
             co_return Reply::of({{"ok", true}});
         }

@@ -464,6 +464,10 @@ asio::awaitable<void> World::machine_step(Machine& machine, std::string event_id
     // Never within the call that asked for it, however fast the clock: that one answers "in progress".
     co_await asio::post(executor_, asio::use_awaitable);
     co_await clock_.sleep_until(at);
+    for (asio::steady_timer pause{executor_}; hold_machines;) {
+        pause.expires_after(std::chrono::milliseconds{10});
+        co_await pause.async_wait(asio::use_awaitable);
+    }
     const Millis now = clock_.now();
     for (MachineEvent& event : machine.events) {
         if (event.id == event_id && !event.finished) {

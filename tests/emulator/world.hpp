@@ -236,6 +236,8 @@ public:
     void machine_upgrade(Machine& machine, const std::string& type);
     /// Events end with the state error and without an error, as some do although all went well.
     bool events_end_as_error = false;
+    /// What machines have begun goes on for as long as this is so.
+    bool hold_machines = false;
     [[nodiscard]] Machine* find_machine(std::string_view id) const;
     [[nodiscard]] const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
 
