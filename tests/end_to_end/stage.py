@@ -71,15 +71,17 @@ class MailBox:
                 box.messages.append(message_from_bytes(envelope.content, policy=policy.default))
                 return "250 OK"
 
-        self.controller = Controller(Handler(), hostname="127.0.0.1", port=free_port())
+        self.held = hold_port()
+        self.port = self.held.getsockname()[1]
+        self.controller = Controller(Handler(), hostname="127.0.0.1", port=self.port)
         self.controller.start()
-        self.port = self.controller.port
 
     def subjects(self):
         return [str(m["subject"]) for m in self.messages]
 
     def close(self):
         self.controller.stop()
+        self.held.close()
 
 
 class WebhookReceiver:
@@ -122,10 +124,12 @@ class WebhookReceiver:
         self.server.server_close()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def hold_port():
+    """A socket whose port is nobody else's until it is closed; servers that set SO_REUSEADDR can listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def ask_json(url, body=None, method=None, headers=None):

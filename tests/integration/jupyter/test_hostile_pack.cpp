@@ -20,7 +20,7 @@ struct Stage {
         server.put("sub/a.txt", "abc");
     }
     Result<Receipt> pack(std::optional<Receipt> previous = {}) {
-        return packing.pack(std::move(previous), minutes{10});
+        return packing.pack(std::move(previous), hours{1});
     }
 
     std::string model = [] {
