@@ -89,7 +89,9 @@ TEST_CASE("a growing file is never taken") {
         REQUIRE(walk);
         const auto got = rig.read(file_of(*walk, "train.log"), seconds{30});
         REQUIRE_FALSE(got.report);
-        CHECK(got.report.error().code == Errc::changing);
+        const Error& error = got.report.error();
+        // Where it grew after the server had announced its length, the server breaks the transfer off.
+        CHECK((error.code == Errc::changing || (error.code == Errc::protocol && error.may_retry())));
     }
 }
 
