@@ -454,6 +454,7 @@ class OlderApi(SharedTest):
                            ("projectId", "projectHandle"), ("state", "state"), ("name", "name")):
             self.assertEqual(item[v1], got.json[legacy])
 
+        e.control("POST", "/settings", {"hold": True})
         stop = e.legacy("POST", "/notebooks/v2/stopNotebook", {"notebookId": first["handle"]})
         self.assertEqual((stop.status, stop.body, stop.headers["Content-Length"]), (200, b"", "0"))
         going = self.get(first["handle"]).json
@@ -461,6 +462,7 @@ class OlderApi(SharedTest):
         self.assertTrue(date(going["dtTeardownStarted"]))
         for verb, more in (("start", {"machineType": "A4000"}), ("delete", {})):
             self.check_legacy_error(e.legacy("POST", f"/notebooks/v2/{verb}Notebook", {"notebookId": first["handle"], **more}), 409)
+        e.control("POST", "/settings", {"hold": False})
         e.wait_state(first["handle"], "Cancelled")
         over = self.get(first["handle"]).json
         self.check_shape(over, {**LEGACY_NOTEBOOK, "dtFinished": date, "dtTeardownFinished": date})

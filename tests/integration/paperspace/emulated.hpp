@@ -37,10 +37,8 @@ struct Account {
     curfew::json::Value control(const std::string& method, const std::string& path,
                                 const std::string& body = {});
     void fault(const std::string& description) { control("POST", "/faults", description); }
-    /// What machines begin does not end before this is taken back.
-    void hold_machines(bool hold) {
-        control("POST", "/settings", hold ? R"({"hold_machines":true})" : R"({"hold_machines":false})");
-    }
+    /// No start and no stop of a notebook or machine ends before this is taken back.
+    void hold(bool held) { control("POST", "/settings", held ? R"({"hold":true})" : R"({"hold":false})"); }
     /// A notebook that runs at once: repo, run.
     curfew::RunRef notebook(const std::string& name = "standin", const std::string& more = {});
     /// Starts it again and waits: another run.

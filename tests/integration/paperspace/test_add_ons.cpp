@@ -146,10 +146,10 @@ TEST_CASE("a dynamic address costs while its machine is on, by the stamps of its
     CHECK(ip->billing);
     CHECK_FALSE(ip->until);
     CHECK(equal(ip->since, t.line(id, "public IP")["from"].time()));
-    t.hold_machines(true);
+    t.hold(true);
     t.verb(id, "stop");
     CHECK(t.one("ip/" + id)->billing);  // it is on until it is off
-    t.hold_machines(false);
+    t.hold(false);
     REQUIRE(t.becomes(id, "off"));
     ip = t.one("ip/" + id);
     REQUIRE(ip);

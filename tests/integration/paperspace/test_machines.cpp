@@ -12,7 +12,7 @@ namespace {
 
 struct Box : Account {
     explicit Box(bool held = false) {
-        hold_machines(held);
+        hold(held);
         id = control("POST", "/machines", R"({"name":"train-box","machineType":"A4000"})")["id"].text();
     }
 
@@ -71,23 +71,23 @@ TEST_CASE("a run keeps its id from its first moment, over a restart, until its e
     Box b(true);
     const RunId booting = b.seen().run.id;
     CHECK(b.seen().run.state == RunState::provisioned);
-    b.hold_machines(false);
+    b.hold(false);
     REQUIRE(b.becomes("ready"));
     const Resource ready = b.seen();
     CHECK(ready.run.id == booting);
-    b.hold_machines(true);
+    b.hold(true);
     b.verb("restart");
     CHECK(b.seen().run.id == booting);
     CHECK(bills(b.seen().run.state));
-    b.hold_machines(false);
+    b.hold(false);
     REQUIRE(b.becomes("ready"));
-    b.hold_machines(true);
+    b.hold(true);
     b.verb("stop");
     CHECK(b.seen().run.id == booting);
     CHECK(b.seen().run.state == RunState::stopping);
-    b.hold_machines(false);
+    b.hold(false);
     REQUIRE(b.becomes("off"));
-    b.hold_machines(true);
+    b.hold(true);
     const Resource off = b.seen();
     CHECK(off.run.id == booting);
     CHECK(off.run.state == RunState::stopped);
@@ -99,7 +99,7 @@ TEST_CASE("a run keeps its id from its first moment, over a restart, until its e
     CHECK(again.run.id != booting);
     CHECK(bills(again.run.state));
     CHECK_FALSE(again.run.ended_at);
-    b.hold_machines(false);
+    b.hold(false);
     REQUIRE(b.becomes("ready"));
     CHECK(b.seen().run.id == again.run.id);
     CHECK(b.seen().run.started_at == again.run.started_at);
@@ -146,7 +146,7 @@ TEST_CASE("a stop never reaches a newer run of a machine, not even one that stil
     const RunRef first = b.ref();
     b.verb("stop");
     REQUIRE(b.becomes("off"));
-    b.hold_machines(true);
+    b.hold(true);
     b.verb("start");
     CHECK(b.stop(first).answer == Answer::refused);  // while it boots
     {
@@ -155,7 +155,7 @@ TEST_CASE("a stop never reaches a newer run of a machine, not even one that stil
         CHECK_FALSE(look->listed);
         CHECK_FALSE(look->newest);
     }
-    b.hold_machines(false);
+    b.hold(false);
     REQUIRE(b.becomes("ready"));
     CHECK(b.stop(first).answer == Answer::refused);
     CHECK(b.stops() == 0);
