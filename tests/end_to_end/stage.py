@@ -169,7 +169,7 @@ class Notebook:
         return self.refresh()["jupyter_port"]
 
     def rest(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=60)
         connection.request(method, path, body=None if body is None else json.dumps(body),
                            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -184,7 +184,7 @@ class Notebook:
         kernel = self.rest("POST", "/api/kernels", {"name": "python3"})["id"]
         helper = pathlib.Path(__file__).with_name("run_in_kernel.py")
         subprocess.run(["/usr/bin/python3", str(helper), str(self.port()), self.token, kernel],
-                       input=code.encode(), check=True, timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
+                       input=code.encode(), check=True, timeout=180, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
         return kernel
 
     def kernel_states(self):
@@ -239,7 +239,7 @@ class Stage:
                 process.terminate()
         for process in reversed(self.processes):
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -368,7 +368,7 @@ allow_private = true
 
     def stop_daemon(self, how=signal.SIGTERM):
         self.daemon.send_signal(how)
-        return self.daemon.wait(40)
+        return self.daemon.wait(120)
 
     def log_text(self):
         self.log.flush()
