@@ -1,5 +1,7 @@
 #include "curfew/app/alarms.hpp"
 
+#include "curfew/core/route.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -23,7 +25,16 @@ void Alarms::stamp(Message& message) const {
 
 void Alarms::tell(Message message, Batch& batch) {
     stamp(message);
-    for (OutboxRow& row : notifier_.rows_for(message)) {
+    for (OutboxRow& row : notifier_.rows_for(message, destinations(message, world_.config->routing))) {
+        batch.emplace_back(std::move(row));
+    }
+}
+
+void Alarms::warn(Message message, const EnforcementId& enforcement, int step, Batch& batch) {
+    stamp(message);
+    for (OutboxRow& row : notifier_.rows_for(message, destinations(message, world_.config->routing))) {
+        row.enforcement = enforcement;
+        row.warn_step = step;
         batch.emplace_back(std::move(row));
     }
 }

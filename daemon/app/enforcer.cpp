@@ -507,11 +507,7 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
                     batch.emplace_back(audit(e, "would.warn", e.reason));
                     break;
                 }
-                for (OutboxRow& row : notifier_.rows_for(messages::stop_warning(subject, world_.entropy))) {
-                    row.enforcement = e.id;
-                    row.warn_step = e.warned_step;
-                    batch.emplace_back(std::move(row));
-                }
+                alarms_.warn(messages::stop_warning(subject, world_.entropy), e.id, e.warned_step, batch);
                 active.told = true;
                 break;
             case Effect::tell_cancelled:

@@ -23,20 +23,19 @@ Notifier::Notifier(boost::asio::any_io_executor loop, Scheduler& scheduler, Entr
     : scheduler_(scheduler), entropy_(entropy), store_(store), channels_(std::move(channels)), loop_(loop),
       wakeup_(loop) {}
 
-std::vector<OutboxRow> Notifier::rows_for(const Message& message) const {
+std::vector<OutboxRow> Notifier::rows_for(const Message& message, const std::vector<Destination>& to) const {
     std::vector<OutboxRow> rows;
     const WallTime now = scheduler_.wall();
-    for (const auto& channel : channels_) {
-        rows.push_back({.id = message.id + "/" + channel->name().value,
-                        .channel = channel->name(),
-                        .message = message,
-                        .state = OutboxState::waiting,
-                        .attempts = 0,
-                        .next_at = now,
-                        .last_error = {},
-                        .created_at = now,
-                        .enforcement = {},
-                        .warn_step = 0});
+    for (const Destination& destination : to) {
+        OutboxRow row;
+        row.id = message.id + "/" + destination.channel.value +
+                 (destination.to.empty() ? std::string{} : "/" + destination.to);
+        row.channel = destination.channel;
+        row.to = destination.to;
+        row.message = message;
+        row.next_at = now;
+        row.created_at = now;
+        rows.push_back(std::move(row));
     }
     return rows;
 }
@@ -99,7 +98,7 @@ Task<void> Notifier::deliver_all(std::vector<OutboxRow> due) {
     });
 }
 
-void Notifier::settle(OutboxRow& row, const Result<void>& sent) {
+void Notifier::settle(OutboxRow& row, const Result<Delivered>& sent) {
     if (sent) {
         row.state = OutboxState::delivered;
         row.last_error.clear();
@@ -132,7 +131,8 @@ Task<void> Notifier::deliver(OutboxRow row) {
     } else {
         const std::shared_ptr<Channel> target = *channel;  // outlives a reload
         ++row.attempts;
-        const Result<void> sent = co_await target->deliver(row.message, scheduler_.in(attempt_limit));
+        const Result<Delivered> sent = co_await target->deliver({.message = row.message, .to = row.to},
+                                                                scheduler_.in(attempt_limit));
         settle(row, sent);
     }
     // What a receiver took is remembered even if the disk says no for a while; a crash in between is

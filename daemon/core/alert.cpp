@@ -23,9 +23,11 @@ std::string_view to_string(AlertState state) {
         case AlertState::acknowledged:
             return "acknowledged";
         case AlertState::resolved:
+            return "resolved";
+        case AlertState::pending:
             break;
     }
-    return "resolved";
+    return "pending";
 }
 
 std::string_view to_string(AlertKind kind) {
@@ -69,9 +71,47 @@ std::string_view to_string(AlertKind kind) {
         case AlertKind::burn_rate:
             return "burn_rate";
         case AlertKind::credit:
+            return "credit";
+        case AlertKind::stale:
+            return "stale";
+        case AlertKind::backlog:
+            return "backlog";
+        case AlertKind::dead_letter:
+            return "dead_letter";
+        case AlertKind::database:
+            return "database";
+        case AlertKind::clock:
+            return "clock";
+        case AlertKind::cycles:
+            return "cycles";
+        case AlertKind::digest:
+            return "digest";
+        case AlertKind::summary:
+            return "summary";
+        case AlertKind::test:
             break;
     }
-    return "credit";
+    return "test";
+}
+
+std::string_view to_string(Telling telling) {
+    switch (telling) {
+        case Telling::notice:
+            return "notice";
+        case Telling::firing:
+            return "firing";
+        case Telling::rise:
+            return "rise";
+        case Telling::repeat:
+            return "repeat";
+        case Telling::escalation:
+            return "escalation";
+        case Telling::acknowledged:
+            return "acknowledged";
+        case Telling::resolved:
+            break;
+    }
+    return "resolved";
 }
 
 std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {

@@ -43,6 +43,10 @@ public:
     std::vector<CostRow> costs;
     std::map<std::string, Enforcement> enforcements;
     std::map<std::string, OutboxRow> outbox;
+    std::map<std::string, ParcelRow> parcels;
+    std::map<ChannelName, ChannelStateRow> channel_states;
+    std::map<std::string, Silence> silence_rows;
+    std::vector<AlertEvent> event_rows;
     std::map<std::string, Alert> alert_rows;
     std::map<std::string, Hold> hold_rows;
     std::map<std::string, Receipt> receipt_rows;
@@ -294,7 +298,38 @@ public:
         const auto found = receipt_rows.find(id.value);
         co_return found == receipt_rows.end() ? std::nullopt : std::optional{found->second};
     }
-    Task<Result<std::vector<Alert>>> alerts(bool, int) override { co_return std::vector<Alert>{}; }
+    Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int) override {
+        co_await turn(io_);
+        std::vector<Alert> rows;
+        for (const auto& [id, row] : alert_rows) {
+            if (with_resolved || row.state != AlertState::resolved) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
+    Task<Result<std::optional<Alert>>> alert(AlertId id) override {
+        co_await turn(io_);
+        const auto found = alert_rows.find(id.value);
+        co_return found == alert_rows.end() ? std::nullopt : std::optional{found->second};
+    }
+    Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int) override {
+        co_await turn(io_);
+        std::vector<AlertEvent> rows;
+        std::ranges::copy_if(event_rows, std::back_inserter(rows),
+                             [&](const AlertEvent& e) { return e.alert == id; });
+        co_return rows;
+    }
+    Task<Result<std::vector<Silence>>> silences(bool with_ended, int) override {
+        co_await turn(io_);
+        std::vector<Silence> rows;
+        for (const auto& [id, row] : silence_rows) {
+            if (with_ended || !row.ended_at) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId>, WallTime) override {
         co_await turn(io_);
         std::vector<Hold> rows;
@@ -365,7 +400,15 @@ private:
     void put(OutcomeRow& o) { outcomes[o.intent] = o; }
     void put(Hold& h) { hold_rows[h.id.value] = h; }
     void put(Alert& a) { alert_rows[a.id.value] = a; }
-    void put(OutboxRow& o) { outbox[o.id] = o; }
+    void put(OutboxRow& o) {
+        const auto known = outbox.find(o.id);
+        o.seq = known == outbox.end() ? static_cast<std::int64_t>(outbox.size()) + 1 : known->second.seq;
+        outbox[o.id] = o;
+    }
+    void put(ParcelRow& p) { parcels[p.id.value] = p; }
+    void put(ChannelStateRow& c) { channel_states[c.channel] = c; }
+    void put(Silence& silence) { silence_rows[silence.id.value] = silence; }
+    void put(AlertEvent& e) { event_rows.push_back(e); }
     void put(FiredThresholdRow& f) { fired.push_back(f); }
     void put(BudgetEdit& e) { edits.insert_or_assign(e.budget, e); }
     void put(ReportedRow& r) { reported.push_back(r); }
@@ -771,18 +814,18 @@ public:
     std::vector<Message> delivered;
     int attempts = 0;
     const ChannelName& name() const override { return name_; }
-    Task<Result<void>> deliver(Message message, Deadline) override {
+    Task<Result<Delivered>> deliver(Parcel parcel, Deadline) override {
         ++attempts;
         co_await scheduler_.sleep_for(takes);
         if (!answers.empty()) {
             Result<void> answer = answers.front();
             answers.pop_front();
             if (!answer) {
-                co_return answer;
+                co_return std::unexpected(answer.error());
             }
         }
-        delivered.push_back(std::move(message));
-        co_return Result<void>{};
+        delivered.push_back(std::move(parcel.message));
+        co_return Delivered{.answer = "taken"};
     }
 
 private:

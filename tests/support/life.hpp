@@ -32,6 +32,7 @@ inline std::shared_ptr<Config> basic_config() {
     ChannelConfig channel;
     channel.name = ChannelName{"mail"};
     config->channels = {channel};
+    config->routing.channels = {channel.name};
     Rule rule;
     rule.name = RuleName{"idle"};
     rule.mode = Mode::enforce;

@@ -108,20 +108,22 @@ int port_of(const Block& block) {
 }
 
 ChannelConfig channel_of(const Block& block) {
-    return {.name = ChannelName{block.text("name")},
-            .kind = block.text("kind"),
-            .host = block.text("host"),
-            .port = port_of(block),
-            .security = block.text("security"),
-            .user = block.text("user"),
-            .password_file = block.text("password_file"),
-            .from = block.text("from"),
-            .to = block.list("to"),
-            .ca_file = block.text("ca_file"),
-            .url = block.text("url"),
-            .secret_file = block.text("secret_file"),
-            .allow_private = block.flag("allow_private"),
-            .timeout = block.duration("timeout")};
+    ChannelConfig c;
+    c.name = ChannelName{block.text("name")};
+    c.kind = block.text("kind");
+    c.host = block.text("host");
+    c.port = port_of(block);
+    c.security = block.text("security");
+    c.user = block.text("user");
+    c.password_file = block.text("password_file");
+    c.from = block.text("from");
+    c.to = block.list("to");
+    c.ca_file = block.text("ca_file");
+    c.url = block.text("url");
+    c.secret_file = block.text("secret_file");
+    c.allow_private = block.flag("allow_private");
+    c.timeout = block.duration("timeout");
+    return c;
 }
 
 PackPolicy pack_of(const Block& block) {
@@ -326,6 +328,7 @@ private:
                 webhook(block);
             }
             config.channels.push_back(channel_of(block));
+            config.routing.channels.push_back(config.channels.back().name);
         }
     }
 

@@ -194,7 +194,8 @@ const ChannelName& MailChannel::name() const {
     return impl_->account.config.name;
 }
 
-Task<Result<void>> MailChannel::deliver(Message message, Deadline deadline) {
+Task<Result<Delivered>> MailChannel::deliver(Parcel parcel, Deadline deadline) {
+    const Message& message = parcel.message;
     const ChannelConfig& config = impl_->account.config;
     auto mail = compose(message, config, impl_->host_name);
     if (!mail) {
@@ -214,7 +215,10 @@ Task<Result<void>> MailChannel::deliver(Message message, Deadline deadline) {
         boost::system::error_code ended;
         co_await job->ready.async_wait(asio::redirect_error(asio::use_awaitable, ended));
     }
-    co_return std::move(*job->result);
+    if (!*job->result) {
+        co_return std::unexpected(job->result->error());
+    }
+    co_return Delivered{.answer = "the server took it"};
 }
 
 }  // namespace curfew::mail

@@ -29,7 +29,7 @@ public:
     const ChannelName& name() const override;
     /// Success once everybody who can be reached by trying again has it, and at least one does. A
     /// refusal for good (5xx) of everybody is Retry::never.
-    Task<Result<void>> deliver(Message message, Deadline deadline) override;
+    Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:
     struct Impl;

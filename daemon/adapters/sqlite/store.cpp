@@ -1,7 +1,9 @@
 #include "adapters/sqlite/store.hpp"
 
+#include "adapters/sqlite/alerts.hpp"
 #include "adapters/sqlite/backup.hpp"
 #include "adapters/sqlite/database.hpp"
+#include "adapters/sqlite/outbox.hpp"
 #include "adapters/sqlite/rows.hpp"
 #include "adapters/sqlite/schema.hpp"
 
@@ -167,6 +169,11 @@ Result<void> migrate(Database& db, std::int64_t version) {
             db.execute(addition);
         }
     }
+    if (version < 4) {
+        for (const char* addition : schema_4) {
+            db.execute(addition);
+        }
+    }
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);
@@ -246,7 +253,11 @@ public:
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         return ask<StoredState>([boot_id = std::move(boot_id)](Database& db) -> Result<StoredState> {
-            StoredState state = read_state(db);
+            auto read = read_state(db);
+            if (!read) {
+                return read;
+            }
+            StoredState& state = *read;
             db.execute("BEGIN IMMEDIATE");
             Query(db, "INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", boot_id).run();
             Query(db, "DELETE FROM idempotency WHERE at < ?",
@@ -257,7 +268,7 @@ public:
                 Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
             }
             db.execute("COMMIT");
-            return state;
+            return read;
         });
     }
 
@@ -367,6 +378,17 @@ public:
         return ask<std::vector<Alert>>([=](Database& db) -> Result<std::vector<Alert>> {
             return read_alerts(db, with_resolved, limit);
         });
+    }
+    Task<Result<std::optional<Alert>>> alert(AlertId id) override {
+        return ask<std::optional<Alert>>([=](Database& db) { return read_alert(db, id); });
+    }
+    Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int limit) override {
+        return ask<std::vector<AlertEvent>>([=](Database& db) -> Result<std::vector<AlertEvent>> {
+            return read_alert_events(db, id, limit);
+        });
+    }
+    Task<Result<std::vector<Silence>>> silences(bool with_ended, int limit) override {
+        return ask<std::vector<Silence>>([=](Database& db) { return read_silences(db, with_ended, limit); });
     }
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
         return ask<std::vector<Hold>>(

@@ -57,16 +57,16 @@ Result<http::Request> WebhookChannel::request_for(const Message& message) const 
     return request;
 }
 
-Task<Result<void>> WebhookChannel::deliver(Message message, Deadline deadline) {
-    auto request = request_for(message);
+Task<Result<Delivered>> WebhookChannel::deliver(Parcel parcel, Deadline deadline) {
+    auto request = request_for(parcel.message);
     if (!request) {
         co_return std::unexpected(request.error());
     }
     // A 2xx counts from its head on: trouble with a body that nobody reads must not send it again.
-    bool taken = false;
+    std::optional<int> taken;
     std::size_t seen = 0;
-    const http::HeadCheck check = [&taken](const http::Response&) -> Result<void> {
-        taken = true;
+    const http::HeadCheck check = [&taken](const http::Response& head) -> Result<void> {
+        taken = head.status;
         return {};
     };
     const http::BodySink ignore = [&seen](std::span<const std::byte> piece) -> Task<Result<void>> {
@@ -79,7 +79,7 @@ Task<Result<void>> WebhookChannel::deliver(Message message, Deadline deadline) {
     auto response = co_await client_.stream(std::move(*request), check, ignore,
                                             deadline.earlier(scheduler_.mono() + config_.timeout));
     if (taken) {
-        co_return Result<void>{};
+        co_return Delivered{.answer = "HTTP " + std::to_string(*taken)};
     }
     if (!response) {
         co_return std::unexpected(response.error());

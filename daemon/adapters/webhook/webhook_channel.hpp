@@ -25,7 +25,7 @@ public:
     /// 2xx is success, as soon as its head is here. 410 alone is Errc::forbidden: the channel disables
     /// itself. 408, 425, 429 and 5xx are later or after(Retry-After), everything else is never. An
     /// answer that was lost is ambiguous. Errors name the host only, since a path may be a credential.
-    Task<Result<void>> deliver(Message message, Deadline deadline) override;
+    Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:
     Result<http::Request> request_for(const Message& message) const;

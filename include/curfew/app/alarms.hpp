@@ -29,6 +29,8 @@ public:
     void resolve_others(const std::string& prefix, const std::set<std::string>& still, Batch& batch);
     /// Tells without a life of its own (stopped, cancelled, would stop).
     void tell(Message message, Batch& batch);
+    /// As `tell`; the delivery of each row is an event of the enforcement.
+    void warn(Message message, const EnforcementId& enforcement, int step, Batch& batch);
     /// How some conditions stand, to put them back when the batch with their change was not taken.
     using Memory = std::vector<std::pair<std::string, std::optional<Alert>>>;
     Memory remember(const std::vector<std::string>& keys) const;

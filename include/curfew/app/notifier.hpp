@@ -25,8 +25,8 @@ public:
     Notifier(boost::asio::any_io_executor loop, Scheduler& scheduler, Entropy& entropy, Store& store,
              std::vector<std::shared_ptr<Channel>> channels);
 
-    /// One row per configured channel, waiting. Empty when no channel is configured.
-    std::vector<OutboxRow> rows_for(const Message& message) const;
+    /// One row per destination, waiting.
+    std::vector<OutboxRow> rows_for(const Message& message, const std::vector<Destination>& to) const;
     bool has_channels() const { return !channels_.empty(); }
 
     /// Something was committed to the outbox: look now.
@@ -43,7 +43,7 @@ public:
 private:
     Task<void> deliver_all(std::vector<OutboxRow> due);
     Task<void> deliver(OutboxRow row);
-    void settle(OutboxRow& row, const Result<void>& sent);
+    void settle(OutboxRow& row, const Result<Delivered>& sent);
 
     Scheduler& scheduler_;
     Entropy& entropy_;

@@ -16,9 +16,11 @@ namespace curfew {
 enum class Severity : std::uint8_t { info, warning, critical };
 std::string_view to_string(Severity severity);
 
-enum class AlertState : std::uint8_t { firing, acknowledged, resolved };
+/// `silenced` and `flapping` are laid over: fields of the alert. Stored as numbers: new ones go to the end.
+enum class AlertState : std::uint8_t { firing, acknowledged, resolved, pending };
 std::string_view to_string(AlertState state);
 
+/// Stored as numbers: new ones go to the end.
 enum class AlertKind : std::uint8_t {
     stop_warning,    // a run will be stopped
     stop_cancelled,  // … will not, to those who were told
@@ -40,8 +42,36 @@ enum class AlertKind : std::uint8_t {
     drift,        // the provider's own figure is far from ours
     burn_rate,    // an account burns money much faster than usual
     credit,       // a credit is nearly used up, or ends with money left
+    stale,        // what is known of an account is older than it may be
+    backlog,      // messages wait for longer than they should
+    dead_letter,  // a message was given up
+    database,     // writing fails, or a check found damage
+    clock,        // the wall clock was set, or is far from the provider's
+    cycles,       // the daemon's own cycles fail one after another
+    digest,       // what a channel's cap or a storm put together
+    summary,      // of the week
+    test,         // `curfew notify test`
 };
 std::string_view to_string(AlertKind kind);
+
+/// Why somebody is told.
+enum class Telling : std::uint8_t {
+    notice,  // without a life: stopped, would stop, a summary
+    firing,
+    rise,  // in severity
+    repeat,
+    escalation,
+    acknowledged,
+    resolved,
+};
+std::string_view to_string(Telling telling);
+
+/// Who is told: a channel, and on it its own receivers or one address.
+struct Destination {
+    ChannelName channel;
+    std::string to;  // "" = the channel's own receivers
+    auto operator<=>(const Destination&) const = default;
+};
 
 /// Everything a person needs, in one record; mail and webhook are renderings of it.
 struct Message {
@@ -64,6 +94,13 @@ struct Message {
     std::optional<Money> per_hour;
     std::optional<Money> saved;
     std::optional<WallTime> expires_at;  // past this it is superseded, not sent late
+    // What it is routed, grouped and threaded by.
+    Telling telling = Telling::notice;
+    std::string key;    // of its alert; "" for a notice. One thread, one incident
+    std::string group;  // rule or budget, and account: what is told together
+    RuleName rule;
+    BudgetName budget;
+    std::string owner;  // e-mail of the resource's owner, where the provider tells
 };
 
 /// One condition. `key` identifies it ("stop_failed/n8k2…"): a second firing of a firing key is no
@@ -80,6 +117,48 @@ struct Alert {
     AccountName account;
     ResourceId resource;
     RunId run;
+    Message message;                // as last told, for repeats and for the end
+    std::vector<Destination> told;  // who knows of it, in order
+    std::optional<WallTime> told_at;
+    std::string acknowledged_by;
+    std::string note;
+    int escalated = 0;            // steps of the escalation list that were taken
+    std::vector<WallTime> turns;  // firings and ends of this key that count for flapping, oldest first
+    bool flapping = false;
+    SilenceId silenced_by;
+    std::string inhibited_by;  // key of the alert that says it all
+    std::string reason;        // of the last decision, in words
+};
+
+/// One line of the life of an alert, as decided: append-only.
+struct AlertEvent {
+    AlertId alert;
+    WallTime at;
+    AlertState state = AlertState::firing;
+    std::string what;    // "fired", "told", "held back", "acknowledged", …
+    std::string reason;  // of the table's row, in words
+    std::string by;      // a person, "" = Curfew
+};
+
+/// Of the list by time: an alert that is critical and that nobody acknowledged goes to more people.
+struct EscalationStep {
+    Duration after;
+    std::vector<ChannelName> channels;
+};
+
+/// [alerts]
+struct AlertPolicy {
+    Duration group_wait = seconds{30};     // from a first transition of a group to its message
+    Duration group_interval = minutes{5};  // between two messages of one group
+    Duration repeat_critical = hours{1};
+    Duration repeat_warning = hours{12};
+    std::vector<EscalationStep> escalation;  // in rising order of `after`
+    int flap_turns = 6;                      // so many firings and ends within …
+    Duration flap_window = hours{1};         // … make a key flapping, until it is still for …
+    Duration flap_calm = minutes{30};
+    int per_hour = 20;  // parcels an hour and channel; the rest is one digest
+    ChannelName failover;
+    Duration failover_after = minutes{2};  // critical, and no channel of its own took it
 };
 
 /// Retry schedule of the outbox: 0 s, 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 6 h, 12 h, 24 h, ± 20 %

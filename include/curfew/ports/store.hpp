@@ -12,6 +12,7 @@
 #include "curfew/core/receipt.hpp"
 #include "curfew/core/resource.hpp"
 #include "curfew/core/rule.hpp"
+#include "curfew/core/silence.hpp"
 #include "curfew/ports/task.hpp"
 
 #include <cstdint>
@@ -106,9 +107,10 @@ constexpr std::string_view to_string(OutboxState state) {
     return "dead";
 }
 
-/// One message to one channel.
+/// One message to one destination. What is told together is delivered in one parcel; `seq` is the order of rows
+/// of one alert and destination, which is kept.
 struct OutboxRow {
-    std::string id;  // message id + "/" + channel
+    std::string id;  // message id + "/" + channel, + "/" + address
     ChannelName channel;
     Message message;
     OutboxState state = OutboxState::waiting;
@@ -118,6 +120,33 @@ struct OutboxRow {
     WallTime created_at;
     EnforcementId enforcement;  // a warning's; its delivery is an event of the enforcement
     int warn_step = 0;
+    std::string to;        // "" = the channel's own receivers
+    ParcelId parcel;       // "" = in none yet
+    std::int64_t seq = 0;  // given by the store
+};
+
+/// One sending: durable before the first attempt, so that a restart sends the same under the same id.
+struct ParcelRow {
+    ParcelId id;
+    ChannelName channel;
+    std::string to;
+    Message message;  // as it is rendered
+    std::int64_t rows = 1;
+    OutboxState state = OutboxState::waiting;
+    int attempts = 0;
+    WallTime next_at;
+    std::string last_error;
+    WallTime created_at;
+    std::optional<WallTime> first_attempt_at;
+    std::optional<WallTime> ended_at;
+};
+
+/// A channel that said 410 is not used again until its configuration changes or a test of it succeeds.
+struct ChannelStateRow {
+    ChannelName channel;
+    std::optional<WallTime> disabled_at;
+    std::string why;
+    std::string fingerprint;  // of the configuration that it was disabled with
 };
 
 struct FiredThresholdRow {
@@ -168,10 +197,11 @@ struct HistoryPrune {
     WallTime began_before;
 };
 
-using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
-                           Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
-                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial,
-                           RuleEvent, Breaker, BudgetEdit, ReportedRow, QuarantineRow>;
+using Write =
+    std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow, Enforcement,
+                 AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
+                 IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker, BudgetEdit,
+                 ReportedRow, QuarantineRow, ParcelRow, ChannelStateRow, Silence, AlertEvent>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -184,7 +214,9 @@ struct StoredState {
     std::vector<AccountPollRow> polls;
     std::vector<Enforcement> enforcements;  // live
     std::vector<Hold> holds;                // not ended
-    std::vector<Alert> alerts;              // firing or acknowledged
+    std::vector<Alert> alerts;              // pending, firing or acknowledged
+    std::vector<Silence> silences;          // not ended
+    std::vector<ChannelStateRow> channels;  // disabled
     std::vector<FiredThresholdRow> fired;   // of the last 400 days
     std::vector<BudgetEdit> budget_edits;   // newest of each
     std::vector<ReportedRow> reported;      // newest of each account and month, of the last 3 months
@@ -284,6 +316,10 @@ public:
     virtual Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) = 0;
     virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
     virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;
+    virtual Task<Result<std::optional<Alert>>> alert(AlertId id) = 0;
+    /// The life of an alert, oldest first.
+    virtual Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int limit) = 0;
+    virtual Task<Result<std::vector<Silence>>> silences(bool with_ended, int limit) = 0;
     virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) = 0;
     /// What became of things under rules, newest first; the store keeps the newest 20,000.
     virtual Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) = 0;

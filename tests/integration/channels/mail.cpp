@@ -32,13 +32,13 @@ struct Fixture {
         c.timeout = seconds{10};
         return c;
     }
-    Result<void> send(const ChannelConfig& config, std::optional<Secret> secret = {},
-                      Message message = peers::warning()) {
+    Result<Delivered> send(const ChannelConfig& config, std::optional<Secret> secret = {},
+                           Message message = peers::warning()) {
         mail::MailChannel channel(config, std::move(secret), "host.example", loop.context.get_executor(),
                                   loop.scheduler);
         return loop.deliver(channel, std::move(message), seconds{30});
     }
-    Result<void> send_to(ChannelConfig config, const std::string& recipient) {
+    Result<Delivered> send_to(ChannelConfig config, const std::string& recipient) {
         config.to = {recipient};
         return send(config);
     }

@@ -149,11 +149,12 @@ int closed_port() {
     return acceptor.local_endpoint().port();
 }
 
-curfew::Result<void> Loop::deliver(curfew::Channel& channel, curfew::Message message,
-                                   curfew::Duration within) {
-    std::optional<curfew::Result<void>> result;
-    boost::asio::co_spawn(context, channel.deliver(std::move(message), scheduler.in(within)),
-                          [&](const std::exception_ptr& thrown, curfew::Result<void> r) {
+curfew::Result<curfew::Delivered> Loop::deliver(curfew::Channel& channel, curfew::Message message,
+                                                curfew::Duration within) {
+    std::optional<curfew::Result<curfew::Delivered>> result;
+    boost::asio::co_spawn(context,
+                          channel.deliver({.message = std::move(message), .to = {}}, scheduler.in(within)),
+                          [&](const std::exception_ptr& thrown, curfew::Result<curfew::Delivered> r) {
                               REQUIRE(!thrown);
                               result = std::move(r);
                           });

@@ -28,7 +28,7 @@ struct Fixture {
         c.timeout = seconds{5};
         return c;
     }
-    Result<void> send(const ChannelConfig& config, std::optional<Secret> key = Secret{secret}) {
+    Result<Delivered> send(const ChannelConfig& config, std::optional<Secret> key = Secret{secret}) {
         webhook::WebhookChannel channel(config, std::move(key), client, loop.scheduler);
         return loop.deliver(channel, peers::warning(), seconds{30});
     }

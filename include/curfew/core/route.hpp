@@ -1,0 +1,43 @@
+// Who is told what: rules, budgets, owners and severities to channels. Pure.
+#pragma once
+
+#include "curfew/core/alert.hpp"
+#include "curfew/core/ids.hpp"
+
+#include <string>
+#include <vector>
+
+namespace curfew {
+
+/// [[route]]: matches what fits every list that is not empty. The first that matches is used, and those
+/// after it if it says `go_on`.
+struct Route {
+    std::vector<std::string> rules;  // globs
+    std::vector<std::string> budgets;
+    std::vector<std::string> owners;
+    std::vector<std::string> accounts;
+    std::vector<AlertKind> kinds;
+    Severity at_least = Severity::info;
+    std::vector<ChannelName> channels;
+    bool go_on = false;
+};
+
+/// [[owner]]: where somebody wants to be told of what is his. `owner` is as the provider writes him.
+struct OwnerContact {
+    std::string owner;
+    ChannelName channel;
+    std::string to;  // "" = the channel's own receivers
+};
+
+struct Routing {
+    std::vector<Route> routes;
+    std::vector<OwnerContact> contacts;
+    std::vector<ChannelName> channels;  // all that carry messages, in the order of the configuration
+    ChannelName owner_channel;  // mail to the address that the provider tells; "" = owners are not told so
+};
+
+/// Without a route that matches: every channel. The owner of what a message is about is told in addition.
+/// No destination twice; in a steady order.
+std::vector<Destination> destinations(const Message& message, const Routing& routing);
+
+}  // namespace curfew
