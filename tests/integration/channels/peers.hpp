@@ -63,7 +63,8 @@ struct Loop {
     boost::asio::io_context context;
     curfew::clock::RealScheduler scheduler{context.get_executor(), {}};
 
-    curfew::Result<curfew::Delivered> deliver(curfew::Channel& channel, curfew::Message message, curfew::Duration within);
+    curfew::Result<curfew::Delivered> deliver(curfew::Channel& channel, curfew::Message message,
+                                              curfew::Duration within);
 };
 
 /// A warning with everything in it.
