@@ -47,6 +47,7 @@ public:
         for (const ChannelConfig& channel : config_.channels) {
             if (has_receivers(channel)) {
                 config_.routing.channels.push_back(channel.name);
+                config_.routing.receivers.push_back({channel.name, channel.to});
             }
         }
         policy();
