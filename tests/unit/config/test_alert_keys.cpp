@@ -230,11 +230,11 @@ TEST_CASE("names that nothing has are named with a guess") {
         {by_mail + "[[route]]\nbudgets = [\"weekly*\"]\nrules = [\"x-*\"]\nchannels = [\"team\"]\n", ""},
         {by_mail + "[[route]]\naccounts = [\"mian\"]\nchannels = [\"team\"]\n",
          "c.toml:25:13: `accounts` names \"mian\", and no [[account]] is called that (did you mean `main`?)"},
-        {by_mail + "[[route]]\nkinds = [\"stopd\"]\nchannels = [\"team\"]\n",
+        {by_mail + "[[route]]\nkinds = [\"burn_rat\"]\nchannels = [\"team\"]\n",
          "c.toml:25:10: `kinds` must be one of stop_warning, stop_cancelled, stopped, stop_failed, "
          "pack_failed, budget_threshold, key_rejected, blind, unpriced, undelivered, breaker, disk, config, "
          "would_stop, trial_over, false_stops, bad_stamp, drift, burn_rate, credit, stale, backlog, "
-         "dead_letter, database, clock, cycles, summary, not \"stopd\" (did you mean `stopped`?)"},
+         "dead_letter, database, clock, cycles, summary, not \"burn_rat\" (did you mean `burn_rate`?)"},
         {by_mail + "[[rout]]\n", "c.toml:24:3: unknown table `rout` (did you mean `route`?)"},
         {by_mail + "group_wiat = \"1s\"\n",
          "c.toml:24:1: unknown key `group_wiat` in [alerts] (did you mean `group_wait`?)"},
