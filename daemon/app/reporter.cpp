@@ -178,7 +178,7 @@ std::vector<BudgetItem> Reporter::budgets_of(const Resource* resource) const {
     return items;
 }
 
-Task<Result<Saved>> Reporter::saved() {
+Task<Result<Saved>> Reporter::saved(std::optional<WallTime> since) {
     auto stopped = co_await world_.store.stopped_by_us();
     if (!stopped) {
         co_return std::unexpected(stopped.error());
@@ -186,6 +186,9 @@ Task<Result<Saved>> Reporter::saved() {
     const WallTime now = world_.scheduler.wall();
     Saved saved;
     for (const StoppedRun& run : *stopped) {
+        if (since && run.ended_at < *since) {
+            continue;
+        }
         ++saved.stops;
         const Price* price = prices_.find(run.machine_type, run.ended_at);
         const WallTime until = std::min(run.next_started_at.value_or(now), now);
