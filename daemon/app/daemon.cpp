@@ -89,7 +89,7 @@ Task<Result<void>> Daemon::start() {
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    alarms_.load(std::move(stored->alerts));
+    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
@@ -231,6 +231,7 @@ void Daemon::start_watchers() {
 
 void Daemon::run() {
     tasks_.spawn("notifier", notifier_.run());
+    tasks_.spawn("alarms", alarms_.run());
     tasks_.spawn("rulebook", rulebook_.run());
     tasks_.spawn("outlook", outlook_.run());
     start_watchers();
@@ -273,6 +274,7 @@ Task<void> Daemon::shut_down() {
         co_await world_.scheduler.sleep_for(Duration{100});
     }
     notifier_.stop();
+    alarms_.stop();
     rulebook_.stop();
     outlook_.stop();
     watchdog_wakeup_.notify();
@@ -408,7 +410,7 @@ Task<Result<ReceiptId>> Daemon::pack(ResourceId resource, std::string actor) {
 
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
     Batch batch;
-    auto done = alarms_.acknowledge(alert, batch);
+    auto done = alarms_.acknowledge(alert, actor, {}, batch);
     if (!done) {
         co_return done;
     }

@@ -91,6 +91,11 @@ public:
                 s.alerts.push_back(row);
             }
         }
+        for (const auto& [id, row] : silence_rows) {
+            if (!row.ended_at) {
+                s.silences.push_back(row);
+            }
+        }
         for (const auto& [id, row] : hold_rows) {
             if (!row.released_at) {
                 s.holds.push_back(row);
@@ -409,6 +414,16 @@ private:
     void put(ChannelStateRow& c) { channel_states[c.channel] = c; }
     void put(Silence& silence) { silence_rows[silence.id.value] = silence; }
     void put(AlertEvent& e) { event_rows.push_back(e); }
+    void put(AlertPrune& p) {
+        std::erase_if(alert_rows, [&](const auto& entry) {
+            const Alert& a = entry.second;
+            return a.state == AlertState::resolved && a.changed_at < p.ended_before;
+        });
+        std::erase_if(event_rows, [&](const AlertEvent& e) { return !alert_rows.contains(e.alert.value); });
+        std::erase_if(silence_rows, [&](const auto& entry) {
+            return entry.second.ended_at && *entry.second.ended_at < p.ended_before;
+        });
+    }
     void put(FiredThresholdRow& f) { fired.push_back(f); }
     void put(BudgetEdit& e) { edits.insert_or_assign(e.budget, e); }
     void put(ReportedRow& r) { reported.push_back(r); }

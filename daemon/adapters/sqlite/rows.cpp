@@ -184,6 +184,7 @@ struct Writer {
     void operator()(const Alert& a) const { write(db, a); }
     void operator()(const AlertEvent& e) const { write(db, e); }
     void operator()(const Silence& silence) const { write(db, silence); }
+    void operator()(const AlertPrune& prune) const { write(db, prune); }
     void operator()(const OutboxRow& o) const { write(db, o); }
     void operator()(const ParcelRow& p) const { write(db, p); }
     void operator()(const ChannelStateRow& c) const { write(db, c); }

@@ -197,11 +197,16 @@ struct HistoryPrune {
     WallTime began_before;
 };
 
+/// Drops what of alerts ended before: resolved ones, their events, ended silences; a few hundred at a time.
+struct AlertPrune {
+    WallTime ended_before;
+};
+
 using Write =
     std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow, Enforcement,
                  AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
                  IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker, BudgetEdit,
-                 ReportedRow, QuarantineRow, ParcelRow, ChannelStateRow, Silence, AlertEvent>;
+                 ReportedRow, QuarantineRow, ParcelRow, ChannelStateRow, Silence, AlertEvent, AlertPrune>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
