@@ -40,7 +40,8 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
                std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook,
                Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
-      notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
+      notifier_(world.loop, world.scheduler, world.entropy, world.store,
+                delivery_of(*parts.config, std::move(parts.channels))),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world, std::move(parts.prices)), treasurer_(world.picture),
       budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
@@ -90,6 +91,7 @@ Task<Result<void>> Daemon::start() {
         co_return std::unexpected(books.error());
     }
     alarms_.load(std::move(stored->alerts), std::move(stored->silences));
+    notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
@@ -452,7 +454,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     std::vector<std::string> faults;
     world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
-    notifier_.replace_channels(std::move(parts->channels));
+    notifier_.replace(delivery_of(*world_.config, std::move(parts->channels)));
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {
