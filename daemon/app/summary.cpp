@@ -47,10 +47,12 @@ std::string name_of(const SpendLine& line) {
 MessageTable spend_table(const Week& week) {
     MessageTable table{"Spent by resource", {}};
     const auto add = [&](std::string label, const SpendLine& line) {
-        const std::string time = line.time > Duration{0} ? ", " + messages::in_words(line.time) : std::string{};
-        table.rows.push_back({std::move(label),
-                              to_string(line.gross()) + (line.unpriced ? " and more without a price" : "") + time,
-                              messages::thousandths(line.gross().nanos, week.total.gross().nanos)});
+        const std::string time = line.time > Duration{0} ? ", " + messages::in_words(line.time)
+                                                         : std::string{};
+        table.rows.push_back(
+            {std::move(label),
+             to_string(line.gross()) + (line.unpriced ? " and more without a price" : "") + time,
+             messages::thousandths(line.gross().nanos, week.total.gross().nanos)});
     };
     SpendLine others;
     for (std::size_t i = 0; i < week.lines.size(); ++i) {
@@ -114,7 +116,8 @@ Message summary_of(const Week& week) {
     m.title = "Week to " + messages::at_words(week.to, week.zone) + ": " + to_string(week.total.gross()) +
               " spent" + (week.total.unpriced ? " (and more without a price)" : "");
     if (!week.lines.empty() && week.lines.front().gross().positive()) {
-        m.title += ", most by " + name_of(week.lines.front()) + " (" + to_string(week.lines.front().gross()) + ")";
+        m.title += ", most by " + name_of(week.lines.front()) + " (" + to_string(week.lines.front().gross()) +
+                   ")";
     }
     m.title += week.saved.stops > 0 ? "; " + saved_text(week.saved) : std::string{"; nothing was stopped"};
     if (week.saved.stops > 0) {
@@ -132,11 +135,12 @@ Message summary_of(const Week& week) {
     }
     if (!week.stopped.empty()) {
         m.body.push_back("Stopped: " + listed(week.stopped, ", ") + ".");
-        m.body.push_back("What that saved is an estimate: the price of each until it was started again, at most 12 "
-                         "hours" +
-                         (week.saved.unpriced > 0
-                              ? "; " + counted(week.saved.unpriced, "stop") + " of what has no price is not in it."
-                              : std::string{"."}));
+        m.body.push_back(
+            "What that saved is an estimate: the price of each until it was started again, at most 12 "
+            "hours" +
+            (week.saved.unpriced > 0
+                 ? "; " + counted(week.saved.unpriced, "stop") + " of what has no price is not in it."
+                 : std::string{"."}));
     }
     if (!week.held.empty()) {
         m.body.push_back("Held: " + listed(week.held, ", ") + ".");
@@ -146,7 +150,7 @@ Message summary_of(const Week& week) {
             m.tables.push_back(std::move(table));
         }
     }
-    m.do_next = !week.alerts.empty()     ? "curfew alerts"
+    m.do_next = !week.alerts.empty()    ? "curfew alerts"
                 : week.dead_letters > 0 ? "curfew outbox dead"
                                         : "curfew spend --by resource --since 7d";
     return m;
@@ -200,7 +204,8 @@ Task<void> Summary::look() {
         spdlog::warn("event=no_summary error=\"{}\"", to_string(!sent ? sent.error() : known.error()));
         co_return;
     }
-    const bool watched = std::ranges::any_of(*known, [&](const ResourceRow& row) { return row.first_seen < due; });
+    const bool watched = std::ranges::any_of(*known,
+                                             [&](const ResourceRow& row) { return row.first_seen < due; });
     if (*sent || !watched || now - due > too_late) {
         settled_ = due;
         co_return;
@@ -249,7 +254,8 @@ Task<Result<Week>> Summary::week_until(WallTime due) {
     Week week{.from = last_weekly(*config->alerts.summary, due - Duration{1}, config->zone),
               .to = due,
               .zone = config->zone};
-    auto spent = co_await money_.spend({.from = week.from, .to = week.to, .by = {SpendBy::resource}, .name = {}});
+    auto spent = co_await money_.spend(
+        {.from = week.from, .to = week.to, .by = {SpendBy::resource}, .name = {}});
     auto saved = co_await reporter_.saved(week.from);
     auto alerts = co_await world_.store.alerts(false, alerts_asked);
     auto counts = co_await world_.store.outbox_counts();
