@@ -411,7 +411,6 @@ Message budget_threshold(const Treasurer::Finding& finding, bool acts) {
     m.budget = budget.name;
     m.cost_so_far = spend.spent;
     m.per_hour = spend.burn_per_hour;
-    m.key = "budget/" + budget.name.value + "/" + finding.crossing.period;
     m.tables = {{"Spent",
                  {{budget.name.value, to_string(spend.spent) + " of " + to_string(budget.amount),
                    thousandths(spend.spent.nanos, budget.amount.nanos)}}}};
@@ -438,7 +437,6 @@ Message budget_threshold(const Treasurer::Finding& finding, bool acts) {
     }
     if (finding.resource != nullptr) {
         concern(m, *finding.resource);
-        m.key += "/" + m.run.value;
     }
     m.do_next = finding.resource != nullptr ? "curfew explain " + finding.resource->resource.id.value
                                             : std::string{"curfew spend --by resource"};

@@ -98,6 +98,9 @@ bool is_letter_or_digit(char c) {
 
 /// What all mails about one thing share: an alert, a budget and period, the end of a run.
 std::string thread_of(const Message& m) {
+    if (m.kind == AlertKind::budget_threshold && !m.budget.empty() && m.key.contains('/')) {
+        return m.key.substr(0, m.key.rfind('/'));  // without the threshold
+    }
     return !m.key.empty()    ? m.key
            : !m.run.empty()  ? "run/" + m.account.value + "/" + m.run.value
            : m.alert.empty() ? std::string{}

@@ -350,13 +350,15 @@ TEST_CASE_METHOD(Fixture, "a server that says nothing at all is tried again late
     }
 }
 
-TEST_CASE_METHOD(Fixture, "all mails of one alert are one thread, also the first", "[mail]") {
+TEST_CASE_METHOD(Fixture, "all mails of one budget and period are one thread, also the first", "[mail]") {
     const peers::Server server("smtp_server.py", {folder.path(), "tls", certificates.server});
     const ChannelConfig c = config(server, "tls");
     Message m = peers::warning();
-    m.key = "budget/team/2026-11@Europe/Rome";
+    m.kind = AlertKind::budget_threshold;
+    m.budget = BudgetName{"team"};
     for (const char* id : {"msg_1", "msg_2"}) {
         m.id = id;
+        m.key = std::string{"budget/team/2026-11@Europe/Rome/threshold "} + id;
         REQUIRE(send(c, {}, m));
     }
     REQUIRE(mails().size() == 2);
