@@ -150,14 +150,14 @@ int closed_port() {
 }
 
 curfew::Result<curfew::Delivered> Loop::deliver(curfew::Channel& channel, curfew::Message message,
-                                                curfew::Duration within) {
+                                                curfew::Duration within, std::string to) {
     std::optional<curfew::Result<curfew::Delivered>> result;
-    boost::asio::co_spawn(context,
-                          channel.deliver({.message = std::move(message), .to = {}}, scheduler.in(within)),
-                          [&](const std::exception_ptr& thrown, curfew::Result<curfew::Delivered> r) {
-                              REQUIRE(!thrown);
-                              result = std::move(r);
-                          });
+    boost::asio::co_spawn(
+        context, channel.deliver({.message = std::move(message), .to = std::move(to)}, scheduler.in(within)),
+        [&](const std::exception_ptr& thrown, curfew::Result<curfew::Delivered> r) {
+            REQUIRE(!thrown);
+            result = std::move(r);
+        });
     context.restart();
     while (!result && context.run_one() > 0) {
     }
