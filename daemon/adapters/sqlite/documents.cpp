@@ -63,7 +63,8 @@ std::string to_document(const Message& m) {
                      {"group", m.group},
                      {"rule", m.rule.value},
                      {"budget", m.budget.value},
-                     {"owner", m.owner}});
+                     {"owner", m.owner},
+                     {"keep_url", m.keep_url.value_or("")}});
 }
 
 namespace {
@@ -96,6 +97,9 @@ Message message_of(const json& j) {
     m.rule = RuleName{j.value("rule", "")};
     m.budget = BudgetName{j.value("budget", "")};
     m.owner = j.value("owner", "");
+    if (const std::string url = j.value("keep_url", ""); !url.empty()) {
+        m.keep_url = url;
+    }
     return m;
 }
 
