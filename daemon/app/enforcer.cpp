@@ -1,6 +1,7 @@
 #include "curfew/app/enforcer.hpp"
 
 #include "curfew/app/messages.hpp"
+#include "curfew/core/keep_link.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -502,14 +503,19 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
     const std::string pack_key = "pack_failed/" + e.run.value;
     for (const Effect effect : t.effects) {
         switch (effect) {
-            case Effect::warn:
+            case Effect::warn: {
                 if (!tells) {
                     batch.emplace_back(audit(e, "would.warn", e.reason));
                     break;
                 }
-                alarms_.warn(messages::stop_warning(subject, world_.entropy), e.id, e.warned_step, batch);
+                Message warning = messages::stop_warning(subject, world_.entropy);
+                if (subject.may_keep) {
+                    warning.keep_url = unsigned_keep_url(world_.config->keep_link, warning, subject.now);
+                }
+                alarms_.warn(std::move(warning), e.id, e.warned_step, batch);
                 active.told = true;
                 break;
+            }
             case Effect::tell_cancelled:
                 if (active.told) {
                     alarms_.tell(messages::stop_cancelled(subject), batch);
