@@ -59,6 +59,11 @@ bool same_row(const Run& a, const Run& b) {
            a.machine_type == b.machine_type && a.started_at == b.started_at;
 }
 
+/// One crossing of one budget in one period, of which a run is one too.
+std::string crossing_key(const BudgetName& budget, const std::string& period, const std::string& threshold) {
+    return "budget/" + budget.value + "/" + period + "/" + threshold;
+}
+
 /// When a run that is seen now began, by the monotonic clock.
 Instant began(const Run& run, const Now& now) {
     return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
@@ -643,7 +648,7 @@ void Watcher::judge_money(Batch& batch) {
 
 void Watcher::judge_budgets(Batch& batch) {
     const Config& all = *world_.config;
-    auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
+    const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
     const auto note = [&](const Message& m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
@@ -655,16 +660,18 @@ void Watcher::judge_budgets(Batch& batch) {
                                     .text = m.title});
     };
     // What ends things first: it says what those below it would say.
-    std::ranges::stable_partition(
-        judged.findings, [](const auto& finding) { return stops(finding.crossing.threshold.action); });
-    for (const auto& finding : judged.findings) {
-        Message m = messages::budget_threshold(finding,
-                                               weakest(finding.budget->mode, all.mode) == Mode::enforce);
-        m.budget = finding.budget->name;
-        note(m, "budget.threshold");
-        alarms_.raise(crossing_key(m.budget, finding.crossing.period, m.run,
-                                   finding.crossing.threshold.key(finding.budget->amount)),
-                      std::move(m), batch);
+    for (const bool hard : {true, false}) {
+        for (const auto& finding : judged.findings) {
+            if (stops(finding.crossing.threshold.action) == hard) {
+                Message m = messages::budget_threshold(
+                    finding, weakest(finding.budget->mode, all.mode) == Mode::enforce);
+                m.budget = finding.budget->name;
+                note(m, "budget.threshold");
+                alarms_.raise(crossing_key(m.budget, finding.crossing.period,
+                                           finding.crossing.threshold.key(finding.budget->amount)),
+                              std::move(m), batch);
+            }
+        }
     }
     for (const auto& admission : judged.admissions) {
         const Resource& resource = admission.resource->resource;
@@ -679,11 +686,11 @@ void Watcher::judge_budgets(Batch& batch) {
     std::set<std::string> crossed;
     for (const auto& [name, live] : world_.picture.budgets) {
         for (const std::string& threshold : live.fired) {
-            crossed.insert(crossing_key(name, live.period.id, {}, threshold));
+            crossed.insert(crossing_key(name, live.period.id, threshold));
         }
         for (const auto& [run, state] : live.runs) {
             for (const std::string& threshold : state.fired) {
-                crossed.insert(crossing_key(name, state.period.id, run, threshold));
+                crossed.insert(crossing_key(name, state.period.id, threshold));
             }
         }
     }
