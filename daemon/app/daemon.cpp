@@ -85,13 +85,13 @@ Task<Result<void>> Daemon::start() {
     std::vector<std::string> faults;
     budgets_.load(std::move(stored->budget_edits));
     world_.config = budgets_.over(world_.config, faults);
+    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     fill_picture(*stored, same_boot);
     auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.wall(),
                                           stored->fired);
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));

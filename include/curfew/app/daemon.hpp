@@ -51,6 +51,7 @@ public:
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
     Holds& holds() { return holds_; }
+    Alarms& alarms() { return alarms_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
