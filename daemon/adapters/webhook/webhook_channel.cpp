@@ -9,6 +9,7 @@ namespace curfew::webhook {
 namespace {
 
 constexpr std::size_t answer_bytes_max = std::size_t{64} << 10;
+constexpr Duration retry_after_max = hours{24};  // a message waits for as long as its receiver asks
 
 }  // namespace
 
@@ -91,7 +92,7 @@ Error WebhookChannel::explain(http::Response response) const {
     if (url_->target.size() > 1 && response.body.contains(url_->target)) {
         response.body = "(its text held the path)";
     }
-    Error error = http::error_of(response, url_->origin.host);
+    Error error = http::error_of(response, url_->origin.host, retry_after_max);
     if (error.code == Errc::forbidden && response.status != 410) {
         error.code = Errc::unauthorized;
     }
