@@ -274,7 +274,9 @@ Task<Result<Week>> Summary::week_until(WallTime due) {
     week.total = spent->total;
     week.saved = *saved;
     week.budgets = reporter_.budgets();
-    std::ranges::stable_sort(*alerts, [](const Alert& a, const Alert& b) { return a.severity > b.severity; });
+    std::ranges::sort(*alerts, [](const Alert& a, const Alert& b) {
+        return a.severity != b.severity ? a.severity > b.severity : a.since < b.since;
+    });
     for (const Alert& alert : *alerts) {
         week.alerts.push_back(alert.title);
     }
