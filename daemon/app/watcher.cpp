@@ -659,7 +659,7 @@ void Watcher::judge_money(Batch& batch) {
 
 void Watcher::judge_budgets(Batch& batch) {
     const Config& all = *world_.config;
-    auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
+    const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
     const auto note = [&](const Message& m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
@@ -671,16 +671,18 @@ void Watcher::judge_budgets(Batch& batch) {
                                     .text = m.title});
     };
     // What ends things first: it says what those below it would say.
-    std::ranges::stable_partition(
-        judged.findings, [](const auto& finding) { return stops(finding.crossing.threshold.action); });
-    for (const auto& finding : judged.findings) {
-        Message m = messages::budget_threshold(finding,
-                                               weakest(finding.budget->mode, all.mode) == Mode::enforce);
-        m.budget = finding.budget->name;
-        note(m, "budget.threshold");
-        alarms_.raise(crossing_key(m.budget, finding.crossing.period,
-                                   finding.crossing.threshold.key(finding.budget->amount)),
-                      std::move(m), batch);
+    for (const bool hard : {true, false}) {
+        for (const auto& finding : judged.findings) {
+            if (stops(finding.crossing.threshold.action) == hard) {
+                Message m = messages::budget_threshold(
+                    finding, weakest(finding.budget->mode, all.mode) == Mode::enforce);
+                m.budget = finding.budget->name;
+                note(m, "budget.threshold");
+                alarms_.raise(crossing_key(m.budget, finding.crossing.period,
+                                           finding.crossing.threshold.key(finding.budget->amount)),
+                              std::move(m), batch);
+            }
+        }
     }
     for (const auto& admission : judged.admissions) {
         const Resource& resource = admission.resource->resource;

@@ -48,6 +48,7 @@ public:
     /// Those in force, also after a reload.
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
+    Alarms& alarms() { return alarms_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
