@@ -454,9 +454,8 @@ Task<bool> Notifier::form(LanePtr lane, const OutboxLook& look, WallTime now,
         if (free > 1 || left.rows <= 0 || formed || !lane->channel->groups()) {
             continue;
         }
-        const WallTime urgent_at = places->newest_digest && free <= 0
-                                       ? *places->newest_digest + urgent_digest_wait
-                                       : now;
+        // More than there are places: the newest parcel was such a one.
+        const WallTime urgent_at = places->newest && free < 0 ? *places->newest + urgent_digest_wait : now;
         const WallTime at = left.urgent > 0 ? urgent_at
                             : free > 0      ? left.oldest + digest_wait
                                             : places->oldest.value_or(now) + place_window;

@@ -364,7 +364,7 @@ struct KindCount {
 struct ParcelPlaces {
     std::int64_t used = 0;
     std::optional<WallTime> oldest;
-    std::optional<WallTime> newest_digest;
+    std::optional<WallTime> newest;
 };
 /// Critical messages that none of their channels took in time; and when there may be more.
 struct OutboxOverdue {
