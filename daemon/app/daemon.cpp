@@ -188,6 +188,18 @@ Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
     }
 }
 
+Task<void> Daemon::resolve(std::string key) {
+    Batch batch;
+    alarms_.resolve(key, std::nullopt, batch);
+    if (batch.empty()) {
+        co_return;
+    }
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+    }
+}
+
 /// What was set at run time may not fit a configuration that was changed since: it is not in force, and that is
 /// said.
 Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {

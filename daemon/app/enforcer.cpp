@@ -1,6 +1,7 @@
 #include "curfew/app/enforcer.hpp"
 
 #include "curfew/app/messages.hpp"
+#include "curfew/core/keep_link.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -543,14 +544,16 @@ void Enforcer::record_messages(Active& active, const LiveResource& live, const T
     const std::string pack_key = "pack_failed/" + e.run.value;
     for (const Effect effect : t.effects) {
         switch (effect) {
-            case Effect::warn:
+            case Effect::warn: {
                 if (!tells) {
                     batch.emplace_back(audit(e, "would.warn", e.reason));
                     break;
                 }
-                if (alarms_.warn(stop_key(e.run),
-                                 of_cause(messages::stop_warning(subject, world_.entropy), e.cause), e.id,
-                                 e.warned_step, batch)) {
+                Message warning = of_cause(messages::stop_warning(subject, world_.entropy), e.cause);
+                if (subject.may_keep) {
+                    warning.keep_url = unsigned_keep_url(world_.config->keep_link, warning, subject.now);
+                }
+                if (alarms_.warn(stop_key(e.run), std::move(warning), e.id, e.warned_step, batch)) {
                     active.told = true;
                 } else {
                     active.unheard = e.warned_step;
@@ -558,6 +561,7 @@ void Enforcer::record_messages(Active& active, const LiveResource& live, const T
                         audit(e, "warning.silenced", "a silence names it: it counts as given"));
                 }
                 break;
+            }
             case Effect::tell_cancelled:
                 if (alarms_.firing(stop_key(e.run))) {
                     alarms_.resolve(stop_key(e.run), of_cause(messages::stop_cancelled(subject), e.cause),

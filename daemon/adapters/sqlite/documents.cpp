@@ -72,7 +72,8 @@ std::string to_document(const Message& m) {
                      {"group", m.group},
                      {"rule", m.rule.value},
                      {"budget", m.budget.value},
-                     {"owner", m.owner}});
+                     {"owner", m.owner},
+                     {"keep_url", m.keep_url.value_or("")}});
 }
 
 namespace {
@@ -111,6 +112,9 @@ Message message_of(const json& j) {
             added.rows.push_back({row.at(0).get<std::string>(), row.at(1).get<std::string>(),
                                   row.at(2).is_null() ? std::nullopt : std::optional{row.at(2).get<int>()}});
         }
+    }
+    if (const std::string url = j.value("keep_url", ""); !url.empty()) {
+        m.keep_url = url;
     }
     return m;
 }

@@ -45,10 +45,13 @@ public:
     Task<Result<void>> start();
     /// A condition that was found while starting: critical, once.
     Task<void> raise(std::string key, AlertKind kind, std::string title);
+    /// One of an earlier start is over.
+    Task<void> resolve(std::string key);
     /// Those in force, also after a reload.
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
     Alarms& alarms() { return alarms_; }
+    Holds& holds() { return holds_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.

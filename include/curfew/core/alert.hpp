@@ -117,6 +117,10 @@ struct Message {
     RuleName rule;
     BudgetName budget;
     std::string owner;  // e-mail of the resource's owner, where the provider tells
+    /// Of a stop that a keep can put off: pressing it (POST) keeps the run for an hour, once. It is a credential
+    /// only with its signature (core/keep_link), which is added in the parcel of a channel that shows a button;
+    /// here and in the store it is without, so that no log, reply or backup holds one (I12).
+    std::optional<std::string> keep_url;
 };
 
 /// One condition. `key` identifies it ("stop_failed/n8k2…"): a second firing of a firing key is no

@@ -1,7 +1,8 @@
 #include "peers.hpp"
 
+#include "support/port.hpp"
+
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
@@ -144,9 +145,8 @@ std::vector<nlohmann::json> records(const std::string& folder) {
 }
 
 int closed_port() {
-    boost::asio::io_context context;
-    const boost::asio::ip::tcp::acceptor acceptor(context, {boost::asio::ip::make_address("127.0.0.1"), 0});
-    return acceptor.local_endpoint().port();
+    static const support::Port port;
+    return port.number();
 }
 
 curfew::Result<curfew::Delivered> Loop::deliver(curfew::Channel& channel, curfew::Message message,
