@@ -208,8 +208,8 @@ inline constexpr Key alert_keys[] = {
      .type = Type::weekly,
      .standard = R"("mon 09:00")",
      .help =
-         "When the week's summary is sent, in the time zone of [daemon]: what was spent and saved, what was "
-         "stopped and held, budgets, open alerts. \"\" = never. Without a channel there is none."},
+         "When the summary of the week is sent, in the timezone of [daemon]; empty = never. It says what was "
+         "spent and saved, what was stopped and held, how the budgets stand and which alerts are open."},
     {.name = "failover",
      .type = Type::name,
      .unset = "none",
