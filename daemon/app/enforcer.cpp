@@ -504,7 +504,7 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         m.title = "Rule " + e.cause.name + " made " + why + " and only warns from now on: money goes on";
         m.body = {
             "More than a quarter of what runs would have been stopped by one rule. If that is right, "
-            "let it act again with the command of this message; neither a reload nor a restart does."};
+            "let it act again with the command; neither a reload nor a restart does."};
         m.do_next = "curfew rule reset " + e.cause.name;
         m.account = e.account;
         m.rule = breaker.rule;

@@ -223,10 +223,8 @@ Task<Duration> Watcher::failed(Error error) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
                             "Account " + account_.value + " is not watched" + burning_text() +
                                 ": the provider refuses its key, so nothing there can be seen or stopped");
-        m.body = {text,
-                  "The key is read from " + config().key_file +
-                      ". Make a new one in the provider's console, put it there, and run the command of "
-                      "this message."};
+        m.body = {text, "The key is read from " + config().key_file +
+                            ". Make a new one in the provider's console, put it there, and run the command."};
         m.do_next = "curfew reload";
         alarms_.raise("key/" + account_.value, std::move(m), batch);
     } else if (account.failures_in_a_row == 3) {
