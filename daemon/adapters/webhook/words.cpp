@@ -67,9 +67,11 @@ std::vector<std::string> paragraphs_of(const Message& m, const Room& room, Escap
 
 std::string without_pings(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        out += c;
-        if (c == '@') {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        out += text[i];
+        const char next = i + 1 < text.size() ? text[i + 1] : ' ';
+        const bool tag = text[i] == '<' && std::string_view{"@!#/aA"}.find(next) != std::string_view::npos;
+        if (text[i] == '@' || tag) {
             out += "\u200B";
         }
     }

@@ -28,7 +28,8 @@ struct Room {
 /// The body, escaped and within the room; where paragraphs are missing, the last one says so.
 std::vector<std::string> paragraphs_of(const Message& message, const Room& room, Escape escape = unescaped);
 
-/// A zero-width space after every '@': "@everyone", "@here" and "@team" are no mentions any more.
+/// A zero-width space after every '@', and after a '<' that begins a mention: "@everyone", "@team", "<!here>" and
+/// "<at>" are none any more.
 std::string without_pings(std::string_view text);
 /// `without_pings`, and no backtick, so that it cannot leave a code block.
 std::string as_code(std::string_view text);
