@@ -175,18 +175,23 @@ struct Writer {
     }
     void operator()(const Hold& h) const {
         Query(db,
-              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
               "released_at=excluded.released_at",
               h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms,
-              h.until.ms, h.reason, h.by, ms(h.released_at), h.job)
+              h.until.ms, h.reason, h.by, ms(h.released_at), h.job, h.link)
             .run();
     }
     void operator()(const Alert& a) const { write(db, a); }
     void operator()(const AlertEvent& e) const { write(db, e); }
     void operator()(const Silence& silence) const { write(db, silence); }
+    void operator()(const AlertPrune& prune) const { write(db, prune); }
     void operator()(const OutboxRow& o) const { write(db, o); }
     void operator()(const ParcelRow& p) const { write(db, p); }
     void operator()(const ChannelStateRow& c) const { write(db, c); }
+    void operator()(const ParcelFill& fill) const { write(db, fill); }
+    void operator()(const OutboxEnd& end) const { write(db, end); }
+    void operator()(const OutboxBury& bury) const { write(db, bury); }
+    void operator()(const FailoverDone& done) const { write(db, done); }
     void operator()(const FiredThresholdRow& f) const {
         Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.key, f.at.ms)
             .run();
@@ -330,7 +335,8 @@ Hold hold(const Query& q) {
             .reason = q.text(6),
             .by = q.text(7),
             .released_at = wall(q.optional_integer(8)),
-            .job = q.text(9)};
+            .job = q.text(9),
+            .link = q.text(10)};
 }
 
 RuleEvent rule_event(const Query& q) {
