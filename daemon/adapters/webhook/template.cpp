@@ -128,7 +128,8 @@ mustache::data fields_of(const Parcel& parcel, Form form) {
     const Message& m = parcel.message;
     Fields fields(form);
     std::string text = plain_line(m.title);
-    for (const std::string& paragraph : m.body) {
+    const std::vector<std::string> told = told_in(m);
+    for (const std::string& paragraph : told) {
         text += "\n\n" + paragraph;
     }
     fields.line("id", m.id);
@@ -141,7 +142,7 @@ mustache::data fields_of(const Parcel& parcel, Form form) {
     fields.line("key", m.key);
     fields.line("title", m.title);
     fields.add("text", m.do_next.empty() ? text : text + "\n\n" + plain_line(m.do_next));
-    fields.list("body", m.body);
+    fields.list("body", told);
     fields.line("do_next", m.do_next);
     fields.line("account", m.account.value);
     fields.line("resource", m.resource.value);
