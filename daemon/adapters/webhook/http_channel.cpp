@@ -124,7 +124,10 @@ Error HttpChannel::explain(http::Response response, const Parcel& parcel) const 
     return error;
 }
 
-std::string HttpChannel::without_secrets(std::string text, const Parcel&) const {
+std::string HttpChannel::without_secrets(std::string text, const Parcel& parcel) const {
+    if (const auto& link = parcel.message.keep_url) {
+        text = Secret{link->substr(link->rfind('/') + 1)}.hidden_in(std::move(text));
+    }
     for (const Secret& secret : parts_.hidden) {
         text = secret.hidden_in(std::move(text));
     }
