@@ -107,6 +107,7 @@ Task<Message> Rulebook::trial_message(Rule rule) {
     m.kind = AlertKind::trial_over;
     m.severity = Severity::info;
     m.cause = "rule " + rule.name.value;
+    m.rule = rule.name;
     const std::string stops = events ? std::to_string(count) : "an unknown number of";
     m.title = "The trial of rule " + rule.name.value + " is over: it would have made " + stops +
               (count == 1 ? " stop; " : " stops; ") +

@@ -59,6 +59,11 @@ bool same_row(const Run& a, const Run& b) {
            a.machine_type == b.machine_type && a.started_at == b.started_at;
 }
 
+/// One crossing of one budget in one period, of which a run is one too.
+std::string crossing_key(const BudgetName& budget, const std::string& period, const std::string& threshold) {
+    return "budget/" + budget.value + "/" + period + "/" + threshold;
+}
+
 /// When a run that is seen now began, by the monotonic clock.
 Instant began(const Run& run, const Now& now) {
     return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
@@ -662,7 +667,7 @@ void Watcher::judge_budgets(Batch& batch) {
                                                weakest(finding.budget->mode, all.mode) == Mode::enforce);
         m.budget = finding.budget->name;
         note(m, "budget.threshold");
-        alarms_.raise(crossing_key(m.budget, finding.crossing.period, m.run,
+        alarms_.raise(crossing_key(m.budget, finding.crossing.period,
                                    finding.crossing.threshold.key(finding.budget->amount)),
                       std::move(m), batch);
     }
@@ -679,11 +684,11 @@ void Watcher::judge_budgets(Batch& batch) {
     std::set<std::string> crossed;
     for (const auto& [name, live] : world_.picture.budgets) {
         for (const std::string& threshold : live.fired) {
-            crossed.insert(crossing_key(name, live.period.id, {}, threshold));
+            crossed.insert(crossing_key(name, live.period.id, threshold));
         }
         for (const auto& [run, state] : live.runs) {
             for (const std::string& threshold : state.fired) {
-                crossed.insert(crossing_key(name, state.period.id, run, threshold));
+                crossed.insert(crossing_key(name, state.period.id, threshold));
             }
         }
     }
