@@ -361,7 +361,8 @@ public:
         co_await turn(io_);
         std::vector<OutboxRow> rows = outbox_where([&](const OutboxRow& row) {
             return row.seq > query.after_seq && (!query.state || row.state == *query.state) &&
-                   (query.channel.empty() || row.channel == query.channel);
+                   (query.channel.empty() || row.channel == query.channel) &&
+                   (query.alert.empty() || row.message.alert == query.alert);
         });
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(query.limit)));
         co_return rows;
@@ -588,6 +589,16 @@ public:
             ++counts[row.state];
         }
         co_return counts;
+    }
+    Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        co_await turn(io_);
+        std::vector<ChannelStateRow> rows;
+        for (const auto& [name, row] : channel_states) {
+            if (row.disabled_at) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
     }
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
         co_return std::optional<IdempotencyRow>{};

@@ -16,11 +16,7 @@ namespace {
 constexpr Duration escalation_unless_said = minutes{15};
 
 AlertKind kind_of(const std::string& word) {
-    auto kind = AlertKind::stop_warning;
-    while (to_string(kind) != word && kind != AlertKind::test) {
-        kind = static_cast<AlertKind>(static_cast<int>(kind) + 1);
-    }
-    return kind;
+    return alert_kind_from(word).value_or(AlertKind::test);  // the table of keys has no others
 }
 
 Severity severity_of(const std::string& word) {

@@ -184,9 +184,9 @@ Result<std::vector<OutboxRow>> read_outbox(Database& db, const OutboxQuery& quer
             "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
             "AND p.channel = o.channel AND p.receiver = o.receiver "
             "WHERE o.seq > ?1 AND (?2 = '' OR o.state = ?2) AND (?3 = '' OR o.channel = ?3) "
-            "ORDER BY o.seq LIMIT ?4",
+            "AND (?4 = '' OR o.alert = ?4) ORDER BY o.seq LIMIT ?5",
             query.after_seq, query.state ? std::string{to_string(*query.state)} : std::string{},
-            query.channel.value, query.limit);
+            query.channel.value, query.alert.value, query.limit);
     return outbox_rows(q);
 }
 

@@ -335,6 +335,7 @@ struct PastRun {
 struct OutboxQuery {
     std::optional<OutboxState> state;
     ChannelName channel;  // "" = of all
+    AlertId alert;        // "" = of all, and of none
     std::int64_t after_seq = 0;
     int limit = 100;
 };
@@ -439,6 +440,7 @@ public:
     /// When the oldest waiting row was made.
     virtual Task<Result<std::optional<WallTime>>> outbox_oldest() = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;
+    virtual Task<Result<std::vector<ChannelStateRow>>> disabled_channels() = 0;
     virtual Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) = 0;
 
     /// Walks the audit's hash chain: the number of rows, or Errc::corrupt naming the first bad one.
