@@ -110,6 +110,13 @@ Task<std::optional<Money>> Reconciler::accrued(const Reported& reported) const {
             open(live.meter);
         }
     }
+    if (const auto closed = world_.picture.unstored.find(account_); closed != world_.picture.unstored.end()) {
+        for (const CostRow& row : closed->second) {
+            if (row.from >= reported.month && row.from < reported.generated_at) {
+                add(row.gross);
+            }
+        }
+    }
     co_return sum;
 }
 

@@ -269,12 +269,43 @@ Task<Result<RulesReport>> Reporter::rules() {
     co_return RulesReport{.freshness = freshness(), .items = items_of(*events)};
 }
 
+namespace {
+
+/// What stands in no row of the store yet, by resource.
+using Unstored = std::map<ResourceId, Money>;
+Unstored unstored(const Picture& picture, WallTime from, WallTime now) {
+    Unstored sums;
+    const auto add = [&](const Meter& meter) { sums[meter.resource] += accrued_since(meter, from, now); };
+    for (const auto& [id, live] : picture.resources) {
+        each_run(live, [&](const LiveRun& run) {
+            if (run.meter) {
+                add(*run.meter);
+            }
+        });
+    }
+    for (const auto& [id, live] : picture.add_ons) {
+        add(live.meter);
+    }
+    for (const auto& [account, closed] : picture.unstored) {
+        for (const CostRow& row : closed) {
+            if (row.from >= from && row.from <= now) {
+                sums[row.resource] += row.gross;
+            }
+        }
+    }
+    return sums;
+}
+
+}  // namespace
+
 Task<Result<StatusReport>> Reporter::status() {
     const WallTime now = world_.scheduler.wall();
     const Zone zone = world_.config->zone;
     const Period day = day_of(now, zone);
     const Period month = month_of(now, zone);
+    const Unstored of_day = unstored(world_.picture, day.from, now);
     auto today = co_await world_.store.spend({day.from, day.to, {SpendBy::resource}, zone});
+    const Unstored of_month = unstored(world_.picture, month.from, now);
     auto this_month = co_await world_.store.spend({month.from, month.to, {SpendBy::resource}, zone});
     auto saving = co_await saved();
     if (!today || !this_month || !saving) {
@@ -298,16 +329,8 @@ Task<Result<StatusReport>> Reporter::status() {
     report.rules = std::move(rules);
     std::map<ResourceId, StatusItem> items;
     const auto count = [&](const Meter& meter) {
-        const Money of_day = accrued_since(meter, day.from, now);
-        const Money of_month = accrued_since(meter, month.from, now);
-        report.today += of_day;
-        report.month += of_month;
         report.per_hour += burn(meter, now);
         report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
-        if (const auto item = items.find(meter.resource); item != items.end()) {
-            item->second.today += of_day;
-            item->second.month += of_month;
-        }
     };
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
@@ -321,6 +344,18 @@ Task<Result<StatusReport>> Reporter::status() {
     }
     for (const auto& [id, live] : world_.picture.add_ons) {
         count(live.meter);
+    }
+    for (const auto& [resource, amount] : of_day) {
+        report.today += amount;
+        if (const auto item = items.find(resource); item != items.end()) {
+            item->second.today += amount;
+        }
+    }
+    for (const auto& [resource, amount] : of_month) {
+        report.month += amount;
+        if (const auto item = items.find(resource); item != items.end()) {
+            item->second.month += amount;
+        }
     }
     for (const SpendRow& row : *today) {
         report.today += row.gross;
