@@ -1,6 +1,5 @@
 #include "curfew/app/open_rows.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace curfew {
@@ -39,23 +38,11 @@ LedgerRow ledger_row(const Picture& picture, const AccountName& account, CostRow
 
 std::vector<LedgerRow> open_rows(const Picture& picture, WallTime now) {
     std::vector<LedgerRow> rows;
-    const auto add = [&](const AccountName& account, const Meter& meter) {
+    each_meter(picture, [&](const AccountName& account, const Meter& meter) {
         for (CostRow& row : open_rows(meter, now)) {
             rows.push_back(ledger_row(picture, account, std::move(row)));
         }
-    };
-    for (const auto& [id, live] : picture.resources) {
-        const auto add_run = [&](const LiveRun& run) {
-            if (run.meter) {
-                add(live.resource.account, *run.meter);
-            }
-        };
-        add_run(live.current);
-        std::ranges::for_each(live.older, add_run);
-    }
-    for (const auto& [id, live] : picture.add_ons) {
-        add(live.account, live.meter);
-    }
+    });
     for (const auto& [account, closed] : picture.unstored) {
         for (const CostRow& row : closed) {
             rows.push_back(ledger_row(picture, account, row));

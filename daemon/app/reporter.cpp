@@ -13,14 +13,6 @@ namespace {
 constexpr Duration saved_per_stop_max = hours{12};
 constexpr int rule_events_max = 20'000;
 
-template <class Do>
-void each_run(const LiveResource& live, Do&& visit) {
-    visit(live.current);
-    for (const LiveRun& run : live.older) {
-        visit(run);
-    }
-}
-
 std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     const Run& run = live.current.run;
     if (live.price == nullptr || !run.started_at) {
@@ -275,17 +267,9 @@ namespace {
 using Unstored = std::map<ResourceId, Money>;
 Unstored unstored(const Picture& picture, WallTime from, WallTime now) {
     Unstored sums;
-    const auto add = [&](const Meter& meter) { sums[meter.resource] += accrued_since(meter, from, now); };
-    for (const auto& [id, live] : picture.resources) {
-        each_run(live, [&](const LiveRun& run) {
-            if (run.meter) {
-                add(*run.meter);
-            }
-        });
-    }
-    for (const auto& [id, live] : picture.add_ons) {
-        add(live.meter);
-    }
+    each_meter(picture, [&](const AccountName&, const Meter& meter) {
+        sums[meter.resource] += accrued_since(meter, from, now);
+    });
     for (const auto& [account, closed] : picture.unstored) {
         for (const CostRow& row : closed) {
             if (row.from >= from && row.from <= now) {
@@ -328,23 +312,15 @@ Task<Result<StatusReport>> Reporter::status() {
     report.saved = *saving;
     report.rules = std::move(rules);
     std::map<ResourceId, StatusItem> items;
-    const auto count = [&](const Meter& meter) {
-        report.per_hour += burn(meter, now);
-        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
-    };
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
         item.live = &live;
         item.run_cost = run_cost(live, now);
-        each_run(live, [&](const LiveRun& run) {
-            if (run.meter) {
-                count(*run.meter);
-            }
-        });
     }
-    for (const auto& [id, live] : world_.picture.add_ons) {
-        count(live.meter);
-    }
+    each_meter(world_.picture, [&](const AccountName&, const Meter& meter) {
+        report.per_hour += burn(meter, now);
+        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
+    });
     for (const auto& [resource, amount] : of_day) {
         report.today += amount;
         if (const auto item = items.find(resource); item != items.end()) {
