@@ -14,7 +14,7 @@
 #include "adapters/systemd/supervisor.hpp"
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
-#include "adapters/webhook/webhook_channel.hpp"
+#include "adapters/webhook/http_channel.hpp"
 #include "curfew/api/api.hpp"
 #include "curfew/api/keep_pages.hpp"
 #include "curfew/api/wire.hpp"
@@ -151,7 +151,7 @@ Result<Budget> parse_budget(const std::string& text, const Config& config) {
 Result<std::string> read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        return fail(Errc::not_found, "cannot read the price table", path);
+        return fail(Errc::not_found, "cannot read this file", path);
     }
     std::ostringstream text;
     text << file.rdbuf();
@@ -259,25 +259,50 @@ public:
 
 private:
     Result<std::shared_ptr<Channel>> make_channel(const ChannelConfig& channel, const Config& config) {
-        const std::string& file = channel.kind == "mail" ? channel.password_file : channel.secret_file;
-        std::optional<Secret> secret;
-        if (!file.empty()) {
-            auto read = systemd::read_secret(file);
-            if (!read) {
-                return std::unexpected(read.error());
-            }
-            secret = std::move(*read);
-        }
         if (channel.kind == "mail") {
-            return std::make_shared<mail::MailChannel>(channel, std::move(secret), config.public_name, loop_,
-                                                       scheduler_);
+            auto password = secret_of("password_file", channel.password_file);
+            if (!password) {
+                return std::unexpected(password.error());
+            }
+            return std::make_shared<mail::MailChannel>(channel, std::move(*password), config.public_name,
+                                                       loop_, scheduler_);
         }
-        if (secret) {
-            if (auto good = webhook::check_secret(*secret); !good) {
-                return std::unexpected(good.error());
+        auto files = files_of(channel);
+        return files ? webhook::make_channel(channel, std::move(*files), config.public_name, client_,
+                                             scheduler_)
+                     : std::unexpected(files.error());
+    }
+
+    static Result<webhook::FileContents> files_of(const ChannelConfig& channel) {
+        auto url = secret_of("url_file", channel.url_file);
+        auto key = secret_of("secret_file", channel.secret_file);
+        auto old_key = secret_of("old_secret_file", channel.old_secret_file);
+        auto token = secret_of("token_file", channel.token_file);
+        for (const auto* read : {&url, &key, &old_key, &token}) {
+            if (!*read) {
+                return std::unexpected(read->error());
             }
         }
-        return std::make_shared<webhook::WebhookChannel>(channel, std::move(secret), client_, scheduler_);
+        auto text = channel.template_file.empty() ? Result<std::string>{} : read_text(channel.template_file);
+        if (!text) {
+            return fail(text.error().code, "template_file: " + text.error().text, text.error().where);
+        }
+        return webhook::FileContents{.url = std::move(*url),
+                                     .signing_key = std::move(*key),
+                                     .old_signing_key = std::move(*old_key),
+                                     .token = std::move(*token),
+                                     .template_text = std::move(*text)};
+    }
+
+    /// nullopt where the key is not given.
+    static Result<std::optional<Secret>> secret_of(const char* key, const std::string& file) {
+        if (file.empty()) {
+            return std::nullopt;
+        }
+        auto read = systemd::read_secret(file);
+        return read
+                   ? Result<std::optional<Secret>>{std::move(*read)}
+                   : fail(read.error().code, std::string{key} + ": " + read.error().text, read.error().where);
     }
 
     Options options_;

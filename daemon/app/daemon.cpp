@@ -40,14 +40,16 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
                std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook,
                Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
-      notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
+      notifier_(world.loop, world.scheduler, world.entropy, world.store,
+                delivery_of(*parts.config, std::move(parts.channels))),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world, std::move(parts.prices)), treasurer_(world.picture),
       budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
-      outlook_(world, alarms_), watchdog_wakeup_(world.loop) {
+      outlook_(world, alarms_), summary_(world, alarms_, outlook_, books_.prices()),
+      watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
     enforcer_.on_stopped([this](const AccountName& account) {
@@ -89,7 +91,8 @@ Task<Result<void>> Daemon::start() {
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    alarms_.load(std::move(stored->alerts));
+    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
+    notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
@@ -243,8 +246,10 @@ void Daemon::start_watchers() {
 
 void Daemon::run() {
     tasks_.spawn("notifier", notifier_.run());
+    tasks_.spawn("alarms", alarms_.run());
     tasks_.spawn("rulebook", rulebook_.run());
     tasks_.spawn("outlook", outlook_.run());
+    tasks_.spawn("summary", summary_.run());
     start_watchers();
     if (supervisor_.watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog());
@@ -285,8 +290,10 @@ Task<void> Daemon::shut_down() {
         co_await world_.scheduler.sleep_for(Duration{100});
     }
     notifier_.stop();
+    alarms_.stop();
     rulebook_.stop();
     outlook_.stop();
+    summary_.stop();
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
@@ -420,7 +427,7 @@ Task<Result<ReceiptId>> Daemon::pack(ResourceId resource, std::string actor) {
 
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
     Batch batch;
-    auto done = alarms_.acknowledge(alert, batch);
+    auto done = alarms_.acknowledge(alert, actor, {}, batch);
     if (!done) {
         co_return done;
     }
@@ -462,7 +469,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     std::vector<std::string> faults;
     world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
-    notifier_.replace_channels(std::move(parts->channels));
+    notifier_.replace(delivery_of(*world_.config, std::move(parts->channels)));
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {
@@ -482,6 +489,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     enforcer_.rules_changed();
     rulebook_.wake();
     outlook_.wake();
+    summary_.wake();
     auto days = co_await world_.store.use_zone(world_.config->zone);
     auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
     co_await tell_budget_faults(std::move(faults));

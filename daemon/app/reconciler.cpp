@@ -1,5 +1,7 @@
 #include "curfew/app/reconciler.hpp"
 
+#include "curfew/app/messages.hpp"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -118,9 +120,10 @@ void Reconciler::judge(const ReportedRow& row, Money ours, Batch& batch) {
     m.severity = Severity::warning;
     m.account = account_;
     m.title = "Account " + account_.value + ": the provider reports " + to_string(theirs) +
-              " for the month so far, Curfew counted " + to_string(ours);
+              " for the month so far, Curfew counted " + to_string(ours) + ", so " +
+              to_string(distance(ours, theirs)) + " is not explained";
     m.body = {
-        "The provider's figure is of " + to_string(row.generated_at) +
+        "The provider's figure is of " + messages::at_words(row.generated_at, world_.config->zone) +
             ". Both are kept, and neither changes the other.",
         "A price that changed, a resource that Curfew does not see (another key, another team) or a plan's "
         "fee are the usual reasons. `curfew spend` shows ours; prices are set right in "

@@ -12,6 +12,7 @@
 #include "curfew/app/outlook.hpp"
 #include "curfew/app/packer.hpp"
 #include "curfew/app/rulebook.hpp"
+#include "curfew/app/summary.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/watcher.hpp"
 #include "curfew/app/world.hpp"
@@ -96,6 +97,7 @@ private:
     Holds holds_;
     Rulebook rulebook_;
     Outlook outlook_;
+    Summary summary_;
     std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
     std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
     Wakeup watchdog_wakeup_;

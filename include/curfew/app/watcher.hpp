@@ -71,12 +71,14 @@ private:
     void store_look(LiveRun& run, const QuietClock& before, Batch& batch) const;
     void judge_unseen(Batch& batch);
     void judge_money(Batch& batch);
+    void judge_budgets(Batch& batch);
     Task<bool> commit(Batch batch);
     void act();
     void forget_gone();
     LiveAccount& picture_of_account();
     const AccountConfig& config();
     Message message(AlertKind kind, Severity severity, std::string title) const;
+    std::string burning_text() const;
 
     World& world_;
     AccountName account_;
