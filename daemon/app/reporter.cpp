@@ -14,14 +14,6 @@ constexpr Duration saved_per_stop_max = hours{12};
 constexpr int rule_events_max = 20'000;
 constexpr int alerts_max = 1000;
 
-template <class Do>
-void each_run(const LiveResource& live, Do&& visit) {
-    visit(live.current);
-    for (const LiveRun& run : live.older) {
-        visit(run);
-    }
-}
-
 std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     const Run& run = live.current.run;
     if (live.price == nullptr || !run.started_at) {
@@ -264,12 +256,35 @@ Task<Result<RulesReport>> Reporter::rules() {
     co_return RulesReport{.freshness = freshness(), .items = items_of(*events)};
 }
 
+namespace {
+
+/// What stands in no row of the store yet, by resource.
+using Unstored = std::map<ResourceId, Money>;
+Unstored unstored(const Picture& picture, WallTime from, WallTime now) {
+    Unstored sums;
+    each_meter(picture, [&](const AccountName&, const Meter& meter) {
+        sums[meter.resource] += accrued_since(meter, from, now);
+    });
+    for (const auto& [account, closed] : picture.unstored) {
+        for (const CostRow& row : closed) {
+            if (row.from >= from && row.from <= now) {
+                sums[row.resource] += row.gross;
+            }
+        }
+    }
+    return sums;
+}
+
+}  // namespace
+
 Task<Result<StatusReport>> Reporter::status() {
     const WallTime now = world_.scheduler.wall();
     const Zone zone = world_.config->zone;
     const Period day = day_of(now, zone);
     const Period month = month_of(now, zone);
+    const Unstored of_day = unstored(world_.picture, day.from, now);
     auto today = co_await world_.store.spend({day.from, day.to, {SpendBy::resource}, zone});
+    const Unstored of_month = unstored(world_.picture, month.from, now);
     auto this_month = co_await world_.store.spend({month.from, month.to, {SpendBy::resource}, zone});
     auto saving = co_await saved();
     auto alerts = co_await world_.store.alerts(false, alerts_max);
@@ -303,30 +318,26 @@ Task<Result<StatusReport>> Reporter::status() {
     }
     report.dead_letters = (*outbox)[OutboxState::dead];
     std::map<ResourceId, StatusItem> items;
-    const auto count = [&](const Meter& meter) {
-        const Money of_day = accrued_since(meter, day.from, now);
-        const Money of_month = accrued_since(meter, month.from, now);
-        report.today += of_day;
-        report.month += of_month;
-        report.per_hour += burn(meter, now);
-        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
-        if (const auto item = items.find(meter.resource); item != items.end()) {
-            item->second.today += of_day;
-            item->second.month += of_month;
-        }
-    };
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
         item.live = &live;
         item.run_cost = run_cost(live, now);
-        each_run(live, [&](const LiveRun& run) {
-            if (run.meter) {
-                count(*run.meter);
-            }
-        });
     }
-    for (const auto& [id, live] : world_.picture.add_ons) {
-        count(live.meter);
+    each_meter(world_.picture, [&](const AccountName&, const Meter& meter) {
+        report.per_hour += burn(meter, now);
+        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
+    });
+    for (const auto& [resource, amount] : of_day) {
+        report.today += amount;
+        if (const auto item = items.find(resource); item != items.end()) {
+            item->second.today += amount;
+        }
+    }
+    for (const auto& [resource, amount] : of_month) {
+        report.month += amount;
+        if (const auto item = items.find(resource); item != items.end()) {
+            item->second.month += amount;
+        }
     }
     for (const SpendRow& row : *today) {
         report.today += row.gross;

@@ -715,6 +715,8 @@ Task<bool> Watcher::commit(Batch batch) {
                          [](const Write& w) { return !std::holds_alternative<Observation>(w); });
     const bool tells = std::ranges::any_of(
         batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
+    // Whoever asks the store from here on is answered after this.
+    std::vector<CostRow> handed = std::exchange(world_.picture.unstored[account_], {});
     auto done = co_await world_.store.commit(std::move(batch));
     if (done) {
         if (tells) {
@@ -726,6 +728,7 @@ Task<bool> Watcher::commit(Batch batch) {
     picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
     if (copy.size() < carried_max) {
         carried_ = std::move(copy);
+        world_.picture.unstored[account_] = std::move(handed);
     } else {
         spdlog::critical("event=rows_lost count={}", copy.size());
     }
