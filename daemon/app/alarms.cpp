@@ -1,11 +1,21 @@
 #include "curfew/app/alarms.hpp"
 
+#include "curfew/core/health.hpp"
 #include "curfew/core/route.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace curfew {
+
+namespace {
+
+std::vector<Destination> recipients(const Message& message, const Config& config) {
+    return self_paths(destinations(message, config.routing), message, config.routing.channels,
+                      config.alerts.failover);
+}
+
+}  // namespace
 
 Alarms::Alarms(World& world, Notifier& notifier) : world_(world), notifier_(notifier) {}
 
@@ -25,14 +35,14 @@ void Alarms::stamp(Message& message) const {
 
 void Alarms::tell(Message message, Batch& batch) {
     stamp(message);
-    for (OutboxRow& row : notifier_.rows_for(message, destinations(message, world_.config->routing))) {
+    for (OutboxRow& row : notifier_.rows_for(message, recipients(message, *world_.config))) {
         batch.emplace_back(std::move(row));
     }
 }
 
 void Alarms::warn(Message message, const EnforcementId& enforcement, int step, Batch& batch) {
     stamp(message);
-    for (OutboxRow& row : notifier_.rows_for(message, destinations(message, world_.config->routing))) {
+    for (OutboxRow& row : notifier_.rows_for(message, recipients(message, *world_.config))) {
         row.enforcement = enforcement;
         row.warn_step = step;
         batch.emplace_back(std::move(row));

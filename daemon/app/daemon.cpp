@@ -40,16 +40,18 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
                std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook,
                Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
-      notifier_(world.loop, world.scheduler, world.entropy, world.store, std::move(parts.channels)),
+      notifier_(world.loop, world.scheduler, world.entropy, world.store, parts.channels),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world, std::move(parts.prices)), treasurer_(world.picture),
       budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
+      health_(world, alarms_, tasks),
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
       outlook_(world, alarms_), watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
+    health_.use(std::move(parts.channels), std::move(parts.heartbeat), std::move(parts.disks));
     enforcer_.on_stopped([this](const AccountName& account) {
         if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
             watcher->second->poll_now(false);
@@ -57,7 +59,10 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
         tasks_.spawn("times of stops", treasurer_.measure(world_.store));
     });
     treasurer_.on_lost([this] { tasks_.spawn("sums of budgets", sum_again()); });
-    notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
+    notifier_.on_report([this](const DeliveryReport& report) {
+        enforcer_.on_delivery(report);
+        health_.reported(report.row);
+    });
 }
 
 // ---- start and stop ------------------------------------------------------------------------------
@@ -222,8 +227,8 @@ void Daemon::start_watchers() {
     for (const auto& [name, cloud] : world_.clouds) {
         if (!watchers_.contains(name)) {
             auto& watcher = watchers_[name];
-            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_,
-                                                alarms_);
+            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_, alarms_,
+                                                health_);
             tasks_.spawn("watcher " + name.value, watcher->run());
         }
     }
@@ -233,6 +238,8 @@ void Daemon::run() {
     tasks_.spawn("notifier", notifier_.run());
     tasks_.spawn("rulebook", rulebook_.run());
     tasks_.spawn("outlook", outlook_.run());
+    tasks_.spawn("health", health_.run());
+    tasks_.spawn("heartbeat", health_.pulse().run());
     start_watchers();
     if (supervisor_.watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog());
@@ -275,6 +282,7 @@ Task<void> Daemon::shut_down() {
     notifier_.stop();
     rulebook_.stop();
     outlook_.stop();
+    health_.stop();
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
@@ -450,7 +458,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     std::vector<std::string> faults;
     world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
-    notifier_.replace_channels(std::move(parts->channels));
+    notifier_.replace_channels(parts->channels);
+    health_.use(std::move(parts->channels), std::move(parts->heartbeat), std::move(parts->disks));
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {

@@ -36,6 +36,8 @@ public:
     explicit FakeStore(boost::asio::io_context& io) : io_(io) {}
 
     std::optional<Error> failing;
+    std::optional<Error> silent;  // what `health` answers instead
+    StoreHealth well;
     int commits = 0;
     std::map<RunId, RunRow> runs;
     std::map<ResourceId, ResourceRow> known;
@@ -369,6 +371,13 @@ public:
     }
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
         co_return std::optional<IdempotencyRow>{};
+    }
+    Task<Result<StoreHealth>> health() override {
+        co_await turn(io_);
+        if (silent) {
+            co_return std::unexpected(*silent);
+        }
+        co_return well;
     }
     Task<Result<std::int64_t>> verify_audit() override { co_return std::int64_t{0}; }
     Task<Result<void>> close() override { co_return Result<void>{}; }

@@ -63,7 +63,8 @@ std::string to_document(const Message& m) {
                      {"group", m.group},
                      {"rule", m.rule.value},
                      {"budget", m.budget.value},
-                     {"owner", m.owner}});
+                     {"owner", m.owner},
+                     {"channel", m.channel.value}});
 }
 
 namespace {
@@ -96,6 +97,7 @@ Message message_of(const json& j) {
     m.rule = RuleName{j.value("rule", "")};
     m.budget = BudgetName{j.value("budget", "")};
     m.owner = j.value("owner", "");
+    m.channel = ChannelName{j.value("channel", "")};
     return m;
 }
 

@@ -101,6 +101,7 @@ struct Message {
     RuleName rule;
     BudgetName budget;
     std::string owner;  // e-mail of the resource's owner, where the provider tells
+    ChannelName channel;  // that does not work as it should: it is told by every other way
 };
 
 /// One condition. `key` identifies it ("stop_failed/n8k2…"): a second firing of a firing key is no
