@@ -491,6 +491,9 @@ struct FakeWorld {
     ManualScheduler& scheduler;
     std::map<std::string, FakeNotebook> notebooks;  // by name
     std::optional<Error> list_fails;
+    std::optional<Error> reported_fails;
+    bool list_hangs = false;
+    std::optional<Duration> provider_ahead;  // of our clock; absent: the provider says no time
     bool list_complete = true;
     bool metrics = true;  // the provider has any
     int lists = 0;
@@ -539,12 +542,18 @@ public:
     Task<Result<Listing>> list(Deadline) override {
         co_await turn(world_.io);
         ++world_.lists;
+        while (world_.list_hangs) {
+            co_await world_.scheduler.sleep_for(seconds{10});
+        }
         if (world_.list_fails) {
             co_return std::unexpected(*world_.list_fails);
         }
         Listing listing;
         listing.complete = world_.list_complete;
         listing.add_ons = world_.add_ons;
+        if (world_.provider_ahead) {
+            listing.provider_time = world_.scheduler.wall() + *world_.provider_ahead;
+        }
         for (const auto& [name, n] : world_.notebooks) {
             listing.resources.push_back(n.resource);
         }
@@ -590,6 +599,9 @@ public:
     }
     Task<Result<std::optional<Reported>>> reported(Deadline) override {
         co_await turn(world_.io);
+        if (world_.reported_fails) {
+            co_return std::unexpected(*world_.reported_fails);
+        }
         co_return world_.reported;
     }
     Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline) override {
