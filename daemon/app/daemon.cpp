@@ -40,7 +40,8 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
                std::function<Result<Parts>()> assemble, std::function<bool(std::string_view)> whole_notebook,
                Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
-      notifier_(world.loop, world.scheduler, world.entropy, world.store, parts.channels),
+      notifier_(world.loop, world.scheduler, world.entropy, world.store,
+                delivery_of(*parts.config, parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world, std::move(parts.prices)), treasurer_(world.picture),
       budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
@@ -59,10 +60,9 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
         tasks_.spawn("times of stops", treasurer_.measure(world_.store));
     });
     treasurer_.on_lost([this] { tasks_.spawn("sums of budgets", sum_again()); });
-    notifier_.on_report([this](const DeliveryReport& report) {
-        enforcer_.on_delivery(report);
-        health_.reported(report.row);
-    });
+    notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
+    notifier_.on_given_up([this](const GivenUp& given_up) { health_.given_up(given_up); });
+    notifier_.on_taken([this](const ChannelName& channel) { health_.taken(channel); });
 }
 
 // ---- start and stop ------------------------------------------------------------------------------
@@ -94,7 +94,8 @@ Task<Result<void>> Daemon::start() {
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    alarms_.load(std::move(stored->alerts));
+    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
+    notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
@@ -236,6 +237,7 @@ void Daemon::start_watchers() {
 
 void Daemon::run() {
     tasks_.spawn("notifier", notifier_.run());
+    tasks_.spawn("alarms", alarms_.run());
     tasks_.spawn("rulebook", rulebook_.run());
     tasks_.spawn("outlook", outlook_.run());
     tasks_.spawn("health", health_.run());
@@ -280,6 +282,7 @@ Task<void> Daemon::shut_down() {
         co_await world_.scheduler.sleep_for(Duration{100});
     }
     notifier_.stop();
+    alarms_.stop();
     rulebook_.stop();
     outlook_.stop();
     health_.stop();
@@ -416,7 +419,7 @@ Task<Result<ReceiptId>> Daemon::pack(ResourceId resource, std::string actor) {
 
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
     Batch batch;
-    auto done = alarms_.acknowledge(alert, batch);
+    auto done = alarms_.acknowledge(alert, actor, {}, batch);
     if (!done) {
         co_return done;
     }
@@ -458,7 +461,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     std::vector<std::string> faults;
     world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
-    notifier_.replace_channels(parts->channels);
+    notifier_.replace(delivery_of(*world_.config, parts->channels));
     health_.use(std::move(parts->channels), std::move(parts->heartbeat), std::move(parts->disks));
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));

@@ -25,6 +25,10 @@ constexpr Duration dead_calm = minutes{10};
 constexpr Duration written_calm = minutes{5};
 constexpr Duration direct_every = hours{1};
 constexpr Duration direct_timeout = seconds{30};
+constexpr Duration late_after = minutes{15};
+constexpr Duration cap_window = hours{1};
+constexpr Duration much_after = minutes{2};
+constexpr std::int64_t waiting_max = 1000;
 constexpr std::int64_t log_bytes_max = std::int64_t{64} << 20;
 constexpr int heartbeat_failures_max = 3;
 constexpr std::size_t reason_bytes_max = 2000;
@@ -33,6 +37,7 @@ constexpr std::string_view stale_prefix = "self/stale/";
 constexpr std::string_view cycles_prefix = "self/cycles/";
 constexpr std::string_view skew_prefix = "self/clock/skew/";
 constexpr std::string_view dead_prefix = "self/dead_letter/";
+constexpr std::string_view backlog_prefix = "self/backlog/";
 constexpr std::string_view disk_prefix = "self/disk/";
 constexpr std::string_view step_key = "self/clock/step";
 constexpr std::string_view passes_key = "self/passes";
@@ -134,19 +139,18 @@ void Health::not_durable(const Error& error) {
     unwritten_ = error;
 }
 
-void Health::reported(const OutboxRow& row) {
-    if (row.state == OutboxState::delivered) {
-        of_channels_[row.channel].delivered_at = world_.scheduler.mono();
-    } else if (row.state == OutboxState::dead) {
-        OfChannel& channel = of_channels_[row.channel];
-        ++channel.dead;
-        channel.dead_at = world_.scheduler.mono();
-        channel.dead_since = channel.dead_since.value_or(world_.scheduler.wall());
-        channel.lost = row.message;
-        channel.error = row.last_error;
-        if (!alarms_.firing(key_of(dead_prefix, row.channel))) {
-            wakeup_.notify();
-        }
+void Health::taken(const ChannelName& channel) {
+    of_channels_[channel].taken_at = world_.scheduler.mono();
+}
+
+void Health::given_up(const GivenUp& what) {
+    OfChannel& channel = of_channels_[what.channel];
+    channel.dead += what.rows;
+    channel.dead_at = world_.scheduler.mono();
+    channel.dead_since = channel.dead_since.value_or(world_.scheduler.wall());
+    channel.newest = what;
+    if (!alarms_.firing(key_of(dead_prefix, what.channel))) {
+        wakeup_.notify();
     }
 }
 
@@ -205,6 +209,46 @@ Task<Result<void>> Health::read() {
         co_return std::unexpected(store.error());
     }
     store_ = std::move(*store);
+    co_return co_await ask_outbox();
+}
+
+/// The oldest row of each channel stands for all behind it. One that is in no parcel waits for its group, or for a
+/// place under the cap of its channel, and is late only beyond that.
+Task<Result<void>> Health::ask_outbox() {
+    auto counts = co_await world_.store.outbox_counts();
+    if (!counts) {
+        co_return std::unexpected(counts.error());
+    }
+    std::vector<Late> late;
+    std::set<ChannelName> unsent;
+    const std::shared_ptr<const Config> config = world_.config;
+    for (const ChannelConfig& channel : config->channels) {
+        auto oldest = co_await world_.store.outbox(
+            {.state = OutboxState::waiting, .channel = channel.name, .after_seq = 0, .limit = 1});
+        auto dead = co_await world_.store.outbox(
+            {.state = OutboxState::dead, .channel = channel.name, .after_seq = 0, .limit = 1});
+        if (!oldest || !dead) {
+            co_return std::unexpected(!oldest ? oldest.error() : dead.error());
+        }
+        if (!dead->empty()) {
+            unsent.insert(channel.name);
+        }
+        if (oldest->empty()) {
+            continue;
+        }
+        const OutboxRow& row = oldest->front();
+        const WallTime now = world_.scheduler.wall();
+        const Duration waits = now - row.created_at;
+        const bool refused = row.attempts > 0 && waits >= late_after;
+        const bool stuck = row.attempts == 0 && now - row.next_at >= late_after + cap_window;
+        const bool much = (*counts)[OutboxState::waiting] > waiting_max && now - row.next_at >= much_after;
+        if (refused || stuck || much) {
+            late.push_back({.channel = channel.name, .waits = waits, .error = row.last_error});
+        }
+    }
+    waiting_ = (*counts)[OutboxState::waiting];
+    late_ = std::move(late);
+    unsent_ = std::move(unsent);
     co_return Result<void>{};
 }
 
@@ -245,6 +289,9 @@ std::vector<std::string> Health::keys() const {
     }
     for (const auto& [name, channel] : of_channels_) {
         all.push_back(key_of(dead_prefix, name));
+    }
+    for (const ChannelConfig& channel : world_.config->channels) {
+        all.push_back(key_of(backlog_prefix, channel.name));
     }
     for (const OfDisk& disk : disks_) {
         all.push_back(std::string{disk_prefix} + disk.path);
@@ -329,23 +376,40 @@ void Health::judge_clock(Batch& batch) {
 
 void Health::judge_channels(Batch& batch) {
     const Instant now = world_.scheduler.mono();
+    std::set<std::string> known;
     for (auto& [name, channel] : of_channels_) {
         const std::string key = key_of(dead_prefix, name);
         const bool calm = !channel.dead_at || now - *channel.dead_at >= dead_calm;
-        const bool works = channel.delivered_at &&
-                           (!channel.dead_at || *channel.delivered_at > *channel.dead_at);
+        const bool works = channel.taken_at && (!channel.dead_at || *channel.taken_at > *channel.dead_at);
         if (calm && works) {
             end(key, texts::dead_letter_over(name, channel.dead), batch);
             channel.dead = 0;
             channel.dead_at.reset();
             channel.dead_since.reset();
         } else if (channel.dead_at) {
-            raise(key,
-                  texts::dead_letter(name, words(*channel.dead_since), channel.dead, channel.lost,
-                                     channel.error),
-                  batch);
+            raise(key, texts::dead_letter(channel.newest, words(*channel.dead_since), channel.dead), batch);
         }
+        known.insert(key);
     }
+    for (const ChannelName& channel : unsent_) {
+        known.insert(key_of(dead_prefix, channel));
+    }
+    alarms_.resolve_others(std::string{dead_prefix}, known, batch);
+
+    known.clear();
+    for (const Late& late : late_) {
+        const std::string key = key_of(backlog_prefix, late.channel);
+        raise(key, texts::backlog(late.channel, waiting_, late.waits, late.error), batch);
+        known.insert(key);
+    }
+    for (const ChannelConfig& channel : world_.config->channels) {
+        const std::string key = key_of(backlog_prefix, channel.name);
+        if (!known.contains(key)) {
+            end(key, texts::backlog_over(channel.name), batch);
+        }
+        known.insert(key);
+    }
+    alarms_.resolve_others(std::string{backlog_prefix}, known, batch);
 }
 
 void Health::judge_disks(Batch& batch) {

@@ -128,11 +128,12 @@ Message passes_again() {
 }
 
 Message backlog(const ChannelName& channel, std::int64_t waiting, Duration oldest, const std::string& error) {
-    Message m = about(channel, AlertKind::backlog, Severity::warning,
-                      "Channel " + channel.value + ": " + counted(waiting, "message") +
-                          " to be sent, the oldest for " + whole_seconds(oldest) +
-                          "; warnings may come late, and a stop waits for its warning while money runs",
-                      "curfew outbox ls");
+    Message m = about(
+        channel, AlertKind::backlog, Severity::warning,
+        "Channel " + channel.value + " has not taken a message for " + whole_seconds(oldest) + " (" +
+            std::to_string(waiting) +
+            " wait in all); warnings may come late, and a stop waits for its warning while money runs",
+        "curfew outbox ls");
     if (!error.empty()) {
         m.body.push_back("The last attempt: " + error);
     }
@@ -144,16 +145,19 @@ Message backlog_over(const ChannelName& channel) {
                  "Channel " + channel.value + ": nothing waits for long any more", "curfew outbox ls");
 }
 
-Message dead_letter(const ChannelName& channel, const std::string& since, std::int64_t count,
-                    const Message& lost, const std::string& error) {
-    Message m = about(channel, AlertKind::dead_letter, std::max(Severity::warning, lost.severity),
-                      "Channel " + channel.value + " did not get " + counted(count, "message") + " since " +
-                          since + ": " + error,
+Message dead_letter(const GivenUp& newest, const std::string& since, std::int64_t count) {
+    const std::string& channel = newest.channel.value;
+    Message m = about(newest.channel, AlertKind::dead_letter, std::max(Severity::warning, newest.severity),
+                      "Channel " + channel + " did not get " + counted(count, "message") + " since " + since +
+                          ": " + newest.why,
                       "curfew outbox retry");
-    m.body = {"Given up: " + lost.title,
-              "Nobody was told of it by this channel, so money may run that nobody knows of. Repair the "
-              "channel, prove it with `curfew notify test " +
-                  channel.value + "`, then send again with the line below."};
+    m.body = {
+        "Nobody was told by this channel, so money may run that nobody knows of. Repair the channel, "
+        "prove it with `curfew notify test " +
+        channel + "`, then send again with the line below."};
+    if (!newest.title.empty()) {
+        m.body.insert(m.body.begin(), "Given up: " + newest.title);
+    }
     return m;
 }
 

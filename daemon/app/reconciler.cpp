@@ -45,7 +45,7 @@ Task<void> Reconciler::ask(Batch& batch) {
     }
     failures_ = 0;
     Message again;
-    again.kind = AlertKind::stale;
+    again.kind = AlertKind::drift;
     again.account = account_;
     again.title = "Account " + account_.value + ": the provider's own figure can be read again";
     again.do_next = "curfew spend";
@@ -88,7 +88,7 @@ void Reconciler::failed(const Error& error, Batch& batch) {
         return;
     }
     Message m;
-    m.kind = AlertKind::stale;
+    m.kind = AlertKind::drift;
     m.severity = Severity::warning;
     m.account = account_;
     m.title = "Account " + account_.value + ": the provider's own figure cannot be read since " +

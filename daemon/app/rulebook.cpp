@@ -299,6 +299,7 @@ void Rulebook::judge_flags(const std::map<RuleName, int>& counts, Batch& batch) 
         m.kind = AlertKind::false_stops;
         m.severity = Severity::warning;
         m.cause = "rule " + rule.name.value;
+        m.rule = rule.name;
         m.title = "Rule " + rule.name.value +
                   " seems to stop what is needed: " + std::to_string(count->second) +
                   " of its stops in 7 days were used again within 15 minutes";
@@ -328,6 +329,7 @@ Task<Result<bool>> Rulebook::reset(RuleName rule, std::string actor) {
     m.kind = AlertKind::breaker;
     m.severity = Severity::info;
     m.cause = "rule " + rule.value;
+    m.rule = rule;
     m.title = "Rule " + rule.value + " acts again: its breaker was reset by " + actor;
     m.do_next = "curfew rule ls";
     alarms_.resolve(key, std::move(m), batch);

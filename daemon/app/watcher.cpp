@@ -152,6 +152,7 @@ Task<Duration> Watcher::cycle() {
         co_await check_key();
     }
     Batch batch = std::exchange(carried_, {});
+    alarms_.refresh(batch);
     std::vector<Ending> endings;
     apply(*listing, batch, endings);
     co_await find_ends(endings);
@@ -223,6 +224,7 @@ Task<Duration> Watcher::failed(Error error) {
     account.error = text;
     account.key_rejected = refused;
     Batch batch = std::exchange(carried_, {});
+    alarms_.refresh(batch);
     if (refused) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
                             "Account " + account_.value +
@@ -656,9 +658,13 @@ void Watcher::judge_money(Batch& batch) {
         }
     }
     alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
+    judge_budgets(batch);
+}
+
+void Watcher::judge_budgets(Batch& batch) {
     const Config& all = *world_.config;
-    const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
-    const auto tell = [&](Message m, std::string kind) {
+    auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
+    const auto note = [&](const Message& m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
                                     .kind = std::move(kind),
@@ -667,20 +673,41 @@ void Watcher::judge_money(Batch& batch) {
                                     .run = m.run,
                                     .actor = "curfewd",
                                     .text = m.title});
-        alarms_.tell(std::move(m), batch);
     };
+    // What ends things first: it says what those below it would say.
+    std::ranges::stable_partition(
+        judged.findings, [](const auto& finding) { return stops(finding.crossing.threshold.action); });
     for (const auto& finding : judged.findings) {
-        tell(messages::budget_threshold(finding, weakest(finding.budget->mode, all.mode) == Mode::enforce),
-             "budget.threshold");
+        Message m = messages::budget_threshold(finding,
+                                               weakest(finding.budget->mode, all.mode) == Mode::enforce);
+        m.budget = finding.budget->name;
+        note(m, "budget.threshold");
+        alarms_.raise(crossing_key(m.budget, finding.crossing.period, m.run,
+                                   finding.crossing.threshold.key(finding.budget->amount)),
+                      std::move(m), batch);
     }
     for (const auto& admission : judged.admissions) {
         const Resource& resource = admission.resource->resource;
         const Mode mode = weakest(admission.budget->mode,
                                   mode_in_force(all, world_.account(resource.account)));
-        tell(messages::budget_admission(admission, mode == Mode::enforce && !protected_by_name(all, resource),
-                                        world_.scheduler.wall()),
-             "budget.admission");
+        Message m = messages::budget_admission(
+            admission, mode == Mode::enforce && !protected_by_name(all, resource), world_.scheduler.wall());
+        m.budget = admission.budget->name;
+        note(m, "budget.admission");
+        alarms_.tell(std::move(m), batch);
     }
+    std::set<std::string> crossed;
+    for (const auto& [name, live] : world_.picture.budgets) {
+        for (const std::string& threshold : live.fired) {
+            crossed.insert(crossing_key(name, live.period.id, {}, threshold));
+        }
+        for (const auto& [run, state] : live.runs) {
+            for (const std::string& threshold : state.fired) {
+                crossed.insert(crossing_key(name, state.period.id, run, threshold));
+            }
+        }
+    }
+    alarms_.resolve_others("budget/", crossed, batch);
 }
 
 Task<bool> Watcher::commit(Batch batch) {

@@ -10,6 +10,8 @@ namespace curfew::sqlite {
 
 namespace {
 
+constexpr int alerts_per_prune = 200;
+
 constexpr std::array states{AlertState::firing, AlertState::acknowledged, AlertState::resolved,
                             AlertState::pending};
 
@@ -58,6 +60,26 @@ void write(Database& db, const Silence& s) {
           "ended_at=excluded.ended_at",
           s.id.value, std::string{to_string(s.kind)}, to_document(s.scope), s.from.ms, s.until.ms, s.reason,
           s.by, ms(s.ended_at))
+        .run();
+}
+
+void write(Database& db, const AlertPrune& prune) {
+    std::vector<std::string> over;
+    {
+        Query q(
+            db,
+            "SELECT id FROM alert WHERE state = 'resolved' AND changed_at < ? ORDER BY changed_at LIMIT ?",
+            prune.ended_before.ms, alerts_per_prune);
+        while (q.row()) {
+            over.push_back(q.text(0));
+        }
+    }
+    for (const std::string& id : over) {
+        Query(db, "DELETE FROM alert_event WHERE alert = ?", id).run();
+        Query(db, "DELETE FROM alert WHERE id = ?", id).run();
+    }
+    Query(db, "DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE ended_at < ? LIMIT ?)",
+          prune.ended_before.ms, alerts_per_prune)
         .run();
 }
 

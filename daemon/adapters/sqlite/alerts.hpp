@@ -12,6 +12,7 @@ namespace curfew::sqlite {
 void write(Database& db, const Alert& alert);
 void write(Database& db, const AlertEvent& event);
 void write(Database& db, const Silence& silence);
+void write(Database& db, const AlertPrune& prune);
 
 /// Newest first.
 Result<std::vector<Alert>> read_alerts(Database& db, bool with_resolved, int limit);

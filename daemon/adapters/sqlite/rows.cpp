@@ -184,9 +184,14 @@ struct Writer {
     void operator()(const Alert& a) const { write(db, a); }
     void operator()(const AlertEvent& e) const { write(db, e); }
     void operator()(const Silence& silence) const { write(db, silence); }
+    void operator()(const AlertPrune& prune) const { write(db, prune); }
     void operator()(const OutboxRow& o) const { write(db, o); }
     void operator()(const ParcelRow& p) const { write(db, p); }
     void operator()(const ChannelStateRow& c) const { write(db, c); }
+    void operator()(const ParcelFill& fill) const { write(db, fill); }
+    void operator()(const OutboxEnd& end) const { write(db, end); }
+    void operator()(const OutboxBury& bury) const { write(db, bury); }
+    void operator()(const FailoverDone& done) const { write(db, done); }
     void operator()(const FiredThresholdRow& f) const {
         Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.key, f.at.ms)
             .run();

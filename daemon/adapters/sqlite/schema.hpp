@@ -248,24 +248,38 @@ constexpr const char* outbox_4 = R"sql(
 ALTER TABLE outbox RENAME TO outbox_3;
 DROP INDEX outbox_waiting;
 CREATE TABLE outbox (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, receiver TEXT NOT NULL,
-  alert TEXT NOT NULL, severity INTEGER NOT NULL, message TEXT NOT NULL, state TEXT NOT NULL,
-  attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, last_error TEXT NOT NULL, created_at INTEGER NOT NULL,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message_id TEXT NOT NULL, channel TEXT NOT NULL,
+  receiver TEXT NOT NULL, alert TEXT NOT NULL, kind INTEGER NOT NULL, severity INTEGER NOT NULL, topic TEXT NOT NULL,
+  heap TEXT NOT NULL, message TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL,
+  expires_at INTEGER, failover_at INTEGER, last_error TEXT NOT NULL, created_at INTEGER NOT NULL,
   enforcement TEXT NOT NULL, warn_step INTEGER NOT NULL, parcel TEXT NOT NULL) STRICT;
 CREATE TABLE parcel (
-  id TEXT PRIMARY KEY, channel TEXT NOT NULL, receiver TEXT NOT NULL, message TEXT NOT NULL, rows INTEGER NOT NULL,
-  state TEXT NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, last_error TEXT NOT NULL,
-  created_at INTEGER NOT NULL, first_attempt_at INTEGER, ended_at INTEGER) STRICT, WITHOUT ROWID;
-INSERT INTO outbox (id, channel, receiver, alert, severity, message, state, attempts, next_at, last_error, created_at,
-  enforcement, warn_step, parcel) SELECT id, channel, '', COALESCE(json_extract(message, '$.alert'), ''),
-  COALESCE(json_extract(message, '$.severity'), 1), message, state, attempts, next_at, last_error, created_at,
-  enforcement, warn_step, '' FROM outbox_3 ORDER BY created_at, id;
+  id TEXT NOT NULL, channel TEXT NOT NULL, receiver TEXT NOT NULL, kind INTEGER NOT NULL, severity INTEGER NOT NULL,
+  topic TEXT NOT NULL, message TEXT NOT NULL, rows INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+  next_at INTEGER NOT NULL, last_error TEXT NOT NULL, created_at INTEGER NOT NULL, first_attempt_at INTEGER,
+  ended_at INTEGER, uncertain INTEGER NOT NULL, PRIMARY KEY (id, channel, receiver)) STRICT, WITHOUT ROWID;
+INSERT INTO outbox (id, message_id, channel, receiver, alert, kind, severity, topic, heap, message, state, attempts,
+  next_at, expires_at, failover_at, last_error, created_at, enforcement, warn_step, parcel)
+  SELECT id, COALESCE(json_extract(message, '$.id'), id), channel, '', COALESCE(json_extract(message, '$.alert'), ''),
+  COALESCE(json_extract(message, '$.kind'), 0), COALESCE(json_extract(message, '$.severity'), 1), '', '', message,
+  state, attempts, next_at, json_extract(message, '$.expires_at'), NULL, last_error, created_at, enforcement,
+  warn_step, '' FROM outbox_3 ORDER BY created_at, id;
 DROP TABLE outbox_3;
-CREATE INDEX outbox_waiting ON outbox (channel, receiver, next_at) WHERE state = 'waiting' AND parcel = '';
+CREATE INDEX outbox_free ON outbox (channel, receiver, next_at) WHERE state = 'waiting' AND parcel = '';
+CREATE INDEX outbox_order ON outbox (alert, channel, receiver, seq) WHERE state = 'waiting' AND alert <> '';
+CREATE INDEX outbox_topic ON outbox (topic, channel, receiver, seq) WHERE state = 'waiting' AND topic <> '';
 CREATE INDEX outbox_of_parcel ON outbox (parcel) WHERE parcel <> '';
-CREATE INDEX outbox_dead ON outbox (seq) WHERE state = 'dead';
-CREATE INDEX parcel_waiting ON parcel (next_at) WHERE state = 'waiting';
-CREATE INDEX parcel_of_channel ON parcel (channel, first_attempt_at) WHERE first_attempt_at IS NOT NULL;
+CREATE INDEX outbox_of_message ON outbox (message_id);
+CREATE INDEX outbox_overdue ON outbox (failover_at) WHERE failover_at IS NOT NULL;
+CREATE INDEX outbox_by_state ON outbox (state, created_at);
+CREATE INDEX parcel_open ON parcel (channel, next_at) WHERE state = 'waiting';
+CREATE INDEX parcel_places ON parcel (channel, receiver, created_at);
+CREATE INDEX parcel_by_age ON parcel (created_at) WHERE state <> 'waiting';
+-- Free rows that stand behind no older row of their alert which must go first.
+CREATE VIEW outbox_ready AS SELECT o.* FROM outbox o WHERE o.state = 'waiting' AND o.parcel = '' AND
+  (o.alert = '' OR NOT EXISTS (SELECT 1 FROM outbox b WHERE b.alert = o.alert AND b.alert <> ''
+    AND b.channel = o.channel AND b.receiver = o.receiver AND b.seq < o.seq AND b.state = 'waiting'
+    AND (b.parcel <> '' OR b.heap <> o.heap)));
 CREATE TABLE channel_state (
   channel TEXT PRIMARY KEY, disabled_at INTEGER, why TEXT NOT NULL, fingerprint TEXT NOT NULL) STRICT, WITHOUT ROWID;
 )sql";

@@ -400,8 +400,59 @@ public:
             return read_rule_events(db, since, limit);
         });
     }
-    Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
-        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_due(db, now, limit); });
+    Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) override {
+        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_outbox(db, query); });
+    }
+    Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
+                                         int limit) override {
+        return change<OutboxLook>(
+            [=](Database& db) { return look_at_outbox(db, channel, now, horizon, limit); });
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_heap(Heap heap, bool worst_first, int limit) override {
+        return ask<std::vector<OutboxRow>>(
+            [=](Database& db) { return read_heap(db, heap, worst_first, limit); });
+    }
+    Task<Result<std::vector<KindCount>>> outbox_sums(Heap heap) override {
+        return ask<std::vector<KindCount>>(
+            [=](Database& db) -> Result<std::vector<KindCount>> { return sum_heap(db, heap); });
+    }
+    Task<Result<std::vector<OutboxRow>>> parcel_warnings(ParcelRow parcel) override {
+        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_warnings(db, parcel); });
+    }
+    Task<Result<ParcelPlaces>> parcel_places(ChannelName channel, std::string to, WallTime since,
+                                             WallTime now) override {
+        return ask<ParcelPlaces>(
+            [=](Database& db) -> Result<ParcelPlaces> { return read_places(db, channel, to, since, now); });
+    }
+    Task<Result<OutboxOverdue>> outbox_overdue(WallTime now, int limit) override {
+        return change<OutboxOverdue>([=](Database& db) { return find_overdue(db, now, limit); });
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> known, WallTime now,
+                                                       int limit) override {
+        return change<std::vector<OutboxRow>>(
+            [=](Database& db) { return find_strays(db, known, now, limit); });
+    }
+    Task<Result<std::int64_t>> outbox_retry(std::string id, WallTime now) override {
+        return change<std::int64_t>(
+            [=](Database& db) -> Result<std::int64_t> { return retry_dead(db, id, now); });
+    }
+    Task<Result<void>> outbox_shift(Duration by) override {
+        auto done = co_await change<bool>([=](Database& db) -> Result<bool> {
+            shift_waits(db, by);
+            return true;
+        });
+        if (!done) {
+            co_return std::unexpected(done.error());
+        }
+        co_return Result<void>{};
+    }
+    Task<Result<std::int64_t>> outbox_prune(WallTime before, int limit) override {
+        return change<std::int64_t>(
+            [=](Database& db) -> Result<std::int64_t> { return prune_outbox(db, before, limit); });
+    }
+    Task<Result<std::optional<WallTime>>> outbox_oldest() override {
+        return ask<std::optional<WallTime>>(
+            [](Database& db) -> Result<std::optional<WallTime>> { return read_outbox_oldest(db); });
     }
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
         return ask<std::map<OutboxState, std::int64_t>>(
@@ -449,6 +500,17 @@ public:
     }
 
 private:
+    /// `ask`, in one transaction.
+    template <class T>
+    Task<Result<T>> change(std::function<Result<T>(Database&)> work) {
+        return ask<T>([work = std::move(work)](Database& db) -> Result<T> {
+            db.execute("BEGIN IMMEDIATE");
+            Result<T> result = work(db);
+            db.execute(result ? "COMMIT" : "ROLLBACK");
+            return result;
+        });
+    }
+
     /// Runs `work` on the database thread and resumes the caller on the loop. Whatever went wrong in it
     /// rolls the open transaction back.
     template <class T>

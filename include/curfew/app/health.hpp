@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,8 +48,9 @@ public:
     void cycle_ended(const CycleEnd& cycle);
     /// A transaction was refused.
     void not_durable(const Error& error);
-    /// What became of a message.
-    void reported(const OutboxRow& row);
+    /// Of the outbox: a channel took something; it is not going to get something.
+    void taken(const ChannelName& channel);
+    void given_up(const GivenUp& what);
 
     /// Looks until `stop`.
     Task<void> run();
@@ -74,8 +76,12 @@ private:
         std::int64_t dead = 0;  // since the alarm
         std::optional<WallTime> dead_since;
         std::optional<Instant> dead_at;
-        std::optional<Instant> delivered_at;
-        Message lost;  // the newest
+        std::optional<Instant> taken_at;
+        GivenUp newest;
+    };
+    struct Late {
+        ChannelName channel;
+        Duration waits{0};
         std::string error;
     };
     struct OfDisk {
@@ -95,6 +101,7 @@ private:
     void end(std::string_view key, Message message, Batch& batch);
     Task<Result<void>> read();
     Task<void> ask_disks();
+    Task<Result<void>> ask_outbox();
     void passed(const Result<void>& pass);
     std::vector<std::string> keys() const;
     Task<void> tell_unwritten();
@@ -119,6 +126,9 @@ private:
     std::map<std::string, WallTime> since_;        // of what is bad, by key
     std::map<std::string, std::string> critical_;  // titles of what stands, by key
     StoreHealth store_;
+    std::vector<Late> late_;        // channels for which something waits too long
+    std::int64_t waiting_ = 0;      // in the outbox, in all
+    std::set<ChannelName> unsent_;  // channels with dead letters
 
     std::optional<Error> unwritten_;  // the database takes nothing
     WallTime unwritten_since_;

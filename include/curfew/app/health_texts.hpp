@@ -1,6 +1,7 @@
 // What people are told about Curfew itself: what, since when, what it means for money, what to do.
 #pragma once
 
+#include "curfew/app/notifier.hpp"
 #include "curfew/core/alert.hpp"
 #include "curfew/core/error.hpp"
 #include "curfew/core/health.hpp"
@@ -29,12 +30,12 @@ Message cycles_again(const OfAccount& what);
 Message passes(const std::string& since, int failed, const std::string& error);
 Message passes_again();
 
-/// `waiting` = how many in all, `oldest` = for how long the oldest one waits.
+/// `waiting` = how many in all, `oldest` = for how long the oldest one of the channel waits.
 Message backlog(const ChannelName& channel, std::int64_t waiting, Duration oldest, const std::string& error);
 Message backlog_over(const ChannelName& channel);
 
-Message dead_letter(const ChannelName& channel, const std::string& since, std::int64_t count,
-                    const Message& lost, const std::string& error);
+/// `newest` of `count` since then.
+Message dead_letter(const GivenUp& newest, const std::string& since, std::int64_t count);
 Message dead_letter_over(const ChannelName& channel, std::int64_t count);
 
 /// `folders` = what lies on that file system, "the state of Curfew (/var/lib/curfew)".

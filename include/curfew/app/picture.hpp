@@ -15,6 +15,7 @@
 #include "curfew/core/probe.hpp"
 #include "curfew/core/resource.hpp"
 #include "curfew/core/rule.hpp"
+#include "curfew/core/silence.hpp"
 #include "curfew/ports/store.hpp"
 
 #include <map>
@@ -71,6 +72,7 @@ struct LiveResource {
     bool breaker_open = false;    // of its rule
     bool on_trial = false;        // its rule is: nothing is stopped by it yet
     bool beaten_by_hold = false;  // the rule would act, but for a hold
+    std::string maintenance;      // that covers it, in words; empty = none does
 };
 
 /// What costs money without running: an add-on of the newest list, or a machine that costs the same on or off.
@@ -131,7 +133,23 @@ struct Picture {
     std::map<RuleName, RuleTrial> trials;
     std::map<RuleName, Breaker> breakers;  // open
     std::set<RuleName> flagged;            // by the false-stop meter
+    std::vector<Silence> maintenance;      // in force; of no other kind
 
+    /// That covers what is under this rule; nullptr = none.
+    const Silence* maintenance_over(const Resource& resource, const RuleName& rule) const {
+        for (const Silence& silence : maintenance) {
+            if (covers(silence.scope, {.alert = {},
+                                       .kind = {},
+                                       .resource = resource.id,
+                                       .resource_name = resource.name,
+                                       .account = resource.account,
+                                       .rule = rule,
+                                       .budget = {}})) {
+                return &silence;
+            }
+        }
+        return nullptr;
+    }
     const RuleTrial* trial_of(const RuleName& rule) const {
         const auto found = trials.find(rule);
         return found == trials.end() ? nullptr : &found->second;

@@ -73,6 +73,7 @@ private:
     void store_look(LiveRun& run, const QuietClock& before, Batch& batch) const;
     void judge_unseen(Batch& batch);
     void judge_money(Batch& batch);
+    void judge_budgets(Batch& batch);
     Task<bool> commit(Batch batch);
     void act();
     void forget_gone();

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace curfew {
@@ -161,6 +162,64 @@ struct AlertPolicy {
     ChannelName failover;
     Duration failover_after = minutes{2};  // critical, and no channel of its own took it
 };
+
+// ---- the life ------------------------------------------------------------------------------------
+
+/// How long a condition of this kind has to hold before it fires.
+Duration pending_of(AlertKind kind);
+
+/// What happens to one alert.
+namespace alert_input {
+struct Holds {  // the condition, now
+    Severity severity = Severity::warning;
+    bool again = false;  // another step of a ladder of warnings: told again, though it is no worse
+};
+struct Over {};        // the condition holds no more
+struct TimePassed {};  // `next_due` has come
+struct Acknowledged {
+    std::string by;
+    std::string note;
+};
+struct Silenced {
+    SilenceId silence;
+};
+struct Unsilenced {};
+struct Inhibited {
+    std::string key;  // of the alert that says it all
+};
+struct Uninhibited {};
+}  // namespace alert_input
+using AlertInput = std::variant<alert_input::Holds, alert_input::Over, alert_input::TimePassed,
+                                alert_input::Acknowledged, alert_input::Silenced, alert_input::Unsilenced,
+                                alert_input::Inhibited, alert_input::Uninhibited>;
+
+struct AlertStep {
+    Alert next;
+    std::optional<Telling> telling;   // who hears of it is the caller's: `told` is his to add to
+    std::optional<AlertEvent> event;  // absent = nothing changed, nothing to persist
+};
+
+/// The table. A key that is not known yet is an alert in state `resolved`, which holds the turns of its lives
+/// before. `now` and the times of the alert are of one clock that is never set, so that a jump of the wall clock
+/// changes no decision (I14). Who was told hears of a rise and of the end; a silence, an inhibition and
+/// flapping hold back, and when they end while the condition holds it is told then.
+AlertStep decide(const Alert& current, const AlertInput& input, const AlertPolicy& policy, WallTime now);
+
+/// When `TimePassed` may change something next; nullopt = never by itself.
+std::optional<WallTime> next_due(const Alert& alert, const AlertPolicy& policy);
+
+/// What an alert says that makes others superfluous, and what would make it superfluous: equal texts meet.
+/// "" = nothing. A failed stop is never superfluous.
+std::string hides(const Alert& alert);
+std::string hidden_by(const Alert& alert);
+/// The first of `firing` that makes `alert` superfluous; nullptr = none does.
+const Alert* inhibitor(const Alert& alert, const std::vector<const Alert*>& firing);
+
+/// What is told together: a rule or a budget, else a kind, each within its account.
+std::string group_of(const Message& message);
+/// How long a message waits for others of its group. `told`: when the group was told last, or is going to be;
+/// nullopt = not for long. What is critical or tells of a stop to come never waits longer than `group_wait`.
+Duration wait_of(const Message& message, std::optional<Instant> told, const AlertPolicy& policy, Instant now);
 
 /// Retry schedule of the outbox: 0 s, 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 6 h, 12 h, 24 h, ± 20 %
 /// by `jitter` in [0, 1000). nullopt after the last: a dead letter.

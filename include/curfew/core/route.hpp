@@ -18,7 +18,7 @@ struct Route {
     std::vector<std::string> accounts;
     std::vector<AlertKind> kinds;
     Severity at_least = Severity::info;
-    std::vector<ChannelName> channels;
+    std::vector<ChannelName> channels;  // empty = the owner alone, or every channel where there is none
     bool go_on = false;
 };
 
@@ -29,15 +29,26 @@ struct OwnerContact {
     std::string to;  // "" = the channel's own receivers
 };
 
+/// The mail addresses that are among a channel's own receivers.
+struct OwnReceivers {
+    ChannelName channel;
+    std::vector<std::string> addresses;
+};
+
 struct Routing {
     std::vector<Route> routes;
     std::vector<OwnerContact> contacts;
     std::vector<ChannelName> channels;  // all that carry messages, in the order of the configuration
+    std::vector<OwnReceivers> receivers;
     ChannelName owner_channel;  // mail to the address that the provider tells; "" = owners are not told so
 };
 
-/// Without a route that matches: every channel. The owner of what a message is about is told in addition.
-/// No destination twice; in a steady order.
+/// Is the owner told of it: of what happens to his notebook or machine?
+bool concerns_owner(AlertKind kind);
+
+/// Without a route that matches: every channel. The owner of what a message is about is told in addition, unless
+/// he is among the receivers already. No destination twice; in a steady order; empty only where there is no
+/// channel.
 std::vector<Destination> destinations(const Message& message, const Routing& routing);
 
 }  // namespace curfew

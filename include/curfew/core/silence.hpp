@@ -41,4 +41,30 @@ struct Silence {
     std::optional<WallTime> ended_at;  // by hand, before `until`
 };
 
+constexpr Duration silence_min = minutes{1};
+constexpr Duration silence_max = hours{24 * 7};
+
+/// What a scope is compared with: an alert, a message, or a resource that could be stopped.
+struct SilenceSubject {
+    AlertId alert;
+    std::optional<AlertKind> kind;
+    ResourceId resource;
+    std::string resource_name;
+    AccountName account;
+    RuleName rule;
+    BudgetName budget;
+};
+SilenceSubject subject_of(const Message& message);
+
+/// A failed stop and the warning of one are covered only by a scope that names them, by alert or by kind: who
+/// silenced an account did not mean them.
+bool covers(const SilenceScope& scope, const SilenceSubject& subject);
+
+/// Errors: invalid, with what is wrong: no end, an end too near or too far, a maintenance of kinds, budgets or
+/// one alert (it is of resources, accounts and rules).
+Result<void> check(const Silence& silence, WallTime now);
+
+/// "maintenance until 2026-11-23T10:15:00Z by ana: new disks".
+std::string in_words(const Silence& silence);
+
 }  // namespace curfew

@@ -27,6 +27,9 @@ class Channel {
 public:
     virtual ~Channel() = default;
     virtual const ChannelName& name() const = 0;
+    /// Whether several alerts may come in one parcel. False where each is an incident of its own, known by the
+    /// key of its alert: then each goes alone, and there is no cap by the hour.
+    virtual bool groups() const { return true; }
     virtual Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) = 0;
 };
 

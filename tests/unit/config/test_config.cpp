@@ -679,16 +679,20 @@ TEST_CASE("keys do not leave this host in the clear") {
 }
 
 TEST_CASE("channels have the keys of their kind") {
-    CHECK(faults_below(
-              "[[channel]]\nname = \"m\"\nkind = \"mail\"\nhost = \"h.example\"\nfrom = \"a@b.example\"\n"
-              "to = [\"c@d.example\"]\nurl = \"https://x.example\"\ntimeout = 5\n") ==
-          Lines{"c.toml:10:7: `url` belongs to kind \"webhook\", and this is a mail",
-                "c.toml:11:11: `timeout` belongs to kind \"webhook\", and this is a mail",
-                "c.toml:11:11: `timeout` wants a duration, for example \"45m\"; a number without a unit is "
-                "not one"});
+    CHECK(
+        faults_below(
+            "[[channel]]\nname = \"m\"\nkind = \"mail\"\nhost = \"h.example\"\nfrom = \"a@b.example\"\n"
+            "to = [\"c@d.example\"]\nurl = \"https://x.example\"\ntimeout = 5\n") ==
+        Lines{"c.toml:10:7: `url` belongs to kind \"webhook\", \"ntfy\" or \"pagerduty\", and this is a mail",
+              "c.toml:11:11: `timeout` belongs to kind \"webhook\", \"slack\", \"discord\", \"teams\", "
+              "\"ntfy\" or \"pagerduty\", and this is a mail",
+              "c.toml:11:11: `timeout` wants a duration, for example \"45m\"; a number without a unit is "
+              "not one"});
     CHECK(faults_below("[[channel]]\nname = \"w\"\nkind = \"webhook\"\nhost = \"h.example\"\n").size() == 2);
-    CHECK(faults_below("[[channel]]\nname = \"w\"\nkind = \"slack\"\n") ==
-          Lines{"c.toml:6:8: `kind` must be one of mail, webhook, not \"slack\""});
+    CHECK(
+        faults_below("[[channel]]\nname = \"w\"\nkind = \"slak\"\n") ==
+        Lines{"c.toml:6:8: `kind` must be one of mail, webhook, slack, discord, teams, ntfy, pagerduty, not "
+              "\"slak\" (did you mean `slack`?)"});
     CHECK(faults_below("[[channel]]\nname = \"w\"\n").size() == 1);
 }
 
@@ -831,7 +835,12 @@ TEST_CASE("every commented line of it is valid when uncommented") {
     CHECK(loaded->warnings.empty());
     CHECK(c.accounts.size() == 1);
     CHECK(c.vaults.size() == 1);
-    CHECK(c.channels.size() == 2);
+    REQUIRE(c.channels.size() == 4);
+    CHECK(c.channels[2].kind == "ntfy");
+    CHECK(c.alerts.escalation.size() == 1);
+    CHECK(c.routing.routes.size() == 1);
+    CHECK(c.routing.contacts.size() == 1);
+    CHECK(c.heartbeat.url.starts_with("https://"));
     CHECK(c.rules.size() == 1);
     CHECK(c.rules[0].match.accounts == std::vector<std::string>{"main"});
     REQUIRE(c.budgets.size() == 1);
