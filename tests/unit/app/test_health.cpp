@@ -195,6 +195,30 @@ TEST_CASE("stale data stay stale over a restart until the account was seen whole
     s.check_once("self/stale/me", AlertKind::stale);
 }
 
+TEST_CASE("a channel that takes nothing for long is a backlog, told by the others") {
+    Story s;
+    s.begin();
+    for (int i = 0; i < 40; ++i) {
+        s.mail->answers.emplace_back(std::unexpected(down));
+    }
+    s.world.list_complete = false;  // something to tell
+    s.pass(minutes{30});
+    CHECK_FALSE(s.standing("self/backlog/mail"));
+    s.pass(minutes{30});
+    CHECK(s.standing("self/backlog/mail"));
+    CHECK(s.told(*s.pager, AlertKind::backlog, AlertState::firing) == 1);
+    const auto told = std::ranges::find(s.pager->delivered, AlertKind::backlog, &Message::kind);
+    REQUIRE(told != s.pager->delivered.end());
+    CHECK_THAT(told->title, Contains("mail"));
+    Story::check_words(*told);
+    s.mail->answers.clear();
+    s.pass(hours{3});
+    CHECK_FALSE(s.standing("self/backlog/mail"));
+    CHECK(s.alerts("self/backlog/mail").size() == 1);
+    CHECK(s.told(*s.pager, AlertKind::backlog, AlertState::resolved) == 1);
+    CHECK(s.told(*s.mail, AlertKind::backlog, AlertState::firing) == 0);
+}
+
 TEST_CASE("what a channel did not get is told by the others, never by itself") {
     Story s;
     s.begin();
