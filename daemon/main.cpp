@@ -7,6 +7,7 @@
 #include "adapters/http/client.hpp"
 #include "adapters/http/json.hpp"
 #include "adapters/jupyter/guest.hpp"
+#include "adapters/keep_key/keep_key.hpp"
 #include "adapters/mail/mail_channel.hpp"
 #include "adapters/paperspace/cloud.hpp"
 #include "adapters/process/runner.hpp"
@@ -15,11 +16,13 @@
 #include "adapters/systemd/supervisor.hpp"
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
-#include "adapters/webhook/webhook_channel.hpp"
+#include "adapters/webhook/http_channel.hpp"
 #include "curfew/api/api.hpp"
+#include "curfew/api/keep_pages.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/app/daemon.hpp"
 #include "curfew/app/historian.hpp"
+#include "curfew/app/keep_links.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -34,6 +37,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <csignal>
@@ -150,7 +154,7 @@ Result<Budget> parse_budget(const std::string& text, const Config& config) {
 Result<std::string> read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        return fail(Errc::not_found, "cannot read the price table", path);
+        return fail(Errc::not_found, "cannot read this file", path);
     }
     std::ostringstream text;
     text << file.rdbuf();
@@ -282,25 +286,50 @@ private:
     }
 
     Result<std::shared_ptr<Channel>> make_channel(const ChannelConfig& channel, const Config& config) {
-        const std::string& file = channel.kind == "mail" ? channel.password_file : channel.secret_file;
-        std::optional<Secret> secret;
-        if (!file.empty()) {
-            auto read = systemd::read_secret(file);
-            if (!read) {
-                return std::unexpected(read.error());
-            }
-            secret = std::move(*read);
-        }
         if (channel.kind == "mail") {
-            return std::make_shared<mail::MailChannel>(channel, std::move(secret), config.public_name, loop_,
-                                                       scheduler_);
+            auto password = secret_of("password_file", channel.password_file);
+            if (!password) {
+                return std::unexpected(password.error());
+            }
+            return std::make_shared<mail::MailChannel>(channel, std::move(*password), config.public_name,
+                                                       loop_, scheduler_);
         }
-        if (secret) {
-            if (auto good = webhook::check_secret(*secret); !good) {
-                return std::unexpected(good.error());
+        auto files = files_of(channel);
+        return files ? webhook::make_channel(channel, std::move(*files), config.public_name, client_,
+                                             scheduler_)
+                     : std::unexpected(files.error());
+    }
+
+    static Result<webhook::FileContents> files_of(const ChannelConfig& channel) {
+        auto url = secret_of("url_file", channel.url_file);
+        auto key = secret_of("secret_file", channel.secret_file);
+        auto old_key = secret_of("old_secret_file", channel.old_secret_file);
+        auto token = secret_of("token_file", channel.token_file);
+        for (const auto* read : {&url, &key, &old_key, &token}) {
+            if (!*read) {
+                return std::unexpected(read->error());
             }
         }
-        return std::make_shared<webhook::WebhookChannel>(channel, std::move(secret), client_, scheduler_);
+        auto text = channel.template_file.empty() ? Result<std::string>{} : read_text(channel.template_file);
+        if (!text) {
+            return fail(text.error().code, "template_file: " + text.error().text, text.error().where);
+        }
+        return webhook::FileContents{.url = std::move(*url),
+                                     .signing_key = std::move(*key),
+                                     .old_signing_key = std::move(*old_key),
+                                     .token = std::move(*token),
+                                     .template_text = std::move(*text)};
+    }
+
+    /// nullopt where the key is not given.
+    static Result<std::optional<Secret>> secret_of(const char* key, const std::string& file) {
+        if (file.empty()) {
+            return std::nullopt;
+        }
+        auto read = systemd::read_secret(file);
+        return read
+                   ? Result<std::optional<Secret>>{std::move(*read)}
+                   : fail(read.error().code, std::string{key} + ": " + read.error().text, read.error().where);
     }
 
     Options options_;
@@ -449,8 +478,13 @@ private:
                 ::kill(::getpid(), SIGKILL);
             }
         };
+        signer_ = make_signer(*parts.config);
         daemon_ = std::make_unique<Daemon>(
-            *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
+            *world_, with_buttons(std::move(parts)), supervisor_, tasks_,
+            [this]() -> Result<Parts> {
+                auto anew = assembly_.from_file();
+                return anew ? with_buttons(std::move(*anew)) : std::move(anew);
+            },
             [](std::string_view text) { return json::is_whole_notebook(text); }, parse_budget);
         reporter_ = std::make_unique<Reporter>(*world_, daemon_->prices());
         money_ = std::make_unique<MoneyReporter>(*world_, *reporter_, daemon_->outlook(), daemon_->prices());
@@ -459,6 +493,55 @@ private:
                                                   parse_rule);
         server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
                                                 api_read_patience * options_.clock.speed);
+        keep_links_ = std::make_unique<KeepLinks>(*world_, *signer_, daemon_->holds());
+        keep_pages_ = std::make_unique<api::KeepPages>(*world_, *keep_links_);
+    }
+
+    /// Without a listener there is no key.
+    std::unique_ptr<KeepSigner> make_signer(const Config& config) {
+        if (config.keep_link.listen.empty()) {
+            return std::make_unique<KeepSigner>(*world_, KeepMac{});
+        }
+        const std::string path = config.state_dir + "/keep_link.key";
+        auto made = keep_key::make(path, entropy_);
+        auto key = made ? systemd::read_secret(path) : Result<Secret>{std::unexpected(made.error())};
+        if (!key) {
+            no_links_ = "the key of keep links: " + to_string(key.error());
+        }
+        return std::make_unique<KeepSigner>(*world_, key ? keep_key::mac_by(std::move(*key)) : KeepMac{});
+    }
+
+    /// Channels that show a button carry signed links.
+    Parts with_buttons(Parts parts) const {
+        for (std::shared_ptr<Channel>& channel : parts.channels) {
+            const auto config = std::ranges::find(parts.config->channels, channel->name(),
+                                                  &ChannelConfig::name);
+            if (config != parts.config->channels.end() && config->kind == "ntfy") {
+                channel = std::make_shared<ButtonChannel>(std::move(channel), *signer_);
+            }
+        }
+        return parts;
+    }
+
+    /// Warnings and stops do not depend on it: trouble here is told, and nothing else.
+    Task<void> listen_for_presses() {
+        const std::string& address = world_->config->keep_link.listen;
+        if (address.empty()) {
+            co_await daemon_->resolve("keep_link");
+            co_return;
+        }
+        if (no_links_.empty()) {
+            auto listening = server_->start_keep_links(address, *keep_pages_);
+            if (listening) {
+                signer_->listening(address);
+                spdlog::info("event=keep_links address={}", address);
+                co_await daemon_->resolve("keep_link");
+                co_return;
+            }
+            no_links_ = to_string(listening.error());
+        }
+        spdlog::error("event=no_keep_links error=\"{}\"", no_links_);
+        co_await daemon_->raise("keep_link", AlertKind::config, "Warnings have no keep button: " + no_links_);
     }
 
     void ended(const std::exception_ptr& bug) {
@@ -496,6 +579,7 @@ private:
             begin_shutdown();
             co_return;
         }
+        co_await listen_for_presses();
         wait_for_signal();
         daemon_->run();
         supervisor_.ready();
@@ -562,7 +646,11 @@ private:
     std::unique_ptr<MoneyReporter> money_;
     std::unique_ptr<Historian> historian_;
     std::unique_ptr<api::Handler> handler_;
+    std::unique_ptr<KeepSigner> signer_;
+    std::unique_ptr<KeepLinks> keep_links_;
+    std::unique_ptr<api::KeepPages> keep_pages_;
     std::unique_ptr<api::Server> server_;
+    std::string no_links_;  // why
     int points_ = 0;
     int exit_code_ = 0;
     bool stopping_ = false;

@@ -49,7 +49,8 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
-      outlook_(world, alarms_), watchdog_wakeup_(world.loop) {
+      outlook_(world, alarms_), summary_(world, alarms_, outlook_, books_.prices()),
+      watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
     health_.use(std::move(parts.channels), std::move(parts.heartbeat), std::move(parts.disks));
@@ -191,6 +192,18 @@ Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
     }
 }
 
+Task<void> Daemon::resolve(std::string key) {
+    Batch batch;
+    alarms_.resolve(key, std::nullopt, batch);
+    if (batch.empty()) {
+        co_return;
+    }
+    auto done = co_await world_.store.commit(std::move(batch));
+    if (!done) {
+        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+    }
+}
+
 /// What was set at run time may not fit a configuration that was changed since: it is not in force, and that is
 /// said.
 Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {
@@ -242,6 +255,7 @@ void Daemon::run() {
     tasks_.spawn("outlook", outlook_.run());
     tasks_.spawn("health", health_.run());
     tasks_.spawn("heartbeat", health_.pulse().run());
+    tasks_.spawn("summary", summary_.run());
     start_watchers();
     if (supervisor_.watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog());
@@ -286,6 +300,7 @@ Task<void> Daemon::shut_down() {
     rulebook_.stop();
     outlook_.stop();
     health_.stop();
+    summary_.stop();
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
@@ -482,6 +497,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     enforcer_.rules_changed();
     rulebook_.wake();
     outlook_.wake();
+    summary_.wake();
     auto days = co_await world_.store.use_zone(world_.config->zone);
     auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
     co_await tell_budget_faults(std::move(faults));

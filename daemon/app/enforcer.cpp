@@ -1,6 +1,7 @@
 #include "curfew/app/enforcer.hpp"
 
 #include "curfew/app/messages.hpp"
+#include "curfew/core/keep_link.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -496,12 +497,13 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         Message m;
         m.kind = AlertKind::breaker;
         m.severity = Severity::critical;
-        m.title = "Rule " + e.cause.name + " stopped " + why + " and only warns from now on";
+        m.title = "Rule " + e.cause.name + " made " + why + " and only warns from now on: money goes on";
         m.body = {
             "More than a quarter of what runs would have been stopped by one rule. If that is right, "
-            "let it act again with the line below; neither a reload nor a restart does."};
+            "let it act again with the command of this message; neither a reload nor a restart does."};
         m.do_next = "curfew rule reset " + e.cause.name;
         m.account = e.account;
+        m.rule = breaker.rule;
         m.cause = "rule " + e.cause.name;
         m.rule = RuleName{e.cause.name};
         alarms_.raise("breaker/" + e.cause.name, std::move(m), batch);
@@ -542,14 +544,16 @@ void Enforcer::record_messages(Active& active, const LiveResource& live, const T
     const std::string pack_key = "pack_failed/" + e.run.value;
     for (const Effect effect : t.effects) {
         switch (effect) {
-            case Effect::warn:
+            case Effect::warn: {
                 if (!tells) {
                     batch.emplace_back(audit(e, "would.warn", e.reason));
                     break;
                 }
-                if (alarms_.warn(stop_key(e.run),
-                                 of_cause(messages::stop_warning(subject, world_.entropy), e.cause), e.id,
-                                 e.warned_step, batch)) {
+                Message warning = of_cause(messages::stop_warning(subject, world_.entropy), e.cause);
+                if (subject.may_keep) {
+                    warning.keep_url = unsigned_keep_url(world_.config->keep_link, warning, subject.now);
+                }
+                if (alarms_.warn(stop_key(e.run), std::move(warning), e.id, e.warned_step, batch)) {
                     active.told = true;
                 } else {
                     active.unheard = e.warned_step;
@@ -557,6 +561,7 @@ void Enforcer::record_messages(Active& active, const LiveResource& live, const T
                         audit(e, "warning.silenced", "a silence names it: it counts as given"));
                 }
                 break;
+            }
             case Effect::tell_cancelled:
                 if (alarms_.firing(stop_key(e.run))) {
                     alarms_.resolve(stop_key(e.run), of_cause(messages::stop_cancelled(subject), e.cause),

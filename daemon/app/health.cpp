@@ -1,9 +1,9 @@
 #include "curfew/app/health.hpp"
 
 #include "curfew/app/health_texts.hpp"
+#include "curfew/app/messages.hpp"
 #include "curfew/app/outlook.hpp"
 #include "curfew/core/route.hpp"
-#include "curfew/core/schedule.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -544,7 +544,7 @@ void Health::end(std::string_view key, Message message, Batch& batch) {
 }
 
 std::string Health::words(WallTime t) const {
-    return local_words(t, world_.config->zone);
+    return messages::at_words(t, world_.config->zone);
 }
 
 std::string Health::since(std::string_view key) {

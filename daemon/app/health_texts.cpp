@@ -1,5 +1,7 @@
 #include "curfew/app/health_texts.hpp"
 
+#include "curfew/app/messages.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -36,7 +38,7 @@ std::string money_text(Money burn) {
 }
 
 std::string whole_seconds(Duration d) {
-    return to_string(std::chrono::floor<seconds>(d < Duration{0} ? -d : d));
+    return messages::in_words(std::chrono::floor<seconds>(d < Duration{0} ? -d : d));
 }
 
 std::string size_text(std::int64_t bytes) {

@@ -351,14 +351,15 @@ void Outlook::judge_burn(Batch& batch) {
         });
         std::string names;
         for (std::size_t i = 0; i < std::min(costly.size(), names_told); ++i) {
-            names += (i == 0 ? "" : ", ") + costly[i].second + " (" + to_string(costly[i].first) + "/h)";
+            names += (i == 0 ? "" : ", ") + costly[i].second + " (" + to_string(costly[i].first) +
+                     " an hour)";
         }
         Message m;
         m.kind = AlertKind::burn_rate;
         m.severity = Severity::warning;
         m.account = account.name;
-        m.title = "Account " + account.name.value + " burns " + to_string(burning) + " an hour, usual are " +
-                  to_string(*usual->second) + ", for " + to_string(rule.lasting) + " by now";
+        m.title = "Account " + account.name.value + " burns " + to_string(burning) + " an hour, for " +
+                  messages::in_words(rule.lasting) + " by now; " + to_string(*usual->second) + " is usual";
         m.body = {"Costliest: " + names + "."};
         m.per_hour = burning;
         m.do_next = "curfew status";
@@ -434,11 +435,12 @@ Task<void> Outlook::judge_credits(Batch& batch) {
                 alarms_.raise(key, std::move(m), batch);
             };
             judge("end", credit.until - now <= credit_end_near,
-                  "Credit " + credit.name + " ends " + to_string(credit.until) + " with " +
-                      to_string(standing.left) + " left");
+                  "Credit " + credit.name + ": " + to_string(standing.left) + " of it is lost on " +
+                      messages::at_words(credit.until, world_.config->zone) + ", in " +
+                      messages::in_words(credit.until - now) + ", unless it is used");
             judge("runway", !day_cost || *day_cost > standing.left,
                   "Credit " + credit.name + " has " + to_string(standing.left) +
-                      " left, less than a day of " + to_string(burning) + " an hour");
+                      " left, less than a day at " + to_string(burning) + " an hour; then it costs money");
         }
     }
     alarms_.resolve_others("credit/", still, batch);

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -95,6 +96,7 @@ private:
     std::set<std::string> folded_;                  // local paths in lower case
     std::map<std::string, NotCovered> not_covered_;
     std::map<std::string, NotCovered> walk_not_covered_;  // of the newest walk
+    std::set<std::string> outdated_;                      // not copied: no longer what the newest walk lists
     std::vector<HtmlCopy> html_;
     Walk latest_;
 };
@@ -229,6 +231,12 @@ Task<Result<void>> Job::fetch(FileEntry file) {
             error.code == Errc::timeout || scheduler_.mono() >= deadline_.at) {
             co_return std::unexpected(error);
         }
+        if (error.code == Errc::changing && !error.may_retry()) {
+            // Its listing is too old, so trying again cannot help. A copy of an earlier round is overwritten.
+            entries_.erase(file.path);
+            outdated_.insert(file.path);
+            co_return Result<void>{};
+        }
         if (gone || error.code == Errc::unsafe || error.code == Errc::forbidden ||
             (attempt == file_attempts_max && error.code != Errc::changing)) {
             // Listed, and cannot be had: say so. The second walk tells whether it still is listed.
@@ -289,9 +297,15 @@ Task<Result<std::vector<FileEntry>>> Job::differences(const Walk& before) {
         forget(path);
         not_covered_.erase(path);
     }
-    std::vector<FileEntry> again = wanted(moved.changed);
+    std::vector<FileEntry> again = moved.changed;
+    // It may be listed as before again, but there is no copy of it.
+    std::ranges::copy_if(walk->files, std::back_inserter(again), [&](const FileEntry& file) {
+        return outdated_.contains(file.path) &&
+               !std::ranges::binary_search(moved.changed, file.path, {}, &FileEntry::path);
+    });
+    outdated_.clear();
     latest_ = std::move(*walk);
-    co_return again;
+    co_return wanted(again);
 }
 
 Task<Result<void>> Job::copy(Walk first) {
@@ -310,7 +324,7 @@ Task<Result<void>> Job::copy(Walk first) {
         if (!changed) {
             co_return std::unexpected(changed.error());
         }
-        const bool still = difference(before, latest_).empty();
+        const bool still = changed->empty() && difference(before, latest_).empty();
         if (still) {
             co_return Result<void>{};
         }

@@ -1,6 +1,6 @@
 #include "curfew/app/reconciler.hpp"
 
-#include "curfew/core/schedule.hpp"
+#include "curfew/app/messages.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -92,7 +92,7 @@ void Reconciler::failed(const Error& error, Batch& batch) {
     m.severity = Severity::warning;
     m.account = account_;
     m.title = "Account " + account_.value + ": the provider's own figure cannot be read since " +
-              local_words(failing_since_, world_.config->zone) +
+              messages::at_words(failing_since_, world_.config->zone) +
               "; what Curfew counts goes on, but nothing is compared with the bill";
     m.body = {text, "It is read from balance_url of the account, with the key in balance_key_file."};
     m.do_next = "curfew doctor";
@@ -159,9 +159,10 @@ void Reconciler::judge(const ReportedRow& row, Money ours, Batch& batch) {
     m.severity = Severity::warning;
     m.account = account_;
     m.title = "Account " + account_.value + ": the provider reports " + to_string(theirs) +
-              " for the month so far, Curfew counted " + to_string(ours);
+              " for the month so far, Curfew counted " + to_string(ours) + ", so " +
+              to_string(distance(ours, theirs)) + " is not explained";
     m.body = {
-        "The provider's figure is of " + to_string(row.generated_at) +
+        "The provider's figure is of " + messages::at_words(row.generated_at, world_.config->zone) +
             ". Both are kept, and neither changes the other.",
         "A price that changed, a resource that Curfew does not see (another key, another team) or a plan's "
         "fee are the usual reasons. `curfew spend` shows ours; prices are set right in "

@@ -34,21 +34,12 @@ std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     return cost ? std::optional{*cost} : std::nullopt;
 }
 
-/// `part` of `whole` in thousandths, for display.
-int thousandths(std::int64_t part, std::int64_t whole) {
-    if (whole <= 0 || part <= 0) {
-        return 0;
-    }
-    const __int128 share = __int128{part} * 1000 / whole;
-    return static_cast<int>(std::min<__int128>(share, 1'000'000));
-}
-
 void add_pace(BudgetItem& item, WallTime now) {
     const bool ends = has_end(item.budget.period.kind);
     const Period& period = item.live.period;
-    item.spent_thousandths = thousandths(item.live.spend.spent.nanos, item.budget.amount.nanos);
-    item.elapsed_thousandths = ends ? std::min(1000, thousandths((now - period.from).count(),
-                                                                 (period.to - period.from).count()))
+    item.spent_thousandths = messages::thousandths(item.live.spend.spent.nanos, item.budget.amount.nanos);
+    item.elapsed_thousandths = ends ? std::min(1000, messages::thousandths((now - period.from).count(),
+                                                                           (period.to - period.from).count()))
                                     : 0;
     const auto rest = item.left.positive() ? lasts(item.left, item.live.spend.burn_per_hour) : std::nullopt;
     if (rest && (!ends || now + *rest < period.to)) {
@@ -187,7 +178,7 @@ std::vector<BudgetItem> Reporter::budgets_of(const Resource* resource) const {
     return items;
 }
 
-Task<Result<Saved>> Reporter::saved() {
+Task<Result<Saved>> Reporter::saved(std::optional<WallTime> since) {
     auto stopped = co_await world_.store.stopped_by_us();
     if (!stopped) {
         co_return std::unexpected(stopped.error());
@@ -195,6 +186,9 @@ Task<Result<Saved>> Reporter::saved() {
     const WallTime now = world_.scheduler.wall();
     Saved saved;
     for (const StoppedRun& run : *stopped) {
+        if (since && run.ended_at < *since) {
+            continue;
+        }
         ++saved.stops;
         const Price* price = prices_.find(run.machine_type, run.ended_at);
         const WallTime until = std::min(run.next_started_at.value_or(now), now);

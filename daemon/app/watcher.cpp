@@ -2,6 +2,7 @@
 
 #include "curfew/app/enforcer.hpp"
 #include "curfew/app/messages.hpp"
+#include "curfew/app/outlook.hpp"
 #include "curfew/core/replay.hpp"
 
 #include <spdlog/spdlog.h>
@@ -59,6 +60,11 @@ bool same_row(const Run& a, const Run& b) {
            a.machine_type == b.machine_type && a.started_at == b.started_at;
 }
 
+/// One crossing of one budget in one period, of which a run is one too.
+std::string crossing_key(const BudgetName& budget, const std::string& period, const std::string& threshold) {
+    return "budget/" + budget.value + "/" + period + "/" + threshold;
+}
+
 /// When a run that is seen now began, by the monotonic clock.
 Instant began(const Run& run, const Now& now) {
     return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
@@ -93,6 +99,12 @@ Message Watcher::message(AlertKind kind, Severity severity, std::string title) c
     m.title = std::move(title);
     m.account = account_;
     return m;
+}
+
+/// What runs there costs, in words, as far as it was last known.
+std::string Watcher::burning_text() const {
+    const Money burning = burn_of(world_.picture, account_, world_.scheduler.wall());
+    return burning.positive() ? ", and burns " + to_string(burning) + " an hour" : std::string{};
 }
 
 void Watcher::stop() {
@@ -179,11 +191,12 @@ Task<Duration> Watcher::cycle() {
     account.failures_in_a_row = 0;
     alarms_.resolve("key/" + account_.value,
                     message(AlertKind::key_rejected, Severity::info,
-                            "Account " + account_.value + ": the key works again"),
+                            "Account " + account_.value + " is watched again: its key works"),
                     batch);
-    alarms_.resolve(
-        "blind/" + account_.value,
-        message(AlertKind::blind, Severity::info, "Account " + account_.value + " can be seen again"), batch);
+    alarms_.resolve("blind/" + account_.value,
+                    message(AlertKind::blind, Severity::info,
+                            "Account " + account_.value + " can be seen again, and is watched"),
+                    batch);
     judge_unseen(batch);
     judge_money(batch);
     // A row may begin a day before it ends.
@@ -227,17 +240,18 @@ Task<Duration> Watcher::failed(Error error) {
     alarms_.refresh(batch);
     if (refused) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
-                            "Account " + account_.value +
-                                ": the provider refuses the key, so nothing there "
-                                "can be seen or stopped");
-        m.body = {text, "The key is read from " + config().key_file +
-                            ". Make a new one in the provider's console and run the line below."};
+                            "Account " + account_.value + " is not watched" + burning_text() +
+                                ": the provider refuses its key, so nothing there can be seen or stopped");
+        m.body = {text,
+                  "The key is read from " + config().key_file +
+                      ". Make a new one in the provider's console, put it there, and run the command of "
+                      "this message."};
         m.do_next = "curfew reload";
         alarms_.raise("key/" + account_.value, std::move(m), batch);
     } else if (account.failures_in_a_row == 3) {
-        Message m = message(
-            AlertKind::blind, Severity::warning,
-            "Account " + account_.value + " cannot be seen (3 polls failed); money counts on");
+        Message m = message(AlertKind::blind, Severity::warning,
+                            "Account " + account_.value + " cannot be seen" + burning_text() +
+                                ": 3 polls failed, and nothing there is judged or stopped");
         m.body = {text};
         m.do_next = "curfew doctor";
         alarms_.raise("blind/" + account_.value, std::move(m), batch);
@@ -610,17 +624,19 @@ void Watcher::judge_unseen(Batch& batch) {
         if (live.resource.account != account_ || (!blind && !odd)) {
             continue;
         }
-        Message m = message(AlertKind::blind,
-                            unseen >= blind_critical_after ? Severity::critical : Severity::warning,
-                            odd ? live.resource.name + " is in a state that Curfew does not know (\"" +
-                                      run.run.state_text + "\"); no rule stops it, and its money counts on"
-                                : live.resource.name + " cannot be judged for " +
-                                      to_string(std::chrono::floor<seconds>(unseen)) +
-                                      "; it is not stopped, and its money counts on");
-        m.body = {run.judgement.step};
+        const std::string name = messages::printable(live.resource.name);
+        const std::string price = live.price != nullptr
+                                      ? " " + to_string(live.price->rate.per_hour) + " an hour"
+                                      : "";
+        Message m = message(
+            AlertKind::blind, unseen >= blind_critical_after ? Severity::critical : Severity::warning,
+            odd ? name + " goes on billing" + price + ": it is in a state that Curfew does not know (\"" +
+                      messages::printable(run.run.state_text) + "\"), so no rule stops it"
+                : name + " goes on billing" + price + ": nobody could see for " + messages::in_words(unseen) +
+                      " whether it is at work, so no rule stops it");
+        m.body = {"Why: " + run.judgement.step + "."};
         m.do_next = "curfew explain " + id.value;
-        m.resource = id;
-        m.resource_name = live.resource.name;
+        messages::concern(m, live);
         m.run = run.run.id;
         const std::string key = (odd ? "state/" : "blind/") + account_.value + "/" + run.run.id.value;
         firing.insert(key);
@@ -636,9 +652,11 @@ void Watcher::judge_money(Batch& batch) {
         if (live.resource.account == account_ && live.current.meter && !live.current.meter->tariff.priced()) {
             const std::string& type = live.current.run.machine_type;
             Message m = message(AlertKind::unpriced, Severity::warning,
-                                "Machine type " + type + " has no price: what " + live.resource.name +
-                                    " costs is not counted");
-            m.do_next = "add a row for " + type + " to the file named by daemon.price_overrides";
+                                "What " + messages::printable(live.resource.name) +
+                                    " costs is not counted: machine type " + messages::printable(type) +
+                                    " has no price");
+            m.do_next = "add a row for " + messages::printable(type) +
+                        " to the file named by daemon.price_overrides";
             const std::string key = "unpriced/" + account_.value + "/" + type;
             firing.insert(key);
             alarms_.raise(key, std::move(m), batch);
@@ -646,9 +664,9 @@ void Watcher::judge_money(Batch& batch) {
     }
     for (const auto& [id, live] : world_.picture.add_ons) {
         if (live.account == account_ && live.meter.open && !live.meter.tariff.priced()) {
-            Message m = message(
-                AlertKind::unpriced, Severity::warning,
-                live.meter.sku + " has no price: what " + live.add_on.name + " costs is not counted");
+            Message m = message(AlertKind::unpriced, Severity::warning,
+                                "What " + messages::printable(live.add_on.name) + " costs is not counted: " +
+                                    messages::printable(live.meter.sku) + " has no price");
             const bool machine = live.add_on.kind == AddOnKind::machine;
             m.do_next = "add a row for it to the file named by daemon." +
                         std::string{machine ? "price_overrides" : "add_on_prices"};
@@ -682,7 +700,7 @@ void Watcher::judge_budgets(Batch& batch) {
                                                weakest(finding.budget->mode, all.mode) == Mode::enforce);
         m.budget = finding.budget->name;
         note(m, "budget.threshold");
-        alarms_.raise(crossing_key(m.budget, finding.crossing.period, m.run,
+        alarms_.raise(crossing_key(m.budget, finding.crossing.period,
                                    finding.crossing.threshold.key(finding.budget->amount)),
                       std::move(m), batch);
     }
@@ -699,11 +717,11 @@ void Watcher::judge_budgets(Batch& batch) {
     std::set<std::string> crossed;
     for (const auto& [name, live] : world_.picture.budgets) {
         for (const std::string& threshold : live.fired) {
-            crossed.insert(crossing_key(name, live.period.id, {}, threshold));
+            crossed.insert(crossing_key(name, live.period.id, threshold));
         }
         for (const auto& [run, state] : live.runs) {
             for (const std::string& threshold : state.fired) {
-                crossed.insert(crossing_key(name, state.period.id, run, threshold));
+                crossed.insert(crossing_key(name, state.period.id, threshold));
             }
         }
     }

@@ -563,6 +563,7 @@ boost::asio::awaitable<Reply> route(Emulator& emulator, Request& request) {
             if (const std::string end = text_of(body, "event_end"); !end.empty()) {
                 world.events_end_as_error = end == "error";
             }
+            world.hold = flag_of(body, "hold", world.hold);
             change_money(emulator, body);
             co_return Reply::of({{"ok", true}});
         }

@@ -237,6 +237,14 @@ void World::enter_running(Notebook& notebook, const std::shared_ptr<Run>& run) {
     }
 }
 
+asio::awaitable<void> World::due(Millis at) {
+    co_await clock_.sleep_until(at);
+    for (asio::steady_timer pause{executor_}; hold;) {
+        pause.expires_after(std::chrono::milliseconds{10});
+        co_await pause.async_wait(asio::use_awaitable);
+    }
+}
+
 asio::awaitable<void> World::boot(Notebook& notebook, std::shared_ptr<Run> run) {
     const auto dead = [&run] { return run->stopping || terminal(run->state); };
     co_await clock_.sleep_until(run->created + options_.boot_ms / 2);
@@ -246,7 +254,7 @@ asio::awaitable<void> World::boot(Notebook& notebook, std::shared_ptr<Run> run) 
     run->state = RunState::provisioned;
     run->modified = clock_.now();
     run->provisioning_started = run->modified;
-    co_await clock_.sleep_until(run->created + options_.boot_ms);
+    co_await due(run->created + options_.boot_ms);
     if (run->guest) {
         const Millis deadline = VirtualClock::real_now() + 120'000;
         asio::steady_timer pause{executor_};
@@ -308,7 +316,7 @@ asio::awaitable<void> World::tear_down(Notebook& notebook, std::shared_ptr<Run> 
     if (run->guest) {
         run->guest->terminate();
     }
-    co_await clock_.sleep_until(*run->teardown_started + options_.teardown_ms);
+    co_await due(*run->teardown_started + options_.teardown_ms);
     if (run->guest) {
         run->guest->kill();
         co_await run->guest->wait_exit();
@@ -463,7 +471,7 @@ asio::awaitable<void> World::machine_step(Machine& machine, std::string event_id
                                           std::string after, Millis at) {
     // Never within the call that asked for it, however fast the clock: that one answers "in progress".
     co_await asio::post(executor_, asio::use_awaitable);
-    co_await clock_.sleep_until(at);
+    co_await due(at);
     const Millis now = clock_.now();
     for (MachineEvent& event : machine.events) {
         if (event.id == event_id && !event.finished) {

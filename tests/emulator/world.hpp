@@ -236,6 +236,8 @@ public:
     void machine_upgrade(Machine& machine, const std::string& type);
     /// Events end with the state error and without an error, as some do although all went well.
     bool events_end_as_error = false;
+    /// What notebooks and machines have begun, starts and stops, does not end for as long as this is so.
+    bool hold = false;
     [[nodiscard]] Machine* find_machine(std::string_view id) const;
     [[nodiscard]] const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
 
@@ -259,6 +261,8 @@ public:
 private:
     Run& add_run(Notebook& notebook);
     void launch(Notebook& notebook, const std::shared_ptr<Run>& run);
+    /// Until then, and until nothing holds it.
+    boost::asio::awaitable<void> due(Millis at);
     boost::asio::awaitable<void> boot(Notebook& notebook, std::shared_ptr<Run> run);
     boost::asio::awaitable<void> tear_down(Notebook& notebook, std::shared_ptr<Run> run);
     boost::asio::awaitable<void> limits(Notebook& notebook, std::shared_ptr<Run> run);

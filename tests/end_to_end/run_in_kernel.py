@@ -22,8 +22,8 @@ async def state_becomes(port, token, kernel, wanted, nudge):
     for _ in range(300):
         await nudge()
         answer = await client.fetch(f"http://127.0.0.1:{port}/api/kernels/{kernel}?no_track_activity=1",
-                                    headers={"Authorization": f"token {token}"}, request_timeout=60,
-                                    connect_timeout=60)
+                                    headers={"Authorization": f"token {token}"}, request_timeout=120,
+                                    connect_timeout=120)
         if json.loads(answer.body)["execution_state"] == wanted:
             return
         await tornado.gen.sleep(0.1)
@@ -32,8 +32,8 @@ async def state_becomes(port, token, kernel, wanted, nudge):
 
 async def main(port, token, kernel, code):
     request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels",
-                                             headers={"Authorization": f"token {token}"}, request_timeout=60,
-                                             connect_timeout=60)
+                                             headers={"Authorization": f"token {token}"}, request_timeout=120,
+                                             connect_timeout=120)
     socket = await tornado.websocket.websocket_connect(request)
 
     # The server learns a kernel's state from what the kernel publishes, and misses what it published before the

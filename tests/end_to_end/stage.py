@@ -71,15 +71,17 @@ class MailBox:
                 box.messages.append(message_from_bytes(envelope.content, policy=policy.default))
                 return "250 OK"
 
-        self.controller = Controller(Handler(), hostname="127.0.0.1", port=free_port())
+        self.held = hold_port()
+        self.port = self.held.getsockname()[1]
+        self.controller = Controller(Handler(), hostname="127.0.0.1", port=self.port)
         self.controller.start()
-        self.port = self.controller.port
 
     def subjects(self):
         return [str(m["subject"]) for m in self.messages]
 
     def close(self):
         self.controller.stop()
+        self.held.close()
 
 
 class WebhookReceiver:
@@ -122,10 +124,12 @@ class WebhookReceiver:
         self.server.server_close()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def hold_port():
+    """A socket whose port is nobody else's until it is closed; servers that set SO_REUSEADDR can listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def ask_json(url, body=None, method=None, headers=None):
@@ -165,7 +169,7 @@ class Notebook:
         return self.refresh()["jupyter_port"]
 
     def rest(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=60)
         connection.request(method, path, body=None if body is None else json.dumps(body),
                            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -180,7 +184,7 @@ class Notebook:
         kernel = self.rest("POST", "/api/kernels", {"name": "python3"})["id"]
         helper = pathlib.Path(__file__).with_name("run_in_kernel.py")
         subprocess.run(["/usr/bin/python3", str(helper), str(self.port()), self.token, kernel],
-                       input=code.encode(), check=True, timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
+                       input=code.encode(), check=True, timeout=180, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
         return kernel
 
     def kernel_states(self):
@@ -235,7 +239,7 @@ class Stage:
                 process.terminate()
         for process in reversed(self.processes):
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -364,7 +368,7 @@ allow_private = true
 
     def stop_daemon(self, how=signal.SIGTERM):
         self.daemon.send_signal(how)
-        return self.daemon.wait(40)
+        return self.daemon.wait(120)
 
     def log_text(self):
         self.log.flush()

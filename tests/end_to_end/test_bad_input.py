@@ -204,7 +204,7 @@ class Databases(StageTest):
 
     def start_in_vain(self):
         daemon = self.stage.start_daemon(wait=False)
-        return daemon.wait(30)
+        return daemon.wait(60)
 
     def test_a_second_daemon(self):
         self.stage.start_daemon()

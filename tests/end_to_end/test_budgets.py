@@ -63,7 +63,7 @@ thresholds = [{ action = "stop" }, { percent = 5, runway = "2h" }]
 """)
         line = path.read_text().split("\n").index("[[budget]]") + 1
         daemon = stage.start_daemon(wait=False)
-        self.assertEqual(daemon.wait(20), 78)
+        self.assertEqual(daemon.wait(60), 78)
         log = stage.log_text()
         for below, text in ((2, "`amount` must be more than 0"), (3, "`anchor` must be from 1 to 31, not 32"),
                             (4, "`currency` is EUR, and the prices are in USD"), (5, "`timezone`: "),

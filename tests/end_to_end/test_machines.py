@@ -4,12 +4,13 @@ import getpass
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from stage import StageTest, free_port, run_tests, wait_for  # noqa: E402
+from stage import StageTest, hold_port, run_tests, wait_for  # noqa: E402
 
 SSHD = "/usr/sbin/sshd"
 
@@ -20,7 +21,8 @@ class Sshd:
     def __init__(self, folder):
         self.folder = folder / "sshd"
         self.folder.mkdir(mode=0o700)
-        self.port = free_port()
+        self.held = hold_port()
+        self.port = self.held.getsockname()[1]
         for name in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)], check=True)
         shutil.copy(self.folder / "user.pub", self.folder / "authorized")
@@ -33,6 +35,11 @@ class Sshd:
             os.makedirs("/run/sshd", exist_ok=True)  # where its privilege separation begins
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=self.log)
+        wait_for("sshd to listen", self.listens)
+
+    def listens(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
 
     @property
     def host_key(self):
@@ -44,8 +51,9 @@ class Sshd:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         self.log.close()
+        self.held.close()
 
 
 @unittest.skipUnless(os.path.exists(SSHD), f"{SSHD} is missing (apt-get install openssh-server)")

@@ -454,6 +454,7 @@ class OlderApi(SharedTest):
                            ("projectId", "projectHandle"), ("state", "state"), ("name", "name")):
             self.assertEqual(item[v1], got.json[legacy])
 
+        e.control("POST", "/settings", {"hold": True})
         stop = e.legacy("POST", "/notebooks/v2/stopNotebook", {"notebookId": first["handle"]})
         self.assertEqual((stop.status, stop.body, stop.headers["Content-Length"]), (200, b"", "0"))
         going = self.get(first["handle"]).json
@@ -461,6 +462,7 @@ class OlderApi(SharedTest):
         self.assertTrue(date(going["dtTeardownStarted"]))
         for verb, more in (("start", {"machineType": "A4000"}), ("delete", {})):
             self.check_legacy_error(e.legacy("POST", f"/notebooks/v2/{verb}Notebook", {"notebookId": first["handle"], **more}), 409)
+        e.control("POST", "/settings", {"hold": False})
         e.wait_state(first["handle"], "Cancelled")
         over = self.get(first["handle"]).json
         self.check_shape(over, {**LEGACY_NOTEBOOK, "dtFinished": date, "dtTeardownFinished": date})
@@ -648,8 +650,8 @@ class MetricsHost(SharedTest):
 
 class Timers(WireTest):
     def test_limits(self):
-        """Twelve hours in two and a half seconds; the longer of two waits decides how long this takes."""
-        e = self.open("--speed", "18000")
+        """Twelve hours in seven seconds; the longer of two waits decides how long this takes."""
+        e = self.open("--speed", "6000")
         project = {"container": "c", "projectId": "p1"}
         made = {}
         for name, body in {"default": {"machineType": "A4000"}, "two hours": {"machineType": "A4000", "shutdownTimeout": "2"},
@@ -657,16 +659,17 @@ class Timers(WireTest):
                            "free idle": {"machineType": "Free-A4000"}}.items():
             made[name] = e.legacy("POST", "/notebooks/v2/createNotebook", {**project, **body, "name": name}).json["handle"]
         for run in made.values():
-            wait_for("a start", lambda r=run: e.state(r) != "Pending", 10, 0.005)
+            wait_for("a start", lambda r=run: e.state(r) != "Pending", 20, 0.005)
         e.control("POST", f"/notebooks/{made['free busy']}/verdict", {"verdict": "busy"})
         get = lambda name: e.legacy("GET", "/notebooks/getNotebook", {"notebookId": made[name]}).json  # noqa: E731
         wait_for("the longest", lambda: get("default")["state"] == "Stopped", 20, 0.05)
-        for name, hours in (("default", 12), ("two hours", 2), ("free busy", 6), ("free idle", 1)):
+        # However late: none of another limit, the next of which is seconds away.
+        for name, hours, less in (("default", 12, 1000), ("two hours", 2, 12), ("free busy", 6, 12), ("free idle", 1, 6)):
             one = get(name)
             self.assertEqual(one["state"], "Stopped", name)
             lasted = ms(one["dtTeardownStarted"]) - ms(one["dtStarted"])
             self.assertGreaterEqual(lasted, hours * HOUR_MS)
-            self.assertLess(lasted, hours * HOUR_MS + 36 * 60_000 * 3, name)  # a few hundredths of a real second late
+            self.assertLess(lasted, less * HOUR_MS, name)
         self.assertEqual(get("none")["state"], "Running")
         box = e.v1("POST", "/machines", {"name": "b", "machineType": "C5", "templateId": "t", "diskSize": 50, "region": "ny2",
                                          "autoShutdownEnabled": True, "autoShutdownTimeout": 2}).json["data"]["id"]
@@ -778,11 +781,12 @@ class Money(WireTest):
         self.assertEqual([(line["from"], line["to"], line["rate"]) for line in compute],
                          [(created["dtStarted"], stopped["dtFinished"], "0.51")])
         self.assertEqual(nanos(compute[0]["amount"]), self.compute(self.rate("P4000"), compute[0]["from"], compute[0]["to"]))
-        turn = ms("2026-12-01T00:00:00.000Z")
+        turn, january = ms("2026-12-01T00:00:00.000Z"), ms("2027-01-01T00:00:00.000Z")  # the latter half a second ahead
         for name, cap in (("block storage 100 GB", 7), ("public IP", 3)):
             months = [line for line in lines if line["machineType"] == name]
-            self.assertEqual(len(months), 2, name)
-            self.assertEqual((ms(months[0]["from"]), ms(months[0]["to"]), ms(months[1]["to"])), (ms(made["dtCreated"]), turn, ms(bill["at"])))
+            self.assertGreaterEqual(len(months), 2, name)
+            self.assertEqual((ms(months[0]["from"]), ms(months[0]["to"]), ms(months[1]["to"])),
+                             (ms(made["dtCreated"]), turn, min(ms(bill["at"]), january)))
             self.assertEqual(nanos(months[0]["amount"]), self.capped(cap, ms(made["dtCreated"]), turn))
             self.assertEqual(nanos(months[1]["amount"]), cap * 10**9)  # 28 days are over: the cap
         # A dynamic address costs while the machine is on, a released one nothing.
@@ -852,10 +856,12 @@ class AddOns(WireTest):
                 ("shared-drive", 251): 130.0, ("shared-drive", 2049): 5200.0, ("template", 50): 3.5, ("template", 60): 42.0}
         made = {e.control("POST", "/add-ons", {"kind": kind, "sizeGb": size})["id"]: int(cap * 10**9) for (kind, size), cap in caps.items()}
         wait_for("December's 29th", lambda: e.control("GET", "/now")["now"] > "2026-12-29T06", 30, 0.05)
-        turn = ms("2026-12-01T00:00:00.000Z")
+        turn, january = ms("2026-12-01T00:00:00.000Z"), ms("2027-01-01T00:00:00.000Z")  # the latter half a second ahead
+        bill = e.control("GET", "/invoice")
         for run, cap in made.items():
-            first, second = self.lines(e, run)
-            self.assertEqual((ms(first["to"]), ms(second["from"]), first["open"], second["open"]), (turn, turn, False, True))
+            first, second = [line for line in bill["lines"] if line["run"] == run][:2]
+            self.assertEqual((ms(first["to"]), ms(second["from"]), first["open"], second["open"]),
+                             (turn, turn, False, ms(bill["at"]) < january))
             self.assertEqual(nanos(first["amount"]), self.capped(cap, ms(first["from"]), turn))
             self.assertEqual(nanos(second["amount"]), cap)
             self.assertEqual(self.lines(e, run, "?month=2026-11"), [first])
@@ -879,7 +885,7 @@ class AddOns(WireTest):
         self.assertLessEqual(abs(nanos(november["amount"]) + nanos(december["amount"]) - nanos(whole["amount"])), 1)
 
     def test_overage(self):
-        e = self.open("--speed", "100000", "--origin", "1795132800000")
+        e = self.open("--speed", "100000", "--origin", "1793491200000")  # the first of November 2026
         self.assertEqual(self.lines(e, "overage"), [])
         free = int(e.v1("GET", "/storage-providers/utilization").json["totalFreeStorage"])
         for above in (20_000_000_000, 50_000_000_001, 0, 7_000_000_000):
@@ -901,7 +907,7 @@ class AddOns(WireTest):
         self.assertLess(nanos(self.lines(e, "overage")[0]["amount"]), nanos(lines[0]["amount"]))
 
     def test_balance(self):
-        e = self.open("--speed", "100000", "--origin", "1795132800000")
+        e = self.open("--speed", "100000", "--origin", "1793491200000")  # the first of November 2026
         run = e.control("POST", "/standins", {"machineType": "A100-80G"})["notebooks"][0]["id"]
         time.sleep(0.2)
         e.control("POST", f"/notebooks/{run}/end", {"wait": True})
@@ -1007,6 +1013,13 @@ class Rough(SharedTest):
         self.assertEqual(self.e.ask("v1", "GET", "/v1/health").status, 200)
         self.assertIsNone(self.e.process.poll())
 
+    def until(self, s, word=None):
+        """What comes until this word is there, or until the end."""
+        got = b""
+        while (word is None or word not in got) and (piece := s.recv(65536)):
+            got += piece
+        return got
+
     def test_no_http(self):
         for host in ("v1", "legacy", "logs", "services", "control"):
             for text in (b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64,
@@ -1014,7 +1027,7 @@ class Rough(SharedTest):
                          b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
                          b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET /\0 HTTP/1.1\r\n\r\n",
                          b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"):
-                got = self.e.raw(host, text, 2)
+                got = self.e.raw(host, text)
                 self.assertTrue(got.startswith(b"HTTP/1.1 400 Bad Request\r\n"), (host, text[:60], got[:80]))
                 self.assertIn(b"\r\nConnection: close\r\n", got)
         self.alive()
@@ -1031,7 +1044,7 @@ class Rough(SharedTest):
         e = self.e
         self.check_v1_error(e.v1("POST", "/notebooks", raw=b'"' + b"x" * (2 << 20) + b'"'), 413, "PAYLOAD_TOO_LARGE")
         self.check_legacy_error(e.legacy("POST", "/notebooks/v2/stopNotebook", {"notebookId": "x" * (2 << 20)}), 413)
-        got = e.raw("v1", b"GET /v1/health HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 2)
+        got = e.raw("v1", b"GET /v1/health HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n")
         self.assertTrue(got.startswith(b"HTTP/1.1 431 "), got[:60])
         deep = b'{"kind":"drop","match":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
         self.assertEqual(e.ask("control", "POST", "/faults", deep).status, 400)
@@ -1040,33 +1053,32 @@ class Rough(SharedTest):
 
     def test_expect(self):
         body = b'{"notebookId":"x"}'
-        with socket.create_connection(self.e.address("legacy"), timeout=5) as s:
+        with socket.create_connection(self.e.address("legacy"), timeout=60) as s:
             s.sendall(f"POST /notebooks/v2/stopNotebook HTTP/1.1\r\nHost: x\r\nX-API-Key: {self.e.key}\r\nExpect: 100-continue\r\n"
                       f"Content-Length: {len(body)}\r\n\r\n".encode())
             self.assertEqual(s.recv(1000), b"HTTP/1.1 100 Continue\r\n\r\n")
             s.sendall(body)
-            self.assertIn(b"HTTP/1.1 404 Not Found\r\n", s.recv(1000))
+            self.assertIn(b"HTTP/1.1 404 Not Found\r\n", self.until(s, b"Not Found\r\n"))
 
     def test_pipelines(self):
         one = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
-        got = self.e.raw("v1", one * 20 + b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 5)
+        got = self.e.raw("v1", one * 20 + b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         self.assertEqual(got.count(b"HTTP/1.1 200 OK\r\n"), 21)
         self.assertEqual(got.count(b"\r\nDate: "), 21)
-        got = self.e.raw("v1", b"GET /v1/health HTTP/1.0\r\n\r\n" + one, 5)
+        got = self.e.raw("v1", b"GET /v1/health HTTP/1.0\r\n\r\n" + one)
         self.assertEqual(got.count(b"HTTP/1.1 200 OK\r\n"), 1)
         # A head in pieces is a head, and a HEAD has no body.
-        with socket.create_connection(self.e.address("v1"), timeout=5) as s:
+        with socket.create_connection(self.e.address("v1"), timeout=60) as s:
             for byte in one:
                 s.sendall(bytes([byte]))
-            self.assertIn(b"HEALTHY", s.recv(1000))
-            s.sendall(one.replace(b"GET", b"HEAD") + one)
-            time.sleep(0.2)
-            self.assertEqual(s.recv(4000).count(b"HEALTHY"), 1)
+            self.assertIn(b"HEALTHY", self.until(s, b"HEALTHY"))
+            s.sendall(one.replace(b"GET", b"HEAD") + one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            self.assertEqual(self.until(s).count(b"HEALTHY"), 1)
 
     def test_half_requests_and_crowds(self):
         held = []
         for _ in range(200):
-            s = socket.create_connection(self.e.address("v1"), timeout=5)
+            s = socket.create_connection(self.e.address("v1"), timeout=60)
             s.sendall(b"POST /v1/notebooks HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
             held.append(s)
         self.alive()
@@ -1079,10 +1091,10 @@ class Rough(SharedTest):
         e = self.e
         made = e.notebook(name="contended")
         repo = made["notebookRepoId"]
-        granted, seen, until = [], set(), time.monotonic() + 3
+        granted, seen, begun = [], set(), time.monotonic()
 
         def client():
-            while time.monotonic() < until:
+            while time.monotonic() < begun + 3 or (len(granted) < 2 and time.monotonic() < begun + 60):
                 run = [n for n in e.v1("GET", "/notebooks?limit=120").json["items"] if n["notebookRepoId"] == repo][0]["id"]
                 start = e.legacy("POST", "/notebooks/v2/startNotebook", {"notebookId": run, "machineType": "A4000"})
                 stop = e.legacy("POST", "/notebooks/v2/stopNotebook", {"notebookId": run})
@@ -1108,7 +1120,7 @@ class Rough(SharedTest):
 class RealGuests(WireTest):
     def guest(self, e, run, target):
         name, port = e.urls["guest_connect_tls"].split(":")
-        connection = http.client.HTTPConnection(name, int(port), timeout=20)
+        connection = http.client.HTTPConnection(name, int(port), timeout=60)
         connection.connect()
         connection.sock = e.tls.wrap_socket(connection.sock, server_hostname=run["fqdn"])
         connection.request("GET", target, headers={"Host": run["fqdn"], "Authorization": "token " + run["token"]})
@@ -1157,7 +1169,7 @@ class RealGuests(WireTest):
         e.wait_state(again["handle"], "Running", 60)
         self.assertNotEqual(self.family(e), [])
         e.process.send_signal(signal.SIGKILL)
-        e.process.wait(10)
+        e.process.wait(60)
         wait_for("the end of all", lambda: not self.family(e), 20)
 
     def test_haste(self):
@@ -1175,7 +1187,7 @@ class RealGuests(WireTest):
         bill = e.control("GET", "/invoice")
         self.assertNotIn(made[1]["id"], [line["run"] for line in bill["lines"]])  # it never ran
         e.process.terminate()
-        self.assertEqual(e.process.wait(20), 0)
+        self.assertEqual(e.process.wait(60), 0)
         self.assertEqual(self.family(e), [])
 
 

@@ -48,7 +48,7 @@ class Emulator:
     def close(self):
         if self.process.poll() is None:
             self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         return code
@@ -60,7 +60,7 @@ class Emulator:
 
     def ask(self, host, method, target, body=None, headers=None):
         """`body`: bytes as they are; None sends none, and no Content-Length either."""
-        connection = http.client.HTTPConnection(*self.address(host), timeout=20)
+        connection = http.client.HTTPConnection(*self.address(host), timeout=60)
         try:
             connection.putrequest(method, target, skip_accept_encoding=True)
             for name, value in (headers or {}).items():
@@ -88,7 +88,7 @@ class Emulator:
 
     def metrics(self, target, key=""):
         name, port = self.urls["metrics_connect"].split(":")
-        connection = http.client.HTTPConnection(name, int(port), timeout=20)
+        connection = http.client.HTTPConnection(name, int(port), timeout=60)
         connection.connect()
         connection.sock = self.tls.wrap_socket(connection.sock, server_hostname="clg07azjl.paperspacegradient.com")
         connection.request("GET", target, headers={"X-API-Key": key or self.key, "Host": "clg07azjl.paperspacegradient.com"})
@@ -103,7 +103,7 @@ class Emulator:
             raise AssertionError(f"control {target}: {answer.status} {answer.body}")
         return answer.json
 
-    def raw(self, host, text, seconds=10.0):
+    def raw(self, host, text, seconds=60.0):
         """All that comes back for these bytes until the server closes or has been silent for `seconds`."""
         with socket.create_connection(self.address(host), timeout=seconds) as s:
             s.sendall(text)
@@ -194,7 +194,7 @@ class WebSocket:
 
     def __init__(self, emulator, target):
         name, port = emulator.urls["metrics_connect"].split(":")
-        raw = socket.create_connection((name, int(port)), timeout=15)
+        raw = socket.create_connection((name, int(port)), timeout=60)
         self.sock = emulator.tls.wrap_socket(raw, server_hostname="clg07azjl.paperspacegradient.com")
         self.sock.sendall((f"GET {target} HTTP/1.1\r\nHost: clg07azjl.paperspacegradient.com\r\nUpgrade: websocket\r\n"
                            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())

@@ -39,6 +39,7 @@ inline std::shared_ptr<Config> basic_config() {
     rule.mode = Mode::enforce;
     rule.idle_limit = hours{1};
     config->rules = {rule};
+    config->alerts.summary.reset();  // its own stories have it
     return config;
 }
 

@@ -4,6 +4,7 @@
 #include "adapters/config/budgets.hpp"
 #include "adapters/config/channels.hpp"
 #include "adapters/config/credits.hpp"
+#include "adapters/config/keep_links.hpp"
 #include "adapters/config/telling.hpp"
 #include "curfew/core/probe.hpp"
 #include "curfew/core/schedule.hpp"
@@ -165,6 +166,7 @@ public:
         daemon(root.only("daemon"), config);
         config.keep = {.max_at_once = root.only("keep").duration("max_at_once"),
                        .max_per_period = root.only("keep").duration("max_per_period")};
+        config.keep_link = keep_link_of(root.only("keep_link"), config.keep, faults_);
         config.lease = {.max_at_once = root.only("lease").duration("max_at_once")};
         accounts(root, config);
         machines(root, config);

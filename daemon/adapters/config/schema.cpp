@@ -1,6 +1,7 @@
 #include "adapters/config/schema.hpp"
 
 #include "adapters/config/alert_keys.hpp"
+#include "adapters/config/keep_link_keys.hpp"
 #include "adapters/config/money_keys.hpp"
 
 #include <algorithm>
@@ -514,6 +515,11 @@ constexpr Section table[] = {
     {.path = "keep",
      .keys = keep_keys,
      .help = "Bounds of `curfew keep`, which holds off a stop for a while."},
+    {.path = "keep_link",
+     .keys = keep_link_keys,
+     .help =
+         "A button in warnings that go to ntfy: pressed on a phone it keeps what the warning is about, once. "
+         "This is the only thing of Curfew that listens beyond its Unix sockets."},
     {.path = "lease",
      .keys = lease_keys,
      .help = "Bounds of `curfew lease`, by which a job holds off a stop while it runs."},

@@ -21,18 +21,15 @@ std::string failed(const std::string& target) {
 
 class HttpHeartbeat final : public Heartbeat {
 public:
-    HttpHeartbeat(HeartbeatConfig config, http::Url url, Duration timeout, http::Client& client,
+    HttpHeartbeat(http::Route route, http::Url url, Duration timeout, http::Client& client,
                   Scheduler& scheduler)
-        : config_(std::move(config)), url_(std::move(url)), timeout_(timeout), client_(client),
+        : route_(std::move(route)), url_(std::move(url)), timeout_(timeout), client_(client),
           scheduler_(scheduler) {}
 
     Task<Result<void>> beat(std::string bad) override {
         http::Request request;
         request.url = url_;
-        request.route = {.connect_to = {},
-                         .ca_file = config_.ca_file,
-                         .check_addresses = true,
-                         .allow_private = config_.allow_private};
+        request.route = route_;
         request.body_max = answer_bytes_max;
         if (!bad.empty()) {
             request.method = "POST";
@@ -55,7 +52,7 @@ public:
     }
 
 private:
-    HeartbeatConfig config_;
+    http::Route route_;
     http::Url url_;
     Duration timeout_;
     http::Client& client_;
@@ -71,10 +68,23 @@ Result<std::shared_ptr<Heartbeat>> make_heartbeat(const HeartbeatConfig& config,
     if (!parsed) {
         return fail(Errc::invalid, "the heartbeat's address is not a URL");
     }
-    if (parsed->origin.scheme != "https" && !config.allow_private) {
+    const bool near = config.allow_private || !config.private_receivers.empty();
+    if (parsed->origin.scheme != "https" && !near) {
         return fail(Errc::unsafe, "a heartbeat goes over https", parsed->origin.host);
     }
-    return std::make_shared<HttpHeartbeat>(config, std::move(*parsed), timeout, client, scheduler);
+    http::Route route{.connect_to = {},
+                      .ca_file = config.ca_file,
+                      .check_addresses = true,
+                      .allow_private = config.allow_private,
+                      .allowed = {}};
+    for (const std::string& text : config.private_receivers) {
+        auto network = http::parse_network(text);
+        if (!network) {
+            return fail(network.error().code, "private_receivers: " + network.error().text);
+        }
+        route.allowed.push_back(*network);
+    }
+    return std::make_shared<HttpHeartbeat>(std::move(route), std::move(*parsed), timeout, client, scheduler);
 }
 
 }  // namespace curfew::heartbeat

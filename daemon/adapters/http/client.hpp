@@ -3,6 +3,7 @@
 // retried once only when it is idempotent and its kept connection died before any byte of an answer.
 #pragma once
 
+#include "adapters/http/addresses.hpp"
 #include "curfew/core/error.hpp"
 #include "curfew/core/secret.hpp"
 #include "curfew/core/time.hpp"
@@ -46,10 +47,12 @@ std::string percent_encode(std::string_view raw);
 
 /// How a connection is made. Equal routes share connections.
 struct Route {
-    std::string connect_to;        // "host:port" to dial instead of the URL's host; TLS name stays the URL's
-    std::string ca_file;           // trusted in addition to the system's store
-    bool check_addresses = false;  // refuse private, loopback and special addresses (webhooks)
-    bool allow_private = false;    // … but not these
+    std::string connect_to;  // "host:port" to dial instead of the URL's host; TLS name stays the URL's
+    std::string ca_file;     // trusted in addition to the system's store
+    bool check_addresses =
+        false;                   // refuse private, loopback and special addresses, and plain http to the rest
+    bool allow_private = false;  // … but not loopback and private ones
+    std::vector<Network> allowed;  // … and not these (channels)
     bool operator==(const Route&) const = default;
 };
 

@@ -360,7 +360,7 @@ Task<Result<void>> JupyterGuest::confirm(FileEntry file, Deadline deadline) {
         co_return std::unexpected(model.error());
     }
     if (model->model.size != file.size || model->model.mtime_us != file.mtime_us) {
-        co_return fail(Errc::changing, "it changed since it was listed", file.path, Retry::later());
+        co_return fail(Errc::changing, "it changed since it was listed", file.path);
     }
     co_return Result<void>{};
 }

@@ -27,8 +27,9 @@ public:
     MailChannel& operator=(const MailChannel&) = delete;
 
     const ChannelName& name() const override;
-    /// Success once everybody who can be reached by trying again has it, and at least one does. A
-    /// refusal for good (5xx) of everybody is Retry::never.
+    /// Success once everybody who can be reached by trying again has it, and at least one does; the answer
+    /// is the server's last line, and says who was refused. A refusal for good (5xx) of everybody, and an
+    /// address that is not one bare address, are Retry::never.
     Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:

@@ -39,6 +39,14 @@ std::string dump(const json& j) {
 }  // namespace
 
 std::string to_document(const Message& m) {
+    json tables = json::array();
+    for (const MessageTable& table : m.tables) {
+        json rows = json::array();
+        for (const MessageTable::Row& row : table.rows) {
+            rows.push_back({row.label, row.words, row.thousandths ? json(*row.thousandths) : json(nullptr)});
+        }
+        tables.push_back({{"title", table.title}, {"rows", std::move(rows)}});
+    }
     return dump(json{{"id", m.id},
                      {"alert", m.alert.value},
                      {"kind", static_cast<int>(m.kind)},
@@ -47,6 +55,7 @@ std::string to_document(const Message& m) {
                      {"at", m.at.ms},
                      {"title", m.title},
                      {"body", m.body},
+                     {"tables", std::move(tables)},
                      {"do_next", m.do_next},
                      {"account", m.account.value},
                      {"resource", m.resource.value},
@@ -64,7 +73,8 @@ std::string to_document(const Message& m) {
                      {"rule", m.rule.value},
                      {"budget", m.budget.value},
                      {"owner", m.owner},
-                     {"channel", m.channel.value}});
+                     {"channel", m.channel.value},
+                     {"keep_url", m.keep_url.value_or("")}});
 }
 
 namespace {
@@ -98,6 +108,16 @@ Message message_of(const json& j) {
     m.budget = BudgetName{j.value("budget", "")};
     m.owner = j.value("owner", "");
     m.channel = ChannelName{j.value("channel", "")};
+    for (const json& table : j.value("tables", json::array())) {
+        MessageTable& added = m.tables.emplace_back(MessageTable{table.at("title").get<std::string>(), {}});
+        for (const json& row : table.at("rows")) {
+            added.rows.push_back({row.at(0).get<std::string>(), row.at(1).get<std::string>(),
+                                  row.at(2).is_null() ? std::nullopt : std::optional{row.at(2).get<int>()}});
+        }
+    }
+    if (const std::string url = j.value("keep_url", ""); !url.empty()) {
+        m.keep_url = url;
+    }
     return m;
 }
 

@@ -175,10 +175,10 @@ struct Writer {
     }
     void operator()(const Hold& h) const {
         Query(db,
-              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
               "released_at=excluded.released_at",
               h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms,
-              h.until.ms, h.reason, h.by, ms(h.released_at), h.job)
+              h.until.ms, h.reason, h.by, ms(h.released_at), h.job, h.link)
             .run();
     }
     void operator()(const Alert& a) const { write(db, a); }
@@ -335,7 +335,8 @@ Hold hold(const Query& q) {
             .reason = q.text(6),
             .by = q.text(7),
             .released_at = wall(q.optional_integer(8)),
-            .job = q.text(9)};
+            .job = q.text(9),
+            .link = q.text(10)};
 }
 
 RuleEvent rule_event(const Query& q) {

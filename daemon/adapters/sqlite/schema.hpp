@@ -283,6 +283,11 @@ CREATE VIEW outbox_ready AS SELECT o.* FROM outbox o WHERE o.state = 'waiting' A
 CREATE TABLE channel_state (
   channel TEXT PRIMARY KEY, disabled_at INTEGER, why TEXT NOT NULL, fingerprint TEXT NOT NULL) STRICT, WITHOUT ROWID;
 )sql";
-constexpr std::array schema_4{alerts_4, outbox_4};
+// A keep link places one hold.
+constexpr const char* keep_links_4 = R"sql(
+ALTER TABLE hold ADD COLUMN link TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX hold_of_link ON hold (link) WHERE link <> '';
+)sql";
+constexpr std::array schema_4{alerts_4, outbox_4, keep_links_4};
 
 }  // namespace curfew::sqlite

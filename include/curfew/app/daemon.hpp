@@ -13,6 +13,7 @@
 #include "curfew/app/outlook.hpp"
 #include "curfew/app/packer.hpp"
 #include "curfew/app/rulebook.hpp"
+#include "curfew/app/summary.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/watcher.hpp"
 #include "curfew/app/world.hpp"
@@ -47,9 +48,12 @@ public:
     Task<Result<void>> start();
     /// A condition that was found while starting: critical, once.
     Task<void> raise(std::string key, AlertKind kind, std::string title);
+    /// One of an earlier start is over.
+    Task<void> resolve(std::string key);
     /// Those in force, also after a reload.
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
+    Holds& holds() { return holds_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
@@ -97,6 +101,7 @@ private:
     Holds holds_;
     Rulebook rulebook_;
     Outlook outlook_;
+    Summary summary_;
     std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
     std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
     Wakeup watchdog_wakeup_;

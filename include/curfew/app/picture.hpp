@@ -128,6 +128,8 @@ struct Picture {
     std::map<AccountName, LiveAccount> accounts;
     std::map<ResourceId, LiveResource> resources;
     std::map<RunId, LiveAddOn> add_ons;  // by the run of their meters
+    /// Closed by a poll whose transaction was not handed to the store yet: neither there nor open any more.
+    std::map<AccountName, std::vector<CostRow>> unstored;
     std::map<BudgetName, LiveBudget> budgets;
     std::map<ResourceId, Hold> exemptions;  // one each, also of what is not listed now
     std::map<RuleName, RuleTrial> trials;

@@ -119,8 +119,8 @@ public:
     Task<Result<ExplainReport>> explain(ResourceId resource);
     /// Every budget as it stands.
     std::vector<BudgetItem> budgets() const { return budgets_of(nullptr); }
-    /// What all stops by Curfew saved.
-    Task<Result<Saved>> saved();
+    /// What all stops by Curfew saved, or those since a time.
+    Task<Result<Saved>> saved(std::optional<WallTime> since = std::nullopt);
     /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,
     /// audit chain.
     Task<Result<std::vector<DoctorFinding>>> doctor();

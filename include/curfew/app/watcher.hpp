@@ -80,6 +80,7 @@ private:
     LiveAccount& picture_of_account();
     const AccountConfig& config();
     Message message(AlertKind kind, Severity severity, std::string title) const;
+    std::string burning_text() const;
 
     World& world_;
     AccountName account_;

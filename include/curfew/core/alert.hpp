@@ -3,6 +3,7 @@
 
 #include "curfew/core/ids.hpp"
 #include "curfew/core/money.hpp"
+#include "curfew/core/schedule.hpp"
 #include "curfew/core/time.hpp"
 
 #include <cstdint>
@@ -74,6 +75,19 @@ struct Destination {
     auto operator<=>(const Destination&) const = default;
 };
 
+/// Figures beside each other, for renderings that can draw a bar.
+struct MessageTable {
+    struct Row {
+        std::string label;
+        std::string words;               // "$45.00 of $50.00"
+        std::optional<int> thousandths;  // of a whole, for a bar; may be more than 1000
+        bool operator==(const Row&) const = default;
+    };
+    std::string title;
+    std::vector<Row> rows;
+    bool operator==(const MessageTable&) const = default;
+};
+
 /// Everything a person needs, in one record; mail and webhook are renderings of it.
 struct Message {
     std::string id;  // stable over every retry and channel: webhook-id, Message-ID
@@ -84,7 +98,8 @@ struct Message {
     WallTime at;
     std::string title;              // the whole story in one line, with the money
     std::vector<std::string> body;  // paragraphs
-    std::string do_next;            // one line that can be copied: `curfew keep demo --for 2h`
+    std::vector<MessageTable> tables;
+    std::string do_next;  // one line that can be copied: `curfew keep demo --for 2h`
     AccountName account;
     ResourceId resource;
     std::string resource_name;
@@ -101,8 +116,12 @@ struct Message {
     std::string group;  // rule or budget, and account: what is told together
     RuleName rule;
     BudgetName budget;
-    std::string owner;  // e-mail of the resource's owner, where the provider tells
+    std::string owner;    // e-mail of the resource's owner, where the provider tells
     ChannelName channel;  // that does not work as it should: it is told by every other way
+    /// Of a stop that a keep can put off: pressing it (POST) keeps the run for an hour, once. It is a credential
+    /// only with its signature (core/keep_link), which is added in the parcel of a channel that shows a button;
+    /// here and in the store it is without, so that no log, reply or backup holds one (I12).
+    std::optional<std::string> keep_url;
 };
 
 /// One condition. `key` identifies it ("stop_failed/n8k2…"): a second firing of a firing key is no
@@ -160,7 +179,8 @@ struct AlertPolicy {
     Duration flap_calm = minutes{30};
     int per_hour = 20;  // parcels an hour and channel; the rest is one digest
     ChannelName failover;
-    Duration failover_after = minutes{2};  // critical, and no channel of its own took it
+    Duration failover_after = minutes{2};              // critical, and no channel of its own took it
+    std::optional<WeeklyTime> summary = WeeklyTime{};  // of the week, in the daemon's zone; absent = none
 };
 
 // ---- the life ------------------------------------------------------------------------------------

@@ -100,6 +100,14 @@ struct HeartbeatConfig {
     Duration interval = minutes{1};  // at most so often
 };
 
+/// [keep_link]: where keep links of warnings are answered.
+struct KeepLinkConfig {
+    std::string listen;       // "127.0.0.1:8123": loopback or private; "" = warnings carry no link
+    std::string public_url;   // what a phone sees, an origin: "https://curfew.example.com"
+    bool plain_http = false;  // tokens may pass unencrypted
+    Duration length = hours{1};
+};
+
 /// [[ssh]]: how to look into machines. The first block that matches a machine's name is used.
 struct SshConfig {
     std::vector<std::string> match;  // globs of names
@@ -138,6 +146,7 @@ struct Config {
     AlertPolicy alerts;
     Routing routing;
     HeartbeatConfig heartbeat;
+    KeepLinkConfig keep_link;
 };
 
 }  // namespace curfew

@@ -72,8 +72,8 @@ public:
     /// `not_covered`.
     virtual Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) = 0;
 
-    /// Streams the raw bytes of a file from `offset` on. Errc::changing when it was not at rest for
-    /// `settle` by the server's own clock, or moved while it was read.
+    /// Streams the raw bytes of a file from `offset` on. Errc::changing when it was not at rest for `settle` by
+    /// the server's own clock, or moved while it was read; Retry::never when `file` must be listed anew.
     virtual Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle,
                                           ByteSink& sink, Deadline deadline) = 0;
 

@@ -1,7 +1,8 @@
 #include "peers.hpp"
 
+#include "support/port.hpp"
+
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
@@ -144,20 +145,19 @@ std::vector<nlohmann::json> records(const std::string& folder) {
 }
 
 int closed_port() {
-    boost::asio::io_context context;
-    const boost::asio::ip::tcp::acceptor acceptor(context, {boost::asio::ip::make_address("127.0.0.1"), 0});
-    return acceptor.local_endpoint().port();
+    static const support::Port port;
+    return port.number();
 }
 
 curfew::Result<curfew::Delivered> Loop::deliver(curfew::Channel& channel, curfew::Message message,
-                                                curfew::Duration within) {
+                                                curfew::Duration within, std::string to) {
     std::optional<curfew::Result<curfew::Delivered>> result;
-    boost::asio::co_spawn(context,
-                          channel.deliver({.message = std::move(message), .to = {}}, scheduler.in(within)),
-                          [&](const std::exception_ptr& thrown, curfew::Result<curfew::Delivered> r) {
-                              REQUIRE(!thrown);
-                              result = std::move(r);
-                          });
+    boost::asio::co_spawn(
+        context, channel.deliver({.message = std::move(message), .to = std::move(to)}, scheduler.in(within)),
+        [&](const std::exception_ptr& thrown, curfew::Result<curfew::Delivered> r) {
+            REQUIRE(!thrown);
+            result = std::move(r);
+        });
     context.restart();
     while (!result && context.run_one() > 0) {
     }

@@ -64,7 +64,7 @@ struct Loop {
     curfew::clock::RealScheduler scheduler{context.get_executor(), {}};
 
     curfew::Result<curfew::Delivered> deliver(curfew::Channel& channel, curfew::Message message,
-                                              curfew::Duration within);
+                                              curfew::Duration within, std::string to = {});
 };
 
 /// A warning with everything in it.

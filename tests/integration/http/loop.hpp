@@ -65,7 +65,7 @@ public:
     void wait(curfew::Duration d) { run(scheduler_.sleep_for(d)); }
     /// Runs the loop until `done`, for at most `most`.
     template <class Done>
-    bool until(Done done, curfew::Duration most = curfew::seconds{5}) {
+    bool until(Done done, curfew::Duration most = curfew::seconds{60}) {
         const curfew::Instant end = scheduler_.mono() + most;
         while (!done() && scheduler_.mono() < end) {
             wait(curfew::Duration{5});

@@ -184,6 +184,11 @@ std::vector<std::string> Server::requests() const {
     return requests_;
 }
 
+int Server::open() const {
+    const std::lock_guard guard(mutex_);
+    return static_cast<int>(open_.size());
+}
+
 std::vector<std::string> Server::names() const {
     const std::lock_guard guard(mutex_);
     return names_;

@@ -63,6 +63,7 @@ public:
     std::string url(std::string_view path = "/") const { return "http://" + address() + std::string{path}; }
     int accepted() const { return accepted_; }
     int most_at_once() const { return most_; }
+    int open() const;  // connections that neither side has closed, as far as the server knows
     std::vector<std::string> requests() const;
     std::vector<std::string> names() const;
 

@@ -2,10 +2,12 @@
 #include "adapters/http/client.hpp"
 #include "integration/http/loop.hpp"
 #include "integration/http/server.hpp"
+#include "support/port.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 using namespace curfew;
@@ -18,19 +20,20 @@ using support::Server;
 
 namespace {
 
-ClientOptions quick() {
+/// Nothing but a deadline ends what is under way.
+ClientOptions patient() {
     ClientOptions options;
-    options.stall_timeout = Duration{2000};
-    options.connect_timeout = Duration{2000};
+    options.stall_timeout = hours{1};
+    options.connect_timeout = hours{1};
     options.user_agent = "test/1";
     return options;
 }
 
 struct Bench {
     Loop loop;
-    Client client{loop.context().get_executor(), loop.scheduler(), quick()};
+    Client client{loop.context().get_executor(), loop.scheduler(), patient()};
 
-    Result<Response> send(Request request, Duration limit = seconds{5}) {
+    Result<Response> send(Request request, Duration limit = seconds{60}) {
         return loop.run(client.send(std::move(request), loop.scheduler().in(limit)));
     }
 };
@@ -207,7 +210,7 @@ TEST_CASE("a kept connection that was closed while idle is replaced as well") {
     });
     Bench b;
     REQUIRE(b.send(get(server.url())));
-    b.loop.wait(50ms);
+    REQUIRE(b.loop.until([&] { return server.open() == 0; }));
     REQUIRE(b.send(get(server.url())));
     CHECK(server.accepted() == 2);
 }
@@ -219,7 +222,7 @@ TEST_CASE("a stop is not lost on a connection that was closed while idle") {
     });
     Bench b;
     REQUIRE(b.send(get(server.url())));
-    b.loop.wait(50ms);
+    REQUIRE(b.loop.until([&] { return server.open() == 0; }));
     CHECK(b.send(post(server.url("/stop"), "{}")));
     CHECK(server.requests().size() == 2);
 }
@@ -286,13 +289,9 @@ TEST_CASE("a lost answer on a fresh connection is ambiguous too") {
 }
 
 TEST_CASE("where nothing was sent nothing is ambiguous") {
-    std::string url;
-    {
-        Server gone(support::echo);
-        url = gone.url();
-    }
+    const support::Port deaf;
     Bench b;
-    const auto refused = b.send(post(url, "{}"));
+    const auto refused = b.send(post("http://127.0.0.1:" + std::to_string(deaf.number()) + "/", "{}"));
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Errc::unavailable);
     CHECK(refused.error().may_retry());
@@ -300,11 +299,15 @@ TEST_CASE("where nothing was sent nothing is ambiguous") {
 }
 
 TEST_CASE("a passed deadline discards the connection, so that no later answer is one late") {
-    Server server([](Peer& peer) {
+    std::atomic<bool> passed = false;
+    std::atomic<bool> answered = false;
+    Server server([&](Peer& peer) {
         if (peer.number() == 1) {
             peer.request();
-            peer.pause(300ms);
+            while (!passed && peer.pause(10ms)) {
+            }
             peer.send(answer("late"));
+            answered = true;
             peer.await_close();
         } else {
             support::echo(peer);
@@ -313,13 +316,12 @@ TEST_CASE("a passed deadline discards the connection, so that no later answer is
     Bench b;
     const Instant begun = b.loop.scheduler().mono();
     const auto late = b.send(get(server.url("/1")), Duration{100});
-    const Duration took = b.loop.scheduler().mono() - begun;
+    CHECK(b.loop.scheduler().mono() - begun >= Duration{100});
     REQUIRE_FALSE(late);
     CHECK(late.error().code == Errc::timeout);
-    CHECK(took >= Duration{100});
-    CHECK(took < Duration{290});
     CHECK(b.client.connections() == 0);
-    b.loop.wait(350ms);
+    passed = true;
+    REQUIRE(b.loop.until([&] { return answered.load(); }));
     const auto next = b.send(get(server.url("/2")));
     REQUIRE(next);
     CHECK(next->body == "/2");
@@ -332,10 +334,11 @@ TEST_CASE("a stop without an answer in time is ambiguous and sent once") {
         peer.await_close();
     });
     Bench b;
-    const auto lost = b.send(post(server.url(), "{}"), Duration{100});
+    const auto lost = b.send(post(server.url(), "{}"), seconds{2});  // enough to send it
     REQUIRE_FALSE(lost);
     CHECK(lost.error().code == Errc::timeout);
     CHECK(lost.error().ambiguous());
+    REQUIRE(b.loop.until([&] { return server.open() == 0; }));
     CHECK(server.requests().size() == 1);
 }
 
@@ -352,11 +355,9 @@ TEST_CASE("a slow drip is cut by the total deadline") {
     Bench b;
     const Instant begun = b.loop.scheduler().mono();
     const auto cut = b.send(get(server.url()), Duration{500});
-    const Duration took = b.loop.scheduler().mono() - begun;
+    CHECK(b.loop.scheduler().mono() - begun >= Duration{500});
     REQUIRE_FALSE(cut);
     CHECK(cut.error().code == Errc::timeout);
-    CHECK(took >= Duration{500});
-    CHECK(took < Duration{800});
     CHECK(b.client.connections() == 0);
 }
 
@@ -367,27 +368,23 @@ TEST_CASE("a stall ends a transfer long before its deadline") {
         peer.await_close();
     });
     Loop loop;
-    ClientOptions options = quick();
+    ClientOptions options = patient();
     options.stall_timeout = Duration{150};
     Client client{loop.context().get_executor(), loop.scheduler(), options};
-    const Instant begun = loop.scheduler().mono();
-    const auto stalled = loop.run(client.send(get(server.url()), loop.scheduler().in(seconds{30})));
+    const auto stalled = loop.run(client.send(get(server.url()), loop.scheduler().in(hours{1})));
     REQUIRE_FALSE(stalled);
     CHECK(stalled.error().code == Errc::timeout);
-    CHECK(loop.scheduler().mono() - begun < Duration{1000});
     CHECK(client.connections() == 0);
 }
 
 TEST_CASE("an address that nobody answers at is left after the connect timeout") {
     Loop loop;
-    ClientOptions options = quick();
+    ClientOptions options = patient();
     options.connect_timeout = Duration{150};
     Client client{loop.context().get_executor(), loop.scheduler(), options};
-    const Instant begun = loop.scheduler().mono();
-    const auto lost = loop.run(client.send(get("http://192.0.2.1:81/"), loop.scheduler().in(seconds{30})));
+    const auto lost = loop.run(client.send(get("http://192.0.2.1:81/"), loop.scheduler().in(hours{1})));
     REQUIRE_FALSE(lost);
     CHECK(lost.error().may_retry());
-    CHECK(loop.scheduler().mono() - begun < Duration{2000});
     CHECK(client.connections() == 0);
 }
 
@@ -395,7 +392,7 @@ TEST_CASE("names are resolved, unknown ones are unavailable") {
     Server server(support::echo);
     Bench b;
     CHECK(b.send(get("http://localhost:" + std::to_string(server.port()) + "/")));
-    const auto unknown = b.send(get("http://no-such-host.invalid/"), seconds{3});
+    const auto unknown = b.send(get("http://no-such-host.invalid/"));
     REQUIRE_FALSE(unknown);
     CHECK(unknown.error().code == Errc::unavailable);
     CHECK(b.client.connections() == 1);

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <string>
 #include <variant>
 #include <vector>
@@ -26,9 +27,9 @@ struct Seen {
     int kept;
 };
 
-ClientOptions quick() {
+ClientOptions patient() {
     ClientOptions options;
-    options.stall_timeout = Duration{2000};
+    options.stall_timeout = seconds{60};
     return options;
 }
 
@@ -49,8 +50,8 @@ Seen exchange(const std::string& bytes, bool closes) {
         }
     });
     Loop loop;
-    Client client{loop.context().get_executor(), loop.scheduler(), quick()};
-    auto response = loop.run(client.send(get(server), loop.scheduler().in(seconds{3})));
+    Client client{loop.context().get_executor(), loop.scheduler(), patient()};
+    auto response = loop.run(client.send(get(server), loop.scheduler().in(seconds{60})));
     return {std::move(response), client.connections()};
 }
 
@@ -249,6 +250,7 @@ TEST_CASE("bytes beyond an answer are not the next answer") {
              "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("planted") +
                  "0\r\n\r\n"}) {
         CAPTURE(first);
+        std::atomic<bool> sent = false;
         Server server([&](Peer& peer) {
             if (peer.number() == 1) {
                 peer.request();
@@ -256,16 +258,17 @@ TEST_CASE("bytes beyond an answer are not the next answer") {
                 peer.send(first.substr(0, head));
                 peer.pause(50ms);
                 peer.send(first.substr(head));
+                sent = true;
                 peer.await_close();
             } else {
                 support::echo(peer);
             }
         });
         Loop loop;
-        Client client{loop.context().get_executor(), loop.scheduler(), quick()};
-        REQUIRE(loop.run(client.send(get(server), loop.scheduler().in(seconds{3}))));
-        loop.wait(100ms);
-        const auto second = loop.run(client.send(get(server), loop.scheduler().in(seconds{3})));
+        Client client{loop.context().get_executor(), loop.scheduler(), patient()};
+        REQUIRE(loop.run(client.send(get(server), loop.scheduler().in(seconds{60}))));
+        REQUIRE(loop.until([&] { return sent.load(); }));
+        const auto second = loop.run(client.send(get(server), loop.scheduler().in(seconds{60})));
         REQUIRE(second);
         CHECK(second->body == "/");
     }
@@ -278,7 +281,7 @@ TEST_CASE("interim answers without end are cut by the deadline") {
         }
     });
     Loop loop;
-    Client client{loop.context().get_executor(), loop.scheduler(), quick()};
+    Client client{loop.context().get_executor(), loop.scheduler(), patient()};
     const auto cut = loop.run(client.send(get(server), loop.scheduler().in(Duration{300})));
     REQUIRE_FALSE(cut);
     CHECK(cut.error().code == Errc::timeout);
@@ -293,8 +296,8 @@ TEST_CASE("a head that comes byte by byte is read") {
         peer.await_close();
     });
     Loop loop;
-    Client client{loop.context().get_executor(), loop.scheduler(), quick()};
-    const auto response = loop.run(client.send(get(server), loop.scheduler().in(seconds{3})));
+    Client client{loop.context().get_executor(), loop.scheduler(), patient()};
+    const auto response = loop.run(client.send(get(server), loop.scheduler().in(seconds{60})));
     REQUIRE(response);
     CHECK(response->body == "x");
     CHECK(response->date == WallTime{784'111'777'000});
@@ -319,7 +322,7 @@ Stream stream(const std::string& bytes, bool closes, bool accept = true, std::si
         }
     });
     Loop loop;
-    Client client{loop.context().get_executor(), loop.scheduler(), quick()};
+    Client client{loop.context().get_executor(), loop.scheduler(), patient()};
     Stream seen;
     const HeadCheck check = [&](const Response&) -> Result<void> {
         ++seen.heads;
@@ -335,7 +338,7 @@ Stream stream(const std::string& bytes, bool closes, bool accept = true, std::si
         }
         co_return Result<void>{};
     };
-    seen.response = loop.run(client.stream(get(server), check, sink, loop.scheduler().in(seconds{10})));
+    seen.response = loop.run(client.stream(get(server), check, sink, loop.scheduler().in(seconds{60})));
     seen.kept = client.connections();
     return seen;
 }

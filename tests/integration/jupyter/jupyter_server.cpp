@@ -32,16 +32,6 @@ sockaddr_in loopback(int port) {
     return address;
 }
 
-int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = loopback(0);
-    socklen_t length = sizeof address;
-    REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0);
-    REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-    ::close(fd);
-    return ntohs(address.sin_port);
-}
-
 bool answers(int port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = loopback(port);
@@ -93,7 +83,7 @@ void end(pid_t pid) {
 
 }  // namespace
 
-JupyterServer::JupyterServer(Kind kind, const Settings& settings) : port_(free_port()) {
+JupyterServer::JupyterServer(Kind kind, const Settings& settings) {
     fs::create_directories(root());
     fs::create_directories(outside());
     const bool classic = kind == Kind::notebook;
@@ -105,7 +95,7 @@ JupyterServer::JupyterServer(Kind kind, const Settings& settings) : port_(free_p
                                    "--allow-root",
                                    "--no-browser",
                                    "--ip=127.0.0.1",
-                                   "--port=" + std::to_string(port_),
+                                   "--port=" + std::to_string(port()),
                                    app + "token=" + token_,
                                    app + "port_retries=0",
                                    app + (classic ? "notebook_dir=" : "root_dir=") + root().string()};
@@ -126,14 +116,14 @@ JupyterServer::JupyterServer(Kind kind, const Settings& settings) : port_(free_p
         write_file(home_.path() / ".profile", settings.profile);
     }
     pid_ = start(words, environment, home_.path() / "log");
-    for (int i = 0; i < 300 && !answers(port_); ++i) {
+    for (int i = 0; i < 1200 && !answers(port()); ++i) {
         if (::waitpid(pid_, nullptr, WNOHANG) != 0) {
             pid_ = -1;
             FAIL("the server does not start: " << file_text(home_.path() / "log"));
         }
         std::this_thread::sleep_for(std::chrono::milliseconds{100});
     }
-    REQUIRE(answers(port_));
+    REQUIRE(answers(port()));
 }
 
 JupyterServer::~JupyterServer() {

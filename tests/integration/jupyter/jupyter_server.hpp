@@ -2,6 +2,7 @@
 #pragma once
 
 #include "rig.hpp"
+#include "support/port.hpp"
 
 #include <sys/types.h>
 
@@ -26,7 +27,7 @@ public:
     JupyterServer(const JupyterServer&) = delete;
     JupyterServer& operator=(const JupyterServer&) = delete;
 
-    int port() const { return port_; }
+    int port() const { return port_.number(); }
     const std::string& token() const { return token_; }
     std::filesystem::path home() const { return home_.path(); }
     std::filesystem::path root() const { return home_.path() / "root"; }
@@ -39,7 +40,7 @@ public:
 private:
     TempFolder home_;
     std::string token_ = "t0ken";
-    int port_ = 0;
+    Port port_;
     pid_t pid_ = -1;
 };
 

@@ -87,6 +87,7 @@ clock::ClockOptions clock_at(int speed) {
 http::ClientOptions client_at(int speed) {
     http::ClientOptions options;
     options.connect_timeout *= speed;
+    options.stall_timeout *= speed;
     return options;
 }
 
@@ -132,7 +133,7 @@ Result<Walk> Rig::walk(WalkLimits limits) {
 
 Result<std::vector<Observation>> Rig::observe() {
     const auto there = guest();
-    return run(there->observe({}, in(seconds{20})));
+    return run(there->observe({}, in(seconds{60})));
 }
 
 Rig::Got Rig::read(const FileEntry& file, Duration settle, std::int64_t offset) {
@@ -150,7 +151,7 @@ http::Response Rig::ask(const std::string& method, const std::string& target, co
     request.credential = {.header = "Authorization", .prefix = "token ", .secret = Secret{token}};
     request.body = body;
     request.content_type = "application/json";
-    auto response = run(client.send(std::move(request), in(seconds{30})));
+    auto response = run(client.send(std::move(request), in(seconds{60})));
     INFO(method << " " << target << (response ? std::string{} : ": " + to_string(response.error())));
     REQUIRE(response);
     return std::move(*response);
@@ -180,7 +181,7 @@ Result<Receipt> Packing::pack(std::optional<Receipt> previous, Duration patience
 }
 
 Result<bool> Packing::unchanged(const Receipt& receipt) {
-    return rig_.run(packer_.unchanged(rig_.guest(), receipt, policy, rig_.in(seconds{60})));
+    return rig_.run(packer_.unchanged(rig_.guest(), receipt, policy, rig_.in(minutes{20})));
 }
 
 fs::path Packing::snapshot(const Receipt& receipt) {
@@ -229,7 +230,7 @@ Packing::~Packing() {
 
 bool Packing::no_temporary_left() const {
     const fs::path snapshots = folder.path() / "vault" / "lab" / "r1" / "snapshots";
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 6000; ++i) {
         bool left = false;
         std::error_code error;
         for (const auto& item : fs::directory_iterator(snapshots, error)) {

@@ -11,11 +11,13 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -134,6 +136,19 @@ private:
     curfew::Packer packer_;
     int packs_ = 0;
 };
+
+/// What `clocks` says once it has said the same for three seconds: what came before may have an echo.
+template <class Clocks>
+auto settled(const Clocks& clocks) {
+    auto last = clocks();
+    for (int i = 0, same = 0; i < 600 && same < 30; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+        auto now = clocks();
+        same = now == last ? same + 1 : 0;
+        last = std::move(now);
+    }
+    return last;
+}
 
 /// The walk's file of this path.
 curfew::FileEntry file_of(const curfew::Walk& walk, const std::string& path);

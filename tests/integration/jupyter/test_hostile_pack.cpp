@@ -20,7 +20,7 @@ struct Stage {
         server.put("sub/a.txt", "abc");
     }
     Result<Receipt> pack(std::optional<Receipt> previous = {}) {
-        return packing.pack(std::move(previous), minutes{10});
+        return packing.pack(std::move(previous), hours{1});
     }
 
     std::string model = [] {
@@ -228,15 +228,43 @@ TEST_CASE("a tree that never holds still is in use") {
 TEST_CASE("what comes and goes while it is packed is in the copy or not in the receipt") {
     Stage stage;
     stage.server.put("going.txt", "g");
+    const auto move = [&] {
+        stage.server.remove("going.txt");
+        stage.server.put("coming.txt", "c");
+        stage.server.put("model.bin", stage.model + "more", "2020-01-01T00:00:09.5Z");
+    };
+    std::string when;
+    int number = 0;
+    std::optional<std::size_t> cut_after;
+    int reads = 2;
+    SECTION("before the file is read") {
+        when = "/files/model.bin";
+    }
+    SECTION("before what goes is read") {
+        when = "/files/going.txt";
+        reads = 0;  // 1 or 2: files are read side by side
+    }
+    SECTION("while the file is read") {
+        when = "/files/model.bin";
+        number = 1;  // the rest of it
+        cut_after = 100'007;
+        reads = 4;  // the first part, no rest, a whole one too long, and the new one
+    }
+    SECTION("after all files were read") {
+        when = "/api/contents/";
+        number = 1;
+    }
     stage.server.set_trap([&](const Asked& asked) -> std::optional<Reply> {
-        if (asked.is("/files/sub/a.txt")) {
-            stage.server.remove("going.txt");
-            stage.server.put("coming.txt", "c");
-            stage.server.put("model.bin", stage.model + "more", "2020-01-01T00:00:09.5Z");
+        if (asked.is(when) && asked.number == number) {
+            move();
+        }
+        if (cut_after && asked.is("/files/model.bin") && asked.number == 0) {
+            return stage.server.cut(asked, *cut_after);
         }
         return std::nullopt;
     });
     const auto receipt = stage.pack();
+    INFO((receipt ? std::string{} : to_string(receipt.error())));
     REQUIRE(receipt);
     CHECK(receipt->files == 3);
     CHECK(stage.packing.packed(*receipt, "coming.txt") == "c");
@@ -245,6 +273,49 @@ TEST_CASE("what comes and goes while it is packed is in the copy or not in the r
     CHECK_FALSE(receipt->partial());
     CHECK(Packing::sums_hold(*receipt));
     CHECK(stage.packing.unchanged(*receipt) == true);
+    if (reads > 0) {
+        CHECK(stage.server.times_asked("/files/model.bin") == reads);
+    }
+}
+
+TEST_CASE("a file that is another one for a moment is read once more") {
+    Stage stage;
+    stage.server.set_trap([&](const Asked& asked) -> std::optional<Reply> {
+        if (asked.is("/files/model.bin") && asked.number == 0) {
+            stage.server.put("model.bin", "short", "2020-01-01T00:00:09.5Z");
+        }
+        if (asked.is("/api/contents/") && asked.number == 1) {
+            stage.server.put("model.bin", stage.model);  // listed as it was
+        }
+        return std::nullopt;
+    });
+    const auto receipt = stage.pack();
+    REQUIRE(receipt);
+    CHECK(receipt->files == 2);
+    CHECK(stage.packing.packed(*receipt, "model.bin") == stage.model);
+    CHECK(Packing::sums_hold(*receipt));
+    CHECK(stage.packing.unchanged(*receipt) == true);
+}
+
+TEST_CASE("a file that is never what is listed is in use") {
+    Stage stage;
+    stage.server.set_trap([&](const Asked& asked) -> std::optional<Reply> {
+        if (asked.is("/files/model.bin")) {
+            return raw(200, "short");
+        }
+        if (asked.is("/api/contents/model.bin")) {
+            return HostileServer::json(
+                R"({"type": "file", "size": 5, "last_modified": "2020-01-01T00:00:09.5Z", "content": null})");
+        }
+        return std::nullopt;
+    });
+    const auto receipt = stage.pack();
+    REQUIRE_FALSE(receipt);
+    CHECK(receipt.error().code == Errc::changing);
+    CHECK(receipt.error().may_retry());
+    CHECK(receipt.error().where == "model.bin");
+    CHECK(stage.server.times_asked("/files/model.bin") == 5);
+    CHECK(stage.packing.nothing_written());
 }
 
 TEST_CASE("a pack ends at its deadline") {

@@ -36,13 +36,15 @@ TEST_CASE("a file that was just written is changing, and readable once it has be
     CHECK(early.report.error().code == Errc::changing);
     CHECK(early.report.error().may_retry());
     std::this_thread::sleep_for(std::chrono::milliseconds{2100});
+    const auto asked_at = rig.scheduler.wall();
     const auto late = rig.read(file, seconds{1});
     REQUIRE(late.report);
     CHECK(late.bytes == "fresh");
     CHECK(late.report->bytes == 5);
     CHECK(late.report->before == file);
     CHECK(late.report->after == file);
-    CHECK(std::abs((late.report->server_time - rig.scheduler.wall()).count()) < 5000);
+    CHECK(late.report->server_time > asked_at - seconds{1});  // it has whole seconds
+    CHECK(late.report->server_time <= rig.scheduler.wall());
 }
 
 TEST_CASE("a file that changed since it was listed is changing") {
@@ -85,9 +87,11 @@ TEST_CASE("a growing file is never taken") {
     for (int i = 0; i < 20; ++i) {
         const auto walk = rig.walk();
         REQUIRE(walk);
-        const auto got = rig.read(file_of(*walk, "train.log"), seconds{2});
+        const auto got = rig.read(file_of(*walk, "train.log"), seconds{30});
         REQUIRE_FALSE(got.report);
-        CHECK(got.report.error().code == Errc::changing);
+        const Error& error = got.report.error();
+        // Where it grew after the server had announced its length, the server breaks the transfer off.
+        CHECK((error.code == Errc::changing || (error.code == Errc::protocol && error.may_retry())));
     }
 }
 

@@ -90,7 +90,7 @@ json::Value Account::control(const std::string& method, const std::string& path,
     request.body = body;
     request.content_type = "application/json";
     request.body_max = std::size_t{16} << 20;
-    auto response = loop.run(client.send(std::move(request), in(seconds{20})));
+    auto response = loop.run(client.send(std::move(request), in(seconds{60})));
     if (!response) {
         throw std::runtime_error(path + ": " + to_string(response.error()));
     }
@@ -135,7 +135,7 @@ std::string Account::truth(const RunRef& ref, const std::string& member) {
 }
 
 bool Account::goes_off(const RunRef& ref) {
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 3000; ++i) {
         const auto seen = look(ref);
         if (seen && seen->listed && is_off(seen->run.state)) {
             return true;

@@ -37,6 +37,8 @@ struct Account {
     curfew::json::Value control(const std::string& method, const std::string& path,
                                 const std::string& body = {});
     void fault(const std::string& description) { control("POST", "/faults", description); }
+    /// No start and no stop of a notebook or machine ends before this is taken back.
+    void hold(bool held) { control("POST", "/settings", held ? R"({"hold":true})" : R"({"hold":false})"); }
     /// A notebook that runs at once: repo, run.
     curfew::RunRef notebook(const std::string& name = "standin", const std::string& more = {});
     /// Starts it again and waits: another run.
@@ -47,14 +49,14 @@ struct Account {
     std::string truth(const curfew::RunRef& ref, const std::string& member);
 
     curfew::Deadline in(curfew::Duration d) { return loop.scheduler().in(d); }
-    curfew::Result<curfew::Listing> list(curfew::Duration limit = curfew::seconds{20}) {
+    curfew::Result<curfew::Listing> list(curfew::Duration limit = curfew::seconds{60}) {
         return loop.run(cloud->list(in(limit)));
     }
-    curfew::StopReply stop(const curfew::RunRef& ref, curfew::Duration limit = curfew::seconds{10}) {
+    curfew::StopReply stop(const curfew::RunRef& ref, curfew::Duration limit = curfew::seconds{60}) {
         return loop.run(cloud->stop(ref, in(limit)));
     }
     curfew::Result<curfew::RunLook> look(const curfew::RunRef& ref) {
-        return loop.run(cloud->look(ref, in(curfew::seconds{20})));
+        return loop.run(cloud->look(ref, in(curfew::seconds{60})));
     }
     /// Looks until the run is off.
     bool goes_off(const curfew::RunRef& ref);
@@ -66,7 +68,9 @@ struct Account {
 
     Emulator emulator;
     Loop loop;
-    curfew::http::Client client{loop.context().get_executor(), loop.scheduler(), {}};
+    /// Nothing but a deadline ends a wait.
+    curfew::http::Client client{
+        loop.context().get_executor(), loop.scheduler(), {.stall_timeout = curfew::hours{1}}};
     std::string key;
     std::shared_ptr<curfew::Cloud> cloud;
 };

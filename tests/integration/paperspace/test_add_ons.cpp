@@ -66,14 +66,14 @@ struct Team : Account {
         }
         return {};
     }
-    Result<std::optional<Reported>> reported() { return loop.run(cloud->reported(in(seconds{5}))); }
+    Result<std::optional<Reported>> reported() { return loop.run(cloud->reported(in(seconds{60}))); }
     Result<std::vector<Run>> past(ResourceKind kind, const std::string& id, WallTime since) {
-        return loop.run(cloud->past_runs(kind, ResourceId{id}, since, in(seconds{20})));
+        return loop.run(cloud->past_runs(kind, ResourceId{id}, since, in(seconds{60})));
     }
 };
 
-bool near(const std::optional<WallTime>& a, const std::optional<WallTime>& b) {
-    return a && b && std::abs((*a - *b).count()) <= 1;  // two looks of the emulator at its clock
+bool equal(const std::optional<WallTime>& a, const std::optional<WallTime>& b) {
+    return a && a == b;
 }
 
 }  // namespace
@@ -96,7 +96,7 @@ TEST_CASE(
     CHECK(disk->bytes == std::int64_t{60} << 30);
     CHECK(disk->billing);
     CHECK_FALSE(disk->orphan);
-    CHECK(near(disk->since, t.line(id, "block storage 100 GB")["from"].time()));
+    CHECK(equal(disk->since, t.line(id, "block storage 100 GB")["from"].time()));
     const std::string address = "ip/" + run.address;
     const auto ip = t.one(address);
     REQUIRE(ip);
@@ -104,7 +104,7 @@ TEST_CASE(
     CHECK(ip->resource == ResourceId{id});
     CHECK(ip->billing);
     CHECK_FALSE(ip->orphan);
-    CHECK(near(ip->since, t.line(id, "public IP")["from"].time()));
+    CHECK(equal(ip->since, t.line(id, "public IP")["from"].time()));
     t.verb(id, "stop");
     REQUIRE(t.becomes(id, "off"));
     CHECK(t.one("disk/" + id)->billing);  // off, they cost on
@@ -145,14 +145,16 @@ TEST_CASE("a dynamic address costs while its machine is on, by the stamps of its
     REQUIRE(ip);
     CHECK(ip->billing);
     CHECK_FALSE(ip->until);
-    CHECK(near(ip->since, t.line(id, "public IP")["from"].time()));
+    CHECK(equal(ip->since, t.line(id, "public IP")["from"].time()));
+    t.hold(true);
     t.verb(id, "stop");
     CHECK(t.one("ip/" + id)->billing);  // it is on until it is off
+    t.hold(false);
     REQUIRE(t.becomes(id, "off"));
     ip = t.one("ip/" + id);
     REQUIRE(ip);
     CHECK_FALSE(ip->billing);
-    CHECK(near(ip->until, t.line(id, "public IP")["to"].time()));
+    CHECK(equal(ip->until, t.line(id, "public IP")["to"].time()));
     const auto first = ip->since;
     t.verb(id, "start");
     ip = t.one("ip/" + id);
@@ -299,11 +301,11 @@ TEST_CASE("add-ons are asked for no more often than the configuration says, and 
     CHECK_FALSE(t.add_ons());
     CHECK(t.calls("path=/public-ips") == before);
     t.machine(R"("publicIpType":"static")");
-    const auto notebooks = t.loop.run(t.with(t.key, true, false)->list(t.in(seconds{10})));
+    const auto notebooks = t.loop.run(t.with(t.key, true, false)->list(t.in(seconds{60})));
     REQUIRE(notebooks);
     REQUIRE(notebooks->add_ons);
     CHECK(notebooks->add_ons->size() == 1);  // the storage
-    const auto machines = t.loop.run(t.with(t.key, false, true)->list(t.in(seconds{10})));
+    const auto machines = t.loop.run(t.with(t.key, false, true)->list(t.in(seconds{60})));
     REQUIRE(machines);
     REQUIRE(machines->add_ons);
     CHECK(machines->add_ons->size() == 2);  // a disk and an address
@@ -336,8 +338,8 @@ TEST_CASE("runs of a machine that came and went are told by its events") {
             CHECK(run.state == RunState::stopped);
             CHECK(run.machine_type == "A4000");
             CHECK(run.listed_rate);
-            CHECK(near(run.started_at, line["from"].time()));
-            CHECK(near(run.ended_at, line["to"].time()));
+            CHECK(equal(run.started_at, line["from"].time()));
+            CHECK(equal(run.ended_at, line["to"].time()));
         }
         at += line["kind"].text() == "compute" ? 1 : 0;
     }
@@ -399,8 +401,7 @@ TEST_CASE(
 
 TEST_CASE("the provider's own figure of the month") {
     Team t;
-    t.notebook("big", R"("machineType":"H100x8")");
-    t.loop.wait(seconds{1});
+    t.notebook("small", R"("machineType":"A4000")");  // far below ten cents
     t.control("POST", "/settings", R"({"balance_drift":"12.5"})");
     const auto figure = t.reported();
     REQUIRE(figure);

@@ -40,16 +40,6 @@ sockaddr_in loopback(int port) {
     return address;
 }
 
-int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = loopback(0);
-    socklen_t length = sizeof address;
-    REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0);
-    REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-    ::close(fd);
-    return ntohs(address.sin_port);
-}
-
 bool answers(int port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = loopback(port);
@@ -140,7 +130,7 @@ bool alive(const std::string& pid) {
 }
 
 bool gone_soon(const std::string& pid) {
-    for (int i = 0; i < 250 && alive(pid); ++i) {
+    for (int i = 0; i < 3000 && alive(pid); ++i) {
         pause_a_little();
     }
     return !alive(pid);
@@ -171,11 +161,10 @@ Sshd::Sshd(std::string authorized, std::string more) {
     if (::geteuid() == 0) {
         made_run_folder_ = ::mkdir(run_folder, 0755) == 0;  // as the distribution's unit would
     }
-    port_ = free_port();
     host_key_ = make_key(folder_ / "host_key");
     const std::string client = make_key(folder_ / "client_key");
     write_file(folder_ / "authorized_keys", (authorized.empty() ? "" : authorized + " ") + client + "\n");
-    write_file(folder_ / "config", "Port " + std::to_string(port_) +
+    write_file(folder_ / "config", "Port " + std::to_string(port()) +
                                        "\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\n"
                                        "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
                                        "KbdInteractiveAuthentication no\nHostKey " +
@@ -194,14 +183,14 @@ Sshd::Sshd(std::string authorized, std::string more) {
         ::_exit(127);
     }
     ::close(out);
-    for (int i = 0; i < 500 && !answers(port_); ++i) {
+    for (int i = 0; i < 3000 && !answers(port()); ++i) {
         if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
             pid_ = -1;
             FAIL("sshd does not start: " << file_text(log));
         }
         pause_a_little();
     }
-    REQUIRE(answers(port_));
+    REQUIRE(answers(port()));
 }
 
 Sshd::~Sshd() {
@@ -220,7 +209,7 @@ SshConfig Sshd::block() const {
             .key_file = folder_ / "client_key",
             .host_key = host_key_,
             .host = {},
-            .port = port_};
+            .port = port()};
 }
 
 Rig::Rig(std::vector<SshConfig> all, const std::string& program)
@@ -260,7 +249,7 @@ bool Rig::nothing_runs() {
         }
         return found;
     };
-    for (int i = 0; i < 250 && count() > 0; ++i) {
+    for (int i = 0; i < 3000 && count() > 0; ++i) {
         pause_a_little();
     }
     return count() == 0;

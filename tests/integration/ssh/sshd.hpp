@@ -4,6 +4,7 @@
 
 #include "adapters/ssh/guest.hpp"
 #include "integration/http/loop.hpp"
+#include "support/port.hpp"
 
 #include <sys/types.h>
 
@@ -51,7 +52,7 @@ public:
 
     /// A block that is right in everything, for a machine of any name.
     curfew::SshConfig block() const;
-    int port() const { return port_; }
+    int port() const { return port_.number(); }
     const Folder& folder() const { return folder_; }
     std::string log() const { return file_text(folder_ / "log"); }
 
@@ -59,7 +60,7 @@ private:
     Folder folder_;
     std::string host_key_;
     bool made_run_folder_ = false;
-    int port_ = 0;
+    Port port_;
     pid_t pid_ = -1;
 };
 
@@ -77,9 +78,9 @@ struct Rig {
                                          const std::string& address = "127.0.0.1");
     /// Runs `script`, then prints "PROBE END".
     curfew::Result<curfew::ProbeAnswer> probe(const std::string& script,
-                                              curfew::Duration patience = curfew::seconds{30});
+                                              curfew::Duration patience = curfew::seconds{60});
     curfew::Result<curfew::ProbeAnswer> probe_as_is(const std::string& script,
-                                                    curfew::Duration patience = curfew::seconds{30});
+                                                    curfew::Duration patience = curfew::seconds{60});
     /// Of the ssh programs that this rig started.
     bool nothing_runs();
 };

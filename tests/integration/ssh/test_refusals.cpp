@@ -148,10 +148,8 @@ TEST_CASE("a key file that is none is named") {
 TEST_CASE("a machine that cannot be reached may be asked again") {
     const Sshd sshd;
     SshConfig block = sshd.block();
-    {
-        const Listener taken;  // its port is free once more when it is gone
-        block.port = taken.port();
-    }
+    const support::Port deaf;
+    block.port = deaf.number();
     const auto closed = Rig({block}).probe("true");
     REQUIRE_FALSE(closed);
     CHECK(closed.error().code == Errc::unavailable);

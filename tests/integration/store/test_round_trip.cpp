@@ -70,6 +70,7 @@ Message message() {
     m.title = nasty;
     m.body = {"one", "", "three\nlines"};
     m.do_next = "curfew keep demo --for 2h";
+    m.tables = {{nasty, {{"team", "$45.00 of $50.00", 900}, {nasty, "", std::nullopt}}}, {"none", {}}};
     m.account = AccountName{"lab"};
     m.resource = ResourceId{"r1"};
     m.resource_name = "demo";
@@ -478,6 +479,7 @@ TEST_CASE("messages wait in the outbox, due ones oldest first") {
     CHECK(row.message.at == m.at);
     CHECK(row.message.title == m.title);
     CHECK(row.message.body == m.body);
+    CHECK(row.message.tables == m.tables);
     CHECK(row.message.do_next == m.do_next);
     CHECK(row.message.account == m.account);
     CHECK(row.message.resource == m.resource);

@@ -408,7 +408,7 @@ TEST_CASE(
     REQUIRE(rig.told(AlertKind::stop_warning) == 1);
     const Message& warning = rig.last_told(AlertKind::stop_warning);
     CHECK(warning.cause == "off hours of rule night");
-    CHECK(says(warning, "at 19:00 UTC"));
+    CHECK(says(warning, "at Mon 19:00 UTC"));
     CHECK(says(warning, "Mon 20:00 Europe/Rome"));
     CHECK(says(warning, "As long as it is at work nothing happens."));
     CHECK(warning.do_next == "curfew keep r-demo --for 2h");

@@ -462,7 +462,7 @@ TEST_CASE("a clock far from the provider's is told, not one answer that says so"
     s.world.provider_ahead = -minutes{2};
     s.pass(minutes{10});
     CHECK(s.standing("self/clock/skew/me"));
-    CHECK_THAT(s.last(AlertKind::clock).title, Contains("1m59s before"));
+    CHECK_THAT(s.last(AlertKind::clock).title, Contains("1 minute 59 seconds before"));
     s.world.provider_ahead = seconds{45};  // not yet good
     s.pass(minutes{10});
     CHECK(s.standing("self/clock/skew/me"));

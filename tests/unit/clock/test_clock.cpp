@@ -74,7 +74,9 @@ TEST_CASE("accelerated clocks with the same options agree and run faster") {
     clock::RealScheduler b(io.get_executor(), options);
     const Now first = a.now();
     const Now second = b.now();
-    CHECK(second.wall - first.wall < Duration{60'000});
+    const Now third = a.now();
+    CHECK(second.wall >= first.wall);
+    CHECK(second.wall <= third.wall);
     ::usleep(20'000);
     CHECK(a.wall() - first.wall >= Duration{2'000});
     CHECK(a.mono() - first.mono >= Duration{2'000});

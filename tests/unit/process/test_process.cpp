@@ -39,10 +39,10 @@ struct Rig {
     explicit Rig(Options options = {}) : runner(loop.context().get_executor(), loop.scheduler(), options) {
         ::signal(SIGPIPE, SIG_IGN);  // as main.cpp does
     }
-    Result<Ended> run(Program program, Duration patience = seconds{20}) {
+    Result<Ended> run(Program program, Duration patience = seconds{60}) {
         return loop.run(runner.run(std::move(program), loop.scheduler().in(patience)));
     }
-    Result<Ended> sh(const std::string& script, Duration patience = seconds{20}) {
+    Result<Ended> sh(const std::string& script, Duration patience = seconds{60}) {
         return run({.argv = {"/bin/sh", "-c", script}}, patience);
     }
 };
@@ -65,7 +65,7 @@ bool alive(const std::string& pid) {
 }
 
 bool gone_soon(const std::string& pid) {
-    for (int i = 0; i < 100 && alive(pid); ++i) {
+    for (int i = 0; i < 1500 && alive(pid); ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }
     return !alive(pid);
@@ -82,6 +82,9 @@ std::string first_line(const std::string& path) {
     std::getline(file, line);
     return line;
 }
+
+/// A deadline long after the first words of a script.
+constexpr Duration begun_by_then = seconds{3};
 
 struct Folder {
     std::string path;
@@ -260,14 +263,12 @@ TEST_CASE("of standard error the end is kept, and its size ends nothing") {
 TEST_CASE("the deadline ends it, and everything that it started") {
     Rig rig;
     const Folder folder;
-    const Instant begin = rig.loop.scheduler().mono();
     const auto ended = rig.run(
         {.argv = {"/bin/sh", "-c", "sleep 1000 & echo $! >child; echo $$ >own; wait"}, .folder = folder.path},
-        Duration{500});
+        begun_by_then);
     REQUIRE_FALSE(ended);
     CHECK(ended.error().code == Errc::timeout);
     CHECK(ended.error().may_retry());
-    CHECK(rig.loop.scheduler().mono() - begin < seconds{2});
     const std::string child = first_line(folder.path + "/child");
     REQUIRE_FALSE(child.empty());
     CHECK(gone_soon(child));
@@ -276,13 +277,13 @@ TEST_CASE("the deadline ends it, and everything that it started") {
 }
 
 TEST_CASE("a program that is asked to end may tidy up first") {
-    Rig rig;
+    Rig rig(Options{.grace = minutes{1}});
     const Folder folder;
     const auto ended = rig.run({.argv = {"/bin/sh", "-c",
                                          "trap 'echo tidying; echo tidy >tidied; exit 0' TERM; "
                                          "while :; do sleep 0.05; done"},
                                 .folder = folder.path},
-                               Duration{700});
+                               begun_by_then);
     REQUIRE_FALSE(ended);
     CHECK(ended.error().code == Errc::timeout);
     CHECK(first_line(folder.path + "/tidied") == "tidy");
@@ -295,13 +296,14 @@ TEST_CASE("one that does not want to end is killed after the grace") {
     const auto ended = rig.run(
         {.argv = {"/bin/sh", "-c", "trap '' TERM; echo $$ >own; while :; do sleep 0.05; done"},
          .folder = folder.path},
-        Duration{500});
+        begun_by_then);
     const Duration took = rig.loop.scheduler().mono() - begin;
     REQUIRE_FALSE(ended);
     CHECK(ended.error().code == Errc::timeout);
-    CHECK(took >= Duration{1000});
-    CHECK(took < seconds{4});
-    CHECK(gone_soon(first_line(folder.path + "/own")));
+    CHECK(took >= begun_by_then + Duration{500});
+    const std::string own = first_line(folder.path + "/own");
+    REQUIRE_FALSE(own.empty());
+    CHECK(gone_soon(own));
     CHECK(childless());
 }
 
@@ -315,14 +317,12 @@ TEST_CASE("what it leaves in its group ends with it, and what left the group is 
     CHECK(in_group->output == pid + "\nsaid\n");
     CHECK(gone_soon(pid));
 
-    const Instant begin = rig.loop.scheduler().mono();
     const auto escaped = rig.run({.argv = {"/bin/sh", "-c",
                                            "setsid sh -c 'echo $$ >pid; exec sleep 1000' & "
                                            "while ! test -s pid; do sleep 0.02; done; echo said"},
                                   .folder = folder.path});
     REQUIRE(escaped);
     CHECK(escaped->output == "said\n");
-    CHECK(rig.loop.scheduler().mono() - begin < seconds{5});
     std::istringstream number(first_line(folder.path + "/pid"));
     pid_t left = 0;
     number >> left;
@@ -348,7 +348,9 @@ TEST_CASE("a cancelled caller is answered at once and leaves nothing") {
         boost::asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr&) { over = true; }));
     REQUIRE(rig.loop.until([&] { return !first_line(folder.path + "/own").empty(); }));
     cancel.emit(boost::asio::cancellation_type::terminal);
-    REQUIRE(rig.loop.until([&] { return over; }, Duration{500}));
+    rig.loop.context().restart();
+    rig.loop.context().poll();  // waits for nothing
+    REQUIRE(over);
     REQUIRE(result);
     REQUIRE_FALSE(*result);
     CHECK(result->error().code == Errc::cancelled);
@@ -361,7 +363,7 @@ TEST_CASE("only so many run at once, the others take their turns") {
     const Folder folder;
     const auto program = [&](const std::string& script) {
         return rig.loop.start(rig.runner.run({.argv = {"/bin/sh", "-c", script}, .folder = folder.path},
-                                             rig.loop.scheduler().in(seconds{20})));
+                                             rig.loop.scheduler().in(seconds{60})));
     };
     // Each counts those that run beside it.
     const std::string counting = "mkdir run.$$; ls -d run.* | wc -l; sleep 0.2; rmdir run.$$";
@@ -378,12 +380,13 @@ TEST_CASE("only so many run at once, the others take their turns") {
         CHECK((ended->output == "1\n" || ended->output == "2\n"));
     }
     // Whoever waits in vain gets a timeout, and does not take the turn of somebody else.
-    auto slow = program("sleep 0.6");
-    auto slower = program("sleep 0.6");
+    auto slow = program("while ! test -e go; do sleep 0.05; done");
+    auto slower = program("while ! test -e go; do sleep 0.05; done");
     const auto late = rig.loop.run(
         rig.runner.run({.argv = {"/bin/true"}}, rig.loop.scheduler().in(Duration{100})));
     REQUIRE_FALSE(late);
     CHECK(late.error().code == Errc::timeout);
+    std::ofstream(folder.path + "/go") << "now";
     CHECK(slow.get());
     CHECK(slower.get());
     CHECK(rig.sh("true"));
@@ -392,17 +395,20 @@ TEST_CASE("only so many run at once, the others take their turns") {
 TEST_CASE("whoever is cancelled in the queue starts nothing and keeps no turn") {
     Rig rig(Options{.at_once = 1});
     const Folder folder;
+    const Folder signals;
     boost::asio::cancellation_signal waiting;
     boost::asio::cancellation_signal granted;
     std::vector<Errc> ended;
     const auto caller = [&](std::string script) -> Task<void> {
         auto result = co_await rig.runner.run(
             {.argv = {"/bin/sh", "-c", std::move(script)}, .folder = folder.path},
-            rig.loop.scheduler().in(seconds{20}));
+            rig.loop.scheduler().in(seconds{60}));
         ended.push_back(result ? Errc::internal : result.error().code);
     };
     const auto first = [&]() -> Task<void> {
-        (void)co_await rig.runner.run({.argv = {"/bin/sleep", "0.3"}}, rig.loop.scheduler().in(seconds{20}));
+        (void)co_await rig.runner.run(
+            {.argv = {"/bin/sh", "-c", "while ! test -e go; do sleep 0.05; done"}, .folder = signals.path},
+            rig.loop.scheduler().in(seconds{60}));
         // The turn is the next one's by now, who has not been woken yet.
         granted.emit(boost::asio::cancellation_type::terminal);
     };
@@ -424,6 +430,7 @@ TEST_CASE("whoever is cancelled in the queue starts nothing and keeps no turn") 
     spawn(caller("touch two"), &waiting);
     rig.loop.wait(Duration{50});
     waiting.emit(boost::asio::cancellation_type::terminal);
+    std::ofstream(signals.path + "/go") << "now";
     REQUIRE(rig.loop.until([&] { return ended.size() == 2; }));
     CHECK(ended == std::vector<Errc>{Errc::cancelled, Errc::cancelled});
     CHECK(rig.sh("true"));
