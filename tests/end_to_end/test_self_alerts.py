@@ -51,7 +51,7 @@ class Listener:
 
 class SelfAlerts(StageTest):
     def set_out(self, more=""):
-        stage = self.open_stage(speed=SPEED, guests="stand-in")
+        stage = self.open_stage(speed=SPEED, guests="standin")
         self.listener = Listener()
         self.addCleanup(self.listener.close)
         stage.config(budget=f"""
@@ -74,6 +74,9 @@ allow_private = true
     def alerts(self, stage, kind):
         return [a for a in stage.answer("alerts")["items"] if a["kind"] == kind]
 
+    def down(self, stage):
+        return stage.control("/faults", {"kind": "status", "status": 503, "body": "", "match": {"host": "v1"}})["number"]
+
     def end(self, stage):
         self.assertEqual(stage.stop_daemon(), 0)
         self.assertNotIn("CANARY", stage.log_text())
@@ -85,7 +88,7 @@ channels = ["hook"]
 """)
         stage.start_daemon()
         self.listener.wait_well("a first ping")
-        fault = stage.control("/faults", {"kind": "status", "status": 503, "path": "/"})["number"]
+        fault = self.down(stage)
         self.listener.wait_bad("account me")
         alert = wait_for("three failed cycles", lambda: self.told(stage, "cycles", "critical"))[0]["data"]
         self.assertIn("has not seen account me", alert["title"])
@@ -102,7 +105,7 @@ channels = ["hook"]
         stage = self.set_out()
         stage.start_daemon()
         stage.hook.status = 400
-        fault = stage.control("/faults", {"kind": "status", "status": 503, "path": "/"})["number"]
+        fault = self.down(stage)
         wait_for("the word about the hook", lambda: [s for s in stage.mail.subjects() if "Channel hook did not get" in s])
         self.assertTrue(self.alerts(stage, "dead_letter"))
         stage.hook.status = 200
