@@ -165,7 +165,7 @@ Task<void> Health::look() {
     Batch batch;
     Alarms::Memory memory = alarms_.remember(keys());
     if (!unwritten_) {
-        judge(batch);
+        judge(batch, read_all.has_value());
     }
     if (!batch.empty()) {
         auto done = co_await world_.store.commit(std::move(batch));
@@ -299,12 +299,14 @@ std::vector<std::string> Health::keys() const {
     return all;
 }
 
-void Health::judge(Batch& batch) {
+void Health::judge(Batch& batch, bool read_all) {
     judge_accounts(batch);
     judge_clock(batch);
-    judge_channels(batch);
-    judge_disks(batch);
-    judge_database(batch);
+    if (read_all) {
+        judge_channels(batch);
+        judge_disks(batch);
+        judge_database(batch);
+    }
     if (failed_passes_ >= failed_cycles_max) {
         raise(passes_key, texts::passes(since(passes_key), failed_passes_, pass_error_), batch);
     } else if (failed_passes_ == 0) {
@@ -477,7 +479,9 @@ Task<void> Health::tell_unwritten() {
     Batch batch{std::move(row)};
     Alarms::Memory memory = alarms_.remember({std::string{write_key}});
     if (told_directly_) {
-        alarms_.tell(texts::written_again(words(unwritten_since_)), batch);
+        Message again = texts::written_again(words(unwritten_since_));
+        again.state = AlertState::resolved;
+        alarms_.tell(std::move(again), batch);
     } else {
         alarms_.raise(std::string{write_key}, m, batch);
     }

@@ -36,6 +36,7 @@ public:
     explicit FakeStore(boost::asio::io_context& io) : io_(io) {}
 
     std::optional<Error> failing;
+    int refusals = 0;             // so many commits fail
     std::optional<Error> silent;  // what `health` answers instead
     StoreHealth well;
     int commits = 0;
@@ -145,6 +146,10 @@ public:
         co_await turn(io_);
         if (failing) {
             co_return std::unexpected(*failing);
+        }
+        if (refusals > 0) {
+            --refusals;
+            co_return fail(Errc::overloaded, "the database has too much to do", "database", Retry::later());
         }
         ++commits;
         for (Write& row : batch) {

@@ -90,7 +90,8 @@ private:
         Result<Space> space;
     };
 
-    void judge(Batch& batch);
+    /// `read_all`: everything there is to know is of this pass.
+    void judge(Batch& batch, bool read_all);
     void judge_accounts(Batch& batch);
     void judge_clock(Batch& batch);
     void judge_channels(Batch& batch);
