@@ -49,9 +49,12 @@ struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
             return {{clock_ms(CLOCK_BOOTTIME)}, {clock_ms(CLOCK_REALTIME)}};
         }
         // Of whole milliseconds the two clocks would part by seconds.
+        const auto faster = [this](std::int64_t us) {
+            return us / 1000 * options.speed + us % 1000 * options.speed / 1000;
+        };
         const std::int64_t boot = clock_us(CLOCK_BOOTTIME);
-        const std::int64_t since = clock_us(CLOCK_REALTIME) - options.start_real.ms * 1000;
-        return {{boot * options.speed / 1000}, {options.origin.ms + since * options.speed / 1000}};
+        const std::int64_t wall = clock_us(CLOCK_REALTIME);
+        return {{faster(boot)}, {options.origin.ms + faster(wall - options.start_real.ms * 1000)}};
     }
 
     void arm() {
