@@ -41,10 +41,11 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
                Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
       notifier_(world.loop, world.scheduler, world.entropy, world.store,
-                delivery_of(*parts.config, std::move(parts.channels))),
+                delivery_of(*parts.config, parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world, std::move(parts.prices)), treasurer_(world.picture),
       budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
+      health_(world, alarms_, tasks),
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
@@ -52,6 +53,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
+    health_.use(std::move(parts.channels), std::move(parts.heartbeat), std::move(parts.disks));
     enforcer_.on_stopped([this](const AccountName& account) {
         if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
             watcher->second->poll_now(false);
@@ -60,6 +62,8 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
     });
     treasurer_.on_lost([this] { tasks_.spawn("sums of budgets", sum_again()); });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
+    notifier_.on_given_up([this](const GivenUp& given_up) { health_.given_up(given_up); });
+    notifier_.on_taken([this](const ChannelName& channel) { health_.taken(channel); });
 }
 
 // ---- start and stop ------------------------------------------------------------------------------
@@ -237,8 +241,8 @@ void Daemon::start_watchers() {
     for (const auto& [name, cloud] : world_.clouds) {
         if (!watchers_.contains(name)) {
             auto& watcher = watchers_[name];
-            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_,
-                                                alarms_);
+            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_, alarms_,
+                                                health_);
             tasks_.spawn("watcher " + name.value, watcher->run());
         }
     }
@@ -249,6 +253,8 @@ void Daemon::run() {
     tasks_.spawn("alarms", alarms_.run());
     tasks_.spawn("rulebook", rulebook_.run());
     tasks_.spawn("outlook", outlook_.run());
+    tasks_.spawn("health", health_.run());
+    tasks_.spawn("heartbeat", health_.pulse().run());
     tasks_.spawn("summary", summary_.run());
     start_watchers();
     if (supervisor_.watchdog_interval()) {
@@ -293,6 +299,7 @@ Task<void> Daemon::shut_down() {
     alarms_.stop();
     rulebook_.stop();
     outlook_.stop();
+    health_.stop();
     summary_.stop();
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
@@ -552,7 +559,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     std::vector<std::string> faults;
     world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
-    notifier_.replace(delivery_of(*world_.config, std::move(parts->channels)));
+    notifier_.replace(delivery_of(*world_.config, parts->channels));
+    health_.use(std::move(parts->channels), std::move(parts->heartbeat), std::move(parts->disks));
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {

@@ -577,9 +577,16 @@ Task<void> Notifier::attempt(LanePtr lane, ParcelRow parcel) {
                 parcel.channel.value, parcel.rows, to_string(parcel.state), parcel.attempts,
                 parcel.last_error);
     if (parcel.state == OutboxState::delivered) {
+        if (taken_) {
+            taken_(parcel.channel);
+        }
         co_await report(parcel);
     } else if (parcel.state == OutboxState::dead && given_up_) {
-        given_up_({.channel = parcel.channel, .rows = parcel.rows, .why = parcel.last_error});
+        given_up_({.channel = parcel.channel,
+                   .rows = parcel.rows,
+                   .why = parcel.last_error,
+                   .severity = parcel.message.severity,
+                   .title = parcel.message.title});
     }
 }
 
@@ -651,7 +658,9 @@ Task<void> Notifier::bury(const ChannelName& channel, const std::string& why) {
     if (before && after && given_up_) {
         given_up_({.channel = channel,
                    .rows = (*after)[OutboxState::dead] - (*before)[OutboxState::dead],
-                   .why = why});
+                   .why = why,
+                   .severity = Severity::critical,
+                   .title = {}});
     }
 }
 

@@ -73,9 +73,9 @@ Instant began(const Run& run, const Now& now) {
 }  // namespace
 
 Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
-                 Enforcer& enforcer, Alarms& alarms)
+                 Enforcer& enforcer, Alarms& alarms, Health& health)
     : world_(world), account_(std::move(account)), books_(books), treasurer_(treasurer), looker_(looker),
-      enforcer_(enforcer), alarms_(alarms), stamps_(world, alarms, account_),
+      enforcer_(enforcer), alarms_(alarms), health_(health), stamps_(world, alarms, account_),
       reconciler_(world, alarms, account_), wakeup_(world.loop) {}
 
 const AccountConfig& Watcher::config() {
@@ -155,6 +155,11 @@ Task<Duration> Watcher::cycle() {
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
     }
+    CycleEnd end{
+        .account = account_,
+        .error = {},
+        .whole = listing->complete,
+        .ahead = listing->provider_time ? std::optional{clock_ahead(*listing->provider_time)} : std::nullopt};
     if (!key_checked_) {
         co_await check_key();
     }
@@ -200,11 +205,25 @@ Task<Duration> Watcher::cycle() {
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
         act();
+    } else {
+        end.error = account.error;
     }
+    health_.cycle_ended(end);
     forget_gone();
     // Polls keep their pace though a guest that hangs makes a cycle long; the provider gets a pause all the same.
     const Duration poll = config().poll_interval;
     co_return poll - std::min<Duration>(world_.scheduler.mono() - *account.last_attempt_mono, poll * 3 / 4);
+}
+
+/// Of the provider's clock before ours, as far as neither the time of the request nor the whole seconds of its Date
+/// explain it.
+Duration Watcher::clock_ahead(WallTime provider) const {
+    const WallTime now = world_.scheduler.wall();
+    if (provider > now) {
+        return provider - now;
+    }
+    const Duration behind = asked_at_ - (provider + Duration{999});
+    return behind > Duration{0} ? -behind : Duration{0};
 }
 
 Task<Duration> Watcher::failed(Error error) {
@@ -249,6 +268,7 @@ Task<Duration> Watcher::failed(Error error) {
     if (co_await commit(std::move(batch))) {
         act();
     }
+    health_.cycle_ended({.account = account_, .error = text, .whole = false, .ahead = {}});
     if (refused && account.failures_in_a_row >= 2) {
         co_return failure_pause_max;
     }
@@ -725,6 +745,7 @@ Task<bool> Watcher::commit(Batch batch) {
         co_return true;
     }
     spdlog::error("event=commit_failed account={} error=\"{}\"", account_.value, to_string(done.error()));
+    health_.not_durable(done.error());
     picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
     if (copy.size() < carried_max) {
         carried_ = std::move(copy);

@@ -36,6 +36,9 @@ public:
     explicit FakeStore(boost::asio::io_context& io) : io_(io) {}
 
     std::optional<Error> failing;
+    int refusals = 0;             // so many commits fail
+    std::optional<Error> silent;  // what `health` answers instead
+    StoreHealth well;
     int commits = 0;
     std::map<RunId, RunRow> runs;
     std::map<ResourceId, ResourceRow> known;
@@ -143,6 +146,10 @@ public:
         co_await turn(io_);
         if (failing) {
             co_return std::unexpected(*failing);
+        }
+        if (refusals > 0) {
+            --refusals;
+            co_return fail(Errc::overloaded, "the database has too much to do", "database", Retry::later());
         }
         ++commits;
         for (Write& row : batch) {
@@ -603,6 +610,13 @@ public:
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
         co_return std::optional<IdempotencyRow>{};
     }
+    Task<Result<StoreHealth>> health() override {
+        co_await turn(io_);
+        if (silent) {
+            co_return std::unexpected(*silent);
+        }
+        co_return well;
+    }
     Task<Result<std::int64_t>> verify_audit() override { co_return std::int64_t{0}; }
     Task<Result<void>> close() override { co_return Result<void>{}; }
 
@@ -855,6 +869,9 @@ struct FakeWorld {
     ManualScheduler& scheduler;
     std::map<std::string, FakeNotebook> notebooks;  // by name
     std::optional<Error> list_fails;
+    std::optional<Error> reported_fails;
+    bool list_hangs = false;
+    std::optional<Duration> provider_ahead;  // of our clock; absent: the provider says no time
     bool list_complete = true;
     bool metrics = true;  // the provider has any
     int lists = 0;
@@ -903,12 +920,18 @@ public:
     Task<Result<Listing>> list(Deadline) override {
         co_await turn(world_.io);
         ++world_.lists;
+        while (world_.list_hangs) {
+            co_await world_.scheduler.sleep_for(seconds{10});
+        }
         if (world_.list_fails) {
             co_return std::unexpected(*world_.list_fails);
         }
         Listing listing;
         listing.complete = world_.list_complete;
         listing.add_ons = world_.add_ons;
+        if (world_.provider_ahead) {
+            listing.provider_time = world_.scheduler.wall() + *world_.provider_ahead;
+        }
         for (const auto& [name, n] : world_.notebooks) {
             listing.resources.push_back(n.resource);
         }
@@ -954,6 +977,9 @@ public:
     }
     Task<Result<std::optional<Reported>>> reported(Deadline) override {
         co_await turn(world_.io);
+        if (world_.reported_fails) {
+            co_return std::unexpected(*world_.reported_fails);
+        }
         co_return world_.reported;
     }
     Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline) override {

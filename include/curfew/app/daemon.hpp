@@ -6,6 +6,7 @@
 #include "curfew/app/budgets.hpp"
 #include "curfew/app/control.hpp"
 #include "curfew/app/enforcer.hpp"
+#include "curfew/app/health.hpp"
 #include "curfew/app/holds.hpp"
 #include "curfew/app/looker.hpp"
 #include "curfew/app/notifier.hpp"
@@ -32,6 +33,8 @@ struct Parts {
     std::vector<std::shared_ptr<Channel>> channels;
     std::vector<std::shared_ptr<Vault>> vaults;
     PriceBook prices;
+    std::shared_ptr<Heartbeat> heartbeat = {};  // null = none
+    std::shared_ptr<DiskGauge> disks = {};      // null = nobody looks how full they are
 };
 
 class Daemon final : public Control {
@@ -98,6 +101,7 @@ private:
     Treasurer treasurer_;
     Budgets budgets_;
     Alarms alarms_;
+    Health health_;
     Looker looker_;
     Enforcer enforcer_;
     Holds holds_;
