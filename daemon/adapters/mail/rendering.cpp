@@ -180,6 +180,14 @@ std::string rows_html(const MessageTable& t, std::string_view colour) {
            table("width:100%;border-collapse:collapse;table-layout:fixed;margin:0 0 14px", rows);
 }
 
+/// A mail reader would make a link of it, in a colour that cannot be read here.
+std::string linked(const std::string& text) {
+    const std::string shown = escape_html(text);
+    return text.starts_with("https://") && !text.contains(' ')
+               ? "<a href=\"" + shown + "\" style=\"color:#f9fafb\">" + shown + "</a>"
+               : shown;
+}
+
 std::string facts_html(const std::vector<Fact>& facts) {
     std::string rows;
     for (const Fact& fact : facts) {
@@ -219,15 +227,15 @@ std::string text_of(const Content& c) {
     if (!c.do_next.empty()) {
         out += c.do_next + "\r\n\r\n";
     }
-    for (const std::string& paragraph : c.body) {
-        out += paragraph + "\r\n\r\n";
-    }
     for (const MessageTable& t : c.tables) {
         out += t.title + "\r\n";
         for (const MessageTable::Row& r : t.rows) {
             out += "  " + r.label + (r.words.empty() ? "" : ": " + r.words) + "\r\n";
         }
         out += "\r\n";
+    }
+    for (const std::string& paragraph : c.body) {
+        out += paragraph + "\r\n\r\n";
     }
     for (const auto& facts : {c.figures, c.facts}) {
         for (const Fact& fact : facts) {
@@ -250,14 +258,14 @@ std::string html_of(const Content& c) {
         rows += row("padding:10px 12px 12px;background:#111827;color:#f9fafb",
                     "<div style=\"font-size:13px;color:#d1d5db;padding:0 0 4px\">Next step</div>"
                     "<div style=\"font-family:monospace;font-size:16px;word-break:break-word\">" +
-                        escape_html(c.do_next) + "</div>");
+                        linked(c.do_next) + "</div>");
     }
     rows += row("height:14px;line-height:14px;font-size:1px", "&nbsp;");
-    for (const std::string& paragraph : c.body) {
-        rows += row("padding:0 0 12px;line-height:1.45;word-break:break-word", escape_html(paragraph));
-    }
     for (const MessageTable& t : c.tables) {
         rows += row("padding:0", rows_html(t, c.colour));
+    }
+    for (const std::string& paragraph : c.body) {
+        rows += row("padding:0 0 12px;line-height:1.45;word-break:break-word", escape_html(paragraph));
     }
     rows += row("padding:10px 0 0;border-top:1px solid #e5e7eb", facts_html(c.facts)) +
             row("padding:12px 0 0;font-size:13px;" + std::string{grey}, escape_html(c.footer));
