@@ -44,7 +44,7 @@ struct Fixture {
         auto channel = webhook::make_channel(c, std::move(files), "gpu-watch.example", client,
                                              loop.scheduler);
         REQUIRE(channel);
-        const auto sent = loop.deliver(**channel, message, seconds{30});
+        const auto sent = loop.deliver(**channel, message, seconds{120});
         INFO((sent ? "" : to_string(sent.error())));
         REQUIRE(sent);
         const auto records = peers::records(box.path());

@@ -295,3 +295,30 @@ TEST_CASE("CloudEvents are in structured mode, and no attribute is empty") {
     bare.message.key.clear();
     CHECK_FALSE(body_of(*events, bare).contains("subject"));
 }
+
+TEST_CASE("tables are told as lines, in every target that shows words") {
+    Parcel parcel = sample::warning();
+    parcel.message.tables = {
+        {.title = "This week", .rows = {{"team", "$45.00 of $50.00", 900}, {"ana\nx", "$5.00", {}}}}};
+    for (const sample::Named& t : sample::all_targets()) {
+        CAPTURE(t.name);
+        const std::string all = body_of(*t.target, parcel).dump();
+        CHECK_THAT(all, Contains("This week\\nteam: $45.00 of $50.00\\nana x: $5.00"));
+    }
+}
+
+TEST_CASE("a keep link is in ntfy's button and nowhere else") {
+    Parcel parcel = sample::warning();
+    parcel.message.keep_url = "https://curfew.example/k/PAYLOAD.SIGNATURE";
+    for (const sample::Named& t : sample::all_targets()) {
+        CAPTURE(t.name);
+        const Json got = body_of(*t.target, parcel);
+        CHECK((got.dump().find("SIGNATURE") != std::string::npos) == (t.name == "ntfy"));
+        if (t.name == "ntfy") {
+            CHECK(got["actions"][0]["url"] == *parcel.message.keep_url);
+            CHECK(got["actions"][0]["method"] == "POST");
+        }
+    }
+    parcel.message.keep_url = "https://curfew.example/k/" + std::string(2000, 'x');
+    CHECK_FALSE(body_of(**ntfy_target("t"), parcel).contains("actions"));
+}
