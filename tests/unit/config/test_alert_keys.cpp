@@ -99,6 +99,7 @@ TEST_CASE("without a word about alerts the defaults of the values hold") {
     CHECK(p.flap_calm == plain.flap_calm);
     CHECK(p.per_hour == plain.per_hour);
     CHECK(p.failover.empty());
+    CHECK(p.summary == plain.summary);
     CHECK(p.failover_after == plain.failover_after);
     CHECK(p.escalation.empty());  // there is no channel
     const Config with_channels = made(two_channels + by_mail);
@@ -126,6 +127,7 @@ flap_calm = "10m"
 per_hour = 3
 failover = "phone"
 failover_after = "30s"
+summary = "fri 17:30"
 owner_channel = "people"
 [[escalation]]
 after = "15m"
@@ -163,6 +165,9 @@ channel = "team"
     CHECK(p.flap_calm == minutes{10});
     CHECK(p.per_hour == 3);
     CHECK(p.failover == ChannelName{"phone"});
+    CHECK(p.summary == WeeklyTime{.day = 4, .minute = 17 * 60 + 30});
+    CHECK_FALSE(made("[alerts]\nsummary = \"\"\n").alerts.summary);
+    CHECK(faults("[alerts]\nsummary = \"someday 9\"\n").find("c.toml:12:11: `summary`: ") == 0);
     CHECK(p.failover_after == seconds{30});
     REQUIRE(p.escalation.size() == 2);
     CHECK(p.escalation[0].after == minutes{15});
@@ -225,7 +230,8 @@ TEST_CASE("names that nothing has are named with a guess") {
         {by_mail + "[[route]]\nrules = [\"nihgt\"]\nchannels = [\"team\"]\n",
          "c.toml:25:10: `rules` names \"nihgt\", and no [[rule]] is called that (did you mean `night`?)"},
         {by_mail + "[[route]]\nbudgets = [\"month\", \"weekly\"]\nchannels = [\"team\"]\n",
-         "c.toml:25:21: `budgets` names \"weekly\", and no [[budget]] is called that; one that `curfew budget "
+         "c.toml:25:21: `budgets` names \"weekly\", and no [[budget]] is called that; one that `curfew "
+         "budget "
          "set` made is named with a * in it"},
         {by_mail + "[[route]]\nbudgets = [\"weekly*\"]\nrules = [\"x-*\"]\nchannels = [\"team\"]\n", ""},
         {by_mail + "[[route]]\naccounts = [\"mian\"]\nchannels = [\"team\"]\n",
