@@ -105,29 +105,24 @@ std::string remedy(const Error& error) {
     if (says(error, "certificate")) {
         return "use the host name that the receiver's certificate has, or name its authority with ca_file";
     }
-    switch (error.code) {
-        case Errc::unauthorized:
-            return "the receiver refuses our key: look at what password_file, secret_file or token_file "
-                   "names";
-        case Errc::forbidden:
-            return "the receiver does not want this: look at its address, and at what the key may do there";
-        case Errc::unavailable:
-        case Errc::timeout:
-            return "look at the channel's host, port or url, and whether this host may connect there; if "
-                   "they are "
-                   "right, the receiver has trouble: try again later";
-        case Errc::rate_limited:
-        case Errc::overloaded:
-            return "it was asked too often: try again later";
-        case Errc::unsafe:
-            return "the address is not one that messages are sent to: see allow_private and "
-                   "private_receivers in "
-                   "curfew.toml(5)";
-        default:
-            return error.may_retry() || error.ambiguous()
-                       ? "try again later"
-                       : "the same will fail again: look at the channel's settings in curfew.toml(5)";
+    if (error.code == Errc::unauthorized) {
+        return "the receiver refuses our key: look at what password_file, secret_file or token_file names";
     }
+    if (error.code == Errc::forbidden) {
+        return "the receiver does not want this: look at its address, and at what the key may do there";
+    }
+    if (error.code == Errc::unsafe) {
+        return "the address is not one that messages are sent to: see allow_private and private_receivers in "
+               "curfew.toml(5)";
+    }
+    if (error.code == Errc::unavailable || error.code == Errc::timeout) {
+        return "look at the channel's host, port or url, and whether this host may connect there; if they "
+               "are "
+               "right, the receiver has trouble: try again later";
+    }
+    return error.may_retry() || error.ambiguous()
+               ? "try again later"
+               : "the same will fail again: look at the channel's settings in curfew.toml(5)";
 }
 
 Reply undelivered(const Error& error, const std::string& channel) {

@@ -548,10 +548,10 @@ int main(int argc, char** argv) {
     sub = verb("notify", "prove that a channel works", test_channel);
     sub->require_subcommand(1);
     {
-        CLI::App* test = one_of(sub, test_channel)("test", "send a test message now, and say what came back",
-                                                   test_channel);
-        test->add_option("CHANNEL", o.noun, "its name in the configuration")->required();
-        test->add_option("--to", o.to, "this mail address instead of the channel's own");
+        CLI::App* trial = one_of(sub, test_channel)("test", "send a test message now, and say what came back",
+                                                    test_channel);
+        trial->add_option("CHANNEL", o.noun, "its name in the configuration")->required();
+        trial->add_option("--to", o.to, "this mail address instead of the channel's own");
     }
     sub = verb("check-config", "every fault of a configuration file, with file:line:column", check_config);
     sub->add_option("FILE", o.noun, "default: the system's");

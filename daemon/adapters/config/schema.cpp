@@ -637,6 +637,7 @@ constexpr TypeText type_texts[] = {
     {Type::host, "a host name", R"("smtp.example.com")"},
     {Type::endpoint, "a host and port", R"("127.0.0.1:8443")"},
     {Type::url, "a URL", R"("https://example.com/path")"},
+    {Type::weekly, "a time of the week", R"("mon 09:00")"},
     {Type::network, "an address or a network", R"("10.0.0.0/8")"},
     {Type::media, "a media type", R"("application/json")"},
     {Type::guest_url, "a URL with {fqdn} in it", R"("https://{fqdn}")"},

@@ -32,6 +32,7 @@ enum class Type : std::uint8_t {
     url,
     media,      // "application/json"
     network,    // "10.1.2.3", "fd00::/8"
+    weekly,     // a time of the week; "" = never
     guest_url,  // with {fqdn} in it
     address,    // of mail
     globs,

@@ -64,8 +64,8 @@ private:
         p.flap_window = alerts_.duration("flap_window");
         p.flap_calm = alerts_.duration("flap_calm");
         p.per_hour = static_cast<int>(alerts_.number("per_hour"));
-        const auto weekly = parse_weekly_time(alerts_.text("summary"));
-        p.summary = weekly ? std::optional{*weekly} : std::nullopt;
+        const auto summary = parse_weekly_time(alerts_.text("summary"));
+        p.summary = summary ? std::optional{*summary} : std::nullopt;
         p.failover_after = alerts_.duration("failover_after");
         p.failover = ChannelName{alerts_.text("failover")};
         if (!alerts_.given("failover")) {
