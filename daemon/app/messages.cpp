@@ -40,6 +40,10 @@ std::string sentence(const std::string& text) {
     return text.empty() || text.ends_with('.') ? text : text + ".";
 }
 
+std::string why_text(const Subject& s) {
+    return "Why: " + sentence(s.reason) + (s.evidence.empty() ? "" : " Seen: " + sentence(s.evidence));
+}
+
 std::string count_text(std::int64_t count, std::string_view one) {
     return std::to_string(count) + " " + std::string{one} + (count == 1 ? "" : "s");
 }
@@ -240,14 +244,11 @@ namespace {
 std::string keep_text(const Subject& s) {
     switch (s.kind) {
         case CauseKind::idle:
-            return "Use it again and nothing happens. The command of this message keeps it running without "
-                   "that.";
+            return "Use it again and nothing happens; or keep it running with the command.";
         case CauseKind::schedule:
             return s.by_activity
-                       ? "As long as it is at work nothing happens. The command of this message keeps it "
-                         "running without that."
-                       : "It is stopped even if it is at work. The command of this message keeps it "
-                         "running.";
+                       ? "As long as it is at work nothing happens. Or keep it running with the command."
+                       : "It is stopped even if it is at work. Keep it running with the command.";
         case CauseKind::age:
             return "It is stopped even if it is at work, and a keep cannot put off a maximum age. Started "
                    "again, it is a new run with an age of its own.";
@@ -272,7 +273,7 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
                                               ", at " + at_words(*s.stops_at, s.zone)
                                         : std::string{" soon"};
     m.title = named(s) + " will be packed and stopped" + when + ": " + money_text(s);
-    m.body = {"Why: " + sentence(s.reason) + " " + sentence(s.evidence), keep_text(s), save_text(s)};
+    m.body = {why_text(s), keep_text(s), save_text(s)};
     m.do_next = s.may_keep ? "curfew keep " + s.resource.value + " --for 2h"
                            : "curfew explain " + s.resource.value;
     if (s.stops_at) {
@@ -324,11 +325,10 @@ Message pack_failed(const Subject& s) {
     }
     m.title = named(s) + " goes on billing " + bill_text(s) +
               ": its files could not be saved, so it was not stopped";
-    m.body = {
-        sentence(s.reason),
-        "Nothing was lost. Curfew tries again where that can help; the command of this message says what "
-        "it waits for. To stop it without saving: curfew stop " +
-            s.resource.value + " --no-pack"};
+    m.body = {sentence(s.reason),
+              "Nothing was lost. Curfew tries again where that can help; the command says what "
+              "it waits for. To stop it without saving: curfew stop " +
+                  s.resource.value + " --no-pack"};
     return m;
 }
 
@@ -345,7 +345,7 @@ Message undelivered(const Subject& s) {
     Message m = base(s, AlertKind::undelivered, Severity::critical);
     m.title = named(s) + " is not stopped yet, because no channel took the warning: " + money_text(s);
     m.body = {sentence(s.reason),
-              "The command of this message says what is wrong with the channels. Without a delivered warning "
+              "The command says what is wrong with the channels. Without a delivered warning "
               "Curfew waits for an hour more, then it goes on."};
     m.do_next = "curfew doctor";
     return m;
@@ -358,7 +358,7 @@ Message would_stop(const Subject& s) {
               (s.per_hour ? ", saving " + to_string(*s.per_hour) + " an hour" : std::string{}) +
               (s.cost_so_far ? " (" + to_string(*s.cost_so_far) + " so far)" : "") +
               ": nothing was done, Curfew only watches here";
-    m.body = {"Why: " + sentence(s.reason) + " " + sentence(s.evidence),
+    m.body = {why_text(s),
               "A mode is not enforce: of everything, of the account, or of the rule. With mode = \"enforce\" "
               "Curfew "
               "acts."};

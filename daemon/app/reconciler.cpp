@@ -15,6 +15,12 @@ constexpr Duration ask_every = hours{1};
 constexpr Money drift_min{nanos_per_unit};
 constexpr std::int64_t drift_percent = 5;
 
+constexpr int failures_max = 3;
+
+std::string key_of_failure(const AccountName& account) {
+    return "balance/" + account.value;
+}
+
 Money distance(Money a, Money b) {
     return a < b ? b - a : a - b;
 }
@@ -34,10 +40,16 @@ Task<void> Reconciler::ask(Batch& batch) {
     asked_ = now;
     auto answer = co_await cloud->reported(world_.scheduler.in(account->request_timeout));
     if (!answer) {
-        spdlog::warn("event=reported_not_read account={} error=\"{}\"", account_.value,
-                     to_string(answer.error()));
+        failed(answer.error(), batch);
         co_return;
     }
+    failures_ = 0;
+    Message again;
+    again.kind = AlertKind::drift;
+    again.account = account_;
+    again.title = "Account " + account_.value + ": the provider's own figure can be read again";
+    again.do_next = "curfew spend";
+    alarms_.resolve(key_of_failure(account_), std::move(again), batch);
     if (!*answer) {
         co_return;  // the account has no such figure
     }
@@ -66,6 +78,25 @@ Task<void> Reconciler::ask(Batch& batch) {
                      to_decimal(row.month_to_date),
                      "the month was not watched from its first minute, or is not in US dollars");
     }
+}
+
+void Reconciler::failed(const Error& error, Batch& batch) {
+    const std::string text = to_string(error);
+    failing_since_ = failures_ == 0 ? world_.scheduler.wall() : failing_since_;
+    spdlog::warn("event=reported_not_read account={} error=\"{}\"", account_.value, text);
+    if (++failures_ < failures_max) {
+        return;
+    }
+    Message m;
+    m.kind = AlertKind::drift;
+    m.severity = Severity::warning;
+    m.account = account_;
+    m.title = "Account " + account_.value + ": the provider's own figure cannot be read since " +
+              messages::at_words(failing_since_, world_.config->zone) +
+              "; what Curfew counts goes on, but nothing is compared with the bill";
+    m.body = {text, "It is read from balance_url of the account, with the key in balance_key_file."};
+    m.do_next = "curfew doctor";
+    alarms_.raise(key_of_failure(account_), std::move(m), batch);
 }
 
 /// Something of the account was seen before the month began, so whatever came later was seen as well.

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration saved_per_stop_max = hours{12};
 constexpr int rule_events_max = 20'000;
+constexpr int alerts_max = 1000;
 
 std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     const Run& run = live.current.run;
@@ -286,8 +287,13 @@ Task<Result<StatusReport>> Reporter::status() {
     const Unstored of_month = unstored(world_.picture, month.from, now);
     auto this_month = co_await world_.store.spend({month.from, month.to, {SpendBy::resource}, zone});
     auto saving = co_await saved();
+    auto alerts = co_await world_.store.alerts(false, alerts_max);
+    auto outbox = co_await world_.store.outbox_counts();
     if (!today || !this_month || !saving) {
         co_return std::unexpected(!today ? today.error() : !this_month ? this_month.error() : saving.error());
+    }
+    if (!alerts || !outbox) {
+        co_return std::unexpected(alerts ? outbox.error() : alerts.error());
     }
     std::vector<RuleItem> rules;
     const bool some_rule = !world_.picture.breakers.empty() || !world_.picture.flagged.empty() ||
@@ -305,6 +311,12 @@ Task<Result<StatusReport>> Reporter::status() {
     report.freshness = freshness();
     report.saved = *saving;
     report.rules = std::move(rules);
+    for (const Alert& alert : *alerts) {
+        const bool firing = alert.state == AlertState::firing;
+        report.alerts_firing += firing || alert.state == AlertState::acknowledged ? 1 : 0;
+        report.alerts_critical += firing && alert.severity == Severity::critical ? 1 : 0;
+    }
+    report.dead_letters = (*outbox)[OutboxState::dead];
     std::map<ResourceId, StatusItem> items;
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
@@ -452,8 +464,9 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     auto chain = co_await world_.store.verify_audit();
     auto repaired = co_await world_.store.check_rollups();
     auto outbox = co_await world_.store.outbox_counts();
-    if (!outbox) {
-        co_return std::unexpected(outbox.error());
+    auto disabled = co_await world_.store.disabled_channels();
+    if (!outbox || !disabled) {
+        co_return std::unexpected(outbox ? disabled.error() : outbox.error());
     }
     for (const AccountConfig& account : world_.config->accounts) {
         const auto live = world_.picture.accounts.find(account.name);
@@ -474,7 +487,12 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     const std::int64_t dead = (*outbox)[OutboxState::dead];
     const std::int64_t waiting = (*outbox)[OutboxState::waiting];
     add(dead == 0 && waiting < 100, "outbox",
-        std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered");
+        std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered" +
+            (dead > 0 ? ": curfew outbox dead" : ""));
+    for (const ChannelStateRow& channel : *disabled) {
+        add(false, "channel " + channel.channel.value,
+            "it is not used any more: " + channel.why + "; curfew notify test " + channel.channel.value);
+    }
     add(!world_.config->channels.empty(), "channels",
         world_.config->channels.empty() ? "no channel is configured, so nobody is warned before a stop"
                                         : std::to_string(world_.config->channels.size()) + " configured");

@@ -204,6 +204,12 @@ inline constexpr Key alert_keys[] = {
      .low = "1",
      .high = "1000",
      .help = "The most messages an hour on one channel. What is beyond is put together in one digest."},
+    {.name = "summary",
+     .type = Type::weekly,
+     .standard = R"("mon 09:00")",
+     .help =
+         "When the summary of the week is sent, in the timezone of [daemon]; empty = never. It says what was "
+         "spent and saved, what was stopped and held, how the budgets stand and which alerts are open."},
     {.name = "failover",
      .type = Type::name,
      .unset = "none",

@@ -1,5 +1,5 @@
 // The webhook channel against a real HTTP server that verifies what it gets.
-#include "adapters/webhook/webhook_channel.hpp"
+#include "adapters/webhook/http_channel.hpp"
 #include "peers.hpp"
 
 #include <catch2/catch.hpp>
