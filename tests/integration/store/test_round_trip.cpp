@@ -410,6 +410,42 @@ TEST_CASE("holds") {
     CHECK(b.loop.run(b.store->holds(std::nullopt, WallTime{0}))->size() == 3);
 }
 
+TEST_CASE("a keep link places one hold, also over restarts; of what would place another nothing is written") {
+    StoreBench b;
+    b.open();
+    Hold first{.id = HoldId{"h1"},
+               .kind = HoldKind::keep,
+               .resource = ResourceId{"r1"},
+               .run = RunId{"n1"},
+               .from = {100},
+               .until = {200},
+               .reason = {},
+               .by = "keep link",
+               .released_at = std::nullopt};
+    first.link = "msg_1";
+    REQUIRE(b.commit({first}));
+    first.released_at = WallTime{150};  // ended early, it is spent all the same
+    REQUIRE(b.commit({first}));
+    b.restart();
+    Hold second = first;
+    second.id = HoldId{"h2"};
+    second.released_at.reset();
+    Hold other = second;
+    other.id = HoldId{"h3"};
+    other.link = "msg_2";
+    const auto refused = b.commit({other, second});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::conflict);
+    CHECK(b.loop.run(b.store->holds(std::nullopt, WallTime{0}))->size() == 1);
+    REQUIRE(b.commit({other}));
+    second.link.clear();  // holds without a link are as many as people want
+    REQUIRE(b.commit({second}));
+    const auto all = b.loop.run(b.store->holds(std::nullopt, WallTime{0}));
+    REQUIRE(all);
+    CHECK(all->size() == 3);
+    CHECK(all->at(0).link == "msg_1");
+}
+
 TEST_CASE("alerts, with and without those that are over") {
     StoreBench b;
     b.open();
