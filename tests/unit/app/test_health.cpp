@@ -82,31 +82,6 @@ struct Story : Rig {
 
 }  // namespace
 
-TEST_CASE("a healthy daemon says nothing of itself in thirty days, and its heart beats") {
-    Story s;
-    s.world.add("demo").kernel = "busy";
-    s.world.provider_ahead = seconds{2};
-    s.config->accounts[0].poll_interval = minutes{5};
-    s.begin();
-    s.pass(hours{24 * 30});
-    for (const auto& [id, alert] : s.store.alert_rows) {
-        FAIL(alert.key << ": " << alert.title);
-    }
-    for (const FakeChannel* channel : {s.mail.get(), s.pager.get()}) {
-        CHECK(std::ranges::all_of(channel->delivered,
-                                  [](const Message& m) { return m.kind == AlertKind::summary; }));
-    }
-    CHECK(std::ranges::all_of(s.heard(), &std::string::empty));
-    CHECK(s.heart->at_once_max == 1);
-    // At most one a minute, and never two minutes without one.
-    REQUIRE(s.heart->beats.size() > 30 * 24 * 30);
-    for (std::size_t i = 1; i < s.heart->beats.size(); ++i) {
-        const Duration between = s.heart->beats[i].first - s.heart->beats[i - 1].first;
-        CHECK(between >= seconds{54});
-        CHECK(between <= minutes{2});
-    }
-}
-
 TEST_CASE("three failed polls are critical, by the fail-over as well, and the heartbeat hears of each") {
     Story s;
     s.config->alerts.failover = ChannelName{"pager"};
@@ -402,7 +377,7 @@ TEST_CASE("a log that grows, a copy that fails, a database that was replaced") {
     s.pass(hours{3});
     CHECK(s.standing(std::string{Health::replaced_key}));
     s.store.well.copied_at = s.scheduler.wall();
-    s.pass(minutes{5});
+    s.pass(minutes{15});
     CHECK_FALSE(s.standing(std::string{Health::replaced_key}));
     CHECK(s.last(AlertKind::database).severity == Severity::info);
 }
