@@ -2,9 +2,12 @@
 // part, starts them in order and ends them in reverse.
 #include "adapters/clock/real_scheduler.hpp"
 #include "adapters/config/config.hpp"
+#include "adapters/disk/statvfs_gauge.hpp"
+#include "adapters/heartbeat/http_heartbeat.hpp"
 #include "adapters/http/client.hpp"
 #include "adapters/http/json.hpp"
 #include "adapters/jupyter/guest.hpp"
+#include "adapters/keep_key/keep_key.hpp"
 #include "adapters/mail/mail_channel.hpp"
 #include "adapters/paperspace/cloud.hpp"
 #include "adapters/process/runner.hpp"
@@ -13,11 +16,13 @@
 #include "adapters/systemd/supervisor.hpp"
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
-#include "adapters/webhook/webhook_channel.hpp"
+#include "adapters/webhook/http_channel.hpp"
 #include "curfew/api/api.hpp"
+#include "curfew/api/keep_pages.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/app/daemon.hpp"
 #include "curfew/app/historian.hpp"
+#include "curfew/app/keep_links.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -32,6 +37,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <csignal>
@@ -52,6 +58,7 @@ constexpr int exit_locked = 75;  // EX_TEMPFAIL: another daemon, may go away
 constexpr int exit_config = 78;  // EX_CONFIG: the same again would fail again
 constexpr int exit_bug = 70;     // EX_SOFTWARE
 constexpr int api_read_patience = 1;
+constexpr Duration heartbeat_timeout = seconds{10};
 
 struct Options {
     std::string config;
@@ -147,7 +154,7 @@ Result<Budget> parse_budget(const std::string& text, const Config& config) {
 Result<std::string> read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        return fail(Errc::not_found, "cannot read the price table", path);
+        return fail(Errc::not_found, "cannot read this file", path);
     }
     std::ostringstream text;
     text << file.rdbuf();
@@ -185,7 +192,8 @@ class Assembly {
 public:
     Assembly(Options options, asio::any_io_executor loop, Scheduler& scheduler, http::Client& client)
         : options_(std::move(options)), loop_(std::move(loop)), scheduler_(scheduler), client_(client),
-          workers_(std::make_shared<vault::Workers>(loop_, 2)) {}
+          workers_(std::make_shared<vault::Workers>(loop_, 2)),
+          disks_(std::make_shared<disk::StatvfsGauge>(loop_)) {}
     Assembly(const Assembly&) = delete;
     Assembly& operator=(const Assembly&) = delete;
     ~Assembly() { workers_->join(); }
@@ -250,30 +258,78 @@ public:
             }
             parts.channels.push_back(std::move(*made));
         }
+        auto heartbeat = make_heartbeat(parts.config->heartbeat);
+        if (!heartbeat) {
+            return fail(heartbeat.error().code, "heartbeat: " + to_string(heartbeat.error()));
+        }
+        parts.heartbeat = std::move(*heartbeat);
+        parts.disks = disks_;
         return parts;
     }
 
 private:
-    Result<std::shared_ptr<Channel>> make_channel(const ChannelConfig& channel, const Config& config) {
-        const std::string& file = channel.kind == "mail" ? channel.password_file : channel.secret_file;
-        std::optional<Secret> secret;
-        if (!file.empty()) {
-            auto read = systemd::read_secret(file);
+    /// Null = none is configured.
+    Result<std::shared_ptr<Heartbeat>> make_heartbeat(const HeartbeatConfig& config) {
+        if (config.url.empty() && config.url_file.empty()) {
+            return nullptr;
+        }
+        Secret url{config.url};
+        if (config.url.empty()) {
+            auto read = systemd::read_secret(config.url_file);
             if (!read) {
                 return std::unexpected(read.error());
             }
-            secret = std::move(*read);
+            url = std::move(*read);
         }
+        return heartbeat::make_heartbeat(config, url, heartbeat_timeout * options_.clock.speed, client_,
+                                         scheduler_);
+    }
+
+    Result<std::shared_ptr<Channel>> make_channel(const ChannelConfig& channel, const Config& config) {
         if (channel.kind == "mail") {
-            return std::make_shared<mail::MailChannel>(channel, std::move(secret), config.public_name, loop_,
-                                                       scheduler_);
+            auto password = secret_of("password_file", channel.password_file);
+            if (!password) {
+                return std::unexpected(password.error());
+            }
+            return std::make_shared<mail::MailChannel>(channel, std::move(*password), config.public_name,
+                                                       loop_, scheduler_);
         }
-        if (secret) {
-            if (auto good = webhook::check_secret(*secret); !good) {
-                return std::unexpected(good.error());
+        auto files = files_of(channel);
+        return files ? webhook::make_channel(channel, std::move(*files), config.public_name, client_,
+                                             scheduler_)
+                     : std::unexpected(files.error());
+    }
+
+    static Result<webhook::FileContents> files_of(const ChannelConfig& channel) {
+        auto url = secret_of("url_file", channel.url_file);
+        auto key = secret_of("secret_file", channel.secret_file);
+        auto old_key = secret_of("old_secret_file", channel.old_secret_file);
+        auto token = secret_of("token_file", channel.token_file);
+        for (const auto* read : {&url, &key, &old_key, &token}) {
+            if (!*read) {
+                return std::unexpected(read->error());
             }
         }
-        return std::make_shared<webhook::WebhookChannel>(channel, std::move(secret), client_, scheduler_);
+        auto text = channel.template_file.empty() ? Result<std::string>{} : read_text(channel.template_file);
+        if (!text) {
+            return fail(text.error().code, "template_file: " + text.error().text, text.error().where);
+        }
+        return webhook::FileContents{.url = std::move(*url),
+                                     .signing_key = std::move(*key),
+                                     .old_signing_key = std::move(*old_key),
+                                     .token = std::move(*token),
+                                     .template_text = std::move(*text)};
+    }
+
+    /// nullopt where the key is not given.
+    static Result<std::optional<Secret>> secret_of(const char* key, const std::string& file) {
+        if (file.empty()) {
+            return std::nullopt;
+        }
+        auto read = systemd::read_secret(file);
+        return read
+                   ? Result<std::optional<Secret>>{std::move(*read)}
+                   : fail(read.error().code, std::string{key} + ": " + read.error().text, read.error().where);
     }
 
     Options options_;
@@ -281,6 +337,7 @@ private:
     Scheduler& scheduler_;
     http::Client& client_;
     std::shared_ptr<vault::Workers> workers_;
+    std::shared_ptr<disk::StatvfsGauge> disks_;
 };
 
 /// Everybody who waits on an inherited socket gets an answer before we leave for good: otherwise the manager
@@ -421,8 +478,13 @@ private:
                 ::kill(::getpid(), SIGKILL);
             }
         };
+        signer_ = make_signer(*parts.config);
         daemon_ = std::make_unique<Daemon>(
-            *world_, std::move(parts), supervisor_, tasks_, [this] { return assembly_.from_file(); },
+            *world_, with_buttons(std::move(parts)), supervisor_, tasks_,
+            [this]() -> Result<Parts> {
+                auto anew = assembly_.from_file();
+                return anew ? with_buttons(std::move(*anew)) : std::move(anew);
+            },
             [](std::string_view text) { return json::is_whole_notebook(text); }, parse_budget);
         reporter_ = std::make_unique<Reporter>(*world_, daemon_->prices());
         money_ = std::make_unique<MoneyReporter>(*world_, *reporter_, daemon_->outlook(), daemon_->prices());
@@ -431,6 +493,60 @@ private:
                                                   parse_rule);
         server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
                                                 api_read_patience * options_.clock.speed);
+        keep_links_ = std::make_unique<KeepLinks>(*world_, *signer_, daemon_->holds());
+        keep_pages_ = std::make_unique<api::KeepPages>(*world_, *keep_links_);
+    }
+
+    /// Without a listener there is no key.
+    std::unique_ptr<KeepSigner> make_signer(const Config& config) {
+        if (config.keep_link.listen.empty()) {
+            return std::make_unique<KeepSigner>(*world_, KeepMac{});
+        }
+        const std::string path = config.state_dir + "/keep_link.key";
+        auto made = keep_key::make(path, entropy_);
+        auto key = made ? systemd::read_secret(path) : Result<Secret>{std::unexpected(made.error())};
+        if (!key) {
+            no_links_ = "the key of keep links: " + to_string(key.error());
+        }
+        return std::make_unique<KeepSigner>(*world_, key ? keep_key::mac_by(std::move(*key)) : KeepMac{});
+    }
+
+    /// Channels that show a button carry signed links.
+    Parts with_buttons(Parts parts) const {
+        const std::string& address = parts.config->keep_link.listen;
+        if (daemon_ && address != signer_->listening()) {
+            spdlog::warn("event=keep_link_needs_restart address=\"{}\" listening=\"{}\"", address,
+                         signer_->listening());
+        }
+        for (std::shared_ptr<Channel>& channel : parts.channels) {
+            const auto config = std::ranges::find(parts.config->channels, channel->name(),
+                                                  &ChannelConfig::name);
+            if (config != parts.config->channels.end() && config->kind == "ntfy") {
+                channel = std::make_shared<ButtonChannel>(std::move(channel), *signer_);
+            }
+        }
+        return parts;
+    }
+
+    /// Warnings and stops do not depend on it: trouble here is told, and nothing else.
+    Task<void> listen_for_presses() {
+        const std::string& address = world_->config->keep_link.listen;
+        if (address.empty()) {
+            co_await daemon_->resolve("keep_link");
+            co_return;
+        }
+        if (no_links_.empty()) {
+            auto listening = server_->start_keep_links(address, *keep_pages_);
+            if (listening) {
+                signer_->listening(address);
+                spdlog::info("event=keep_links address={}", address);
+                co_await daemon_->resolve("keep_link");
+                co_return;
+            }
+            no_links_ = to_string(listening.error());
+        }
+        spdlog::error("event=no_keep_links error=\"{}\"", no_links_);
+        co_await daemon_->raise("keep_link", AlertKind::config, "Warnings have no keep button: " + no_links_);
     }
 
     void ended(const std::exception_ptr& bug) {
@@ -455,7 +571,7 @@ private:
         }
         if (!recovered_.empty()) {
             spdlog::critical("event=database_recovered text=\"{}\"", recovered_);
-            co_await daemon_->raise("database", AlertKind::disk, recovered_);
+            co_await daemon_->raise(std::string{Health::replaced_key}, AlertKind::database, recovered_);
         }
         for (const std::string* path : {&sockets_.api_path, &sockets_.admin_path}) {
             std::error_code ignored;
@@ -468,6 +584,7 @@ private:
             begin_shutdown();
             co_return;
         }
+        co_await listen_for_presses();
         wait_for_signal();
         daemon_->run();
         supervisor_.ready();
@@ -534,7 +651,11 @@ private:
     std::unique_ptr<MoneyReporter> money_;
     std::unique_ptr<Historian> historian_;
     std::unique_ptr<api::Handler> handler_;
+    std::unique_ptr<KeepSigner> signer_;
+    std::unique_ptr<KeepLinks> keep_links_;
+    std::unique_ptr<api::KeepPages> keep_pages_;
     std::unique_ptr<api::Server> server_;
+    std::string no_links_;  // why
     int points_ = 0;
     int exit_code_ = 0;
     bool stopping_ = false;

@@ -1,5 +1,8 @@
 #include "curfew/api/api.hpp"
+#include "curfew/api/keep_pages.hpp"
 
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -20,24 +23,31 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <set>
+#include <string_view>
 #include <utility>
 
 namespace curfew::api {
 
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
+using asio::ip::tcp;
 using asio::local::stream_protocol;
+using Socket = asio::generic::stream_protocol::socket;
+using Raw = http::request<http::string_body>;
 
 namespace {
 
 constexpr std::size_t header_bytes_max = 8 * 1024;
 constexpr std::size_t body_bytes_max = 64 * 1024;
+constexpr std::size_t press_bytes_max = 1024;  // of a body that nobody reads
 constexpr std::size_t target_bytes_max = 2 * 1024;
 constexpr std::ptrdiff_t fields_max = 64;
 constexpr int connections_max = 64;
 constexpr int connections_per_user_max = 16;
+constexpr int keep_connections_max = 32;  // also of one address: behind a proxy there is only one
 constexpr int requests_per_connection_max = 1000;
 constexpr Duration request_limit = seconds{10};
 constexpr Duration idle_limit = seconds{30};
@@ -67,7 +77,7 @@ std::string decoded(std::string_view text) {
     return out;
 }
 
-Request request_from(const http::request<http::string_body>& raw) {
+Request request_from(const Raw& raw) {
     Request request;
     request.method = std::string{raw.method_string()};
     const std::string_view target{raw.target().data(), raw.target().size()};
@@ -84,19 +94,22 @@ Request request_from(const http::request<http::string_body>& raw) {
     }
     request.body = raw.body();
     request.idempotency_key = std::string{raw["Idempotency-Key"]};
+    const auto [first, last] = raw.equal_range(http::field::host);
+    for (auto host = first; host != last; ++host) {
+        request.hosts.emplace_back(host->value());
+    }
+    request.origin = std::string{raw[http::field::origin]};
+    request.accept = std::string{raw[http::field::accept]};
     return request;
 }
 
 /// Beast lets through what we do not want to argue about.
-std::string refusal(const http::request<http::string_body>& raw) {
+std::string malformed(const Raw& raw) {
     if (raw.target().size() > target_bytes_max || !raw.target().starts_with('/')) {
         return "the target must begin with / and have at most 2048 bytes";
     }
     if (std::distance(raw.begin(), raw.end()) > fields_max) {
         return "more than 64 header fields";
-    }
-    if (raw.count(http::field::origin) > 0 || raw.count(http::field::referer) > 0) {
-        return "requests of a browser are not answered here";
     }
     if (raw.count(http::field::transfer_encoding) > 0 &&
         !boost::beast::iequals(raw[http::field::transfer_encoding], "chunked")) {
@@ -105,11 +118,29 @@ std::string refusal(const http::request<http::string_body>& raw) {
     if (raw.method() == http::verb::get && !raw.body().empty()) {
         return "a GET has no body";
     }
+    return {};
+}
+
+std::string not_for_a_browser(const Raw& raw) {
+    if (raw.count(http::field::origin) > 0 || raw.count(http::field::referer) > 0) {
+        return "requests of a browser are not answered here";
+    }
     const auto type = raw[http::field::content_type];
     if (raw.method() == http::verb::post && !raw.body().empty() && !type.starts_with("application/json")) {
         return "the Content-Type of a change is application/json";
     }
     return {};
+}
+
+Reply problem(const std::string& detail) {
+    return {.status = 400,
+            .content_type = "application/problem+json",
+            .body = "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"" + detail +
+                    "\",\"exit\":2}\n"};
+}
+
+Reply plain_problem(const std::string& detail) {
+    return {.status = 400, .content_type = "text/plain", .body = detail + "\n"};
 }
 
 std::string user_of(uid_t uid) {
@@ -127,28 +158,44 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     Impl(asio::any_io_executor executor, Scheduler& s, Handler& h, TaskGroup& t, int p)
         : loop(std::move(executor)), scheduler(s), handler(h), tasks(t), patience(p) {}
 
-    struct Listener {
-        explicit Listener(stream_protocol::acceptor a) : acceptor(std::move(a)) {}
-        stream_protocol::acceptor acceptor;
-        bool admin = false;
-        std::string path;  // to remove at the end; empty for an inherited socket
+    /// What is answered behind a socket, and to how many.
+    struct Room {
+        std::string name;
+        std::function<Task<Reply>(Request, Peer)> answer;
+        std::function<std::string(const Raw&)> refusal;
+        std::function<Reply(const std::string& detail)> problem;
+        std::size_t body_max = 0;
+        int connections_max = 0;
+        int per_peer_max = 0;
+        int open = 0;
+        std::map<std::string, int> by_peer;
+    };
+    struct Caller {
+        std::string key;  // what its connections are counted by
+        Peer peer;
     };
 
     Result<int> listen_at(const std::string& path, mode_t mode);
     Result<void> add(std::optional<int> inherited, const std::string& path, bool admin);
-    Task<void> accept_from(std::shared_ptr<Listener> listener);
-    Task<void> serve(std::shared_ptr<stream_protocol::socket> socket, bool admin, uid_t uid);
-    Task<bool> serve_one(stream_protocol::socket& socket, boost::beast::flat_buffer& buffer,
+    Result<void> add(const std::string& address, KeepPages& pages);
+    static std::optional<Caller> caller(stream_protocol::socket& socket, bool admin);
+    static std::optional<Caller> caller(tcp::socket& socket, bool admin);
+    template <class Acceptor>
+    Task<void> accept_from(std::shared_ptr<Acceptor> acceptor, std::shared_ptr<Room> room, bool admin);
+    Task<void> serve(std::shared_ptr<Socket> socket, std::shared_ptr<Room> room, Caller caller);
+    Task<bool> serve_one(Socket& socket, boost::beast::flat_buffer& buffer, const Room& room,
                          const Peer& peer);
+    template <class Acceptor>
+    void listen(Acceptor acceptor, const std::shared_ptr<Room>& room, bool admin, std::string path);
 
     asio::any_io_executor loop;
     Scheduler& scheduler;
     Handler& handler;
     TaskGroup& tasks;
     int patience;
-    std::vector<std::shared_ptr<Listener>> listeners;
-    std::set<std::shared_ptr<stream_protocol::socket>> sockets;
-    std::map<uid_t, int> by_user;
+    std::shared_ptr<Room> local;              // of both Unix sockets
+    std::vector<std::function<void()>> ends;  // of listeners
+    std::set<std::shared_ptr<Socket>> sockets;
     bool stopping = false;
 };
 
@@ -190,6 +237,20 @@ Result<int> Server::Impl::listen_at(const std::string& path, mode_t mode) {
     return fd;
 }
 
+template <class Acceptor>
+void Server::Impl::listen(Acceptor acceptor, const std::shared_ptr<Room>& room, bool admin,
+                          std::string path) {
+    auto shared = std::make_shared<Acceptor>(std::move(acceptor));
+    ends.emplace_back([shared, path = std::move(path)] {
+        boost::system::error_code ignored;
+        shared->close(ignored);
+        if (!path.empty()) {
+            ::unlink(path.c_str());
+        }
+    });
+    tasks.spawn(admin ? "admin socket" : room->name + " socket", accept_from(std::move(shared), room, admin));
+}
+
 Result<void> Server::Impl::add(std::optional<int> inherited, const std::string& path, bool admin) {
     int fd = inherited.value_or(-1);
     if (!inherited) {
@@ -205,20 +266,81 @@ Result<void> Server::Impl::add(std::optional<int> inherited, const std::string& 
     if (error) {
         return fail(Errc::disk, "cannot use the socket: " + error.message(), path);
     }
-    auto listener = std::make_shared<Listener>(std::move(acceptor));
-    listener->admin = admin;
-    listener->path = inherited ? std::string{} : path;
-    listeners.push_back(listener);
-    tasks.spawn(admin ? "admin socket" : "api socket", accept_from(listener));
+    if (!local) {
+        local = std::make_shared<Room>();
+        local->name = "api";
+        local->answer = [this](Request request, Peer peer) {
+            return handler.handle(std::move(request), std::move(peer));
+        };
+        local->refusal = not_for_a_browser;
+        local->problem = problem;
+        local->body_max = body_bytes_max;
+        local->connections_max = connections_max;
+        local->per_peer_max = connections_per_user_max;
+    }
+    // An inherited socket stays when we end.
+    listen(std::move(acceptor), local, admin, inherited ? std::string{} : path);
     return {};
 }
 
-Task<void> Server::Impl::accept_from(std::shared_ptr<Listener> listener) {
+Result<void> Server::Impl::add(const std::string& address, KeepPages& pages) {
+    const std::size_t colon = std::min(address.rfind(':'), address.size());
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    const std::string port = address.substr(std::min(colon + 1, address.size()));
+    std::uint16_t number = 0;
+    const auto [end, bad] = std::from_chars(port.data(), port.data() + port.size(), number);
+    boost::system::error_code error;
+    const auto ip = asio::ip::make_address(host, error);
+    if (error || bad != std::errc{} || end != port.data() + port.size()) {
+        return fail(Errc::invalid, "is no address with a port", address);
+    }
+    const tcp::endpoint endpoint{ip, number};
+    tcp::acceptor acceptor(loop);
+    const auto done = [&](auto... step) { (..., (error ? void() : step())); };
+    done([&] { acceptor.open(endpoint.protocol(), error); },
+         [&] { acceptor.set_option(tcp::acceptor::reuse_address(true), error); },
+         [&] { acceptor.bind(endpoint, error); }, [&] { acceptor.listen(backlog, error); });
+    if (error) {
+        return fail(Errc::conflict, "cannot listen: " + error.message(), address);
+    }
+    auto room = std::make_shared<Room>();
+    room->name = "keep link";
+    room->answer = [&pages](Request request, const Peer&) { return pages.handle(std::move(request)); };
+    room->refusal = [](const Raw&) { return std::string{}; };  // by the pages, who know their own origin
+    room->problem = plain_problem;
+    room->body_max = press_bytes_max;
+    room->connections_max = keep_connections_max;
+    room->per_peer_max = keep_connections_max;
+    listen(std::move(acceptor), room, false, {});
+    return {};
+}
+
+std::optional<Server::Impl::Caller> Server::Impl::caller(stream_protocol::socket& socket, bool admin) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+        return std::nullopt;
+    }
+    return Caller{.key = std::to_string(peer.uid), .peer = {.actor = user_of(peer.uid), .admin = admin}};
+}
+
+std::optional<Server::Impl::Caller> Server::Impl::caller(tcp::socket& socket, bool) {
+    boost::system::error_code error;
+    const auto from = socket.remote_endpoint(error);
+    return error ? std::nullopt : std::optional{Caller{.key = from.address().to_string(), .peer = {}}};
+}
+
+template <class Acceptor>
+Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::shared_ptr<Room> room,
+                                     bool admin) {
     const auto self = shared_from_this();
     while (!stopping) {
-        auto socket = std::make_shared<stream_protocol::socket>(loop);
+        typename Acceptor::protocol_type::socket accepted(loop);
         boost::system::error_code error;
-        co_await listener->acceptor.async_accept(*socket, asio::redirect_error(asio::use_awaitable, error));
+        co_await acceptor->async_accept(accepted, asio::redirect_error(asio::use_awaitable, error));
         if (error) {
             if (stopping || error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
                 break;
@@ -227,28 +349,24 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Listener> listener) {
             co_await scheduler.sleep_for(accept_pause);  // no descriptors: do not spin
             continue;
         }
-        ucred peer{};
-        socklen_t size = sizeof peer;
-        const bool known = ::getsockopt(socket->native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-        const bool room = static_cast<int>(sockets.size()) < connections_max &&
-                          by_user[peer.uid] < connections_per_user_max;
-        if (!known || !room) {
-            boost::system::error_code ignored;
-            socket->close(ignored);
-            continue;
+        auto from = caller(accepted, admin);
+        if (!from || room->open >= room->connections_max || room->by_peer[from->key] >= room->per_peer_max) {
+            continue;  // it is closed
         }
+        auto socket = std::make_shared<Socket>(std::move(accepted));
         sockets.insert(socket);
-        ++by_user[peer.uid];
-        tasks.spawn("api connection", serve(socket, listener->admin, peer.uid));
+        ++room->open;
+        ++room->by_peer[from->key];
+        tasks.spawn(room->name + " connection", serve(std::move(socket), room, std::move(*from)));
     }
 }
 
 /// One request and its answer. False ends the connection.
-Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast::flat_buffer& buffer,
+Task<bool> Server::Impl::serve_one(Socket& socket, boost::beast::flat_buffer& buffer, const Room& room,
                                    const Peer& peer) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(header_bytes_max);
-    parser.body_limit(body_bytes_max);
+    parser.body_limit(room.body_max);
     boost::system::error_code error;
     {
         const Scheduler::Alarm idle = scheduler.at(scheduler.mono() + idle_limit * patience, [&socket] {
@@ -256,8 +374,7 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
             socket.close(ignored);
         });
         if (buffer.size() == 0) {
-            co_await socket.async_wait(stream_protocol::socket::wait_read,
-                                       asio::redirect_error(asio::use_awaitable, error));
+            co_await socket.async_wait(Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
         }
     }
     if (error) {
@@ -278,28 +395,27 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
         error == asio::error::connection_reset) {
         co_return false;
     }
+    Reply reply;
     if (error) {
         const bool large = error == http::error::body_limit || error == http::error::header_limit;
-        response.result(large ? 413U : 400U);
-        response.body() =
-            "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"not a request that this API "
-            "answers\",\"exit\":2}\n";
-    } else if (const std::string why = refusal(parser.get()); !why.empty()) {
-        response.result(400U);
-        response.body() = "{\"schema\":\"curfew.problem/1\",\"status\":400,\"detail\":\"" + why +
-                          "\",\"exit\":2}\n";
+        reply = room.problem("not a request that is answered here");
+        reply.status = large ? 413 : 400;
+    } else if (std::string why = malformed(parser.get()); !why.empty()) {
+        reply = room.problem(why);
+    } else if (why = room.refusal(parser.get()); !why.empty()) {
+        reply = room.problem(why);
     } else {
         limit.cancel();  // a replay may take its time, and is bounded by itself
-        Reply reply = co_await handler.handle(request_from(parser.get()), peer);
+        reply = co_await room.answer(request_from(parser.get()), peer);
         limit = limited();
-        response.result(static_cast<unsigned>(reply.status));
-        response.set(http::field::content_type, reply.content_type);
-        response.body() = std::move(reply.body);
         keep_alive = parser.get().keep_alive();
     }
-    if (response[http::field::content_type].empty()) {
-        response.set(http::field::content_type, "application/problem+json");
+    response.result(static_cast<unsigned>(reply.status));
+    response.set(http::field::content_type, reply.content_type);
+    for (const auto& [name, value] : reply.headers) {
+        response.set(name, value);
     }
+    response.body() = std::move(reply.body);
     response.set(http::field::cache_control, "no-store");
     response.keep_alive(keep_alive);
     response.prepare_payload();
@@ -307,26 +423,27 @@ Task<bool> Server::Impl::serve_one(stream_protocol::socket& socket, boost::beast
     co_return keep_alive && !error;
 }
 
-Task<void> Server::Impl::serve(std::shared_ptr<stream_protocol::socket> socket, bool admin, uid_t uid) {
+Task<void> Server::Impl::serve(std::shared_ptr<Socket> socket, std::shared_ptr<Room> room, Caller caller) {
     const auto self = shared_from_this();
     struct Leave {
         Impl& impl;
-        std::shared_ptr<stream_protocol::socket> socket;
-        uid_t uid;
+        std::shared_ptr<Socket> socket;
+        Room& room;
+        const std::string& key;
         ~Leave() {
             boost::system::error_code ignored;
             socket->close(ignored);
             impl.sockets.erase(socket);
-            if (--impl.by_user[uid] == 0) {
-                impl.by_user.erase(uid);
+            --room.open;
+            if (--room.by_peer[key] == 0) {
+                room.by_peer.erase(key);
             }
         }
     };
-    const Leave leave{*this, socket, uid};
-    const Peer peer{.actor = user_of(uid), .admin = admin};
+    const Leave leave{*this, socket, *room, caller.key};
     boost::beast::flat_buffer buffer;
     for (int i = 0; i < requests_per_connection_max && !stopping; ++i) {
-        const bool again = co_await serve_one(*socket, buffer, peer);
+        const bool again = co_await serve_one(*socket, buffer, *room, caller.peer);
         if (!again) {
             break;
         }
@@ -346,17 +463,18 @@ Result<void> Server::start(const Sockets& sockets) {
     return impl_->add(sockets.admin_fd, sockets.admin_path, true);
 }
 
+Result<void> Server::start_keep_links(const std::string& address, KeepPages& pages) {
+    return impl_->add(address, pages);
+}
+
 void Server::stop() {
     impl_->stopping = true;
-    boost::system::error_code ignored;
-    for (const auto& listener : impl_->listeners) {
-        listener->acceptor.close(ignored);
-        if (!listener->path.empty()) {
-            ::unlink(listener->path.c_str());
-        }
+    for (const auto& end : impl_->ends) {
+        end();
     }
+    boost::system::error_code ignored;
     for (const auto& socket : impl_->sockets) {
-        socket->shutdown(stream_protocol::socket::shutdown_receive, ignored);
+        socket->shutdown(Socket::shutdown_receive, ignored);
     }
 }
 

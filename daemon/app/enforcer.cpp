@@ -1,6 +1,7 @@
 #include "curfew/app/enforcer.hpp"
 
 #include "curfew/app/messages.hpp"
+#include "curfew/core/keep_link.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -35,6 +36,20 @@ std::string words(event::Answer answer) {
     return "no clear answer";
 }
 
+std::string stop_key(const RunId& run) {
+    return "stop/" + run.value;
+}
+
+/// A message with the rule or budget that is behind it, which it is routed by.
+Message of_cause(Message m, const Cause& cause) {
+    if (of_rule(cause.kind)) {
+        m.rule = RuleName{cause.name};
+    } else if (cause.kind == CauseKind::budget) {
+        m.budget = BudgetName{cause.name};
+    }
+    return m;
+}
+
 std::string stop_act(const Enforcement& e) {
     return "stop:" + std::string{to_string(e.method)};
 }
@@ -56,7 +71,7 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
         Transition t = recover(e, now, same_boot, policy_for(e));
         Active& active = active_[run];
         active.e = std::move(t.next);
-        active.told = active.e.notice_at.has_value();
+        active.told = active.e.notice_at.has_value() || alarms_.firing(stop_key(run));
         for (const IntentRow& intent : open_intents) {
             if (intent.enforcement == active.e.id) {
                 active.open_intents[intent.act] = intent.id;
@@ -95,11 +110,20 @@ void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
             post(id, event::Assessed{ended});
         }
     }
-    if (active_.contains(run)) {
-        post(run, event::Assessed{result.assessment});
+    const Assessment& a = result.assessment;
+    if (const auto found = active_.find(run); found != active_.end()) {
+        const Active& active = found->second;
+        const bool warned = active.e.state == EnforcementState::warned;
+        if (warned && active.told && !a.mode_why.empty()) {
+            post(run, event::Cancelled{a.mode_why});  // those who were warned are not left waiting for a stop
+        } else if (warned && !active.told && !active.e.notice_at && a.needs_notice &&
+                   result.mode >= Mode::warn) {
+            post(run, event::Cancelled{"it only observed so far, and nobody was warned; judged anew"});
+        } else {
+            post(run, event::Assessed{a});
+        }
         return;
     }
-    const Assessment& a = result.assessment;
     const bool begins = a.cause && a.on && !a.held_by && (a.warn_step > 0 || a.time_is_up) &&
                         !(a.cause->kind == CauseKind::idle && a.verdict == Verdict::active);
     if (!begins) {
@@ -230,6 +254,12 @@ Task<void> Enforcer::pump(RunId run) {
         if (auto* looked = std::get_if<event::Looked>(&event)) {
             // Others of the same rule may have been stopped since the look began.
             looked->look.breaker_open = of_rule(active.e.cause.kind) && breaker_open(active.e.cause.name);
+            const LiveResource* live = resource_of(active.e);
+            const Silence* maintenance = live != nullptr ? alarms_.maintenance_of(*live) : nullptr;
+            if (maintenance != nullptr) {
+                looked->look.mode = Mode::observe;
+                looked->look.mode_why = in_words(*maintenance);
+            }
         }
         Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
@@ -255,6 +285,9 @@ Task<void> Enforcer::pump(RunId run) {
         notifier_.wake();
         show(active);
         act(active, t.effects);
+        if (const int step = std::exchange(active.unheard, 0); step > 0) {
+            post(run, event::WarningDelivered{step});
+        }
         if (std::ranges::find(t.effects, Effect::tell_stopped) != t.effects.end()) {
             stopped_(active.e.account);
         }
@@ -276,8 +309,9 @@ Enforcer::Undo Enforcer::remember(const Active& active) const {
     const std::string& run = active.e.run.value;
     return {.open_intents = active.open_intents,
             .told = active.told,
+            .unheard = active.unheard,
             .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
-                                        "breaker/" + active.e.cause.name}),
+                                        stop_key(active.e.run), "breaker/" + active.e.cause.name}),
             .breakers = world_.picture.breakers};
 }
 
@@ -287,6 +321,7 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
     spdlog::error("event=enforcement_not_durable run={} error=\"{}\"", run.value, to_string(error));
     active.open_intents = std::move(undo.open_intents);
     active.told = undo.told;
+    active.unheard = undo.unheard;
     alarms_.restore(std::move(undo.alarms));
     world_.picture.breakers = std::move(undo.breakers);
     if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {
@@ -466,13 +501,15 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         Message m;
         m.kind = AlertKind::breaker;
         m.severity = Severity::critical;
-        m.title = "Rule " + e.cause.name + " stopped " + why + " and only warns from now on";
+        m.title = "Rule " + e.cause.name + " made " + why + " and only warns from now on: money goes on";
         m.body = {
             "More than a quarter of what runs would have been stopped by one rule. If that is right, "
-            "let it act again with the line below; neither a reload nor a restart does."};
+            "let it act again with the command; neither a reload nor a restart does."};
         m.do_next = "curfew rule reset " + e.cause.name;
         m.account = e.account;
+        m.rule = breaker.rule;
         m.cause = "rule " + e.cause.name;
+        m.rule = RuleName{e.cause.name};
         alarms_.raise("breaker/" + e.cause.name, std::move(m), batch);
     }
 }
@@ -491,57 +528,77 @@ void Enforcer::record_for_rule(const Enforcement& e, const LiveResource& live, R
 
 void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch) {
     const LiveResource* live = resource_of(active.e);
-    if (live == nullptr) {
-        return;
-    }
     const Enforcement& e = t.next;
-    const bool tells = live->mode >= Mode::warn || e.cause.kind == CauseKind::manual;
-    messages::Subject subject = messages::subject_of(*live, e, world_.scheduler.now(), *world_.config);
+    if (live != nullptr) {
+        record_messages(active, *live, t, batch);
+    }
+    if (e.state == EnforcementState::over) {
+        for (const char* what : {"stop/", "stop_failed/", "pack_failed/", "undelivered/"}) {
+            alarms_.resolve(what + e.run.value, std::nullopt, batch);
+        }
+    }
+}
+
+void Enforcer::record_messages(Active& active, const LiveResource& live, const Transition& t, Batch& batch) {
+    const Enforcement& e = t.next;
+    const bool tells = live.mode >= Mode::warn || e.cause.kind == CauseKind::manual;
+    messages::Subject subject = messages::subject_of(live, e, world_.scheduler.now(), *world_.config);
     subject.pack_within = policy_for(e).pack_within;
     const std::string failed_key = "stop_failed/" + e.run.value;
     const std::string pack_key = "pack_failed/" + e.run.value;
     for (const Effect effect : t.effects) {
         switch (effect) {
-            case Effect::warn:
+            case Effect::warn: {
                 if (!tells) {
                     batch.emplace_back(audit(e, "would.warn", e.reason));
                     break;
                 }
-                for (OutboxRow& row : notifier_.rows_for(messages::stop_warning(subject, world_.entropy))) {
-                    row.enforcement = e.id;
-                    row.warn_step = e.warned_step;
-                    batch.emplace_back(std::move(row));
+                Message warning = of_cause(messages::stop_warning(subject, world_.entropy), e.cause);
+                if (subject.may_keep) {
+                    warning.keep_url = unsigned_keep_url(world_.config->keep_link, warning, subject.now);
                 }
-                active.told = true;
+                if (alarms_.warn(stop_key(e.run), std::move(warning), e.id, e.warned_step, batch)) {
+                    active.told = true;
+                } else {
+                    active.unheard = e.warned_step;
+                    batch.emplace_back(
+                        audit(e, "warning.silenced", "a silence names it: it counts as given"));
+                }
                 break;
+            }
             case Effect::tell_cancelled:
-                if (active.told) {
-                    alarms_.tell(messages::stop_cancelled(subject), batch);
+                if (alarms_.firing(stop_key(e.run))) {
+                    alarms_.resolve(stop_key(e.run), of_cause(messages::stop_cancelled(subject), e.cause),
+                                    batch);
+                } else if (active.told) {  // by a version that gave a warning no life
+                    alarms_.tell(of_cause(messages::stop_cancelled(subject), e.cause), batch);
                 }
                 break;
             case Effect::tell_stopped:
                 alarms_.resolve(failed_key, std::nullopt, batch);
                 alarms_.resolve(pack_key, std::nullopt, batch);
-                alarms_.tell(messages::stopped(subject, active.receipt), batch);
-                record_for_rule(e, *live, RuleEventKind::stop, batch);
+                alarms_.conclude(stop_key(e.run),
+                                 of_cause(messages::stopped(subject, active.receipt), e.cause), batch);
+                record_for_rule(e, live, RuleEventKind::stop, batch);
                 break;
             case Effect::alert_pack_failed:
-                alarms_.raise(pack_key, messages::pack_failed(subject), batch);
+                alarms_.raise(pack_key, of_cause(messages::pack_failed(subject), e.cause), batch);
                 break;
             case Effect::alert_stop_failed:
             case Effect::alert_unauthorized:
-                alarms_.raise(failed_key, messages::stop_failed(subject), batch);
+                alarms_.raise(failed_key, of_cause(messages::stop_failed(subject), e.cause), batch);
                 break;
             case Effect::alert_undelivered:
-                alarms_.raise("undelivered/" + e.run.value, messages::undelivered(subject), batch);
+                alarms_.raise("undelivered/" + e.run.value, of_cause(messages::undelivered(subject), e.cause),
+                              batch);
                 break;
             case Effect::record_would_stop:
                 batch.emplace_back(audit(e, "would.stop", e.reason));
-                if (live->on_trial) {
-                    record_for_rule(e, *live, RuleEventKind::would_stop, batch);
+                if (live.on_trial) {
+                    record_for_rule(e, live, RuleEventKind::would_stop, batch);
                 }
                 if (tells) {
-                    alarms_.tell(messages::would_stop(subject), batch);
+                    alarms_.tell(of_cause(messages::would_stop(subject), e.cause), batch);
                 }
                 break;
             case Effect::call_stop:
@@ -554,11 +611,6 @@ void Enforcer::record_messages(Active& active, const Transition& t, Batch& batch
             case Effect::look_up:
                 break;
         }
-    }
-    if (e.state == EnforcementState::over) {
-        alarms_.resolve(failed_key, std::nullopt, batch);
-        alarms_.resolve(pack_key, std::nullopt, batch);
-        alarms_.resolve("undelivered/" + e.run.value, std::nullopt, batch);
     }
 }
 
@@ -679,6 +731,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = result.assessment.held_by;
     look.mode = result.mode;
+    look.mode_why = result.assessment.mode_why;
     look.breaker_open = result.assessment.breaker_open;
     look.why = live->current.judgement.step;
     if (fence && world_.scheduler.mono() - begun > fence_age_max) {

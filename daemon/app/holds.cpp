@@ -141,6 +141,34 @@ Task<Result<void>> Holds::place(Hold hold, std::vector<Hold> replaced, std::stri
 
 Task<Result<KeepAnswer>> Holds::keep(ResourceId resource, Duration how_long, std::string reason,
                                      std::string actor) {
+    return keep(Wish{.resource = std::move(resource),
+                     .how_long = how_long,
+                     .reason = std::move(reason),
+                     .actor = std::move(actor),
+                     .link = std::nullopt});
+}
+
+Task<Result<KeepAnswer>> Holds::keep_by(KeepLink link) {
+    return keep(Wish{.resource = link.resource,
+                     .how_long = link.length,
+                     .reason = "keep link sent with warning " + link.warning,
+                     .actor = "keep link",
+                     .link = link});
+}
+
+Task<Result<std::optional<Hold>>> Holds::placed_by(KeepLink link) {
+    // It was not placed before the link was made.
+    auto placed = co_await world_.store.holds(link.resource, link.valid_until - keep_link_valid_max);
+    if (!placed) {
+        co_return std::unexpected(placed.error());
+    }
+    const auto found = std::ranges::find(*placed, link.warning, &Hold::link);
+    co_return found == placed->end() ? std::nullopt : std::optional{*found};
+}
+
+Task<Result<KeepAnswer>> Holds::keep(Wish wish) {
+    const ResourceId& resource = wish.resource;
+    const Duration how_long = wish.how_long;
     const Period month = month_of(world_.scheduler.wall(), world_.config->zone);
     auto earlier = co_await world_.store.holds(resource, month.from);
     LiveResource* live = running(resource);
@@ -149,6 +177,9 @@ Task<Result<KeepAnswer>> Holds::keep(ResourceId resource, Duration how_long, std
     }
     if (live == nullptr) {
         co_return fail(Errc::not_found, "it is not running, so there is nothing to keep", resource.value);
+    }
+    if (wish.link && wish.link->run != live->current.run.id) {
+        co_return fail(Errc::conflict, "it was started anew since that warning");
     }
     Duration used{0};
     for (const Hold& hold : *earlier) {
@@ -161,8 +192,8 @@ Task<Result<KeepAnswer>> Holds::keep(ResourceId resource, Duration how_long, std
     if (!offer) {
         co_return std::unexpected(offer.error());
     }
-    const Hold hold = hold_of(*live, HoldKind::keep, world_.scheduler.wall() + how_long, std::move(reason),
-                              actor);
+    Hold hold = hold_of(*live, HoldKind::keep, world_.scheduler.wall() + how_long, wish.reason, wish.actor);
+    hold.link = wish.link ? wish.link->warning : std::string{};
     auto placed = co_await place(
         hold, {}, "keep until " + to_string(hold.until) + price_text(*offer) + because(hold.reason));
     if (!placed) {

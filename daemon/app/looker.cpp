@@ -78,6 +78,10 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     in.rule = rule_for(world.config->rules, live.resource);
     in.on_trial = in.rule != nullptr && on_trial(*in.rule, world.picture.trial_of(in.rule->name));
     in.mode = mode_in_force(*world.config, world.account(live.resource.account));
+    if (const Silence* maintenance = world.picture.maintenance_over(
+            live.resource, in.rule != nullptr ? in.rule->name : RuleName{})) {
+        in.maintenance = in_words(*maintenance);
+    }
     in.protected_ = protected_by_name(*world.config, live.resource);
     in.saves_nothing = saves_nothing(*world.config, live.resource);
     return in;
@@ -287,6 +291,7 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     live.breaker_open = in.breaker_open;
     live.rule = rule != nullptr ? rule->name.value : std::string{};
     live.mode = result.mode;
+    live.maintenance = in.maintenance;
     live.idle_limit = result.idle_limit;
     live.beaten_by_hold = result.beaten_by_hold && result.assessment.held_by;
     live.why = result.assessment.why + (live.on_trial ? "; the rule is on trial" : "");

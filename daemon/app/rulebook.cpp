@@ -99,14 +99,17 @@ Task<Message> Rulebook::trial_message(Rule rule) {
             continue;
         }
         if (count++ < names_told) {
-            names += (names.empty() ? "" : ", ") + messages::printable(e.name) + " (" + to_string(e.at) + ")";
+            names += (names.empty() ? "" : ", ") + messages::printable(e.name) + " (" +
+                     messages::at_words(e.at, world_.config->zone) + ")";
         }
     }
     const Mode mode = weakest(world_.config->mode, rule.mode);
     Message m;
     m.kind = AlertKind::trial_over;
     m.severity = Severity::info;
+    m.rule = rule.name;
     m.cause = "rule " + rule.name.value;
+    m.rule = rule.name;
     const std::string stops = events ? std::to_string(count) : "an unknown number of";
     m.title = "The trial of rule " + rule.name.value + " is over: it would have made " + stops +
               (count == 1 ? " stop; " : " stops; ") +
@@ -298,7 +301,9 @@ void Rulebook::judge_flags(const std::map<RuleName, int>& counts, Batch& batch) 
         Message m;
         m.kind = AlertKind::false_stops;
         m.severity = Severity::warning;
+        m.rule = rule.name;
         m.cause = "rule " + rule.name.value;
+        m.rule = rule.name;
         m.title = "Rule " + rule.name.value +
                   " seems to stop what is needed: " + std::to_string(count->second) +
                   " of its stops in 7 days were used again within 15 minutes";
@@ -327,7 +332,9 @@ Task<Result<bool>> Rulebook::reset(RuleName rule, std::string actor) {
     Message m;
     m.kind = AlertKind::breaker;
     m.severity = Severity::info;
+    m.rule = rule;
     m.cause = "rule " + rule.value;
+    m.rule = rule;
     m.title = "Rule " + rule.value + " acts again: its breaker was reset by " + actor;
     m.do_next = "curfew rule ls";
     alarms_.resolve(key, std::move(m), batch);

@@ -1,5 +1,7 @@
 #include "curfew/app/stamps.hpp"
 
+#include "curfew/app/messages.hpp"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -52,12 +54,14 @@ void Stamps::refuse(const Resource& resource, const RunId& run, const std::strin
     Message m;
     m.kind = AlertKind::bad_stamp;
     m.severity = Severity::warning;
-    m.title = "The provider reports a time of " + resource.name + " that cannot be true: " + text +
-              ". It is not billed by; what Curfew saw itself counts, as an estimate";
+    const std::string name = messages::printable(resource.name);
+    m.title = "What " + name + " costs is an estimate: the provider reports a time of it that cannot be true";
+    m.body = {text + ". It is not billed by; what Curfew saw itself counts."};
     m.do_next = "curfew explain " + resource.id.value;
     m.account = account_;
     m.resource = resource.id;
-    m.resource_name = resource.name;
+    m.resource_name = name;
+    m.owner = resource.owner;
     m.run = run;
     alarms_.raise(key_of(account_, run), std::move(m), batch);
 }

@@ -2,6 +2,7 @@
 
 #include "curfew/app/enforcer.hpp"
 #include "curfew/app/messages.hpp"
+#include "curfew/app/outlook.hpp"
 #include "curfew/core/replay.hpp"
 
 #include <spdlog/spdlog.h>
@@ -59,6 +60,11 @@ bool same_row(const Run& a, const Run& b) {
            a.machine_type == b.machine_type && a.started_at == b.started_at;
 }
 
+/// One crossing of one budget in one period, of which a run is one too.
+std::string crossing_key(const BudgetName& budget, const std::string& period, const std::string& threshold) {
+    return "budget/" + budget.value + "/" + period + "/" + threshold;
+}
+
 /// When a run that is seen now began, by the monotonic clock.
 Instant began(const Run& run, const Now& now) {
     return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
@@ -67,9 +73,9 @@ Instant began(const Run& run, const Now& now) {
 }  // namespace
 
 Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
-                 Enforcer& enforcer, Alarms& alarms)
+                 Enforcer& enforcer, Alarms& alarms, Health& health)
     : world_(world), account_(std::move(account)), books_(books), treasurer_(treasurer), looker_(looker),
-      enforcer_(enforcer), alarms_(alarms), stamps_(world, alarms, account_),
+      enforcer_(enforcer), alarms_(alarms), health_(health), stamps_(world, alarms, account_),
       reconciler_(world, alarms, account_), wakeup_(world.loop) {}
 
 const AccountConfig& Watcher::config() {
@@ -93,6 +99,12 @@ Message Watcher::message(AlertKind kind, Severity severity, std::string title) c
     m.title = std::move(title);
     m.account = account_;
     return m;
+}
+
+/// What runs there costs, in words, as far as it was last known.
+std::string Watcher::burning_text() const {
+    const Money burning = burn_of(world_.picture, account_, world_.scheduler.wall());
+    return burning.positive() ? ", and burns " + to_string(burning) + " an hour" : std::string{};
 }
 
 void Watcher::stop() {
@@ -143,10 +155,16 @@ Task<Duration> Watcher::cycle() {
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
     }
+    CycleEnd end{
+        .account = account_,
+        .error = {},
+        .whole = listing->complete,
+        .ahead = listing->provider_time ? std::optional{clock_ahead(*listing->provider_time)} : std::nullopt};
     if (!key_checked_) {
         co_await check_key();
     }
     Batch batch = std::exchange(carried_, {});
+    alarms_.refresh(batch);
     std::vector<Ending> endings;
     apply(*listing, batch, endings);
     co_await find_ends(endings);
@@ -173,11 +191,12 @@ Task<Duration> Watcher::cycle() {
     account.failures_in_a_row = 0;
     alarms_.resolve("key/" + account_.value,
                     message(AlertKind::key_rejected, Severity::info,
-                            "Account " + account_.value + ": the key works again"),
+                            "Account " + account_.value + " is watched again: its key works"),
                     batch);
-    alarms_.resolve(
-        "blind/" + account_.value,
-        message(AlertKind::blind, Severity::info, "Account " + account_.value + " can be seen again"), batch);
+    alarms_.resolve("blind/" + account_.value,
+                    message(AlertKind::blind, Severity::info,
+                            "Account " + account_.value + " can be seen again, and is watched"),
+                    batch);
     judge_unseen(batch);
     judge_money(batch);
     // A row may begin a day before it ends.
@@ -186,11 +205,25 @@ Task<Duration> Watcher::cycle() {
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
         act();
+    } else {
+        end.error = account.error;
     }
+    health_.cycle_ended(end);
     forget_gone();
     // Polls keep their pace though a guest that hangs makes a cycle long; the provider gets a pause all the same.
     const Duration poll = config().poll_interval;
     co_return poll - std::min<Duration>(world_.scheduler.mono() - *account.last_attempt_mono, poll * 3 / 4);
+}
+
+/// Of the provider's clock before ours, as far as neither the time of the request nor the whole seconds of its Date
+/// explain it.
+Duration Watcher::clock_ahead(WallTime provider) const {
+    const WallTime now = world_.scheduler.wall();
+    if (provider > now) {
+        return provider - now;
+    }
+    const Duration behind = asked_at_ - (provider + Duration{999});
+    return behind > Duration{0} ? -behind : Duration{0};
 }
 
 Task<Duration> Watcher::failed(Error error) {
@@ -204,19 +237,19 @@ Task<Duration> Watcher::failed(Error error) {
     account.error = text;
     account.key_rejected = refused;
     Batch batch = std::exchange(carried_, {});
+    alarms_.refresh(batch);
     if (refused) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
-                            "Account " + account_.value +
-                                ": the provider refuses the key, so nothing there "
-                                "can be seen or stopped");
+                            "Account " + account_.value + " is not watched" + burning_text() +
+                                ": the provider refuses its key, so nothing there can be seen or stopped");
         m.body = {text, "The key is read from " + config().key_file +
-                            ". Make a new one in the provider's console and run the line below."};
+                            ". Make a new one in the provider's console, put it there, and run the command."};
         m.do_next = "curfew reload";
         alarms_.raise("key/" + account_.value, std::move(m), batch);
     } else if (account.failures_in_a_row == 3) {
-        Message m = message(
-            AlertKind::blind, Severity::warning,
-            "Account " + account_.value + " cannot be seen (3 polls failed); money counts on");
+        Message m = message(AlertKind::blind, Severity::warning,
+                            "Account " + account_.value + " cannot be seen" + burning_text() +
+                                ": 3 polls failed, and nothing there is judged or stopped");
         m.body = {text};
         m.do_next = "curfew doctor";
         alarms_.raise("blind/" + account_.value, std::move(m), batch);
@@ -235,6 +268,7 @@ Task<Duration> Watcher::failed(Error error) {
     if (co_await commit(std::move(batch))) {
         act();
     }
+    health_.cycle_ended({.account = account_, .error = text, .whole = false, .ahead = {}});
     if (refused && account.failures_in_a_row >= 2) {
         co_return failure_pause_max;
     }
@@ -588,17 +622,19 @@ void Watcher::judge_unseen(Batch& batch) {
         if (live.resource.account != account_ || (!blind && !odd)) {
             continue;
         }
-        Message m = message(AlertKind::blind,
-                            unseen >= blind_critical_after ? Severity::critical : Severity::warning,
-                            odd ? live.resource.name + " is in a state that Curfew does not know (\"" +
-                                      run.run.state_text + "\"); no rule stops it, and its money counts on"
-                                : live.resource.name + " cannot be judged for " +
-                                      to_string(std::chrono::floor<seconds>(unseen)) +
-                                      "; it is not stopped, and its money counts on");
-        m.body = {run.judgement.step};
+        const std::string name = messages::printable(live.resource.name);
+        const std::string price = live.price != nullptr
+                                      ? " " + to_string(live.price->rate.per_hour) + " an hour"
+                                      : "";
+        Message m = message(
+            AlertKind::blind, unseen >= blind_critical_after ? Severity::critical : Severity::warning,
+            odd ? name + " goes on billing" + price + ": it is in a state that Curfew does not know (\"" +
+                      messages::printable(run.run.state_text) + "\"), so no rule stops it"
+                : name + " goes on billing" + price + ": nobody could see for " + messages::in_words(unseen) +
+                      " whether it is at work, so no rule stops it");
+        m.body = {"Why: " + run.judgement.step + "."};
         m.do_next = "curfew explain " + id.value;
-        m.resource = id;
-        m.resource_name = live.resource.name;
+        messages::concern(m, live);
         m.run = run.run.id;
         const std::string key = (odd ? "state/" : "blind/") + account_.value + "/" + run.run.id.value;
         firing.insert(key);
@@ -614,9 +650,11 @@ void Watcher::judge_money(Batch& batch) {
         if (live.resource.account == account_ && live.current.meter && !live.current.meter->tariff.priced()) {
             const std::string& type = live.current.run.machine_type;
             Message m = message(AlertKind::unpriced, Severity::warning,
-                                "Machine type " + type + " has no price: what " + live.resource.name +
-                                    " costs is not counted");
-            m.do_next = "add a row for " + type + " to the file named by daemon.price_overrides";
+                                "What " + messages::printable(live.resource.name) +
+                                    " costs is not counted: machine type " + messages::printable(type) +
+                                    " has no price");
+            m.do_next = "add a row for " + messages::printable(type) +
+                        " to the file named by daemon.price_overrides";
             const std::string key = "unpriced/" + account_.value + "/" + type;
             firing.insert(key);
             alarms_.raise(key, std::move(m), batch);
@@ -624,9 +662,9 @@ void Watcher::judge_money(Batch& batch) {
     }
     for (const auto& [id, live] : world_.picture.add_ons) {
         if (live.account == account_ && live.meter.open && !live.meter.tariff.priced()) {
-            Message m = message(
-                AlertKind::unpriced, Severity::warning,
-                live.meter.sku + " has no price: what " + live.add_on.name + " costs is not counted");
+            Message m = message(AlertKind::unpriced, Severity::warning,
+                                "What " + messages::printable(live.add_on.name) + " costs is not counted: " +
+                                    messages::printable(live.meter.sku) + " has no price");
             const bool machine = live.add_on.kind == AddOnKind::machine;
             m.do_next = "add a row for it to the file named by daemon." +
                         std::string{machine ? "price_overrides" : "add_on_prices"};
@@ -636,9 +674,13 @@ void Watcher::judge_money(Batch& batch) {
         }
     }
     alarms_.resolve_others("unpriced/" + account_.value + "/", firing, batch);
+    judge_budgets(batch);
+}
+
+void Watcher::judge_budgets(Batch& batch) {
     const Config& all = *world_.config;
     const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
-    const auto tell = [&](Message m, std::string kind) {
+    const auto note = [&](const Message& m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
                                     .kind = std::move(kind),
@@ -647,20 +689,43 @@ void Watcher::judge_money(Batch& batch) {
                                     .run = m.run,
                                     .actor = "curfewd",
                                     .text = m.title});
-        alarms_.tell(std::move(m), batch);
     };
-    for (const auto& finding : judged.findings) {
-        tell(messages::budget_threshold(finding, weakest(finding.budget->mode, all.mode) == Mode::enforce),
-             "budget.threshold");
+    // What ends things first: it says what those below it would say.
+    for (const bool hard : {true, false}) {
+        for (const auto& finding : judged.findings) {
+            if (stops(finding.crossing.threshold.action) == hard) {
+                Message m = messages::budget_threshold(
+                    finding, weakest(finding.budget->mode, all.mode) == Mode::enforce);
+                m.budget = finding.budget->name;
+                note(m, "budget.threshold");
+                alarms_.raise(crossing_key(m.budget, finding.crossing.period,
+                                           finding.crossing.threshold.key(finding.budget->amount)),
+                              std::move(m), batch);
+            }
+        }
     }
     for (const auto& admission : judged.admissions) {
         const Resource& resource = admission.resource->resource;
         const Mode mode = weakest(admission.budget->mode,
                                   mode_in_force(all, world_.account(resource.account)));
-        tell(messages::budget_admission(admission, mode == Mode::enforce && !protected_by_name(all, resource),
-                                        world_.scheduler.wall()),
-             "budget.admission");
+        Message m = messages::budget_admission(
+            admission, mode == Mode::enforce && !protected_by_name(all, resource), world_.scheduler.wall());
+        m.budget = admission.budget->name;
+        note(m, "budget.admission");
+        alarms_.tell(std::move(m), batch);
     }
+    std::set<std::string> crossed;
+    for (const auto& [name, live] : world_.picture.budgets) {
+        for (const std::string& threshold : live.fired) {
+            crossed.insert(crossing_key(name, live.period.id, threshold));
+        }
+        for (const auto& [run, state] : live.runs) {
+            for (const std::string& threshold : state.fired) {
+                crossed.insert(crossing_key(name, state.period.id, threshold));
+            }
+        }
+    }
+    alarms_.resolve_others("budget/", crossed, batch);
 }
 
 Task<bool> Watcher::commit(Batch batch) {
@@ -670,6 +735,8 @@ Task<bool> Watcher::commit(Batch batch) {
                          [](const Write& w) { return !std::holds_alternative<Observation>(w); });
     const bool tells = std::ranges::any_of(
         batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
+    // Whoever asks the store from here on is answered after this.
+    std::vector<CostRow> handed = std::exchange(world_.picture.unstored[account_], {});
     auto done = co_await world_.store.commit(std::move(batch));
     if (done) {
         if (tells) {
@@ -678,9 +745,11 @@ Task<bool> Watcher::commit(Batch batch) {
         co_return true;
     }
     spdlog::error("event=commit_failed account={} error=\"{}\"", account_.value, to_string(done.error()));
+    health_.not_durable(done.error());
     picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
     if (copy.size() < carried_max) {
         carried_ = std::move(copy);
+        world_.picture.unstored[account_] = std::move(handed);
     } else {
         spdlog::critical("event=rows_lost count={}", copy.size());
     }

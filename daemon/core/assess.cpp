@@ -237,6 +237,7 @@ void apply_manual(const AssessInput& in, AssessResult& out) {
     a.needs_notice = false;
     a.held_by.reset();
     a.breaker_open = false;
+    a.mode_why.clear();
     a.mode = Mode::enforce;  // a person asked, in full knowledge of the mode
     a.why = "stop asked for by " + *in.manual_by;
 }
@@ -269,6 +270,11 @@ AssessResult assess(const AssessInput& in) {
     if (never) {
         a.held_by = in.protected_ ? "protected by the configuration" : in.saves_nothing;
         out.beaten_by_hold = a.cause.has_value();
+    }
+    if (!in.maintenance.empty()) {
+        out.mode = a.mode = Mode::observe;
+        a.mode_why = in.maintenance;
+        a.why += "; " + in.maintenance;
     }
     if (in.manual_by) {
         apply_manual(in, out);

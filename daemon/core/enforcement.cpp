@@ -255,6 +255,10 @@ public:
 private:
     static std::string detail(const std::string& text) { return text.empty() ? text : " (" + text + ")"; }
 
+    static std::string mode_words(const std::string& lead, Mode mode, const std::string& why) {
+        return lead + std::string{to_string(mode)} + (why.empty() ? why : " (" + why + ")");
+    }
+
     bool sent() const {
         const State s = t_.next.state;
         return s == State::stopping || s == State::confirming || s == State::stopped;
@@ -405,7 +409,7 @@ private:
             const std::string why = a.breaker_open ? "breaker open"
                                     : !a.state_known
                                         ? "the provider's word for its state is unknown to Curfew"
-                                        : "mode " + std::string{to_string(a.mode)};
+                                        : mode_words("mode ", a.mode, a.mode_why);
             if (t_.next.reason.starts_with(would_stop)) {
                 return;  // said once per enforcement, not once per poll
             }
@@ -424,7 +428,7 @@ private:
         }
         if (t_.next.cause.kind != CauseKind::manual) {
             if (a.mode != Mode::enforce) {
-                return cancel("mode is now " + std::string{to_string(a.mode)});
+                return cancel(mode_words("mode is now ", a.mode, a.mode_why));
             }
             if (a.breaker_open) {
                 return cancel("breaker open");
@@ -451,7 +455,7 @@ private:
         }
         if (t_.next.cause.kind != CauseKind::manual) {
             if (look.mode != Mode::enforce) {
-                return "mode is now " + std::string{to_string(look.mode)};
+                return mode_words("mode is now ", look.mode, look.mode_why);
             }
             if (look.breaker_open) {
                 return std::string{"breaker open"};

@@ -134,6 +134,46 @@ Result<Date> parse_date(std::string_view text) {
     return civil_from_days(midnight->ms / day_ms);
 }
 
+Result<WeeklyTime> parse_weekly_time(std::string_view text) {
+    const std::size_t space = std::min(text.find(' '), text.size());
+    const auto day = day_named(text.substr(0, space));
+    const auto minute = minute_of(text.substr(std::min(space + 1, text.size())), minutes_per_day - 1);
+    if (!day || !minute) {
+        return fail(Errc::invalid,
+                    fmt::format("not a time of the week: \"{}\"; {}", text.substr(0, text_bytes_max),
+                                day ? "times go from 00:00 to 23:59" : R"(write it like "mon 09:00")"));
+    }
+    return WeeklyTime{.day = static_cast<int>(*day), .minute = *minute};
+}
+
+std::string to_string(WeeklyTime when) {
+    return fmt::format("{} {:02}:{:02}", day_names.at(static_cast<std::size_t>(when.day)), when.minute / 60,
+                       when.minute % 60);
+}
+
+namespace {
+
+/// On or before the local day `day`, `weeks` later.
+WallTime weekly_near(WeeklyTime when, std::int64_t day, int weeks, const Zone& zone) {
+    const auto back = (static_cast<std::int64_t>(weekday(day)) - when.day + days_per_week) % days_per_week;
+    return zone.from_local((day - back + weeks * std::int64_t{days_per_week}) * day_ms +
+                           when.minute * minute_ms);
+}
+
+}  // namespace
+
+WallTime last_weekly(WeeklyTime when, WallTime t, const Zone& zone) {
+    const std::int64_t day = days_from_civil(local_date(t, zone));
+    const WallTime here = weekly_near(when, day, 0, zone);
+    return here <= t ? here : weekly_near(when, day, -1, zone);
+}
+
+WallTime next_weekly(WeeklyTime when, WallTime t, const Zone& zone) {
+    const std::int64_t day = days_from_civil(local_date(t, zone));
+    const WallTime here = weekly_near(when, day, 0, zone);
+    return here > t ? here : weekly_near(when, day, 1, zone);
+}
+
 std::string local_words(WallTime t, const Zone& zone) {
     constexpr std::array<std::string_view, days_per_week> shown{"Mon", "Tue", "Wed", "Thu",
                                                                 "Fri", "Sat", "Sun"};

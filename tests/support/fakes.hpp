@@ -36,13 +36,20 @@ public:
     explicit FakeStore(boost::asio::io_context& io) : io_(io) {}
 
     std::optional<Error> failing;
+    int refusals = 0;             // so many commits fail
+    std::optional<Error> silent;  // what `health` answers instead
+    StoreHealth well;
     int commits = 0;
     std::map<RunId, RunRow> runs;
     std::map<ResourceId, ResourceRow> known;
     std::map<std::pair<RunId, MeterKind>, Meter> meters;
     std::vector<CostRow> costs;
     std::map<std::string, Enforcement> enforcements;
-    std::map<std::string, OutboxRow> outbox;
+    std::map<std::string, OutboxRow> outbox_rows;
+    std::map<std::string, ParcelRow> parcels;
+    std::map<ChannelName, ChannelStateRow> channel_states;
+    std::map<std::string, Silence> silence_rows;
+    std::vector<AlertEvent> event_rows;
     std::map<std::string, Alert> alert_rows;
     std::map<std::string, Hold> hold_rows;
     std::map<std::string, Receipt> receipt_rows;
@@ -87,6 +94,11 @@ public:
                 s.alerts.push_back(row);
             }
         }
+        for (const auto& [id, row] : silence_rows) {
+            if (!row.ended_at) {
+                s.silences.push_back(row);
+            }
+        }
         for (const auto& [id, row] : hold_rows) {
             if (!row.released_at) {
                 s.holds.push_back(row);
@@ -110,6 +122,11 @@ public:
         for (const auto& [name, row] : polls) {
             s.polls.push_back(row);
         }
+        for (const auto& [name, row] : channel_states) {
+            if (row.disabled_at) {
+                s.channels.push_back(row);
+            }
+        }
         s.fired = fired;
         s.reported = reported;
         for (const auto& [name, edit] : edits) {
@@ -129,6 +146,10 @@ public:
         co_await turn(io_);
         if (failing) {
             co_return std::unexpected(*failing);
+        }
+        if (refusals > 0) {
+            --refusals;
+            co_return fail(Errc::overloaded, "the database has too much to do", "database", Retry::later());
         }
         ++commits;
         for (Write& row : batch) {
@@ -294,7 +315,38 @@ public:
         const auto found = receipt_rows.find(id.value);
         co_return found == receipt_rows.end() ? std::nullopt : std::optional{found->second};
     }
-    Task<Result<std::vector<Alert>>> alerts(bool, int) override { co_return std::vector<Alert>{}; }
+    Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int) override {
+        co_await turn(io_);
+        std::vector<Alert> rows;
+        for (const auto& [id, row] : alert_rows) {
+            if (with_resolved || row.state != AlertState::resolved) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
+    Task<Result<std::optional<Alert>>> alert(AlertId id) override {
+        co_await turn(io_);
+        const auto found = alert_rows.find(id.value);
+        co_return found == alert_rows.end() ? std::nullopt : std::optional{found->second};
+    }
+    Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int) override {
+        co_await turn(io_);
+        std::vector<AlertEvent> rows;
+        std::ranges::copy_if(event_rows, std::back_inserter(rows),
+                             [&](const AlertEvent& e) { return e.alert == id; });
+        co_return rows;
+    }
+    Task<Result<std::vector<Silence>>> silences(bool with_ended, int) override {
+        co_await turn(io_);
+        std::vector<Silence> rows;
+        for (const auto& [id, row] : silence_rows) {
+            if (with_ended || !row.ended_at) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId>, WallTime) override {
         co_await turn(io_);
         std::vector<Hold> rows;
@@ -311,29 +363,259 @@ public:
         std::ranges::reverse(rows);
         co_return rows;
     }
-    Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
+    // The outbox, as the store does it in SQL.
+    Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) override {
         co_await turn(io_);
-        std::vector<OutboxRow> rows;
-        for (const auto& [id, row] : outbox) {
-            if (row.state == OutboxState::waiting && row.next_at <= now) {
-                rows.push_back(row);
+        std::vector<OutboxRow> rows = outbox_where([&](const OutboxRow& row) {
+            return row.seq > query.after_seq && (!query.state || row.state == *query.state) &&
+                   (query.channel.empty() || row.channel == query.channel) &&
+                   (query.alert.empty() || row.message.alert == query.alert);
+        });
+        rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(query.limit)));
+        co_return rows;
+    }
+    Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
+                                         int limit) override {
+        co_await turn(io_);
+        number_rows();
+        tidy_outbox(channel, now, horizon);
+        OutboxLook look;
+        std::map<std::string, HeapSize> piles;
+        std::map<std::pair<std::string, std::string>, HeapSize> heaps;
+        for (const OutboxRow& row : outbox_where(
+                 [&](const OutboxRow& r) { return r.channel == channel && ready(r) && r.next_at <= now; })) {
+            add_to(piles[row.to], row);
+            add_to(heaps[{row.to, row.message.group}], row);
+            heaps[{row.to, row.message.group}].group = row.message.group;
+        }
+        for (const auto& [to, pile] : piles) {
+            look.piles.push_back(pile);
+        }
+        for (const auto& [key, heap] : heaps) {
+            look.heaps.push_back(heap);
+        }
+        std::ranges::sort(look.heaps, [](const HeapSize& a, const HeapSize& b) {
+            return std::tuple(a.urgent == 0, a.oldest, a.newest_seq) <
+                   std::tuple(b.urgent == 0, b.oldest, b.newest_seq);
+        });
+        look.heaps.resize(std::min<std::size_t>(look.heaps.size(), static_cast<std::size_t>(limit)));
+        const auto later = [&](WallTime at) {
+            if (at > now) {
+                look.next = std::min(look.next.value_or(at), at);
+            }
+        };
+        for (const auto& [id, row] : outbox_rows) {
+            if (row.channel == channel && row.state == OutboxState::waiting && row.parcel.empty()) {
+                later(row.next_at);
             }
         }
-        std::ranges::sort(rows,
-                          [](const OutboxRow& a, const OutboxRow& b) { return a.created_at < b.created_at; });
+        for (auto [id, parcel] : parcels) {
+            if (parcel.channel != channel || parcel.state != OutboxState::waiting) {
+                continue;
+            }
+            later(parcel.next_at);
+            std::int64_t own = 0;
+            for (const auto& [key, row] : outbox_rows) {
+                if (row.parcel == parcel.id && row.channel == channel && row.to == parcel.to) {
+                    own = std::max(own, row.seq);
+                }
+            }
+            parcel.outdone = parcel.message.kind == AlertKind::stop_warning && !parcel.message.key.empty() &&
+                             parcel.rows == 1 && !parcel.uncertain &&
+                             std::ranges::any_of(outbox_rows, [&](const auto& entry) {
+                                 const OutboxRow& n = entry.second;
+                                 return n.message.key == parcel.message.key && n.channel == channel &&
+                                        n.to == parcel.to && n.state == OutboxState::waiting &&
+                                        n.parcel != parcel.id && n.seq > own;
+                             });
+            if (parcel.outdone || parcel.next_at <= now) {
+                look.parcels.push_back(parcel);
+            }
+        }
+        std::ranges::sort(look.parcels, [](const ParcelRow& a, const ParcelRow& b) {
+            return std::tuple(b.outdone, b.message.severity, a.created_at, a.id) <
+                   std::tuple(a.outdone, a.message.severity, b.created_at, b.id);
+        });
+        co_return look;
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_heap(Heap heap, bool worst_first, int limit) override {
+        co_await turn(io_);
+        std::vector<OutboxRow> rows = outbox_where([&](const OutboxRow& r) { return in_heap(r, heap); });
+        if (worst_first) {
+            std::ranges::sort(rows, [](const OutboxRow& a, const OutboxRow& b) {
+                return std::tuple(a.enforcement.empty(), b.message.severity, !a.message.stops_at, a.seq) <
+                       std::tuple(b.enforcement.empty(), a.message.severity, !b.message.stops_at, b.seq);
+            });
+        }
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
         co_return rows;
+    }
+    Task<Result<std::vector<KindCount>>> outbox_sums(Heap heap) override {
+        co_await turn(io_);
+        std::map<std::pair<AlertKind, Severity>, std::int64_t> sums;
+        for (const auto& [id, row] : outbox_rows) {
+            if (in_heap(row, heap) && row.enforcement.empty()) {
+                ++sums[{row.message.kind, row.message.severity}];
+            }
+        }
+        std::vector<KindCount> counts;
+        for (const auto& [key, rows] : sums) {
+            counts.push_back({.kind = key.first, .severity = key.second, .rows = rows});
+        }
+        co_return counts;
+    }
+    Task<Result<std::vector<OutboxRow>>> parcel_warnings(ParcelRow parcel) override {
+        co_await turn(io_);
+        co_return outbox_where([&](const OutboxRow& r) {
+            return r.parcel == parcel.id && r.channel == parcel.channel && r.to == parcel.to &&
+                   !r.enforcement.empty();
+        });
+    }
+    Task<Result<ParcelPlaces>> parcel_places(ChannelName channel, std::string to, WallTime since,
+                                             WallTime now) override {
+        co_await turn(io_);
+        ParcelPlaces places;
+        for (const auto& [id, p] : parcels) {
+            if (p.channel != channel || p.to != to || p.created_at <= since || p.created_at > now) {
+                continue;
+            }
+            ++places.used;
+            places.oldest = std::min(places.oldest.value_or(p.created_at), p.created_at);
+            places.newest = std::max(places.newest.value_or(p.created_at), p.created_at);
+        }
+        co_return places;
+    }
+    Task<Result<OutboxOverdue>> outbox_overdue(WallTime now, int limit) override {
+        co_await turn(io_);
+        OutboxOverdue overdue;
+        for (auto& [id, row] : outbox_rows) {
+            if (!row.failover_at) {
+                continue;
+            }
+            const bool taken = std::ranges::any_of(outbox_rows, [&](const auto& entry) {
+                return entry.second.message.id == row.message.id &&
+                       entry.second.state == OutboxState::delivered;
+            });
+            if (*row.failover_at > now) {
+                overdue.next = std::min(overdue.next.value_or(*row.failover_at), *row.failover_at);
+            } else if (taken || row.state == OutboxState::delivered || row.state == OutboxState::superseded) {
+                row.failover_at.reset();
+            } else if (static_cast<int>(overdue.rows.size()) < limit) {
+                overdue.rows.push_back(row);
+            }
+        }
+        co_return overdue;
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> channels, WallTime now,
+                                                       int limit) override {
+        co_await turn(io_);
+        number_rows();
+        const auto stray = [&](const auto& row) {
+            return row.state == OutboxState::waiting &&
+                   std::ranges::find(channels, row.channel) == channels.end();
+        };
+        for (auto& [id, row] : outbox_rows) {
+            if (stray(row) && !row.parcel.empty()) {
+                row.parcel = {};
+                row.next_at = now;
+            }
+        }
+        for (auto& [id, parcel] : parcels) {
+            if (stray(parcel)) {
+                parcel.state = OutboxState::superseded;
+                parcel.ended_at = now;
+            }
+        }
+        std::vector<OutboxRow> rows = outbox_where(stray);
+        rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
+        co_return rows;
+    }
+    Task<Result<std::int64_t>> outbox_retry(std::string id, WallTime now) override {
+        co_await turn(io_);
+        const auto asked = outbox_rows.find(id);
+        const OutboxRow named = asked == outbox_rows.end() ? OutboxRow{} : asked->second;
+        std::int64_t rows = 0;
+        for (auto& [key, row] : outbox_rows) {
+            const bool with_it = !named.parcel.empty() && row.parcel == named.parcel &&
+                                 row.channel == named.channel && row.to == named.to;
+            if (row.state != OutboxState::dead || !(id.empty() || key == id || with_it)) {
+                continue;
+            }
+            row.state = OutboxState::waiting;
+            row.attempts = 0;
+            row.next_at = now;
+            row.last_error.clear();
+            ++rows;
+            if (const auto p = parcels.find(parcel_key(row.parcel, row.channel, row.to));
+                p != parcels.end()) {
+                p->second.state = OutboxState::waiting;
+                p->second.attempts = 0;
+                p->second.next_at = now;
+                p->second.ended_at.reset();
+            }
+        }
+        co_return rows;
+    }
+    Task<Result<void>> outbox_shift(Duration by) override {
+        co_await turn(io_);
+        for (auto& [id, row] : outbox_rows) {
+            if (row.state == OutboxState::waiting || row.failover_at) {
+                row.next_at = row.next_at + by;
+                row.failover_at = row.failover_at ? std::optional{*row.failover_at + by} : std::nullopt;
+            }
+        }
+        for (auto& [id, parcel] : parcels) {
+            if (parcel.state == OutboxState::waiting) {
+                parcel.next_at = parcel.next_at + by;
+            }
+        }
+        co_return Result<void>{};
+    }
+    Task<Result<std::int64_t>> outbox_prune(WallTime before, int) override {
+        co_await turn(io_);
+        const auto old = [&](const auto& entry) {
+            return entry.second.state != OutboxState::waiting && entry.second.created_at < before;
+        };
+        const auto gone = std::erase_if(outbox_rows, old) + std::erase_if(parcels, old);
+        co_return static_cast<std::int64_t>(gone);
+    }
+    Task<Result<std::optional<WallTime>>> outbox_oldest() override {
+        co_await turn(io_);
+        std::optional<WallTime> oldest;
+        for (const auto& [id, row] : outbox_rows) {
+            if (row.state == OutboxState::waiting) {
+                oldest = std::min(oldest.value_or(row.created_at), row.created_at);
+            }
+        }
+        co_return oldest;
     }
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
         co_await turn(io_);
         std::map<OutboxState, std::int64_t> counts;
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             ++counts[row.state];
         }
         co_return counts;
     }
+    Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        co_await turn(io_);
+        std::vector<ChannelStateRow> rows;
+        for (const auto& [name, row] : channel_states) {
+            if (row.disabled_at) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
+    }
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
         co_return std::optional<IdempotencyRow>{};
+    }
+    Task<Result<StoreHealth>> health() override {
+        co_await turn(io_);
+        if (silent) {
+            co_return std::unexpected(*silent);
+        }
+        co_return well;
     }
     Task<Result<std::int64_t>> verify_audit() override { co_return std::int64_t{0}; }
     Task<Result<void>> close() override { co_return Result<void>{}; }
@@ -365,7 +647,154 @@ private:
     void put(OutcomeRow& o) { outcomes[o.intent] = o; }
     void put(Hold& h) { hold_rows[h.id.value] = h; }
     void put(Alert& a) { alert_rows[a.id.value] = a; }
-    void put(OutboxRow& o) { outbox[o.id] = o; }
+    void put(OutboxRow& o) {
+        if (!outbox_rows.contains(o.id)) {
+            o.seq = ++seq_;
+            outbox_rows[o.id] = o;
+        }
+    }
+    static std::string parcel_key(const ParcelId& id, const ChannelName& channel, const std::string& to) {
+        return id.value + "/" + channel.value + (to.empty() ? "" : "/" + to);
+    }
+    void put(ParcelRow& p) {
+        parcels[parcel_key(p.id, p.channel, p.to)] = p;
+        for (auto& [id, row] : outbox_rows) {
+            if (p.state != OutboxState::waiting && row.parcel == p.id && row.channel == p.channel &&
+                row.to == p.to && row.state == OutboxState::waiting) {
+                row.state = p.state;
+                row.attempts = p.attempts;
+                row.last_error = p.last_error;
+            }
+        }
+    }
+    void put(ParcelFill& fill) {
+        std::set<std::int64_t> rows(fill.rows.begin(), fill.rows.end());
+        for (const auto& [id, row] : outbox_rows) {
+            if (fill.rest && in_heap(row, *fill.rest) && row.enforcement.empty()) {
+                rows.insert(row.seq);
+            }
+        }
+        for (auto& [id, row] : outbox_rows) {
+            if (rows.contains(row.seq) && row.state == OutboxState::waiting) {
+                row.parcel = fill.parcel;
+            }
+        }
+    }
+    void put(OutboxEnd& end) {
+        for (auto& [id, row] : outbox_rows) {
+            if (std::ranges::find(end.rows, row.seq) != end.rows.end() && row.state == OutboxState::waiting) {
+                row.state = end.state;
+                row.last_error = end.why;
+            }
+        }
+    }
+    void put(OutboxBury& bury) {
+        const auto end = [&](auto& row) {
+            if (row.channel == bury.channel && row.state == OutboxState::waiting) {
+                row.state = OutboxState::dead;
+                row.last_error = bury.why;
+            }
+        };
+        for (auto& [id, row] : outbox_rows) {
+            end(row);
+        }
+        for (auto& [id, parcel] : parcels) {
+            end(parcel);
+        }
+    }
+    void put(FailoverDone& done) {
+        for (auto& [id, row] : outbox_rows) {
+            if (row.message.id == done.message) {
+                row.failover_at.reset();
+            }
+        }
+    }
+    /// Tests put rows in by hand.
+    void number_rows() {
+        for (auto& [id, row] : outbox_rows) {
+            row.seq = row.seq == 0 ? ++seq_ : row.seq;
+        }
+    }
+    template <class Wanted>
+    std::vector<OutboxRow> outbox_where(Wanted wanted) {
+        std::vector<OutboxRow> rows;
+        for (const auto& [id, row] : outbox_rows) {
+            if (wanted(row)) {
+                rows.push_back(row);
+            }
+        }
+        std::ranges::sort(rows, {}, &OutboxRow::seq);
+        return rows;
+    }
+    bool ready(const OutboxRow& o) const {
+        return o.state == OutboxState::waiting && o.parcel.empty() &&
+               (o.message.alert.empty() || std::ranges::none_of(outbox_rows, [&](const auto& entry) {
+                    const OutboxRow& b = entry.second;
+                    return b.message.alert == o.message.alert && b.channel == o.channel && b.to == o.to &&
+                           b.seq < o.seq && b.state == OutboxState::waiting &&
+                           (!b.parcel.empty() || b.message.group != o.message.group);
+                }));
+    }
+    bool in_heap(const OutboxRow& r, const Heap& heap) const {
+        return r.channel == heap.channel && r.to == heap.to && r.next_at <= heap.now &&
+               r.seq <= heap.up_to_seq && (!heap.group || *heap.group == r.message.group) && ready(r);
+    }
+    static void add_to(HeapSize& heap, const OutboxRow& row) {
+        heap.to = row.to;
+        heap.oldest = heap.rows == 0 ? row.next_at : std::min(heap.oldest, row.next_at);
+        ++heap.rows;
+        heap.urgent += row.message.severity == Severity::critical || !row.enforcement.empty() ? 1 : 0;
+        heap.newest_seq = std::max(heap.newest_seq, row.seq);
+    }
+    void tidy_outbox(const ChannelName& channel, WallTime now, WallTime horizon) {
+        for (auto& [id, parcel] : parcels) {
+            if (parcel.channel == channel && parcel.next_at > horizon) {
+                parcel.next_at = now;
+            }
+        }
+        const auto newer = [&](const OutboxRow& row, auto same) {
+            return std::ranges::any_of(outbox_rows, [&](const auto& entry) {
+                const OutboxRow& n = entry.second;
+                return n.seq > row.seq && n.channel == row.channel && n.to == row.to &&
+                       n.state == OutboxState::waiting && same(n);
+            });
+        };
+        for (OutboxRow& given : outbox_where([&](const OutboxRow& r) { return r.channel == channel; })) {
+            OutboxRow& row = outbox_rows[given.id];
+            if (row.state != OutboxState::waiting || !row.parcel.empty()) {
+                continue;
+            }
+            if (row.next_at > horizon) {
+                row.next_at = now;
+            }
+            const Message& m = row.message;
+            if (m.expires_at && *m.expires_at <= now) {
+                row.state = OutboxState::superseded;
+                row.last_error = "past its use";
+            } else if (m.kind == AlertKind::stop_warning && !m.key.empty() &&
+                       newer(row, [&](const OutboxRow& n) { return n.message.key == m.key; })) {
+                row.state = OutboxState::superseded;
+                row.last_error = "a newer message of it waits";
+            } else if (!m.alert.empty() && row.next_at > now && newer(row, [&](const OutboxRow& n) {
+                           return n.message.alert == m.alert && n.parcel.empty() && n.next_at <= now;
+                       })) {
+                row.next_at = now;
+            }
+        }
+    }
+    void put(ChannelStateRow& c) { channel_states[c.channel] = c; }
+    void put(Silence& silence) { silence_rows[silence.id.value] = silence; }
+    void put(AlertEvent& e) { event_rows.push_back(e); }
+    void put(AlertPrune& p) {
+        std::erase_if(alert_rows, [&](const auto& entry) {
+            const Alert& a = entry.second;
+            return a.state == AlertState::resolved && a.changed_at < p.ended_before;
+        });
+        std::erase_if(event_rows, [&](const AlertEvent& e) { return !alert_rows.contains(e.alert.value); });
+        std::erase_if(silence_rows, [&](const auto& entry) {
+            return entry.second.ended_at && *entry.second.ended_at < p.ended_before;
+        });
+    }
     void put(FiredThresholdRow& f) { fired.push_back(f); }
     void put(BudgetEdit& e) { edits.insert_or_assign(e.budget, e); }
     void put(ReportedRow& r) { reported.push_back(r); }
@@ -393,6 +822,7 @@ private:
 
     boost::asio::io_context& io_;
     std::string boot_;
+    std::int64_t seq_ = 0;
 };
 
 /// One user's process in a guest that can be probed; cores in hundredths.
@@ -439,6 +869,9 @@ struct FakeWorld {
     ManualScheduler& scheduler;
     std::map<std::string, FakeNotebook> notebooks;  // by name
     std::optional<Error> list_fails;
+    std::optional<Error> reported_fails;
+    bool list_hangs = false;
+    std::optional<Duration> provider_ahead;  // of our clock; absent: the provider says no time
     bool list_complete = true;
     bool metrics = true;  // the provider has any
     int lists = 0;
@@ -487,12 +920,18 @@ public:
     Task<Result<Listing>> list(Deadline) override {
         co_await turn(world_.io);
         ++world_.lists;
+        while (world_.list_hangs) {
+            co_await world_.scheduler.sleep_for(seconds{10});
+        }
         if (world_.list_fails) {
             co_return std::unexpected(*world_.list_fails);
         }
         Listing listing;
         listing.complete = world_.list_complete;
         listing.add_ons = world_.add_ons;
+        if (world_.provider_ahead) {
+            listing.provider_time = world_.scheduler.wall() + *world_.provider_ahead;
+        }
         for (const auto& [name, n] : world_.notebooks) {
             listing.resources.push_back(n.resource);
         }
@@ -538,6 +977,9 @@ public:
     }
     Task<Result<std::optional<Reported>>> reported(Deadline) override {
         co_await turn(world_.io);
+        if (world_.reported_fails) {
+            co_return std::unexpected(*world_.reported_fails);
+        }
         co_return world_.reported;
     }
     Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline) override {
@@ -770,19 +1212,21 @@ public:
     Duration takes{0};
     std::vector<Message> delivered;
     int attempts = 0;
+    bool grouped = true;
     const ChannelName& name() const override { return name_; }
-    Task<Result<void>> deliver(Message message, Deadline) override {
+    bool groups() const override { return grouped; }
+    Task<Result<Delivered>> deliver(Parcel parcel, Deadline) override {
         ++attempts;
         co_await scheduler_.sleep_for(takes);
         if (!answers.empty()) {
             Result<void> answer = answers.front();
             answers.pop_front();
             if (!answer) {
-                co_return answer;
+                co_return std::unexpected(answer.error());
             }
         }
-        delivered.push_back(std::move(message));
-        co_return Result<void>{};
+        delivered.push_back(std::move(parcel.message));
+        co_return Delivered{.answer = "taken"};
     }
 
 private:

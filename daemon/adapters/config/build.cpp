@@ -2,7 +2,10 @@
 
 #include "adapters/config/addresses.hpp"
 #include "adapters/config/budgets.hpp"
+#include "adapters/config/channels.hpp"
 #include "adapters/config/credits.hpp"
+#include "adapters/config/keep_links.hpp"
+#include "adapters/config/telling.hpp"
 #include "curfew/core/probe.hpp"
 #include "curfew/core/schedule.hpp"
 
@@ -99,31 +102,6 @@ VaultConfig vault_of(const Block& block) {
             .required = block.flag("required")};
 }
 
-int port_of(const Block& block) {
-    const std::string security = block.text("security");
-    if (block.given("port") || security == "tls") {
-        return static_cast<int>(block.number("port"));
-    }
-    return security == "starttls" ? 587 : 25;
-}
-
-ChannelConfig channel_of(const Block& block) {
-    return {.name = ChannelName{block.text("name")},
-            .kind = block.text("kind"),
-            .host = block.text("host"),
-            .port = port_of(block),
-            .security = block.text("security"),
-            .user = block.text("user"),
-            .password_file = block.text("password_file"),
-            .from = block.text("from"),
-            .to = block.list("to"),
-            .ca_file = block.text("ca_file"),
-            .url = block.text("url"),
-            .secret_file = block.text("secret_file"),
-            .allow_private = block.flag("allow_private"),
-            .timeout = block.duration("timeout")};
-}
-
 PackPolicy pack_of(const Block& block) {
     return {.include = block.list("include"),
             .exclude = block.list("exclude"),
@@ -188,12 +166,13 @@ public:
         daemon(root.only("daemon"), config);
         config.keep = {.max_at_once = root.only("keep").duration("max_at_once"),
                        .max_per_period = root.only("keep").duration("max_per_period")};
+        config.keep_link = keep_link_of(root.only("keep_link"), config.keep, faults_);
         config.lease = {.max_at_once = root.only("lease").duration("max_at_once")};
         accounts(root, config);
         machines(root, config);
         std::ranges::transform(root.blocks("flat"), std::back_inserter(config.flat), flat_of);
         std::ranges::transform(root.blocks("vault"), std::back_inserter(config.vaults), vault_of);
-        channels(root, config);
+        config.channels = channels_of(root.blocks("channel"), faults_);
         rules(root, config);
         budgets(root, config);
         for (const Block& block : root.blocks("credit")) {
@@ -202,6 +181,10 @@ public:
         config.credits = credits_of(root.blocks("credit"), config.zone, faults_);
         config.burn = {.factor_percent = root.only("money").number("burn_factor") * 100,
                        .lasting = root.only("money").duration("burn_for")};
+        for (const Block& block : root.blocks("route")) {
+            known_accounts(block, root);
+        }
+        tell(root, config, faults_);
         unheard(root, config);
         return config;
     }
@@ -316,47 +299,6 @@ private:
 
     static std::string connect_host(const Block& block) {
         return host_of_endpoint(block.text("guest_connect"));
-    }
-
-    void channels(const Block& root, Config& config) {
-        for (const Block& block : root.blocks("channel")) {
-            if (block.text("kind") == "mail") {
-                mail(block);
-            } else if (block.text("kind") == "webhook") {
-                webhook(block);
-            }
-            config.channels.push_back(channel_of(block));
-        }
-    }
-
-    void mail(const Block& block) {
-        const std::string host = block.text("host");
-        if (block.text("security") == "none" && !host.empty() && !is_loopback(host)) {
-            faults_.add(block.place_of("security"),
-                        "`security` \"none\" is for a mail server on this host only; "
-                        "use \"tls\" or \"starttls\"");
-        }
-        if (block.given("user") != block.given("password_file")) {
-            const bool user = block.given("user");
-            faults_.add(block.place_of(user ? "user" : "password_file"),
-                        fmt::format("`{}` needs `{}` as well", user ? "user" : "password_file",
-                                    user ? "password_file" : "user"));
-        }
-    }
-
-    void webhook(const Block& block) {
-        const auto url = split_url(block.text("url"));
-        if (!url) {
-            return;
-        }
-        const bool near = is_private(url->host);
-        if (near && !block.flag("allow_private")) {
-            faults_.add(block.place_of("url"),
-                        "`url` is a loopback or private address; say allow_private = true "
-                        "if that is meant");
-        } else if (url->scheme == "http" && !near) {
-            faults_.add(block.place_of("url"), "`url` must be https");
-        }
     }
 
     void rules(const Block& root, Config& config) {

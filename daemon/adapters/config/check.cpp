@@ -19,6 +19,11 @@ bool Block::given(std::string_view key) const {
     return (item != nullptr && item->given) || at_fault_.contains(key);
 }
 
+bool Block::sound(std::string_view key) const {
+    const Item* item = find(key);
+    return item != nullptr && item->given;
+}
+
 Place Block::place_of(std::string_view key) const {
     const Item* item = find(key);
     return item != nullptr && item->given ? item->place : place_;
@@ -38,9 +43,10 @@ const std::vector<Block>& Block::blocks(std::string_view name) const {
 namespace {
 
 constexpr std::string_view secrets[] = {
-    "key",           "api_key",        "apikey",         "api-key",     "password",     "passwd",
-    "pass",          "secret",         "token",          "api_token",   "access_token", "auth_token",
-    "smtp_password", "signing_secret", "webhook_secret", "private_key", "bearer",       "credentials"};
+    "key",           "api_key",         "apikey",         "api-key",     "password",     "passwd",
+    "pass",          "secret",          "token",          "api_token",   "access_token", "auth_token",
+    "smtp_password", "signing_secret",  "webhook_secret", "private_key", "bearer",       "credentials",
+    "routing_key",   "integration_key", "old_secret",     "webhook_url", "hook_url"};
 
 bool looks_secret(std::string_view name) {
     std::string lower(name);
@@ -49,11 +55,16 @@ bool looks_secret(std::string_view name) {
     return std::ranges::find(secrets, lower) != std::end(secrets);
 }
 
-/// The keys of a section that name a file with a secret; of the right kind only, where it is known.
-std::vector<std::string_view> secret_keys(const Section& section, std::string_view kind) {
+/// The keys of a section that name a file with a secret; of the right kind only, where it is known. `name`'s own
+/// file alone, where there is one.
+std::vector<std::string_view> secret_keys(const Section& section, std::string_view kind,
+                                          const std::string& name) {
     std::vector<std::string_view> names;
     for (const Key& key : section.keys) {
-        if (key.type == Type::secret && (kind.empty() || key.only.empty() || key.only == kind)) {
+        if (key.type == Type::secret && (kind.empty() || key.fits(kind))) {
+            if (key.name == name + "_file") {
+                return {key.name};
+            }
             names.push_back(key.name);
         }
     }
@@ -199,7 +210,7 @@ private:
 
     void unknown(const Section& section, const Entry& entry, std::string_view kind) {
         if (looks_secret(entry.name)) {
-            const auto names = secret_keys(section, kind);
+            const auto names = secret_keys(section, kind, entry.name);
             const std::string use = names.empty() ? "key_file" : fmt::format("{}", fmt::join(names, " or "));
             faults_.add(entry.place,
                         fmt::format("`{}`: secrets come from files only: use {}", entry.name, use));
@@ -225,14 +236,14 @@ private:
 
     void finish_key(const Key& key, std::string_view kind, Block& block) {
         const bool has_kinds = block.section_->find("kind") != nullptr;
-        const bool other_kind = has_kinds && !key.only.empty() && !kind.empty() && key.only != kind;
+        const bool other_kind = has_kinds && !kind.empty() && !key.fits(kind);
         const bool kind_unclear = !key.only.empty() && kind.empty();
         const auto item = block.items_.find(key.name);
         const bool faulty = block.at_fault_.contains(key.name);
         if (other_kind && (item != block.items_.end() || faulty)) {
-            faults_.add(
-                faulty ? block.at_fault_.at(key.name) : item->second.place,
-                fmt::format("`{}` belongs to kind \"{}\", and this is a {}", key.name, key.only, kind));
+            faults_.add(faulty ? block.at_fault_.at(key.name) : item->second.place,
+                        fmt::format("`{}` belongs to kind {}, and this is a {}{}", key.name,
+                                    in_words(split(key.only, '|')), kind, instead_of(key, kind, block)));
         } else if (item == block.items_.end() && key.required && !faulty && !other_kind && !kind_unclear) {
             faults_.add(block.place_, fmt::format("`{}` is missing in {}: {}", key.name,
                                                   block.section_->bracketed(), key.help));
@@ -240,6 +251,12 @@ private:
         if (item == block.items_.end() && !key.standard.empty()) {
             block.items_.emplace(key.name, Item{standard_value(key), block.place_, false});
         }
+    }
+
+    /// What a block of this kind has in the place of a key of other kinds.
+    static std::string instead_of(const Key& key, std::string_view kind, const Block& block) {
+        const Key* file = block.section_->find(std::string(key.name) + "_file");
+        return file != nullptr && file->fits(kind) ? fmt::format(": use `{}`", file->name) : "";
     }
 
     void too_many(const Section& section, const std::vector<Block>& blocks) {

@@ -24,6 +24,8 @@ public:
     explicit Block(const Section& section, Place place) : section_(&section), place_(place) {}
 
     bool given(std::string_view key) const;
+    /// Given, and not at fault itself.
+    bool sound(std::string_view key) const;
     /// Of the value, or of the block when it is not given.
     Place place_of(std::string_view key) const;
     Place place() const { return place_; }

@@ -40,10 +40,6 @@ std::string_view kind_of(const Section& section, int block) {
     return kind == nullptr ? std::string_view{} : unquoted(sample_for(*kind, block));
 }
 
-bool fits(const Key& key, std::string_view kind) {
-    return key.only.empty() || key.only == kind;
-}
-
 /// "A duration, from 1s to 1h.", "A word: core, percent."
 std::string kind_of_value(const Key& key) {
     std::string text(wanted(key.type));
@@ -94,7 +90,7 @@ std::string commented_section(const Section& section) {
         out += (block > 0 ? "\n" : "") +
                fmt::format("{}{}\n", section.example() ? "#" : "", section.bracketed());
         for (const Key& key : section.keys) {
-            if (fits(key, kind_of(section, block))) {
+            if (key.fits(kind_of(section, block))) {
                 out += commented_key(key, block, explained.insert(key.name).second);
             }
         }
@@ -150,7 +146,8 @@ std::string with_sentences(std::string_view text) {
 std::string manual_key(const Key& key) {
     std::string out = fmt::format(".TP\n\\fB{}\\fR\n", roff(key.name));
     if (!key.only.empty()) {
-        out += fmt::format("(kind {} only)\n", roff(key.only));
+        out += fmt::format("(kind {} only)\n",
+                           roff(fmt::format("{}", fmt::join(split(key.only, '|'), ", "))));
     }
     return out + with_sentences(key.help) + with_sentences(kind_of_value(key)) +
            with_sentences(standard_of(key));

@@ -1,5 +1,7 @@
 #include "adapters/config/schema.hpp"
 
+#include "adapters/config/alert_keys.hpp"
+#include "adapters/config/keep_link_keys.hpp"
 #include "adapters/config/money_keys.hpp"
 
 #include <algorithm>
@@ -306,94 +308,6 @@ constexpr Key vault_keys[] = {
              "reported."},
 };
 
-constexpr Key channel_keys[] = {
-    {.name = "name",
-     .type = Type::name,
-     .required = true,
-     .sample = "\"mail\"\n\"hook\"",
-     .help = "Your name for the channel."},
-    {.name = "kind",
-     .type = Type::word,
-     .words = "mail|webhook",
-     .required = true,
-     .sample = "\"mail\"\n\"webhook\"",
-     .help = "Mail through an SMTP server, or a signed HTTP request."},
-    {.name = "host",
-     .type = Type::host,
-     .only = "mail",
-     .required = true,
-     .sample = R"("smtp.example.com")",
-     .help = "The SMTP server."},
-    {.name = "port",
-     .type = Type::integer,
-     .standard = "465",
-     .low = "1",
-     .high = "65535",
-     .only = "mail",
-     .help = "Its port. With security \"starttls\" the default is 587, with \"none\" 25."},
-    {.name = "security",
-     .type = Type::word,
-     .standard = R"("tls")",
-     .words = "tls|starttls|none",
-     .only = "mail",
-     .help = "tls encrypts from the first byte, starttls from the first command on; none is for a mail "
-             "server on this host only."},
-    {.name = "user",
-     .type = Type::text,
-     .unset = "no login",
-     .only = "mail",
-     .sample = R"("curfew@example.com")",
-     .help = "Whom to log in as."},
-    {.name = "password_file",
-     .type = Type::secret,
-     .unset = "no login",
-     .only = "mail",
-     .sample = R"("credential:smtp")",
-     .help = "Where the password is, as with key_file of [[account]]."},
-    {.name = "from",
-     .type = Type::address,
-     .only = "mail",
-     .required = true,
-     .sample = R"("curfew@example.com")",
-     .help = "The sender's address."},
-    {.name = "to",
-     .type = Type::addresses,
-     .only = "mail",
-     .required = true,
-     .sample = R"(["ana@example.com"])",
-     .help = "Who gets the mail."},
-    {.name = "ca_file",
-     .type = Type::file,
-     .unset = "the system's authorities only",
-     .sample = R"("/etc/curfew/ca.pem")",
-     .help = "Certificates of one more authority to trust for this channel."},
-    {.name = "url",
-     .type = Type::url,
-     .only = "webhook",
-     .required = true,
-     .sample = R"("https://hooks.example.com/curfew")",
-     .help = "Where each message is posted. https, unless allow_private is true and the host is a loopback "
-             "or private address."},
-    {.name = "secret_file",
-     .type = Type::secret,
-     .unset = "requests are not signed",
-     .only = "webhook",
-     .sample = R"("credential:webhook")",
-     .help = "Where the signing key (whsec_… of Standard Webhooks) is."},
-    {.name = "allow_private",
-     .type = Type::boolean,
-     .standard = "false",
-     .only = "webhook",
-     .help = "Accept loopback and private addresses, and plain http to them."},
-    {.name = "timeout",
-     .type = Type::duration,
-     .standard = R"("20s")",
-     .low = "1s",
-     .high = "2m",
-     .only = "webhook",
-     .help = "The longest wait for an answer."},
-};
-
 constexpr Key rule_keys[] = {
     {.name = "name",
      .type = Type::name,
@@ -601,6 +515,11 @@ constexpr Section table[] = {
     {.path = "keep",
      .keys = keep_keys,
      .help = "Bounds of `curfew keep`, which holds off a stop for a while."},
+    {.path = "keep_link",
+     .keys = keep_link_keys,
+     .help =
+         "A button in warnings that go to ntfy: pressed on a phone it keeps what the warning is about, once. "
+         "This is the only thing of Curfew that listens beyond its Unix sockets."},
     {.path = "lease",
      .keys = lease_keys,
      .help = "Bounds of `curfew lease`, by which a job holds off a stop while it runs."},
@@ -626,10 +545,37 @@ constexpr Section table[] = {
      .help = "Where packed work is kept."},
     {.path = "channel",
      .many = true,
-     .blocks = 2,
+     .blocks = 4,
      .count_max = 32,
      .keys = channel_keys,
-     .help = "Where warnings and alerts are sent."},
+     .help = "Where warnings and alerts are sent: one block for each of them."},
+    {.path = "alerts",
+     .keys = alert_keys,
+     .help = "How often people are told, and what is done when nobody takes it."},
+    {.path = "escalation",
+     .many = true,
+     .count_max = 10,
+     .keys = escalation_keys,
+     .help = "Who else is told of a critical alert that nobody acknowledged (`curfew alerts ack`), in rising "
+             "order of the time. Without a block: all channels after 15 minutes."},
+    {.path = "route",
+     .many = true,
+     .count_max = 200,
+     .keys = route_keys,
+     .help = "Which messages go to which channels. The first route that matches is used, and those after it "
+             "where it says go_on; what none matches goes to every channel. All lists that are given must "
+             "match; in globs * stands for any text and ? for one character."},
+    {.path = "owner",
+     .many = true,
+     .count_max = 1000,
+     .keys = owner_keys,
+     .help =
+         "Where somebody is told of what is his: warnings of stops, stops, and what went wrong with them. "
+         "The channels of the routes are told as well."},
+    {.path = "heartbeat",
+     .keys = heartbeat_keys,
+     .help = "Who watches the watcher: a URL (as healthchecks has them) that hears of every good cycle, and "
+             "at URL/fail of a bad one with the reason. It gives the alarm when it hears nothing."},
     {.path = "rule",
      .many = true,
      .count_max = 500,
@@ -677,9 +623,11 @@ constexpr TypeText type_texts[] = {
     {Type::money, "an amount in quotes", R"("25.00")"},
     {Type::word, "a word", {}},
     {Type::name, "a name", R"("main")"},
+    {Type::names, "a list of names", R"(["mail"])"},
     {Type::text, "a text", R"("curfew")"},
     {Type::zone, "a time zone", R"("Europe/Rome")"},
     {Type::moment, "a date or a time in quotes", R"("2026-11-01")"},
+    {Type::weekly, "a time of the week", R"("mon 09:00")"},
     {Type::folder, "an absolute path", R"("/srv/curfew")"},
     {Type::socket, "an absolute path", R"("/run/curfew/api.sock")"},
     {Type::file, "a path", R"("/etc/curfew/ca.pem")"},
@@ -689,6 +637,9 @@ constexpr TypeText type_texts[] = {
     {Type::host, "a host name", R"("smtp.example.com")"},
     {Type::endpoint, "a host and port", R"("127.0.0.1:8443")"},
     {Type::url, "a URL", R"("https://example.com/path")"},
+    {Type::weekly, "a time of the week", R"("mon 09:00")"},
+    {Type::network, "an address or a network", R"("10.0.0.0/8")"},
+    {Type::media, "a media type", R"("application/json")"},
     {Type::guest_url, "a URL with {fqdn} in it", R"("https://{fqdn}")"},
     {Type::address, "a mail address", R"("ana@example.com")"},
     {Type::globs, "a list of globs", R"(["train-*"])"},
@@ -698,6 +649,7 @@ constexpr TypeText type_texts[] = {
     {Type::words, "a list of words", {}},
     {Type::durations, "a list of durations", R"(["30m", "10m"])"},
     {Type::addresses, "a list of mail addresses", R"(["ana@example.com"])"},
+    {Type::networks, "a list of addresses and networks", R"(["10.1.2.3", "fd00::/8"])"},
     {Type::off_hours, "a list of off hours", R"(["mon-fri 20:00-08:00", "sat-sun"])"},
     {Type::dates, "a list of dates in quotes", R"(["2026-12-25"])"},
 };
@@ -762,6 +714,20 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     return parts;
+}
+
+std::string in_words(const std::vector<std::string_view>& words) {
+    std::string text;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        text += i == 0 ? "" : i + 1 == words.size() ? " or " : ", ";
+        text += "\"" + std::string(words[i]) + "\"";
+    }
+    return text;
+}
+
+bool Key::fits(std::string_view kind) const {
+    const auto kinds = split(only, '|');
+    return kinds.empty() || std::ranges::find(kinds, kind) != kinds.end();
 }
 
 std::string_view sample_for(const Key& key, int block) {

@@ -20,6 +20,7 @@ enum class Type : std::uint8_t {
     text,
     zone,      // IANA name
     moment,    // a date, or a time with its zone
+    weekly,    // "mon 09:00", or "" for never
     folder,    // absolute
     socket,    // absolute, short enough for a Unix socket
     file,      // absolute, or below the configuration's folder
@@ -29,6 +30,9 @@ enum class Type : std::uint8_t {
     host,
     endpoint,  // "host:port"
     url,
+    media,      // "application/json"
+    network,    // "10.1.2.3", "fd00::/8"
+    weekly,     // a time of the week; "" = never
     guest_url,  // with {fqdn} in it
     address,    // of mail
     globs,
@@ -38,6 +42,8 @@ enum class Type : std::uint8_t {
     words,
     durations,
     addresses,
+    networks,
+    names,      // of other blocks
     off_hours,  // lists
     dates,
 };
@@ -54,11 +60,14 @@ struct Key {
     std::string_view low;       // bounds, in the notation of the type; "" = open
     std::string_view high;
     std::string_view words;  // "observe|warn|enforce"
-    std::string_view only;   // for sections with a kind: the kind that has this key
+    std::string_view only;   // for sections with a kind: the kinds that have this key, "ntfy|pagerduty"
     bool required = false;
     bool aside = false;       // in the commented file only told of: it does not go with the other samples
     std::string_view sample;  // in the commented file, as TOML, one line per block; "" = the default
     std::string_view help;
+
+    /// Has a block of this kind the key?
+    bool fits(std::string_view kind) const;
 };
 
 struct Section {
@@ -86,6 +95,8 @@ std::vector<const Section*> children_of(const Section& parent);
 
 /// "observe|warn" → {"observe", "warn"}; also lines with '\n'.
 std::vector<std::string_view> split(std::string_view text, char separator);
+/// {"a", "b", "c"} → `"a", "b" or "c"`.
+std::string in_words(const std::vector<std::string_view>& words);
 /// Line `block` of a sample, the last one when there are fewer.
 std::string_view sample_for(const Key& key, int block);
 

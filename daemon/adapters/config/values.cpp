@@ -2,6 +2,7 @@
 
 #include "adapters/config/addresses.hpp"
 #include "adapters/config/host_keys.hpp"
+#include "adapters/http/addresses.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -39,6 +40,10 @@ Type element_type(Type type) {
             return Type::duration;
         case Type::addresses:
             return Type::address;
+        case Type::names:
+            return Type::name;
+        case Type::networks:
+            return Type::network;
         case Type::globs:
         case Type::path_globs:
         case Type::off_hours:
@@ -55,6 +60,7 @@ Type element_type(Type type) {
         case Type::text:
         case Type::zone:
         case Type::moment:
+        case Type::weekly:
         case Type::folder:
         case Type::socket:
         case Type::file:
@@ -67,6 +73,9 @@ Type element_type(Type type) {
         case Type::guest_url:
         case Type::address:
         case Type::guest_path:
+        case Type::media:
+        case Type::network:
+        case Type::weekly:
             break;
     }
     return type;
@@ -147,8 +156,24 @@ Checked<std::string> checked_file(const Key& key, std::string_view text, const s
     return config_dir + (config_dir.ends_with('/') ? "" : "/") + std::string(text);
 }
 
+/// Somebody wrote what should stand in the file: a URL, or a key in the notation of one who makes keys.
+bool is_secret_itself(std::string_view text) {
+    const bool plain = std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    });
+    return text.find("://") != std::string_view::npos || text.starts_with("whsec_") ||
+           text.starts_with("tk_") || (plain && text.size() >= 32);
+}
+
+/// A text that may be the secret itself is never repeated.
 Checked<std::string> checked_secret(const Key& key, std::string_view text, const std::string& config_dir) {
     constexpr std::string_view scheme = "credential:";
+    if (is_secret_itself(text)) {
+        return wrong(
+            fmt::format("`{}` names a file or credential:NAME, and this looks like the secret itself; "
+                        "put it into a file with mode 0600",
+                        key.name));
+    }
     if (!text.starts_with(scheme)) {
         return checked_file(key, text, config_dir);
     }
@@ -234,6 +259,31 @@ Checked<std::string> checked_address(const Key& key, std::string_view text) {
     return std::string(text);
 }
 
+Checked<std::string> checked_network(const Key& key, std::string_view text) {
+    if (const auto network = http::parse_network(text); !network) {
+        return wrong(fmt::format("`{}` holds \"{}\": {}", key.name, shown(text), network.error().text));
+    }
+    return std::string(text);
+}
+
+Checked<std::string> checked_weekly(const Key& key, std::string_view text) {
+    if (const auto when = parse_weekly_time(text); !text.empty() && !when) {
+        return wrong(fmt::format("`{}`: {}; write it like \"mon 09:00\", or \"\" for none", key.name,
+                                 shown(when.error().text, 200)));
+    }
+    return std::string(text);
+}
+
+Checked<std::string> checked_media(const Key& key, std::string_view text) {
+    const std::size_t slash = text.find('/');
+    const bool printable = std::ranges::all_of(text, [](unsigned char c) { return c >= ' ' && c < 0x7f; });
+    if (!printable || slash == 0 || slash == std::string_view::npos || slash + 1 == text.size()) {
+        return wrong(
+            fmt::format("`{}` must be a media type such as text/plain, not \"{}\"", key.name, shown(text)));
+    }
+    return std::string(text);
+}
+
 Checked<std::string> checked_path_glob(const Key& key, std::string_view text) {
     if (text.starts_with('/') || text.starts_with('~')) {
         return wrong(
@@ -272,7 +322,15 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::words:
             return checked_word(key, text);
         case Type::name:
+        case Type::names:
             return checked_name(key, text);
+        case Type::network:
+        case Type::networks:
+            return checked_network(key, text);
+        case Type::media:
+            return checked_media(key, text);
+        case Type::weekly:
+            return checked_weekly(key, text);
         case Type::folder:
             return absolute(key, text);
         case Type::socket:
@@ -307,6 +365,7 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::text:
         case Type::zone:
         case Type::moment:
+        case Type::weekly:
         case Type::globs:
         case Type::durations:
         case Type::off_hours:
@@ -321,7 +380,7 @@ Checked<std::string> checked_text(const Key& key, const Node& node, const std::s
         return std::unexpected(not_this(key, node.kind));
     }
     const std::string& text = node.string;
-    if (text.empty()) {
+    if (text.empty() && key.type != Type::weekly) {
         return wrong(fmt::format("`{}` must not be empty", key.name));
     }
     if (text.size() > text_bytes_max) {
@@ -448,7 +507,8 @@ std::optional<Value> read_list_value(const Key& key, const Node& node, const std
         faults.add(node.place, fmt::format("`{}` has more than {} entries", key.name, count_max(key.type)));
         return std::nullopt;
     }
-    if (node.elements.empty() && (key.required || key.type == Type::durations)) {
+    const bool may_be_empty = key.type == Type::names || (!key.required && key.type != Type::durations);
+    if (node.elements.empty() && !may_be_empty) {
         faults.add(node.place, fmt::format("`{}` must not be empty", key.name));
         return std::nullopt;
     }
@@ -488,6 +548,13 @@ std::optional<Value> read_value(const Key& key, const Node& node, const std::str
     }
     if (key.type == Type::money) {
         return accept<Money>(checked_money(key, node), node, faults);
+    }
+    if (key.type == Type::weekly) {
+        const auto same = [](const std::string& text) -> Result<std::string> {
+            const auto when = text.empty() ? Result<WeeklyTime>{} : parse_weekly_time(text);
+            return when ? Result<std::string>{text} : std::unexpected(when.error());
+        };
+        return accept<std::string>(checked_by<std::string>(key, node, same), node, faults);
     }
     return accept<std::string>(checked_text(key, node, config_dir), node, faults);
 }

@@ -213,7 +213,18 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         const Origin& o = request.url.origin;
         const std::string host = through_gateway(request) ? "*" : o.host + "|" + std::to_string(o.port);
         return o.scheme + "|" + host + "|" + request.route.connect_to + "|" + request.route.ca_file + "|" +
-               (request.route.check_addresses ? "c" : "-") + (request.route.allow_private ? "p" : "-");
+               (request.route.check_addresses ? "c" : "-") + (request.route.allow_private ? "p" : "-") +
+               text_of(request.route.allowed);
+    }
+
+    static std::string text_of(const std::vector<Network>& networks) {
+        std::string text;
+        for (const Network& network : networks) {
+            text += "|";
+            text.append(network.address.begin(), network.address.end());
+            text += std::to_string(network.bits);
+        }
+        return text;
     }
 
     void give_back(const std::string& key, std::unique_ptr<Connection> connection) {
@@ -451,13 +462,12 @@ Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& r
     if (!found) {
         co_return std::unexpected(found.error());
     }
-    if (request.route.check_addresses && !request.route.allow_private) {
+    if (request.route.check_addresses) {
+        // All of them, and below only these are dialled: a second lookup could say something else.
+        const AddressRule rule{request.route.allow_private, request.route.allowed, origin.scheme == "http"};
         for (const tcp::endpoint& endpoint : *found) {
-            if (!is_public(endpoint.address())) {
-                co_return fail(Errc::unsafe,
-                               "its address " + endpoint.address().to_string() +
-                                   " is private or special; allow_private = true would allow it",
-                               host);
+            if (auto good = check_address(endpoint.address(), rule); !good) {
+                co_return fail(good.error().code, good.error().text, host);
             }
         }
     }

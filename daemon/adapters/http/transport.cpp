@@ -15,7 +15,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <utility>
 
 namespace curfew::http {
@@ -24,62 +23,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 namespace {
-
-bool in_network(std::uint32_t address, std::uint32_t network, int bits) {
-    return bits == 0 || (address ^ network) >> (32 - bits) == 0;
-}
-
-bool is_public_v4(std::uint32_t a) {
-    struct Network {
-        std::uint32_t address;
-        int bits;
-    };
-    static constexpr std::array<Network, 13> denied{{
-        {0x00000000, 8},
-        {0x0A000000, 8},
-        {0x64400000, 10},
-        {0x7F000000, 8},
-        {0xA9FE0000, 16},
-        {0xAC100000, 12},
-        {0xC0000000, 24},
-        {0xC0A80000, 16},
-        {0xC6120000, 15},
-        {0xE0000000, 4},
-        {0xF0000000, 4},
-        {0xA83F8110, 32},  // 168.63.129.16, a cloud's metadata
-        {0xC0000200, 24},
-    }};
-    for (const Network& n : denied) {
-        if (in_network(a, n.address, n.bits)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool is_public_v6(const asio::ip::address_v6& address) {
-    const auto b = address.to_bytes();
-    const bool zero12 = [&] {
-        for (std::size_t i = 0; i < 12; ++i) {
-            if (b[i] != 0) {
-                return false;
-            }
-        }
-        return true;
-    }();
-    if (zero12) {
-        return false;  // ::, ::1 and IPv4-compatible
-    }
-    const unsigned first = b[0];
-    const unsigned second = b[1];
-    const bool unique_local = (first & 0xFEU) == 0xFC;
-    const bool link_or_site_local = first == 0xFE && (second & 0x80U) != 0;
-    const bool multicast = first == 0xFF;
-    const bool six_to_four = first == 0x20 && second == 0x02;
-    const bool nat64 = first == 0x00 && second == 0x64 && b[2] == 0xFF && b[3] == 0x9B;
-    const bool documentation = first == 0x20 && second == 0x01 && b[2] == 0x0D && b[3] == 0xB8;
-    return !(unique_local || link_or_site_local || multicast || six_to_four || nat64 || documentation);
-}
 
 bool nothing_to_read(tcp::socket& socket) {
     char byte = 0;
@@ -121,17 +64,6 @@ private:
 
 }  // namespace
 
-bool is_public(const asio::ip::address& address) {
-    if (address.is_v4()) {
-        return is_public_v4(address.to_v4().to_uint());
-    }
-    const asio::ip::address_v6 v6 = address.to_v6();
-    if (v6.is_v4_mapped()) {
-        return is_public_v4(asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_uint());
-    }
-    return is_public_v6(v6);
-}
-
 Error network_error(const boost::system::error_code& error, const std::string& where) {
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
         return {Errc::cancelled, Retry::later(), "given up", where};
@@ -140,7 +72,7 @@ Error network_error(const boost::system::error_code& error, const std::string& w
                              ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
                                  SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (certificate) {
-        return {Errc::unsafe, Retry::never(), "the certificate is not trusted or is for another name", where};
+        return {Errc::unsafe, Retry::later(), "the certificate is not trusted or is for another name", where};
     }
     return {Errc::unavailable, Retry::later(), error.message(), where};
 }

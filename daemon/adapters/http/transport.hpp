@@ -45,8 +45,4 @@ std::unique_ptr<TlsTransport> tls_transport(boost::asio::ip::tcp::socket socket,
 /// Errno and TLS errors as ours; `where` names the peer.
 Error network_error(const boost::system::error_code& error, const std::string& where);
 
-/// May a request of a user's choosing (a webhook) go there? Not to loopback, private, link-local,
-/// multicast or otherwise special addresses, also when they come mapped into IPv6.
-bool is_public(const boost::asio::ip::address& address);
-
 }  // namespace curfew::http

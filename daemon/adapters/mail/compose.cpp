@@ -1,5 +1,7 @@
 #include "adapters/mail/compose.hpp"
 
+#include "adapters/mail/rendering.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -12,13 +14,15 @@ namespace curfew::mail {
 namespace {
 
 constexpr std::size_t subject_characters_max = 200;
-constexpr std::size_t title_characters_max = 400;
-constexpr std::size_t paragraph_characters_max = 4000;
-constexpr std::size_t paragraphs_max = 50;
-constexpr std::size_t fact_characters_max = 300;
 constexpr std::size_t token_bytes_max = 200;
 constexpr std::size_t encoded_word_bytes_max = 39;  // a line of 76 holds "Subject: " and one word
+constexpr std::size_t address_bytes_max = 254;
+constexpr std::size_t shown_address_max = 80;
+constexpr std::size_t thread_bytes_max = 160;
+constexpr std::size_t word_characters_max = 40;  // a longer one is cut in its middle
 constexpr std::string_view replacement = "\xEF\xBF\xBD";
+constexpr std::string_view cut_mark = " … (cut)";
+constexpr std::size_t cut_mark_characters = 8;
 
 struct Character {
     char32_t code = 0xFFFD;
@@ -65,7 +69,8 @@ Character first_of(std::string_view text) {
 /// forge a line or a sentence with them.
 bool misleads(char32_t code) {
     return code < 0x20 || (code >= 0x7F && code <= 0x9F) || (code >= 0x2028 && code <= 0x202E) ||
-           (code >= 0x2066 && code <= 0x2069) || code == 0x200E || code == 0x200F || code == 0x061C;
+           (code >= 0x2066 && code <= 0x2069) || code == 0x200B || code == 0x200E || code == 0x200F ||
+           code == 0x061C || code == 0xFEFF;
 }
 
 std::string encoded_words(std::string_view text) {
@@ -87,151 +92,90 @@ std::string encoded_words(std::string_view text) {
     return out;
 }
 
-bool is_address(std::string_view text) {
-    const bool plain = std::ranges::all_of(
-        text, [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7F; });
-    const std::size_t at = text.find('@');
-    return plain && at != 0 && at != std::string_view::npos && at + 1 < text.size() && text.size() <= 254 &&
-           text.find_first_of("<>()[],;:\\\"") == std::string_view::npos;
+bool is_letter_or_digit(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-using Facts = std::vector<std::pair<std::string, std::string>>;
+/// What all mails about one thing share: an alert, a budget and period, the end of a run.
+std::string thread_of(const Message& m) {
+    if (m.kind == AlertKind::budget_threshold && !m.budget.empty() && m.key.contains('/')) {
+        return m.key.substr(0, m.key.rfind('/'));  // without the threshold
+    }
+    return !m.key.empty()    ? m.key
+           : !m.run.empty()  ? "run/" + m.account.value + "/" + m.run.value
+           : m.alert.empty() ? std::string{}
+                             : "alert/" + m.alert.value;
+}
 
-/// The money first: it is why anybody reads this.
-Facts facts_of(const Message& m) {
-    Facts facts;
-    const auto add = [&](std::string label, std::string_view value) {
-        if (!value.empty()) {
-            facts.emplace_back(std::move(label), one_line(value, fact_characters_max));
+/// Another text for another key, of letters that a Message-ID may hold.
+std::string thread_token(std::string_view key) {
+    static constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string out;
+    std::uint64_t hash = 0xCBF29CE484222325U;  // FNV-1a
+    for (const char c : key) {
+        const auto byte = static_cast<unsigned char>(c);
+        hash = (hash ^ byte) * 0x100000001B3U;
+        if (is_letter_or_digit(c) || c == '-' || c == '_') {
+            out += c;
+        } else {
+            out += {'=', digits[byte >> 4U], digits[byte & 15U]};
         }
-    };
-    const auto amount = [&](std::string label, const std::optional<Money>& money) {
-        add(std::move(label), money ? to_string(*money) : std::string{});
-    };
-    amount("Cost so far", m.cost_so_far);
-    amount("Per hour", m.per_hour);
-    amount("Saved", m.saved);
-    add("Stops at", m.stops_at ? to_string(*m.stops_at) : std::string{});
-    add("Because of", m.cause);
-    const bool named = !m.resource_name.empty() && m.resource_name != m.resource.value;
-    add("Resource", named ? m.resource_name + " (" + m.resource.value + ")" : m.resource.value);
-    add("Run", m.run.value);
-    add("Account", m.account.value);
-    add("As of", to_string(m.at));
-    return facts;
-}
-
-struct Content {
-    std::string title;
-    std::vector<std::string> body;
-    std::string do_next;
-    Facts facts;
-    std::string footer;
-};
-
-Content content_of(const Message& m, const std::string& host) {
-    Content c;
-    c.title = one_line(m.title, title_characters_max);
-    for (const std::string& paragraph : m.body) {
-        if (c.body.size() == paragraphs_max) {
-            c.body.push_back(std::to_string(m.body.size() - paragraphs_max) + " more paragraphs were cut.");
-            break;
+    }
+    if (out.size() > thread_bytes_max) {
+        out.resize(thread_bytes_max);
+        for (unsigned shift = 64; shift > 0; shift -= 4) {
+            out += digits[(hash >> (shift - 4)) & 15U];
         }
-        c.body.push_back(one_line(paragraph, paragraph_characters_max));
     }
-    c.do_next = one_line(m.do_next, title_characters_max);
-    c.facts = facts_of(m);
-    c.footer = "Curfew on " + host + ", " + std::string{to_string(m.severity)} + ", " +
-               std::string{to_string(m.state)} +
-               (m.alert.empty() ? "" : ", alert " + one_line(m.alert.value, fact_characters_max));
-    return c;
+    return out;
 }
 
-std::string text_of(const Content& c) {
-    std::string out = c.title + "\r\n\r\n";
-    for (const std::string& paragraph : c.body) {
-        out += paragraph + "\r\n\r\n";
-    }
-    if (!c.do_next.empty()) {
-        out += c.do_next + "\r\n\r\n";
-    }
-    for (const auto& [label, value] : c.facts) {
-        out += label + ": " + value + "\r\n";
-    }
-    return out + "\r\n-- \r\n" + c.footer + "\r\n";
-}
-
-std::string_view colour_of(Severity severity) {
-    switch (severity) {
-        case Severity::info:
-            return "#2b6cb0";
-        case Severity::warning:
-            return "#b7791f";
-        case Severity::critical:
-            return "#c53030";
-    }
-    return "#2b6cb0";
-}
-
-std::string html_of(const Content& c, Severity severity) {
-    std::string out =
-        "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escape_html(c.title) +
-        "</title></head>\r\n<body "
-        "style=\"margin:0;padding:16px;font-family:sans-serif;font-size:15px;color:#1a202c\">\r\n"
-        "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" "
-        "style=\"max-width:640px;width:100%\">\r\n"
-        "<tr><td style=\"height:4px;background:" +
-        std::string{colour_of(severity)} +
-        "\"></td></tr>\r\n"
-        "<tr><td style=\"padding:16px 0;font-size:18px;font-weight:bold\">" +
-        escape_html(c.title) + "</td></tr>\r\n";
-    for (const std::string& paragraph : c.body) {
-        out += "<tr><td style=\"padding:0 0 12px\">" + escape_html(paragraph) + "</td></tr>\r\n";
-    }
-    if (!c.do_next.empty()) {
-        out += "<tr><td style=\"padding:10px 12px;background:#edf2f7;font-family:monospace\">" +
-               escape_html(c.do_next) + "</td></tr>\r\n";
-    }
-    out += "<tr><td style=\"padding:16px 0\"><table cellpadding=\"0\" cellspacing=\"0\">\r\n";
-    for (const auto& [label, value] : c.facts) {
-        out += "<tr><td style=\"padding:2px 16px 2px 0;color:#4a5568\">" + escape_html(label) + "</td><td>" +
-               escape_html(value) + "</td></tr>\r\n";
-    }
-    return out + "</table></td></tr>\r\n<tr><td style=\"color:#718096;font-size:12px\">" +
-           escape_html(c.footer) + "</td></tr>\r\n</table></body></html>\r\n";
-}
-
-std::vector<std::string> headers_of(const Message& m, const ChannelConfig& config, const std::string& host) {
+std::vector<std::string> headers_of(const Message& m, const std::string& from,
+                                    const std::vector<std::string>& to, const std::string& host) {
     std::vector<std::string> headers;
-    headers.push_back("From: Curfew <" + config.from + ">");
-    std::string to = "To: ";
-    for (const std::string& address : config.to) {
-        to += (&address == &config.to.front() ? "" : ",\r\n ") + address;
+    headers.push_back("From: Curfew <" + from + ">");
+    std::string receivers = "To: ";
+    for (const std::string& address : to) {
+        receivers += (&address == &to.front() ? "" : ",\r\n ") + address;
     }
-    headers.push_back(std::move(to));
+    headers.push_back(std::move(receivers));
     headers.push_back(header("Subject", m.title));
     headers.push_back("Date: " + mail_date(m.at));
     headers.push_back("Message-ID: <" + token(m.id) + "@" + host + ">");
-    if (!m.alert.empty()) {
-        const std::string thread = "<" + token(m.alert.value) + "@" + host + ">";
-        headers.push_back("In-Reply-To: " + thread);
-        headers.push_back("References: " + thread);
+    // The root is no mail: whichever comes first, or was never got, all answer the same one.
+    if (const std::string thread = thread_of(m); !thread.empty()) {
+        const std::string root = "<thread." + thread_token(thread) + "@" + host + ">";
+        headers.push_back("In-Reply-To: " + root);
+        headers.push_back("References: " + root);
     }
     headers.emplace_back("Auto-Submitted: auto-generated");
     headers.push_back("List-Id: Curfew alerts <curfew." + host + ">");
+    headers.push_back("X-Curfew-Kind: " + std::string{to_string(m.kind)});
+    headers.push_back("X-Curfew-Severity: " + std::string{to_string(m.severity)});
     return headers;
 }
 
 }  // namespace
 
+bool is_address(std::string_view text) {
+    static constexpr std::string_view besides = "!#$%&'*+-/=?^_`{|}~.";
+    const std::size_t at = text.find('@');
+    if (at == 0 || at == std::string_view::npos || text.size() > address_bytes_max) {
+        return false;
+    }
+    const std::string_view domain = text.substr(at + 1);
+    return std::ranges::all_of(text.substr(0, at),
+                               [](char c) { return is_letter_or_digit(c) || besides.contains(c); }) &&
+           !domain.empty() && is_letter_or_digit(domain.front()) && is_letter_or_digit(domain.back()) &&
+           std::ranges::all_of(domain, [](char c) { return is_letter_or_digit(c) || c == '-' || c == '.'; });
+}
+
 std::string one_line(std::string_view raw, std::size_t characters_max) {
     std::string out;
-    std::size_t characters = 0;
-    for (; !raw.empty(); ++characters) {
-        if (characters == characters_max) {
-            return out + "…";
-        }
+    std::vector<std::size_t> begins;  // of each character
+    while (!raw.empty() && begins.size() <= characters_max) {
         const Character c = first_of(raw);
+        begins.push_back(out.size());
         if (misleads(c.code)) {
             out += ' ';
         } else if (c.code == 0xFFFD) {
@@ -241,11 +185,26 @@ std::string one_line(std::string_view raw, std::size_t characters_max) {
         }
         raw.remove_prefix(c.bytes);
     }
-    return out;
+    if (begins.size() <= characters_max) {
+        return out;
+    }
+    std::size_t keep = characters_max - std::min(characters_max, cut_mark_characters);
+    const std::size_t least = keep - std::min(keep, word_characters_max);
+    for (std::size_t i = keep; i > least; --i) {
+        if (out[begins[i]] == ' ') {
+            keep = i;
+            break;
+        }
+    }
+    out.resize(begins[keep]);
+    while (out.ends_with(' ')) {
+        out.pop_back();
+    }
+    return out.append(cut_mark);
 }
 
 std::string header(std::string_view name, std::string_view raw) {
-    const std::string text = one_line(raw, subject_characters_max - 1);
+    const std::string text = one_line(raw, subject_characters_max);
     const bool ascii = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
     // Text that looks like an encoded word would be decoded by the reader into something else.
     const bool plain = ascii && text.find("=?") == std::string::npos;
@@ -264,32 +223,6 @@ std::string base64(std::string_view raw) {
         }
         for (std::size_t k = 0; k < 4; ++k) {
             out += k <= here ? digits[(bits >> (18U - 6U * k)) & 63U] : '=';
-        }
-    }
-    return out;
-}
-
-std::string escape_html(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            default:
-                out += c;
         }
     }
     return out;
@@ -320,16 +253,24 @@ std::string token(std::string_view raw) {
     return out.empty() ? "localhost" : out;
 }
 
-Result<Mail> compose(const Message& message, const ChannelConfig& config, std::string_view host_name) {
-    if (config.to.empty()) {
+Result<Mail> compose(const Message& message, const ChannelConfig& config, const std::vector<std::string>& to,
+                     std::string_view host_name) {
+    if (to.empty()) {
         return fail(Errc::invalid, "nobody to write to", config.name.value);
     }
-    if (!is_address(config.from) || !std::ranges::all_of(config.to, is_address)) {
-        return fail(Errc::invalid, "`from` and `to` must be bare mail addresses", config.name.value);
+    if (!is_address(config.from)) {
+        return fail(Errc::invalid, "`from` must be one bare mail address", config.name.value);
+    }
+    for (const std::string& address : to) {
+        if (!is_address(address)) {
+            return fail(Errc::invalid,
+                        "not one bare mail address: \"" + one_line(address, shown_address_max) + "\"",
+                        config.name.value);
+        }
     }
     const std::string host = token(host_name);
     const Content content = content_of(message, host);
-    return Mail{headers_of(message, config, host), text_of(content), html_of(content, message.severity)};
+    return Mail{headers_of(message, config.from, to, host), text_of(content), html_of(content)};
 }
 
 }  // namespace curfew::mail

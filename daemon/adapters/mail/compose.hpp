@@ -19,17 +19,20 @@ struct Mail {
     std::string html;
 };
 
-/// Errc::invalid when an address of the configuration could be something else than an address.
-Result<Mail> compose(const Message& message, const ChannelConfig& config, std::string_view host_name);
+/// Errc::invalid, never tried again, when an address could be something else than one address.
+Result<Mail> compose(const Message& message, const ChannelConfig& config, const std::vector<std::string>& to,
+                     std::string_view host_name);
+
+/// One bare address of ASCII: no name, no list, no comment, nothing quoted.
+bool is_address(std::string_view text);
 
 /// One line of well-formed UTF-8: control, line-breaking and direction-changing characters become
-/// spaces, broken bytes U+FFFD, and what is beyond `characters_max` an ellipsis.
+/// spaces, broken bytes U+FFFD. Longer than `characters_max`, it ends with a whole word and " … (cut)".
 std::string one_line(std::string_view raw, std::size_t characters_max);
 
 /// An unstructured header value (RFC 2047 when needed), folded after `name`, at most 200 characters.
 std::string header(std::string_view name, std::string_view raw);
 
-std::string escape_html(std::string_view text);
 std::string base64(std::string_view raw);
 
 /// "Mon, 23 Nov 2026 10:15:00 +0000"

@@ -18,6 +18,7 @@
 #include <set>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace curfew::mail {
 
@@ -29,16 +30,18 @@ constexpr std::size_t queue_max = 64;
 constexpr std::size_t remembered_max = 64;
 
 struct Job {
-    Job(const asio::any_io_executor& loop, std::string message_id, Mail m, Duration l)
-        : id(std::move(message_id)), mail(std::move(m)), limit(l),
+    Job(const asio::any_io_executor& loop, std::string message_id, std::vector<std::string> receivers, Mail m,
+        Duration l)
+        : id(std::move(message_id)), to(std::move(receivers)), mail(std::move(m)), limit(l),
           ready(loop, asio::steady_timer::time_point::max()) {}
     std::string id;
+    std::vector<std::string> to;
     Mail mail;
     Duration limit;
     std::atomic<bool> given_up = false;
     // Of the loop:
     asio::steady_timer ready;
-    std::optional<Result<void>> result;
+    std::optional<Result<Delivered>> result;
 };
 
 /// Who has a message already, so that trying again for one does not write to all.
@@ -130,7 +133,7 @@ struct MailChannel::Impl {
         }
     }
 
-    Result<void> work_on(const Job& job) {
+    Result<Delivered> work_on(const Job& job) {
         if (job.given_up) {
             return fail(Errc::timeout, "its turn did not come in time", account.config.host, Retry::later());
         }
@@ -142,17 +145,19 @@ struct MailChannel::Impl {
         return done;
     }
 
-    Result<void> tell(const Job& job, std::set<std::string>& told) const {
+    Result<Delivered> tell(const Job& job, std::set<std::string>& told) const {
         std::vector<std::string> left;
-        std::ranges::copy_if(account.config.to, std::back_inserter(left),
+        std::ranges::copy_if(job.to, std::back_inserter(left),
                              [&](const auto& to) { return !told.contains(to); });
         Conversation conversation(account, job.mail, job.given_up);
         Duration limit = job.limit;
         std::optional<Error> decisive;
+        std::string answer;
         for (const std::string& recipient : left) {
             auto sent = conversation.send(recipient, limit, &recipient == &left.back());
             if (sent) {
                 told.insert(recipient);
+                answer = conversation.answer();
             } else {
                 if (!decisive || asks_for_more(sent.error(), *decisive)) {
                     decisive = sent.error();
@@ -167,7 +172,11 @@ struct MailChannel::Impl {
         if (decisive && (trying_helps || told.empty())) {
             return std::unexpected(std::move(*decisive));
         }
-        return {};
+        if (decisive) {
+            answer += (answer.empty() ? "" : "; ") + std::to_string(job.to.size() - told.size()) + " of " +
+                      std::to_string(job.to.size()) + " refused: " + decisive->text;
+        }
+        return Delivered{.answer = answer.empty() ? "taken before" : std::move(answer)};
     }
 
     const Account account;
@@ -194,9 +203,11 @@ const ChannelName& MailChannel::name() const {
     return impl_->account.config.name;
 }
 
-Task<Result<void>> MailChannel::deliver(Message message, Deadline deadline) {
+Task<Result<Delivered>> MailChannel::deliver(Parcel parcel, Deadline deadline) {
+    const Message& message = parcel.message;
     const ChannelConfig& config = impl_->account.config;
-    auto mail = compose(message, config, impl_->host_name);
+    std::vector<std::string> to = parcel.to.empty() ? config.to : std::vector{parcel.to};
+    auto mail = compose(message, config, to, impl_->host_name);
     if (!mail) {
         co_return std::unexpected(mail.error());
     }
@@ -205,7 +216,8 @@ Task<Result<void>> MailChannel::deliver(Message message, Deadline deadline) {
     if (until.at <= now) {
         co_return fail(Errc::timeout, "no time was left", config.host, Retry::later());
     }
-    const auto job = std::make_shared<Job>(impl_->loop, message.id, std::move(*mail), until.at - now);
+    const auto job = std::make_shared<Job>(impl_->loop, message.id, std::move(to), std::move(*mail),
+                                           until.at - now);
     if (!impl_->push(job)) {
         co_return fail(Errc::overloaded, "too many mails wait", config.host, Retry::later());
     }

@@ -27,9 +27,10 @@ public:
     MailChannel& operator=(const MailChannel&) = delete;
 
     const ChannelName& name() const override;
-    /// Success once everybody who can be reached by trying again has it, and at least one does. A
-    /// refusal for good (5xx) of everybody is Retry::never.
-    Task<Result<void>> deliver(Message message, Deadline deadline) override;
+    /// Success once everybody who can be reached by trying again has it, and at least one does; the answer
+    /// is the server's last line, and says who was refused. A refusal for good (5xx) of everybody, and an
+    /// address that is not one bare address, are Retry::never.
+    Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:
     struct Impl;

@@ -151,6 +151,10 @@ int Conversation::overhear(CURL*, curl_infotype type, char* data, std::size_t si
         return 0;
     }
     if (type == CURLINFO_HEADER_OUT) {
+        if (std::string_view{data, size}.starts_with("HELO")) {
+            me->hello_refusal_ = me->reply_line_;
+        }
+        me->starting_tls_ = std::string_view{data, size}.starts_with("STARTTLS");
         me->reply_ = 0;
         me->reply_line_.clear();
     } else if (type == CURLINFO_HEADER_IN) {
@@ -223,6 +227,10 @@ Error Conversation::explain(CURLcode code) const {
     if (code == CURLE_USE_SSL_FAILED) {
         return {Errc::unsafe, Retry::later(), "the mail server offers no encryption: " + why, where};
     }
+    if (code == CURLE_WEIRD_SERVER_REPLY && starting_tls_) {
+        return {Errc::unsafe, Retry::later(), "something was said before the encryption began: " + why,
+                where};
+    }
     if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_ABORTED_BY_CALLBACK) {
         return {Errc::timeout, Retry::later(), "no answer in time: " + why, where};
     }
@@ -241,6 +249,12 @@ Error Conversation::refused(CURLcode code) const {
                                  std::to_string(reply_) + ")";
         return for_good ? Error{Errc::unauthorized, Retry::never(), text, where}
                         : Error{Errc::unavailable, Retry::later(), text, where};
+    }
+    if (!hello_refusal_.empty() && !account_.config.user.empty()) {
+        // Without EHLO there is no log-in, and what was refused then was refused to a stranger.
+        const std::string text = "the mail server answered: " + harmless(hello_refusal_);
+        return hello_refusal_.starts_with('5') ? Error{Errc::protocol, Retry::never(), text, where}
+                                               : Error{Errc::unavailable, Retry::later(), text, where};
     }
     const std::string text = "the mail server answered: " + harmless(reply_line_);
     if (code == CURLE_USE_SSL_FAILED) {

@@ -33,6 +33,8 @@ public:
     /// network and certificates, never for 5xx, unauthorized for a refused password.
     Result<void> send(const std::string& recipient, Duration limit, bool last);
 
+    /// What the server said last, in a line: "250 2.0.0 Ok: queued as 4F1".
+    std::string answer() const { return harmless(reply_line_); }
     /// Was the last error the server's answer to this recipient, so that others may fare better?
     bool about_recipient() const { return about_recipient_; }
     Duration took() const;
@@ -68,9 +70,11 @@ private:
     Result<void> ready_;
     bool accepted_options_ = true;
     bool about_recipient_ = false;
-    int reply_ = 0;           // to the last command; 0 = none yet
-    std::string reply_line_;  // its last line
+    int reply_ = 0;              // to the last command; 0 = none yet
+    std::string reply_line_;     // its last line
+    std::string hello_refusal_;  // EHLO was refused with this
     bool leaving_ = false;
+    bool starting_tls_ = false;  // the last command asked for it
 };
 
 }  // namespace curfew::mail

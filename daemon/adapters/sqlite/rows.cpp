@@ -1,7 +1,10 @@
 #include "adapters/sqlite/rows.hpp"
 
+#include "adapters/sqlite/alerts.hpp"
+#include "adapters/sqlite/columns.hpp"
 #include "adapters/sqlite/documents.hpp"
 #include "adapters/sqlite/history.hpp"
+#include "adapters/sqlite/outbox.hpp"
 
 #include <openssl/evp.h>
 
@@ -18,16 +21,6 @@ constexpr std::string_view chain_start = "curfew audit";
 constexpr std::int64_t rule_events_kept = 20'000;
 constexpr std::int64_t quarantine_kept = 20'000;
 
-template <class Enum, std::size_t N>
-Enum word_to(const std::array<Enum, N>& all, const std::string& word) {
-    for (const Enum value : all) {
-        if (to_string(value) == word) {
-            return value;
-        }
-    }
-    return all[0];
-}
-
 MeterKind meter_kind(const std::string& word) {
     return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
 }
@@ -38,18 +31,6 @@ Signal signal_from(const std::string& word) {
                    word);
 }
 
-std::optional<std::int64_t> ms(const std::optional<WallTime>& t) {
-    return t ? std::optional{t->ms} : std::nullopt;
-}
-std::optional<std::int64_t> ms(const std::optional<Instant>& t) {
-    return t ? std::optional{t->ms} : std::nullopt;
-}
-std::optional<WallTime> wall(const std::optional<std::int64_t>& v) {
-    return v ? std::optional{WallTime{*v}} : std::nullopt;
-}
-std::optional<Instant> instant(const std::optional<std::int64_t>& v) {
-    return v ? std::optional{Instant{*v}} : std::nullopt;
-}
 std::optional<std::int64_t> nanos(const std::optional<Rate>& rate) {
     return rate ? std::optional{rate->per_hour.nanos} : std::nullopt;
 }
@@ -194,31 +175,23 @@ struct Writer {
     }
     void operator()(const Hold& h) const {
         Query(db,
-              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+              "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
               "released_at=excluded.released_at",
               h.id.value, std::string{to_string(h.kind)}, h.resource.value, h.run.value, h.from.ms,
-              h.until.ms, h.reason, h.by, ms(h.released_at), h.job)
+              h.until.ms, h.reason, h.by, ms(h.released_at), h.job, h.link)
             .run();
     }
-    void operator()(const Alert& a) const {
-        Query(db,
-              "INSERT INTO alert VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
-              "severity=excluded.severity,"
-              " state=excluded.state, changed_at=excluded.changed_at, title=excluded.title",
-              a.id.value, a.key, static_cast<int>(a.kind), static_cast<int>(a.severity),
-              std::string{to_string(a.state)}, a.since.ms, a.changed_at.ms, a.title, a.account.value,
-              a.resource.value, a.run.value)
-            .run();
-    }
-    void operator()(const OutboxRow& o) const {
-        Query(db,
-              "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
-              "state=excluded.state,"
-              " attempts=excluded.attempts, next_at=excluded.next_at, last_error=excluded.last_error",
-              o.id, o.channel.value, to_document(o.message), std::string{to_string(o.state)}, o.attempts,
-              o.next_at.ms, o.last_error, o.created_at.ms, o.enforcement.value, o.warn_step)
-            .run();
-    }
+    void operator()(const Alert& a) const { write(db, a); }
+    void operator()(const AlertEvent& e) const { write(db, e); }
+    void operator()(const Silence& silence) const { write(db, silence); }
+    void operator()(const AlertPrune& prune) const { write(db, prune); }
+    void operator()(const OutboxRow& o) const { write(db, o); }
+    void operator()(const ParcelRow& p) const { write(db, p); }
+    void operator()(const ChannelStateRow& c) const { write(db, c); }
+    void operator()(const ParcelFill& fill) const { write(db, fill); }
+    void operator()(const OutboxEnd& end) const { write(db, end); }
+    void operator()(const OutboxBury& bury) const { write(db, bury); }
+    void operator()(const FailoverDone& done) const { write(db, done); }
     void operator()(const FiredThresholdRow& f) const {
         Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.key, f.at.ms)
             .run();
@@ -362,7 +335,8 @@ Hold hold(const Query& q) {
             .reason = q.text(6),
             .by = q.text(7),
             .released_at = wall(q.optional_integer(8)),
-            .job = q.text(9)};
+            .job = q.text(9),
+            .link = q.text(10)};
 }
 
 RuleEvent rule_event(const Query& q) {
@@ -374,21 +348,6 @@ RuleEvent rule_event(const Query& q) {
         .resource = ResourceId{q.text(3)},
         .run = RunId{q.text(4)},
         .name = q.text(5)};
-}
-
-Alert alert(const Query& q) {
-    return {.id = AlertId{q.text(0)},
-            .key = q.text(1),
-            .kind = static_cast<AlertKind>(q.integer(2)),
-            .severity = static_cast<Severity>(q.integer(3)),
-            .state = word_to(std::array{AlertState::firing, AlertState::acknowledged, AlertState::resolved},
-                             q.text(4)),
-            .since = {q.integer(5)},
-            .changed_at = {q.integer(6)},
-            .title = q.text(7),
-            .account = AccountName{q.text(8)},
-            .resource = ResourceId{q.text(9)},
-            .run = RunId{q.text(10)}};
 }
 
 AuditRow audit_row(const Query& q) {
@@ -444,7 +403,7 @@ void write(Database& db, Ledger& ledger, const Write& row) {
     std::visit(Writer{db, ledger}, row);
 }
 
-StoredState read_state(Database& db) {
+Result<StoredState> read_state(Database& db) {
     StoredState s;
     {
         Query q(db, "SELECT value FROM meta WHERE key = 'boot_id'");
@@ -507,7 +466,14 @@ StoredState read_state(Database& db) {
         Query q(db, "SELECT * FROM hold WHERE released_at IS NULL ORDER BY id");
         s.holds = all<Hold>(q, hold);
     }
-    s.alerts = read_alerts(db, false, 100'000);
+    auto alerts = read_alerts(db, false, 100'000);
+    auto silences = read_silences(db, false, 10'000);
+    if (!alerts || !silences) {
+        return std::unexpected(alerts ? silences.error() : alerts.error());
+    }
+    s.alerts = std::move(*alerts);
+    s.silences = std::move(*silences);
+    s.channels = read_disabled_channels(db);
     {
         Query q(db,
                 "SELECT budget, period, key, at FROM fired WHERE at > (SELECT COALESCE(MAX(at), 0) FROM "
@@ -676,12 +642,6 @@ Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id) {
     return std::optional{std::move(*receipt)};
 }
 
-std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit) {
-    Query q(db, "SELECT * FROM alert WHERE ?1 OR state <> 'resolved' ORDER BY changed_at DESC, id LIMIT ?2",
-            with_resolved, limit);
-    return all<Alert>(q, alert);
-}
-
 std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since) {
     Query q(db,
             "SELECT * FROM hold WHERE (?1 IS NULL OR resource = ?1) AND COALESCE(released_at, until_ms) >= "
@@ -696,43 +656,6 @@ std::vector<RuleEvent> read_rule_events(Database& db, WallTime since, int limit)
         "SELECT rule, kind, at, resource, run, name FROM rule_event WHERE at >= ? ORDER BY seq DESC LIMIT ?",
         since.ms, limit);
     return all<RuleEvent>(q, rule_event);
-}
-
-Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit) {
-    Query q(db,
-            "SELECT id, channel, message, state, attempts, next_at, last_error, created_at, enforcement, "
-            "warn_step FROM outbox"
-            " WHERE state = 'waiting' AND next_at <= ? ORDER BY created_at, id LIMIT ?",
-            now.ms, limit);
-    std::vector<OutboxRow> rows;
-    while (q.row()) {
-        auto message = message_from(q.text(2));
-        if (!message) {
-            return std::unexpected(message.error());
-        }
-        rows.push_back({.id = q.text(0),
-                        .channel = ChannelName{q.text(1)},
-                        .message = std::move(*message),
-                        .state = OutboxState::waiting,
-                        .attempts = static_cast<int>(q.integer(4)),
-                        .next_at = {q.integer(5)},
-                        .last_error = q.text(6),
-                        .created_at = {q.integer(7)},
-                        .enforcement = EnforcementId{q.text(8)},
-                        .warn_step = static_cast<int>(q.integer(9))});
-    }
-    return rows;
-}
-
-std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db) {
-    std::map<OutboxState, std::int64_t> counts;
-    Query q(db, "SELECT state, COUNT(*) FROM outbox GROUP BY state ORDER BY state");
-    while (q.row()) {
-        counts[word_to(std::array{OutboxState::waiting, OutboxState::delivered, OutboxState::superseded,
-                                  OutboxState::dead},
-                       q.text(0))] = q.integer(1);
-    }
-    return counts;
 }
 
 std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key) {

@@ -1,4 +1,5 @@
-// Rows to core types and back, one pair of functions per table; those of the ledger are in ledger.hpp.
+// Rows to core types and back, one pair of functions per table; those of the ledger, the alerts
+// and the outbox are in headers of their own.
 #pragma once
 
 #include "adapters/sqlite/database.hpp"
@@ -12,7 +13,7 @@ namespace curfew::sqlite {
 /// Writes one row. A message or a receipt that cannot be stored is an error of the database.
 void write(Database& db, Ledger& ledger, const Write& row);
 
-StoredState read_state(Database& db);
+Result<StoredState> read_state(Database& db);
 std::vector<StoppedRun> read_stopped(Database& db);
 std::vector<ResourceRow> read_resources(Database& db);
 std::vector<RunRow> read_runs_of(Database& db, const ResourceId& resource, int limit);
@@ -25,11 +26,8 @@ std::vector<AuditRow> read_audit(Database& db, std::int64_t after, int limit,
 Result<std::vector<Receipt>> read_receipts(Database& db, const std::optional<ResourceId>& resource,
                                            int limit);
 Result<std::optional<Receipt>> read_receipt(Database& db, const ReceiptId& id);
-std::vector<Alert> read_alerts(Database& db, bool with_resolved, int limit);
 std::vector<Hold> read_holds(Database& db, const std::optional<ResourceId>& resource, WallTime since);
 std::vector<RuleEvent> read_rule_events(Database& db, WallTime since, int limit);
-Result<std::vector<OutboxRow>> read_due(Database& db, WallTime now, int limit);
-std::map<OutboxState, std::int64_t> read_outbox_counts(Database& db);
 std::optional<IdempotencyRow> read_idempotent(Database& db, const std::string& key);
 std::vector<QuarantineRow> read_quarantine(Database& db, WallTime since, int limit);
 std::vector<StopTimes> read_stop_times(Database& db, int limit);

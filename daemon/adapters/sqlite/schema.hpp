@@ -6,7 +6,7 @@
 namespace curfew::sqlite {
 
 constexpr int application_id = 0x43524657;  // "CRFW"
-constexpr int schema_version = 3;
+constexpr int schema_version = 4;
 
 constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -227,5 +227,67 @@ CREATE INDEX intent_by_enforcement ON intent (enforcement);
 CREATE INDEX audit_of_stops ON audit (run, seq) WHERE kind = 'enforcement.stopped';
 )sql";
 constexpr std::array schema_3{meters_3, ledger_3, budgets_3, stop_times_3};
+
+// ---- version 4: alerts with a life, parcels ------------------------------------------------------
+
+// `document` holds what is not asked for by column.
+constexpr const char* alerts_4 = R"sql(
+ALTER TABLE alert ADD COLUMN document TEXT NOT NULL DEFAULT '';
+CREATE INDEX alert_newest ON alert (changed_at);
+CREATE TABLE alert_event (
+  seq INTEGER PRIMARY KEY, alert TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, what TEXT NOT NULL,
+  reason TEXT NOT NULL, by TEXT NOT NULL) STRICT;
+CREATE INDEX alert_event_of ON alert_event (alert, seq);
+CREATE TRIGGER alert_event_is_append_only BEFORE UPDATE ON alert_event
+  BEGIN SELECT RAISE(ABORT, 'the life of an alert is never changed'); END;
+CREATE TABLE silence (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, scope TEXT NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+  reason TEXT NOT NULL, by TEXT NOT NULL, ended_at INTEGER, CHECK (until_ms > from_ms)) STRICT, WITHOUT ROWID;
+)sql";
+constexpr const char* outbox_4 = R"sql(
+ALTER TABLE outbox RENAME TO outbox_3;
+DROP INDEX outbox_waiting;
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, message_id TEXT NOT NULL, channel TEXT NOT NULL,
+  receiver TEXT NOT NULL, alert TEXT NOT NULL, kind INTEGER NOT NULL, severity INTEGER NOT NULL, topic TEXT NOT NULL,
+  heap TEXT NOT NULL, message TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL,
+  expires_at INTEGER, failover_at INTEGER, last_error TEXT NOT NULL, created_at INTEGER NOT NULL,
+  enforcement TEXT NOT NULL, warn_step INTEGER NOT NULL, parcel TEXT NOT NULL) STRICT;
+CREATE TABLE parcel (
+  id TEXT NOT NULL, channel TEXT NOT NULL, receiver TEXT NOT NULL, kind INTEGER NOT NULL, severity INTEGER NOT NULL,
+  topic TEXT NOT NULL, message TEXT NOT NULL, rows INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+  next_at INTEGER NOT NULL, last_error TEXT NOT NULL, created_at INTEGER NOT NULL, first_attempt_at INTEGER,
+  ended_at INTEGER, uncertain INTEGER NOT NULL, PRIMARY KEY (id, channel, receiver)) STRICT, WITHOUT ROWID;
+INSERT INTO outbox (id, message_id, channel, receiver, alert, kind, severity, topic, heap, message, state, attempts,
+  next_at, expires_at, failover_at, last_error, created_at, enforcement, warn_step, parcel)
+  SELECT id, COALESCE(json_extract(message, '$.id'), id), channel, '', COALESCE(json_extract(message, '$.alert'), ''),
+  COALESCE(json_extract(message, '$.kind'), 0), COALESCE(json_extract(message, '$.severity'), 1), '', '', message,
+  state, attempts, next_at, json_extract(message, '$.expires_at'), NULL, last_error, created_at, enforcement,
+  warn_step, '' FROM outbox_3 ORDER BY created_at, id;
+DROP TABLE outbox_3;
+CREATE INDEX outbox_free ON outbox (channel, receiver, next_at) WHERE state = 'waiting' AND parcel = '';
+CREATE INDEX outbox_order ON outbox (alert, channel, receiver, seq) WHERE state = 'waiting' AND alert <> '';
+CREATE INDEX outbox_topic ON outbox (topic, channel, receiver, seq) WHERE state = 'waiting' AND topic <> '';
+CREATE INDEX outbox_of_parcel ON outbox (parcel) WHERE parcel <> '';
+CREATE INDEX outbox_of_message ON outbox (message_id);
+CREATE INDEX outbox_overdue ON outbox (failover_at) WHERE failover_at IS NOT NULL;
+CREATE INDEX outbox_by_state ON outbox (state, created_at);
+CREATE INDEX parcel_open ON parcel (channel, next_at) WHERE state = 'waiting';
+CREATE INDEX parcel_places ON parcel (channel, receiver, created_at);
+CREATE INDEX parcel_by_age ON parcel (created_at) WHERE state <> 'waiting';
+-- Free rows that stand behind no older row of their alert which must go first.
+CREATE VIEW outbox_ready AS SELECT o.* FROM outbox o WHERE o.state = 'waiting' AND o.parcel = '' AND
+  (o.alert = '' OR NOT EXISTS (SELECT 1 FROM outbox b WHERE b.alert = o.alert AND b.alert <> ''
+    AND b.channel = o.channel AND b.receiver = o.receiver AND b.seq < o.seq AND b.state = 'waiting'
+    AND (b.parcel <> '' OR b.heap <> o.heap)));
+CREATE TABLE channel_state (
+  channel TEXT PRIMARY KEY, disabled_at INTEGER, why TEXT NOT NULL, fingerprint TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)sql";
+// A keep link places one hold.
+constexpr const char* keep_links_4 = R"sql(
+ALTER TABLE hold ADD COLUMN link TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX hold_of_link ON hold (link) WHERE link <> '';
+)sql";
+constexpr std::array schema_4{alerts_4, outbox_4, keep_links_4};
 
 }  // namespace curfew::sqlite

@@ -1,7 +1,9 @@
 #include "adapters/sqlite/store.hpp"
 
+#include "adapters/sqlite/alerts.hpp"
 #include "adapters/sqlite/backup.hpp"
 #include "adapters/sqlite/database.hpp"
+#include "adapters/sqlite/outbox.hpp"
 #include "adapters/sqlite/rows.hpp"
 #include "adapters/sqlite/schema.hpp"
 
@@ -39,6 +41,7 @@ constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
 /// A file up to this size is checked whole whenever it is opened; a larger one in its daily copy.
 constexpr std::uintmax_t checked_at_opening_max = 32U << 20;
 constexpr std::chrono::minutes idle_max{10};
+constexpr std::int64_t log_bytes_usual = 16 << 20;  // of the write-ahead log; it is written back at 4 MiB
 
 /// Held for life: two daemons on one database would stop things twice.
 class LockFile {
@@ -167,6 +170,11 @@ Result<void> migrate(Database& db, std::int64_t version) {
             db.execute(addition);
         }
     }
+    if (version < 4) {
+        for (const char* addition : schema_4) {
+            db.execute(addition);
+        }
+    }
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);
@@ -246,7 +254,11 @@ public:
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         return ask<StoredState>([boot_id = std::move(boot_id)](Database& db) -> Result<StoredState> {
-            StoredState state = read_state(db);
+            auto read = read_state(db);
+            if (!read) {
+                return read;
+            }
+            StoredState& state = *read;
             db.execute("BEGIN IMMEDIATE");
             Query(db, "INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", boot_id).run();
             Query(db, "DELETE FROM idempotency WHERE at < ?",
@@ -257,7 +269,7 @@ public:
                 Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
             }
             db.execute("COMMIT");
-            return state;
+            return read;
         });
     }
 
@@ -368,6 +380,17 @@ public:
             return read_alerts(db, with_resolved, limit);
         });
     }
+    Task<Result<std::optional<Alert>>> alert(AlertId id) override {
+        return ask<std::optional<Alert>>([=](Database& db) { return read_alert(db, id); });
+    }
+    Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int limit) override {
+        return ask<std::vector<AlertEvent>>([=](Database& db) -> Result<std::vector<AlertEvent>> {
+            return read_alert_events(db, id, limit);
+        });
+    }
+    Task<Result<std::vector<Silence>>> silences(bool with_ended, int limit) override {
+        return ask<std::vector<Silence>>([=](Database& db) { return read_silences(db, with_ended, limit); });
+    }
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
         return ask<std::vector<Hold>>(
             [=](Database& db) -> Result<std::vector<Hold>> { return read_holds(db, resource, since); });
@@ -377,8 +400,63 @@ public:
             return read_rule_events(db, since, limit);
         });
     }
-    Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) override {
-        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_due(db, now, limit); });
+    Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) override {
+        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_outbox(db, query); });
+    }
+    Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        return ask<std::vector<ChannelStateRow>>(
+            [](Database& db) -> Result<std::vector<ChannelStateRow>> { return read_disabled_channels(db); });
+    }
+    Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
+                                         int limit) override {
+        return change<OutboxLook>(
+            [=](Database& db) { return look_at_outbox(db, channel, now, horizon, limit); });
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_heap(Heap heap, bool worst_first, int limit) override {
+        return ask<std::vector<OutboxRow>>(
+            [=](Database& db) { return read_heap(db, heap, worst_first, limit); });
+    }
+    Task<Result<std::vector<KindCount>>> outbox_sums(Heap heap) override {
+        return ask<std::vector<KindCount>>(
+            [=](Database& db) -> Result<std::vector<KindCount>> { return sum_heap(db, heap); });
+    }
+    Task<Result<std::vector<OutboxRow>>> parcel_warnings(ParcelRow parcel) override {
+        return ask<std::vector<OutboxRow>>([=](Database& db) { return read_warnings(db, parcel); });
+    }
+    Task<Result<ParcelPlaces>> parcel_places(ChannelName channel, std::string to, WallTime since,
+                                             WallTime now) override {
+        return ask<ParcelPlaces>(
+            [=](Database& db) -> Result<ParcelPlaces> { return read_places(db, channel, to, since, now); });
+    }
+    Task<Result<OutboxOverdue>> outbox_overdue(WallTime now, int limit) override {
+        return change<OutboxOverdue>([=](Database& db) { return find_overdue(db, now, limit); });
+    }
+    Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> known, WallTime now,
+                                                       int limit) override {
+        return change<std::vector<OutboxRow>>(
+            [=](Database& db) { return find_strays(db, known, now, limit); });
+    }
+    Task<Result<std::int64_t>> outbox_retry(std::string id, WallTime now) override {
+        return change<std::int64_t>(
+            [=](Database& db) -> Result<std::int64_t> { return retry_dead(db, id, now); });
+    }
+    Task<Result<void>> outbox_shift(Duration by) override {
+        auto done = co_await change<bool>([=](Database& db) -> Result<bool> {
+            shift_waits(db, by);
+            return true;
+        });
+        if (!done) {
+            co_return std::unexpected(done.error());
+        }
+        co_return Result<void>{};
+    }
+    Task<Result<std::int64_t>> outbox_prune(WallTime before, int limit) override {
+        return change<std::int64_t>(
+            [=](Database& db) -> Result<std::int64_t> { return prune_outbox(db, before, limit); });
+    }
+    Task<Result<std::optional<WallTime>>> outbox_oldest() override {
+        return ask<std::optional<WallTime>>(
+            [](Database& db) -> Result<std::optional<WallTime>> { return read_outbox_oldest(db); });
     }
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
         return ask<std::map<OutboxState, std::int64_t>>(
@@ -389,6 +467,26 @@ public:
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) override {
         return ask<std::optional<IdempotencyRow>>(
             [=](Database& db) -> Result<std::optional<IdempotencyRow>> { return read_idempotent(db, key); });
+    }
+    Task<Result<StoreHealth>> health() override {
+        return ask<StoreHealth>([this](Database& db) -> Result<StoreHealth> {
+            StoreHealth health;
+            std::error_code none;
+            const std::uintmax_t log = std::filesystem::file_size(path_ + "-wal", none);
+            health.log_bytes = none ? 0 : static_cast<std::int64_t>(log);
+            if (health.log_bytes > log_bytes_usual) {
+                // SQLite writes it back by itself and says nothing when that fails.
+                Query q(db, "PRAGMA wal_checkpoint(PASSIVE)");
+                const std::int64_t pages = q.row() ? q.integer(1) - q.integer(2) : 0;
+                Query page(db, "PRAGMA page_size");
+                health.log_bytes = page.row() ? pages * page.integer(0) : 0;
+            }
+            health.copy_trouble = backup_.trouble();
+            if (backup_.made_at() != 0) {
+                health.copied_at = WallTime{std::int64_t{backup_.made_at()} * 1000};
+            }
+            return health;
+        });
     }
     Task<Result<std::int64_t>> verify_audit() override {
         return ask<std::int64_t>([](Database& db) { return verify_chain(db); });
@@ -406,6 +504,17 @@ public:
     }
 
 private:
+    /// `ask`, in one transaction.
+    template <class T>
+    Task<Result<T>> change(std::function<Result<T>(Database&)> work) {
+        return ask<T>([work = std::move(work)](Database& db) -> Result<T> {
+            db.execute("BEGIN IMMEDIATE");
+            Result<T> result = work(db);
+            db.execute(result ? "COMMIT" : "ROLLBACK");
+            return result;
+        });
+    }
+
     /// Runs `work` on the database thread and resumes the caller on the loop. Whatever went wrong in it
     /// rolls the open transaction back.
     template <class T>

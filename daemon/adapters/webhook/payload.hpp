@@ -1,27 +1,24 @@
-// A message as a Standard Webhooks event: its JSON, its signing key and its signature.
+// A message as the one record that programs get, whatever envelope it comes in.
 #pragma once
 
-#include "curfew/core/alert.hpp"
-#include "curfew/core/error.hpp"
-#include "curfew/core/secret.hpp"
+#include "curfew/ports/channel.hpp"
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <string>
-#include <string_view>
 
 namespace curfew::webhook {
 
 constexpr std::size_t payload_bytes_max = 20'000;
 
-/// {"type", "timestamp", "data"}, always shorter than `payload_bytes_max`: paragraphs are cut from the
-/// end, and the last one then says so.
-std::string payload_of(const Message& message);
+/// "curfew.stop_warning", ….
+std::string type_of(const Message& message);
 
-/// The key of "whsec_" + base64 of 24 to 64 bytes. Errc::invalid otherwise; the text never holds it.
-Result<Secret> key_of(const Secret& signing_secret);
-
-/// "v1,…" over id.timestamp.body.
-std::string signature_of(const Secret& key, std::string_view id, std::string_view timestamp,
-                         std::string_view body);
+using Envelope = std::function<nlohmann::ordered_json(nlohmann::ordered_json record)>;
+/// The record in its envelope, always shorter than `payload_bytes_max`: paragraphs are cut from the end, and the last
+/// one then says so.
+std::string payload_of(const Parcel& parcel, const Envelope& envelope);
 
 }  // namespace curfew::webhook

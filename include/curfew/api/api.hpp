@@ -1,7 +1,7 @@
 // The local API: HTTP/1.1 with JSON under /v1 on two Unix sockets. The read socket answers GET, and the one
 // question that is too long for an address (POST /v1/rules/test, which changes nothing). On the admin socket
 // changes are made, each audited with the peer's user. Requests that come from a browser (Origin, Referer) are
-// refused.
+// refused. Where it is configured a TCP listener answers keep links, by `KeepPages` alone.
 #pragma once
 
 #include "curfew/app/control.hpp"
@@ -18,6 +18,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace curfew::api {
 
@@ -33,12 +35,17 @@ struct Request {
     std::map<std::string, std::string> query;  // decoded
     std::string body;
     std::string idempotency_key;
+    // As they came; the Unix sockets ignore the one and refuse the other.
+    std::vector<std::string> hosts = {};
+    std::string origin = {};
+    std::string accept = {};
 };
 
 struct Reply {
     int status = 200;
     std::string content_type = "application/json";
     std::string body;
+    std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 /// The text of one [[rule]] and the name of its file, read as the configuration is. The error's text lists
@@ -46,6 +53,7 @@ struct Reply {
 using RuleParser = std::function<Result<Rule>(const std::string& text, const std::string& file)>;
 
 class MoneyRoutes;  // those about money
+class AlertRoutes;  // those about alerts and their way to people
 
 /// Routes and codecs without sockets.
 class Handler {
@@ -65,13 +73,11 @@ private:
     Task<Reply> receipts(Request request);
     Task<Reply> receipt(std::string id);
     Task<Reply> events(Request request);
-    Task<Reply> alerts(Request request);
     Task<Reply> doctor();
     Task<Reply> rules();
     Task<Reply> lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
                       std::string actor);
-    Task<Reply> exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
-                       std::string actor);
+    Task<Reply> exempt(ResourceId resource, HoldEnd end, std::string reason, std::string actor);
     Task<Reply> release(ResourceId resource, ReleaseOptions options, std::string actor);
     Task<Reply> perform(Request request, Peer peer);
 
@@ -81,7 +87,10 @@ private:
     Historian& historian_;
     RuleParser parse_rule_;
     std::unique_ptr<MoneyRoutes> money_routes_;
+    std::unique_ptr<AlertRoutes> alert_routes_;
 };
+
+class KeepPages;
 
 struct Sockets {
     std::string api_path;
@@ -98,6 +107,9 @@ public:
            int patience);
     ~Server();
     Result<void> start(const Sockets& sockets);
+    /// Answers keep links at `address` ("127.0.0.1:8123", "[::1]:8123") as well, and nothing else there. Its
+    /// connections are counted apart: who can reach it takes none from the Unix sockets.
+    Result<void> start_keep_links(const std::string& address, KeepPages& pages);
     /// No new connections; those that are open end with their request.
     void stop();
 

@@ -65,6 +65,7 @@ private:
         bool looking = false;  // look_fresh, fence or look_up is under way
         bool calling = false;  // the stop call is under way
         bool told = false;     // somebody was warned
+        int unheard = 0;       // the newest warning, where a silence that names it holds it back
         Scheduler::Alarm alarm;
         TaskGroup::Handle pack_task;
         std::map<std::string, std::string> open_intents;  // act → intent id
@@ -75,6 +76,7 @@ private:
     struct Undo {
         std::map<std::string, std::string> open_intents;
         bool told = false;
+        int unheard = 0;
         Alarms::Memory alarms;
         std::map<RuleName, Breaker> breakers;
     };
@@ -85,6 +87,7 @@ private:
     Task<void> pump(RunId run);
     Batch record(Active& active, const EnforcementEvent& event, const Transition& t);
     void record_messages(Active& active, const Transition& t, Batch& batch);
+    void record_messages(Active& active, const LiveResource& live, const Transition& t, Batch& batch);
     void record_intents(Active& active, const Transition& t, Batch& batch);
     void record_outcomes(Active& active, const EnforcementEvent& event, Batch& batch);
     void act(Active& active, const std::vector<Effect>& effects);

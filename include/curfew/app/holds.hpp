@@ -7,6 +7,7 @@
 #include "curfew/app/looker.hpp"
 #include "curfew/app/treasurer.hpp"
 #include "curfew/app/world.hpp"
+#include "curfew/core/keep_link.hpp"
 
 #include <optional>
 #include <string>
@@ -24,12 +25,26 @@ public:
     /// The errors of these are Control's.
     Task<Result<KeepAnswer>> keep(ResourceId resource, Duration how_long, std::string reason,
                                   std::string actor);
+    /// A keep by a warning's link, with the limits of every keep; the link is spent in the transaction that places
+    /// the hold. Errors as of `keep`; also conflict for another run, and for a link
+    /// that was used.
+    Task<Result<KeepAnswer>> keep_by(KeepLink link);
+    /// The hold that the link placed, if it was pressed.
+    Task<Result<std::optional<Hold>>> placed_by(KeepLink link);
     Task<Result<KeepAnswer>> lease(ResourceId resource, Duration how_long, std::string job,
                                    std::string reason, std::string actor);
     Task<Result<Hold>> exempt(ResourceId resource, HoldEnd end, std::string reason, std::string actor);
     Task<Result<Released>> release(ResourceId resource, ReleaseOptions options, std::string actor);
 
 private:
+    struct Wish {
+        ResourceId resource;
+        Duration how_long{0};
+        std::string reason;
+        std::string actor;
+        std::optional<KeepLink> link;
+    };
+    Task<Result<KeepAnswer>> keep(Wish wish);
     LiveResource* find(const ResourceId& id);
     LiveResource* running(const ResourceId& id);
     Hold hold_of(const LiveResource& live, HoldKind kind, WallTime until, std::string reason,

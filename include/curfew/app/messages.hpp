@@ -8,6 +8,7 @@
 #include "curfew/core/receipt.hpp"
 #include "curfew/ports/entropy.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ struct Subject {
     ResourceId resource;
     std::string name;  // control characters escaped
     RunId run;
+    std::string owner;
+    RuleName rule;  // whose doing it is; or
+    BudgetName budget;
     std::string machine_type;
     CauseKind kind = CauseKind::idle;
     std::string
@@ -27,6 +31,7 @@ struct Subject {
     std::string reason;    // of the newest transition
     std::string evidence;  // what decided, "kernels: all idle"
     WallTime now;
+    Zone zone;  // people's
     std::optional<WallTime> stops_at;
     std::optional<Money> per_hour;  // absent = unpriced
     std::optional<Money> cost_so_far;
@@ -53,5 +58,14 @@ Message budget_admission(const Treasurer::Admission& admission, bool acts, WallT
 
 /// Names come from strangers: control characters become "?", at most 80 bytes of whole characters.
 std::string printable(std::string_view name);
+
+/// "2 hours 30 minutes": the two largest units.
+std::string in_words(Duration d);
+/// "Mon 11:15 Europe/Rome (10:15 UTC)".
+std::string at_words(WallTime t, const Zone& zone);
+/// `part` of `whole`, for bars.
+int thousandths(std::int64_t part, std::int64_t whole);
+/// Says what it is about: resource, run, account, owner.
+void concern(Message& m, const LiveResource& live);
 
 }  // namespace curfew::messages

@@ -15,6 +15,7 @@
 #include "curfew/core/probe.hpp"
 #include "curfew/core/resource.hpp"
 #include "curfew/core/rule.hpp"
+#include "curfew/core/silence.hpp"
 #include "curfew/ports/store.hpp"
 
 #include <map>
@@ -71,6 +72,7 @@ struct LiveResource {
     bool breaker_open = false;    // of its rule
     bool on_trial = false;        // its rule is: nothing is stopped by it yet
     bool beaten_by_hold = false;  // the rule would act, but for a hold
+    std::string maintenance;      // that covers it, in words; empty = none does
 };
 
 /// What costs money without running: an add-on of the newest list, or a machine that costs the same on or off.
@@ -126,16 +128,58 @@ struct Picture {
     std::map<AccountName, LiveAccount> accounts;
     std::map<ResourceId, LiveResource> resources;
     std::map<RunId, LiveAddOn> add_ons;  // by the run of their meters
+    /// Closed by a poll whose transaction was not handed to the store yet: neither there nor open any more.
+    std::map<AccountName, std::vector<CostRow>> unstored;
     std::map<BudgetName, LiveBudget> budgets;
     std::map<ResourceId, Hold> exemptions;  // one each, also of what is not listed now
     std::map<RuleName, RuleTrial> trials;
     std::map<RuleName, Breaker> breakers;  // open
     std::set<RuleName> flagged;            // by the false-stop meter
+    std::vector<Silence> maintenance;      // in force; of no other kind
 
+    /// That covers what is under this rule; nullptr = none.
+    const Silence* maintenance_over(const Resource& resource, const RuleName& rule) const {
+        for (const Silence& silence : maintenance) {
+            if (covers(silence.scope, {.alert = {},
+                                       .kind = {},
+                                       .resource = resource.id,
+                                       .resource_name = resource.name,
+                                       .account = resource.account,
+                                       .rule = rule,
+                                       .budget = {}})) {
+                return &silence;
+            }
+        }
+        return nullptr;
+    }
     const RuleTrial* trial_of(const RuleName& rule) const {
         const auto found = trials.find(rule);
         return found == trials.end() ? nullptr : &found->second;
     }
 };
+
+/// The meters of its runs, newest run first.
+template <class Visit>
+void each_meter(const LiveResource& live, Visit&& visit) {
+    if (live.current.meter) {
+        visit(*live.current.meter);
+    }
+    for (const LiveRun& run : live.older) {
+        if (run.meter) {
+            visit(*run.meter);
+        }
+    }
+}
+
+/// Everything that counts money, open or not: `visit(account, meter)` for those of runs, then of add-ons.
+template <class Visit>
+void each_meter(const Picture& picture, Visit&& visit) {
+    for (const auto& [id, live] : picture.resources) {
+        each_meter(live, [&](const Meter& meter) { visit(live.resource.account, meter); });
+    }
+    for (const auto& [id, live] : picture.add_ons) {
+        visit(live.account, live.meter);
+    }
+}
 
 }  // namespace curfew

@@ -78,6 +78,9 @@ struct StatusReport {
     Saved saved;
     std::int64_t unpriced = 0;
     std::vector<RuleItem> rules;  // on trial, flagged, or with an open breaker
+    std::int64_t alerts_firing = 0;
+    std::int64_t alerts_critical = 0;  // of these, and nobody acknowledged them
+    std::int64_t dead_letters = 0;
 };
 
 struct ExplainReport {
@@ -119,8 +122,8 @@ public:
     Task<Result<ExplainReport>> explain(ResourceId resource);
     /// Every budget as it stands.
     std::vector<BudgetItem> budgets() const { return budgets_of(nullptr); }
-    /// What all stops by Curfew saved.
-    Task<Result<Saved>> saved();
+    /// What all stops by Curfew saved, or those since a time.
+    Task<Result<Saved>> saved(std::optional<WallTime> since = std::nullopt);
     /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,
     /// audit chain.
     Task<Result<std::vector<DoctorFinding>>> doctor();

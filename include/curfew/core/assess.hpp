@@ -30,6 +30,7 @@ struct AssessInput {
     const Rule* rule = nullptr;          // that matches, if any
     bool on_trial = false;               // the rule is: it only observes, whatever its mode
     Mode mode = Mode::observe;           // weakest of global and account; the rule's comes on top
+    std::string maintenance;             // that covers it: everything but a person's stop only observes
     const Hold* hold = nullptr;          // in force
     bool protected_ = false;
     std::string saves_nothing;                    // why a stop would save nothing; empty = one would

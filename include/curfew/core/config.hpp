@@ -1,6 +1,7 @@
 // The validated configuration: a value. Parsing, defaults and messages are adapters/config's.
 #pragma once
 
+#include "curfew/core/alert.hpp"
 #include "curfew/core/budget.hpp"
 #include "curfew/core/credit.hpp"
 #include "curfew/core/forecast.hpp"
@@ -8,6 +9,7 @@
 #include "curfew/core/ids.hpp"
 #include "curfew/core/ledger.hpp"
 #include "curfew/core/money.hpp"
+#include "curfew/core/route.hpp"
 #include "curfew/core/rule.hpp"
 #include "curfew/core/time.hpp"
 
@@ -61,7 +63,7 @@ struct VaultConfig {
 /// [[channel]].
 struct ChannelConfig {
     ChannelName name;
-    std::string kind;  // "mail", "webhook"
+    std::string kind;  // "mail", "webhook", "slack", "discord", "teams", "ntfy", "pagerduty"
     // mail
     std::string host;
     int port = 465;
@@ -70,12 +72,40 @@ struct ChannelConfig {
     std::string password_file;
     std::string from;
     std::vector<std::string> to;
-    std::string ca_file;  // extra CA, mail and webhook
-    // webhook
+    std::string ca_file;  // extra CA, of any kind
+    // all that go over HTTP
     std::string url;
-    std::string secret_file;     // whsec_… of Standard Webhooks
-    bool allow_private = false;  // loopback and private addresses, and plain http to them
+    std::string url_file;                        // instead of `url`, where the URL is a secret
+    bool allow_private = false;                  // loopback and private addresses, and plain http to them
+    std::vector<std::string> private_receivers;  // … or only these: addresses and networks, "10.0.0.0/8"
+    // webhook
+    std::string secret_file;                        // whsec_… of Standard Webhooks
+    std::string old_secret_file;                    // signed with as well, while a key is changed
+    std::string format = "standard";                // "standard", "cloudevents", "template"
+    std::string template_file;                      // mustache
+    std::string content_type = "application/json";  // of a template's body
+    // ntfy, PagerDuty
+    std::string topic;
+    std::string token_file;  // ntfy: access token. PagerDuty: routing key
     Duration timeout = seconds{20};
+};
+
+/// [heartbeat]: a healthchecks-style URL that hears of each good cycle, and of bad ones with the reason.
+struct HeartbeatConfig {
+    std::string url;       // "" = none
+    std::string url_file;  // instead of `url`
+    std::string ca_file;
+    bool allow_private = false;
+    std::vector<std::string> private_receivers;
+    Duration interval = minutes{1};  // at most so often
+};
+
+/// [keep_link]: where keep links of warnings are answered.
+struct KeepLinkConfig {
+    std::string listen;       // "127.0.0.1:8123": loopback or private; "" = warnings carry no link
+    std::string public_url;   // what a phone sees, an origin: "https://curfew.example.com"
+    bool plain_http = false;  // tokens may pass unencrypted
+    Duration length = hours{1};
 };
 
 /// [[ssh]]: how to look into machines. The first block that matches a machine's name is used.
@@ -113,6 +143,10 @@ struct Config {
     std::vector<Budget> budgets;
     std::vector<Credit> credits;
     BurnRule burn;  // of the alarm of each account; factor 0 = none
+    AlertPolicy alerts;
+    Routing routing;
+    HeartbeatConfig heartbeat;
+    KeepLinkConfig keep_link;
 };
 
 }  // namespace curfew

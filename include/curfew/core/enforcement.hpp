@@ -109,6 +109,7 @@ struct Assessment {
     std::optional<std::string> held_by;  // hold, protection: in words
     bool breaker_open = false;
     Mode mode = Mode::observe;
+    std::string mode_why;  // where it is weaker than what is configured: "maintenance until …"
     Duration min_notice = minutes{10};
     bool needs_notice = true;  // false for manual stops
     std::string why;           // "quiet 41m of 60m, rule night"
@@ -125,6 +126,7 @@ struct FreshLook {
     bool files_unchanged = true;  // against the receipt's manifest; true before packing
     std::optional<std::string> held_by;
     Mode mode = Mode::observe;
+    std::string mode_why;
     bool breaker_open = false;
     std::string why;
 };

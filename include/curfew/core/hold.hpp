@@ -26,7 +26,8 @@ struct Hold {
     std::string reason;
     std::string by;  // who asked: "ana (uid 1000)"
     std::optional<WallTime> released_at;
-    std::string job = {};  // of a lease: whose renewal replaces it
+    std::string job = {};   // of a lease: whose renewal replaces it
+    std::string link = {};  // of a keep: the warning whose keep link was pressed; each places one hold
 
     /// From the moment it is placed: `from` is for the record, so that a wall clock which is set back lifts
     /// no hold (I14).

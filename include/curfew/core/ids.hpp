@@ -28,6 +28,8 @@ using EnforcementId = Id<struct EnforcementTag>;
 using ReceiptId = Id<struct ReceiptTag>;
 using AlertId = Id<struct AlertTag>;
 using HoldId = Id<struct HoldTag>;
+using SilenceId = Id<struct SilenceTag>;
+using ParcelId = Id<struct ParcelTag>;  // one sending: webhook-id, Message-ID
 
 }  // namespace curfew
 

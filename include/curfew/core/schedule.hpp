@@ -31,6 +31,21 @@ Result<OffHours> parse_off_hours(std::string_view text);
 /// "2026-12-25". Errors: invalid; only dates that exist.
 Result<Date> parse_date(std::string_view text);
 
+/// A time of the week, by the clock on the wall.
+struct WeeklyTime {
+    int day = 0;       // 0 = Monday … 6 = Sunday
+    int minute = 540;  // since midnight, 0 … 1439
+    bool operator==(const WeeklyTime&) const = default;
+};
+
+/// "mon 09:00". Errors: invalid, naming the part that is wrong.
+Result<WeeklyTime> parse_weekly_time(std::string_view text);
+std::string to_string(WeeklyTime when);
+
+/// The newest such time that is not after `t`, and the first one after it.
+WallTime last_weekly(WeeklyTime when, WallTime t, const Zone& zone);
+WallTime next_weekly(WeeklyTime when, WallTime t, const Zone& zone);
+
 /// "Mon 20:00 Europe/Rome".
 std::string local_words(WallTime t, const Zone& zone);
 

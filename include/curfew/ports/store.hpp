@@ -12,6 +12,7 @@
 #include "curfew/core/receipt.hpp"
 #include "curfew/core/resource.hpp"
 #include "curfew/core/rule.hpp"
+#include "curfew/core/silence.hpp"
 #include "curfew/ports/task.hpp"
 
 #include <cstdint>
@@ -106,9 +107,11 @@ constexpr std::string_view to_string(OutboxState state) {
     return "dead";
 }
 
-/// One message to one channel.
+/// One message to one destination. What is told together is delivered in one parcel; `seq` is the order of rows
+/// of one alert and destination, which is kept. Written once: a row whose id is known is ignored, and what becomes
+/// of it is written by ParcelFill, ParcelRow, OutboxEnd and OutboxBury.
 struct OutboxRow {
-    std::string id;  // message id + "/" + channel
+    std::string id;  // message id + "/" + channel, + "/" + address
     ChannelName channel;
     Message message;
     OutboxState state = OutboxState::waiting;
@@ -118,6 +121,73 @@ struct OutboxRow {
     WallTime created_at;
     EnforcementId enforcement;  // a warning's; its delivery is an event of the enforcement
     int warn_step = 0;
+    std::string to;                       // "" = the channel's own receivers
+    ParcelId parcel;                      // "" = in none yet
+    std::int64_t seq = 0;                 // given by the store
+    std::optional<WallTime> failover_at;  // a critical one: still not taken then, it goes to one channel more
+};
+
+/// One sending to one destination: durable before the first attempt, so that a restart sends the same under the
+/// same id. The same id may go to several destinations. When it ends, the rows in it end with it.
+struct ParcelRow {
+    ParcelId id;
+    ChannelName channel;
+    std::string to;
+    Message message;  // as it is rendered
+    std::int64_t rows = 1;
+    OutboxState state = OutboxState::waiting;
+    int attempts = 0;
+    WallTime next_at;
+    std::string last_error;
+    WallTime created_at;
+    std::optional<WallTime> first_attempt_at;
+    std::optional<WallTime> ended_at;
+    bool uncertain = false;  // an attempt's acknowledgement was lost: it may have arrived
+    bool outdone =
+        false;  // read only: a warning, and a newer message of its key waits for the same destination
+};
+
+/// Free rows of one destination: those in no parcel whose time has come and which stand behind no older row of
+/// their alert that must go first.
+struct Heap {
+    ChannelName channel;
+    std::string to;
+    std::optional<std::string> group;  // nullopt = of every group
+    WallTime now;
+    std::int64_t up_to_seq = 0;  // rows that came later are left out
+};
+
+/// Puts rows into a parcel: those named, and with `rest` also all of the heap that wait for no enforcement.
+struct ParcelFill {
+    ParcelId parcel;
+    ChannelName channel;
+    std::string to;
+    std::vector<std::int64_t> rows;  // seq
+    std::optional<Heap> rest;
+};
+/// Ends free rows.
+struct OutboxEnd {
+    std::vector<std::int64_t> rows;  // seq
+    OutboxState state = OutboxState::superseded;
+    std::string why;
+};
+/// Everything that waits for a channel becomes a dead letter.
+struct OutboxBury {
+    ChannelName channel;
+    std::string why;
+    WallTime at;
+};
+/// A message needs no channel more.
+struct FailoverDone {
+    std::string message;  // id
+};
+
+/// A channel that said 410 is not used again until its configuration changes or a test of it succeeds.
+struct ChannelStateRow {
+    ChannelName channel;
+    std::optional<WallTime> disabled_at;
+    std::string why;
+    std::string fingerprint;  // of the configuration that it was disabled with
 };
 
 struct FiredThresholdRow {
@@ -168,10 +238,17 @@ struct HistoryPrune {
     WallTime began_before;
 };
 
-using Write = std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow,
-                           Enforcement, AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow,
-                           FiredThresholdRow, Receipt, IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial,
-                           RuleEvent, Breaker, BudgetEdit, ReportedRow, QuarantineRow>;
+/// Drops what of alerts ended before: resolved ones, their events, ended silences; a few hundred at a time.
+struct AlertPrune {
+    WallTime ended_before;
+};
+
+using Write =
+    std::variant<ResourceRow, RunRow, Meter, CostRow, Observation, QuietRow, AccountPollRow, Enforcement,
+                 AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
+                 IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker, BudgetEdit,
+                 ReportedRow, QuarantineRow, ParcelRow, ChannelStateRow, Silence, AlertEvent, AlertPrune,
+                 ParcelFill, OutboxEnd, OutboxBury, FailoverDone>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -184,7 +261,9 @@ struct StoredState {
     std::vector<AccountPollRow> polls;
     std::vector<Enforcement> enforcements;  // live
     std::vector<Hold> holds;                // not ended
-    std::vector<Alert> alerts;              // firing or acknowledged
+    std::vector<Alert> alerts;              // pending, firing or acknowledged
+    std::vector<Silence> silences;          // not ended
+    std::vector<ChannelStateRow> channels;  // disabled
     std::vector<FiredThresholdRow> fired;   // of the last 400 days
     std::vector<BudgetEdit> budget_edits;   // newest of each
     std::vector<ReportedRow> reported;      // newest of each account and month, of the last 3 months
@@ -252,6 +331,55 @@ struct PastRun {
     std::optional<Rate> rate;  // absent = unpriced
 };
 
+/// How the store itself is.
+struct StoreHealth {
+    std::int64_t log_bytes = 0;         // at most so much is in the log only, and not yet in its place
+    std::string copy_trouble;           // why the last daily copy could not be made; empty = none failed
+    std::optional<WallTime> copied_at;  // of the newest copy that this process made and found whole
+};
+
+/// Which rows of the outbox; oldest first.
+struct OutboxQuery {
+    std::optional<OutboxState> state;
+    ChannelName channel;  // "" = of all
+    AlertId alert;        // "" = of all, and of none
+    std::int64_t after_seq = 0;
+    int limit = 100;
+};
+
+/// How much of a heap there is.
+struct HeapSize {
+    std::string to;
+    std::string group;
+    std::int64_t rows = 0;
+    std::int64_t urgent = 0;  // critical, or a warning that an enforcement waits for
+    WallTime oldest;          // next_at
+    std::int64_t newest_seq = 0;
+};
+/// What the lane of one channel needs to know for its next step.
+struct OutboxLook {
+    std::vector<HeapSize> heaps;     // by receiver and group, urgent ones first; the first few
+    std::vector<HeapSize> piles;     // by receiver, whole
+    std::vector<ParcelRow> parcels;  // open, and due or outdone; worst first, the first few
+    std::optional<WallTime> next;    // when more becomes due
+};
+struct KindCount {
+    AlertKind kind = AlertKind::blind;
+    Severity severity = Severity::info;
+    std::int64_t rows = 0;
+};
+/// The parcels that a destination got of late.
+struct ParcelPlaces {
+    std::int64_t used = 0;
+    std::optional<WallTime> oldest;
+    std::optional<WallTime> newest;
+};
+/// Critical messages that none of their channels took in time; and when there may be more.
+struct OutboxOverdue {
+    std::vector<OutboxRow> rows;
+    std::optional<WallTime> next;
+};
+
 class Store {
 public:
     virtual ~Store() = default;
@@ -284,13 +412,45 @@ public:
     virtual Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) = 0;
     virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
     virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;
+    virtual Task<Result<std::optional<Alert>>> alert(AlertId id) = 0;
+    /// The life of an alert, oldest first.
+    virtual Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int limit) = 0;
+    virtual Task<Result<std::vector<Silence>>> silences(bool with_ended, int limit) = 0;
     virtual Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) = 0;
     /// What became of things under rules, newest first; the store keeps the newest 20,000.
     virtual Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) = 0;
-    /// Waiting rows whose time has come, oldest first.
-    virtual Task<Result<std::vector<OutboxRow>>> outbox_due(WallTime now, int limit) = 0;
+    virtual Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) = 0;
+    /// Supersedes first, with the reason, what of the channel needs no sending any more: free rows past their use,
+    /// and older stop warnings of a key of which a newer row waits. Waits that end after `horizon` end now: no wait
+    /// is that long, so the clock was set.
+    virtual Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
+                                                 int limit) = 0;
+    /// The first rows of a heap: warnings of enforcements first, then the worst, then the oldest; or all by age.
+    virtual Task<Result<std::vector<OutboxRow>>> outbox_heap(Heap heap, bool worst_first, int limit) = 0;
+    /// What of a heap waits for no enforcement.
+    virtual Task<Result<std::vector<KindCount>>> outbox_sums(Heap heap) = 0;
+    /// Rows of a parcel for which an enforcement waits.
+    virtual Task<Result<std::vector<OutboxRow>>> parcel_warnings(ParcelRow parcel) = 0;
+    /// Of those made after `since` and not after `now`.
+    virtual Task<Result<ParcelPlaces>> parcel_places(ChannelName channel, std::string to, WallTime since,
+                                                     WallTime now) = 0;
+    virtual Task<Result<OutboxOverdue>> outbox_overdue(WallTime now, int limit) = 0;
+    /// Free waiting rows of channels that are not among `known`, oldest first; their open parcels are undone first.
+    virtual Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> known, WallTime now,
+                                                               int limit) = 0;
+    /// Dead letters wait again, under the same ids: that with this id and those in its parcel, or all ("").
+    virtual Task<Result<std::int64_t>> outbox_retry(std::string id, WallTime now) = 0;
+    /// The wall clock was set by so much: waits keep their length.
+    virtual Task<Result<void>> outbox_shift(Duration by) = 0;
+    /// Drops rows and parcels that ended, made before this, at most `limit` of each; how many went.
+    virtual Task<Result<std::int64_t>> outbox_prune(WallTime before, int limit) = 0;
+    /// When the oldest waiting row was made.
+    virtual Task<Result<std::optional<WallTime>>> outbox_oldest() = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;
+    virtual Task<Result<std::vector<ChannelStateRow>>> disabled_channels() = 0;
     virtual Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) = 0;
+
+    virtual Task<Result<StoreHealth>> health() = 0;
 
     /// Walks the audit's hash chain: the number of rows, or Errc::corrupt naming the first bad one.
     virtual Task<Result<std::int64_t>> verify_audit() = 0;

@@ -99,7 +99,11 @@ Server::Server(const std::string& script, const std::vector<std::string>& argume
     require_tools();
     const char* source = std::getenv("CURFEW_SOURCE");
     REQUIRE(source != nullptr);
-    std::vector<std::string> words{python, std::string{source} + "/tests/integration/channels/" + script};
+    const std::string path = std::string{source} + "/tests/integration/channels/" + script;
+    std::vector<std::string> words{python, path};
+    if (script.ends_with(".mjs")) {
+        words = {"/usr/bin/env", "node", path};
+    }
     words.insert(words.end(), arguments.begin(), arguments.end());
     int in[2] = {};
     int out[2] = {};
@@ -149,14 +153,15 @@ int closed_port() {
     return port.number();
 }
 
-curfew::Result<void> Loop::deliver(curfew::Channel& channel, curfew::Message message,
-                                   curfew::Duration within) {
-    std::optional<curfew::Result<void>> result;
-    boost::asio::co_spawn(context, channel.deliver(std::move(message), scheduler.in(within)),
-                          [&](const std::exception_ptr& thrown, curfew::Result<void> r) {
-                              REQUIRE(!thrown);
-                              result = std::move(r);
-                          });
+curfew::Result<curfew::Delivered> Loop::deliver(curfew::Channel& channel, curfew::Message message,
+                                                curfew::Duration within, std::string to) {
+    std::optional<curfew::Result<curfew::Delivered>> result;
+    boost::asio::co_spawn(
+        context, channel.deliver({.message = std::move(message), .to = std::move(to)}, scheduler.in(within)),
+        [&](const std::exception_ptr& thrown, curfew::Result<curfew::Delivered> r) {
+            REQUIRE(!thrown);
+            result = std::move(r);
+        });
     context.restart();
     while (!result && context.run_one() > 0) {
     }

@@ -38,7 +38,7 @@ struct Certificates {
     std::string other;
 };
 
-/// A Python program of this folder. It prints "port N" when it listens, and ends with its standard input.
+/// A Python or Node program of this folder. It prints "port N" when it listens, and ends with its standard input.
 class Server {
 public:
     Server(const std::string& script, const std::vector<std::string>& arguments);
@@ -63,7 +63,8 @@ struct Loop {
     boost::asio::io_context context;
     curfew::clock::RealScheduler scheduler{context.get_executor(), {}};
 
-    curfew::Result<void> deliver(curfew::Channel& channel, curfew::Message message, curfew::Duration within);
+    curfew::Result<curfew::Delivered> deliver(curfew::Channel& channel, curfew::Message message,
+                                              curfew::Duration within, std::string to = {});
 };
 
 /// A warning with everything in it.

@@ -35,6 +35,7 @@ std::shared_ptr<Config> config_of(Mode mode) {
     ChannelConfig channel;
     channel.name = ChannelName{"mail"};
     config->channels = {channel};
+    config->routing.channels = {channel.name};
     config->rules = {rule_of("idle", hours{1}, mode)};
     return config;
 }

@@ -236,3 +236,35 @@ TEST_CASE("local times in words") {
     CHECK(local_words(utc("2026-11-23T23:30:00Z"), rome) == "Tue 00:30 Europe/Rome");
     CHECK(local_words(utc("2026-11-23T04:05:00Z"), new_york) == "Sun 23:05 America/New_York");
 }
+
+TEST_CASE("a time of the week is written as a day and a time", "[schedule]") {
+    CHECK(parse_weekly_time("mon 09:00").value() == WeeklyTime{.day = 0, .minute = 540});
+    CHECK(parse_weekly_time("sun 23:59").value() == WeeklyTime{.day = 6, .minute = 1439});
+    CHECK(to_string(WeeklyTime{}) == "mon 09:00");
+    CHECK(to_string(WeeklyTime{.day = 4, .minute = 5}) == "fri 00:05");
+    for (const char* bad : {"", "mon", "mon ", "monday 09:00", "09:00", "mon 24:00", "mon 9:00", "mon  09:00",
+                            "mon 09:00 ", "daily 09:00", "mon-fri 09:00"}) {
+        INFO(bad);
+        CHECK(!parse_weekly_time(bad));
+    }
+}
+
+TEST_CASE("a time of the week is found by the clock on the wall, over clock changes", "[schedule]") {
+    const WeeklyTime monday;
+    CHECK(last_weekly(monday, utc("2026-11-23T08:00:00Z"), rome) == utc("2026-11-23T08:00:00Z"));
+    CHECK(next_weekly(monday, utc("2026-11-23T08:00:00Z"), rome) == utc("2026-11-30T08:00:00Z"));
+    CHECK(last_weekly(monday, utc("2026-11-23T07:59:59Z"), rome) == utc("2026-11-16T08:00:00Z"));
+    CHECK(next_weekly(monday, utc("2026-11-23T07:59:59Z"), rome) == utc("2026-11-23T08:00:00Z"));
+    // Summer time ends on 25 October: the week before is an hour longer.
+    CHECK(next_weekly(monday, utc("2026-10-20T00:00:00Z"), rome) == utc("2026-10-26T08:00:00Z"));
+    CHECK(last_weekly(monday, utc("2026-10-25T12:00:00Z"), rome) == utc("2026-10-19T07:00:00Z"));
+    // 02:30 on 29 March does not exist: the first instant after the gap.
+    const WeeklyTime gap{.day = 6, .minute = 150};
+    CHECK(next_weekly(gap, utc("2026-03-28T12:00:00Z"), rome) == utc("2026-03-29T01:00:00Z"));
+    CHECK(last_weekly(gap, utc("2026-03-29T00:59:59Z"), rome) == utc("2026-03-22T01:30:00Z"));
+    // On 25 October it comes twice: the first time counts.
+    CHECK(last_weekly(gap, utc("2026-10-25T01:45:00Z"), rome) == utc("2026-10-25T00:30:00Z"));
+    // Around the date line the day is the local one.
+    const Zone east{"Pacific/Tongatapu", minutes{780}, {}};
+    CHECK(next_weekly(monday, utc("2026-11-22T19:00:00Z"), east) == utc("2026-11-22T20:00:00Z"));
+}
