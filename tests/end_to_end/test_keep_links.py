@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from stage import Failure, StageTest, ask_unix, free_port, run_tests, wait_for
+from stage import Failure, StageTest, ask_unix, hold_port, run_tests, wait_for
 
 HOST = "keep.example"
 
@@ -40,7 +40,9 @@ def base64url(data):
 class KeepLinks(StageTest):
     def begin(self, links=True, **more):
         stage = self.stage = self.open_stage(guests="standin")
-        self.port = free_port()
+        held = hold_port()
+        self.addCleanup(held.close)
+        self.port = held.getsockname()[1]
         self.notebook = stage.notebook("demo")
         self.configure(links, **more)
         stage.start_daemon()
@@ -68,7 +70,7 @@ class KeepLinks(StageTest):
         until = int(time.time() * 1000) + seconds * 1000
         return self.sign(base64url(f"1\n{self.notebook.repo}\n{run or self.notebook.id}\n{until}\n{length_ms}\n{warning}".encode()))
 
-    def curl(self, token, *more, method="POST", host=HOST, timeout=20):
+    def curl(self, token, *more, method="POST", host=HOST, timeout=60):
         """As ntfy's app asks through a proxy: status and text."""
         done = subprocess.run(["curl", "-sS", "-m", str(timeout), "-X", method, "-H", f"Host: {host}", "-w", "\n%{http_code}", *more,
                                f"http://127.0.0.1:{self.port}/k/{token}"], capture_output=True, text=True)
@@ -77,7 +79,7 @@ class KeepLinks(StageTest):
         text, _, status = done.stdout.rpartition("\n")
         return int(status), text
 
-    def raw(self, data, wait=10):
+    def raw(self, data, wait=60):
         """Bytes as they are; the status line of the answer, or "" where the connection ended without one."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as s:
             try:
@@ -182,7 +184,7 @@ class KeepLinks(StageTest):
             answer = self.raw(data.encode("latin-1"))
             self.assertRegex(answer, r"^$|^HTTP/1.1 4(00|13) ", what)
         # Those who say nothing take places of this listener alone.
-        idle = [socket.create_connection(("127.0.0.1", self.port), timeout=10) for _ in range(40)]
+        idle = [socket.create_connection(("127.0.0.1", self.port), timeout=60) for _ in range(40)]
         self.assertEqual(stage.curfew("status").returncode, 0)
         for s in idle:
             s.close()
@@ -241,7 +243,7 @@ class KeepLinks(StageTest):
         self.assertEqual(self.warning()["keep_url"], "")
         self.assertFalse((stage.folder / "state/keep_link.key").exists())
         with self.assertRaises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=5)
+            socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def test_a_port_that_is_taken_is_told_and_stops_nothing(self):
         with socket.socket() as taken:
