@@ -1,12 +1,9 @@
-#include "bench.hpp"
-
-#include <catch2/catch.hpp>
+#include "integration/store/bench.hpp"
 
 #include <string>
-#include <vector>
 
 using namespace curfew;
-using namespace curfew::test;
+using namespace support;
 
 namespace {
 
