@@ -22,6 +22,8 @@
 #include <spdlog/spdlog.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -269,6 +271,7 @@ int main(int argc, char** argv) {
         std::cerr << "courier MODE DATABASE URL CA LEDGER SPEED COUNT SEED START\n";
         return 2;
     }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     spdlog::set_level(spdlog::level::err);
     const Order order{.mode = argv[1],
                       .database = argv[2],
