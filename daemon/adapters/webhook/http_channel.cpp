@@ -1,5 +1,6 @@
 #include "adapters/webhook/http_channel.hpp"
 
+#include "adapters/http/transport.hpp"
 #include "adapters/webhook/signature.hpp"
 #include "curfew/core/text.hpp"
 
@@ -90,7 +91,11 @@ Task<Result<Delivered>> HttpChannel::deliver(Parcel parcel, Deadline deadline) {
         co_return judged(*taken, parcel);
     }
     if (!response) {
-        co_return std::unexpected(response.error());
+        Error error = response.error();
+        if (http::is_refused_certificate(error)) {
+            error.retry = Retry::later();
+        }
+        co_return std::unexpected(std::move(error));
     }
     co_return std::unexpected(explain(std::move(*response), parcel));
 }
