@@ -2,6 +2,8 @@
 // part, starts them in order and ends them in reverse.
 #include "adapters/clock/real_scheduler.hpp"
 #include "adapters/config/config.hpp"
+#include "adapters/disk/statvfs_gauge.hpp"
+#include "adapters/heartbeat/http_heartbeat.hpp"
 #include "adapters/http/client.hpp"
 #include "adapters/http/json.hpp"
 #include "adapters/jupyter/guest.hpp"
@@ -56,6 +58,7 @@ constexpr int exit_locked = 75;  // EX_TEMPFAIL: another daemon, may go away
 constexpr int exit_config = 78;  // EX_CONFIG: the same again would fail again
 constexpr int exit_bug = 70;     // EX_SOFTWARE
 constexpr int api_read_patience = 1;
+constexpr Duration heartbeat_timeout = seconds{10};
 
 struct Options {
     std::string config;
@@ -189,7 +192,8 @@ class Assembly {
 public:
     Assembly(Options options, asio::any_io_executor loop, Scheduler& scheduler, http::Client& client)
         : options_(std::move(options)), loop_(std::move(loop)), scheduler_(scheduler), client_(client),
-          workers_(std::make_shared<vault::Workers>(loop_, 2)) {}
+          workers_(std::make_shared<vault::Workers>(loop_, 2)),
+          disks_(std::make_shared<disk::StatvfsGauge>(loop_)) {}
     Assembly(const Assembly&) = delete;
     Assembly& operator=(const Assembly&) = delete;
     ~Assembly() { workers_->join(); }
@@ -254,10 +258,33 @@ public:
             }
             parts.channels.push_back(std::move(*made));
         }
+        auto heartbeat = make_heartbeat(parts.config->heartbeat);
+        if (!heartbeat) {
+            return fail(heartbeat.error().code, "heartbeat: " + to_string(heartbeat.error()));
+        }
+        parts.heartbeat = std::move(*heartbeat);
+        parts.disks = disks_;
         return parts;
     }
 
 private:
+    /// Null = none is configured.
+    Result<std::shared_ptr<Heartbeat>> make_heartbeat(const HeartbeatConfig& config) {
+        if (config.url.empty() && config.url_file.empty()) {
+            return nullptr;
+        }
+        Secret url{config.url};
+        if (config.url.empty()) {
+            auto read = systemd::read_secret(config.url_file);
+            if (!read) {
+                return std::unexpected(read.error());
+            }
+            url = std::move(*read);
+        }
+        return heartbeat::make_heartbeat(config, url, heartbeat_timeout * options_.clock.speed, client_,
+                                         scheduler_);
+    }
+
     Result<std::shared_ptr<Channel>> make_channel(const ChannelConfig& channel, const Config& config) {
         if (channel.kind == "mail") {
             auto password = secret_of("password_file", channel.password_file);
@@ -310,6 +337,7 @@ private:
     Scheduler& scheduler_;
     http::Client& client_;
     std::shared_ptr<vault::Workers> workers_;
+    std::shared_ptr<disk::StatvfsGauge> disks_;
 };
 
 /// Everybody who waits on an inherited socket gets an answer before we leave for good: otherwise the manager
@@ -485,6 +513,11 @@ private:
 
     /// Channels that show a button carry signed links.
     Parts with_buttons(Parts parts) const {
+        const std::string& address = parts.config->keep_link.listen;
+        if (daemon_ && address != signer_->listening()) {
+            spdlog::warn("event=keep_link_needs_restart address=\"{}\" listening=\"{}\"", address,
+                         signer_->listening());
+        }
         for (std::shared_ptr<Channel>& channel : parts.channels) {
             const auto config = std::ranges::find(parts.config->channels, channel->name(),
                                                   &ChannelConfig::name);
@@ -538,7 +571,7 @@ private:
         }
         if (!recovered_.empty()) {
             spdlog::critical("event=database_recovered text=\"{}\"", recovered_);
-            co_await daemon_->raise("database", AlertKind::disk, recovered_);
+            co_await daemon_->raise(std::string{Health::replaced_key}, AlertKind::database, recovered_);
         }
         for (const std::string* path : {&sockets_.api_path, &sockets_.admin_path}) {
             std::error_code ignored;

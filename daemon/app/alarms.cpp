@@ -1,5 +1,6 @@
 #include "curfew/app/alarms.hpp"
 
+#include "curfew/core/health.hpp"
 #include "curfew/core/route.hpp"
 
 #include <spdlog/spdlog.h>
@@ -30,6 +31,11 @@ void add(std::vector<Destination>& to, const std::vector<Destination>& more) {
             to.push_back(destination);
         }
     }
+}
+
+std::vector<Destination> recipients(const Message& message, const Config& config) {
+    return self_paths(destinations(message, config.routing), message, config.routing.channels,
+                      config.alerts.failover);
 }
 
 std::string names(const std::vector<Destination>& to) {
@@ -69,7 +75,7 @@ void Alarms::load(std::vector<Alert> alive, std::vector<Silence> silences) {
                    !alert.flapping) {
             alert.told_at =
                 alert.changed_at;  // by a version that told every channel and did not write it down
-            alert.told = destinations(alert.message, world_.config->routing);
+            alert.told = recipients(alert.message, *world_.config);
         }
         dirty_.insert(alert.key);
         put(std::move(alert));
@@ -271,7 +277,7 @@ std::vector<Destination> Alarms::receivers(const Alert& alert, const Message& me
         }
     } else {
         if (telling != Telling::resolved && telling != Telling::acknowledged) {
-            to = destinations(message, world_.config->routing);
+            to = recipients(message, *world_.config);
         }
         add(to, alert.told);
     }
@@ -430,7 +436,7 @@ void Alarms::conclude(const std::string& key, Message message, Batch& batch) {
     complete(message);
     message.key = key;
     message.id = message.id.empty() ? "msg_" + world_.entropy.hex(12) : message.id;
-    std::vector<Destination> others = destinations(message, world_.config->routing);
+    std::vector<Destination> others = recipients(message, *world_.config);
     const std::vector<Destination> told = end(key, message, batch);
     std::erase_if(others, [&](const Destination& d) { return std::ranges::find(told, d) != told.end(); });
     if (silence_of(message, SilenceKind::silence) == nullptr) {
@@ -464,7 +470,7 @@ void Alarms::tell(Message message, Batch& batch) {
                                     .text = silence->silence.id.value + ": " + message.title});
         return;
     }
-    const std::vector<Destination> to = destinations(message, world_.config->routing);
+    const std::vector<Destination> to = recipients(message, *world_.config);
     send(std::move(message), to, batch, {});
 }
 

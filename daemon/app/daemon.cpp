@@ -41,10 +41,11 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
                Budgets::Parse parse_budget)
     : world_(world), supervisor_(supervisor), tasks_(tasks), assemble_(std::move(assemble)),
       notifier_(world.loop, world.scheduler, world.entropy, world.store,
-                delivery_of(*parts.config, std::move(parts.channels))),
+                delivery_of(*parts.config, parts.channels)),
       packer_(world.scheduler, std::move(parts.vaults), std::move(whole_notebook)),
       books_(world, std::move(parts.prices)), treasurer_(world.picture),
       budgets_(world, treasurer_, std::move(parse_budget)), alarms_(world, notifier_),
+      health_(world, alarms_, tasks),
       looker_(world, treasurer_, [this](const std::string& rule) { return enforcer_.breaker_open(rule); }),
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
@@ -52,6 +53,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       watchdog_wakeup_(world.loop) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
+    health_.use(std::move(parts.channels), std::move(parts.heartbeat), std::move(parts.disks));
     enforcer_.on_stopped([this](const AccountName& account) {
         if (const auto watcher = watchers_.find(account); watcher != watchers_.end()) {
             watcher->second->poll_now(false);
@@ -60,6 +62,8 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
     });
     treasurer_.on_lost([this] { tasks_.spawn("sums of budgets", sum_again()); });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
+    notifier_.on_given_up([this](const GivenUp& given_up) { health_.given_up(given_up); });
+    notifier_.on_taken([this](const ChannelName& channel) { health_.taken(channel); });
 }
 
 // ---- start and stop ------------------------------------------------------------------------------
@@ -85,13 +89,13 @@ Task<Result<void>> Daemon::start() {
     std::vector<std::string> faults;
     budgets_.load(std::move(stored->budget_edits));
     world_.config = budgets_.over(world_.config, faults);
+    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     fill_picture(*stored, same_boot);
     auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.wall(),
                                           stored->fired);
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));
@@ -237,8 +241,8 @@ void Daemon::start_watchers() {
     for (const auto& [name, cloud] : world_.clouds) {
         if (!watchers_.contains(name)) {
             auto& watcher = watchers_[name];
-            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_,
-                                                alarms_);
+            watcher = std::make_unique<Watcher>(world_, name, books_, treasurer_, looker_, enforcer_, alarms_,
+                                                health_);
             tasks_.spawn("watcher " + name.value, watcher->run());
         }
     }
@@ -249,6 +253,8 @@ void Daemon::run() {
     tasks_.spawn("alarms", alarms_.run());
     tasks_.spawn("rulebook", rulebook_.run());
     tasks_.spawn("outlook", outlook_.run());
+    tasks_.spawn("health", health_.run());
+    tasks_.spawn("heartbeat", health_.pulse().run());
     tasks_.spawn("summary", summary_.run());
     start_watchers();
     if (supervisor_.watchdog_interval()) {
@@ -293,6 +299,7 @@ Task<void> Daemon::shut_down() {
     alarms_.stop();
     rulebook_.stop();
     outlook_.stop();
+    health_.stop();
     summary_.stop();
     watchdog_wakeup_.notify();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
@@ -425,21 +432,104 @@ Task<Result<ReceiptId>> Daemon::pack(ResourceId resource, std::string actor) {
     co_return enforcer_.pack_only(*live, actor);
 }
 
-Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
+AuditRow Daemon::audit(std::string kind, std::string actor, std::string text) const {
+    return {.seq = 0,
+            .at = world_.scheduler.wall(),
+            .kind = std::move(kind),
+            .account = {},
+            .resource = {},
+            .run = {},
+            .actor = std::move(actor),
+            .text = std::move(text)};
+}
+
+Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::string actor) {
+    auto stored = co_await world_.store.alert(alert);
+    if (!stored) {
+        co_return std::unexpected(stored.error());
+    }
+    const std::string key = *stored ? (*stored)->key : std::string{};
+    auto before = alarms_.remember({key});
     Batch batch;
-    auto done = alarms_.acknowledge(alert, actor, {}, batch);
+    auto done = alarms_.acknowledge(alert, actor, note, batch);
     if (!done) {
         co_return done;
     }
-    batch.emplace_back(AuditRow{.seq = 0,
-                                .at = world_.scheduler.wall(),
-                                .kind = "alert.acknowledged",
-                                .account = {},
-                                .resource = {},
-                                .run = {},
-                                .actor = std::move(actor),
-                                .text = alert.value});
-    co_return co_await world_.store.commit(std::move(batch));
+    batch.emplace_back(
+        audit("alert.acknowledged", std::move(actor), alert.value + (note.empty() ? "" : ": " + note)));
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable) {
+        alarms_.restore(std::move(before));
+        co_return durable;
+    }
+    alarms_.committed();
+    co_return durable;
+}
+
+Task<Result<Silence>> Daemon::silence(Silence wanted, HoldEnd end, std::string actor) {
+    if (wanted.reason.empty()) {
+        co_return fail(Errc::invalid, "a silence needs a reason");
+    }
+    wanted.by = actor;
+    wanted.until = end.until ? *end.until : world_.scheduler.wall() + end.after;
+    Batch batch;
+    auto made = alarms_.silence(std::move(wanted), batch);
+    if (!made) {
+        co_return made;
+    }
+    batch.emplace_back(audit("silence.placed", std::move(actor), made->id.value + ", " + in_words(*made)));
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable) {
+        alarms_.take_back(made->id);
+        co_return std::unexpected(durable.error());
+    }
+    alarms_.committed();
+    poll_now();  // what it decides shows at once
+    co_return made;
+}
+
+Task<Result<void>> Daemon::unsilence(SilenceId silence, std::string actor) {
+    Batch batch;
+    auto done = alarms_.unsilence(silence, actor, batch);
+    if (!done) {
+        co_return done;
+    }
+    batch.emplace_back(audit("silence.ended", std::move(actor), silence.value));
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable) {
+        alarms_.take_back(silence);
+        co_return durable;
+    }
+    alarms_.committed();
+    poll_now();
+    co_return durable;
+}
+
+Task<Result<Delivered>> Daemon::test_channel(Destination to, std::string actor) {
+    const std::string name = to.channel.value + (to.to.empty() ? "" : " (" + to.to + ")");
+    auto sent = co_await notifier_.test(std::move(to));
+    if (!sent && sent.error().code == Errc::not_found) {
+        co_return sent;
+    }
+    const std::string outcome = sent ? "taken: " + sent->answer : "refused: " + to_string(sent.error());
+    Batch batch{audit("channel.tested", std::move(actor), name + ", " + outcome)};
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable && sent) {
+        co_return std::unexpected(durable.error());
+    }
+    co_return sent;
+}
+
+Task<Result<int>> Daemon::retry_outbox(std::string id, std::string actor) {
+    const std::string what = id.empty() ? "all dead letters" : id;
+    auto count = co_await notifier_.retry(std::move(id));
+    if (!count) {
+        co_return count;
+    }
+    Batch batch{
+        audit("outbox.retried", std::move(actor), what + ": " + std::to_string(*count) + " wait again")};
+    auto durable = co_await world_.store.commit(std::move(batch));
+    co_return durable ? count : std::unexpected(durable.error());
 }
 
 Task<Result<void>> Daemon::reload(std::string actor) {
@@ -469,7 +559,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     std::vector<std::string> faults;
     world_.config = budgets_.over(std::move(parts->config), faults);
     world_.clouds = std::move(parts->clouds);
-    notifier_.replace(delivery_of(*world_.config, std::move(parts->channels)));
+    notifier_.replace(delivery_of(*world_.config, parts->channels));
+    health_.use(std::move(parts->channels), std::move(parts->heartbeat), std::move(parts->disks));
     packer_.replace_vaults(std::move(parts->vaults));
     books_.replace_prices(std::move(parts->prices));
     for (auto& [id, live] : world_.picture.resources) {
@@ -495,14 +586,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     co_await tell_budget_faults(std::move(faults));
     start_watchers();
     poll_now();
-    Batch batch{AuditRow{.seq = 0,
-                         .at = world_.scheduler.wall(),
-                         .kind = "config.reloaded",
-                         .account = {},
-                         .resource = {},
-                         .run = {},
-                         .actor = std::move(actor),
-                         .text = "configuration reloaded"}};
+    Batch batch{audit("config.reloaded", std::move(actor), "configuration reloaded")};
     alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
     supervisor_.ready();

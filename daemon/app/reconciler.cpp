@@ -15,6 +15,12 @@ constexpr Duration ask_every = hours{1};
 constexpr Money drift_min{nanos_per_unit};
 constexpr std::int64_t drift_percent = 5;
 
+constexpr int failures_max = 3;
+
+std::string key_of_failure(const AccountName& account) {
+    return "balance/" + account.value;
+}
+
 Money distance(Money a, Money b) {
     return a < b ? b - a : a - b;
 }
@@ -34,10 +40,16 @@ Task<void> Reconciler::ask(Batch& batch) {
     asked_ = now;
     auto answer = co_await cloud->reported(world_.scheduler.in(account->request_timeout));
     if (!answer) {
-        spdlog::warn("event=reported_not_read account={} error=\"{}\"", account_.value,
-                     to_string(answer.error()));
+        failed(answer.error(), batch);
         co_return;
     }
+    failures_ = 0;
+    Message again;
+    again.kind = AlertKind::drift;
+    again.account = account_;
+    again.title = "Account " + account_.value + ": the provider's own figure can be read again";
+    again.do_next = "curfew spend";
+    alarms_.resolve(key_of_failure(account_), std::move(again), batch);
     if (!*answer) {
         co_return;  // the account has no such figure
     }
@@ -68,6 +80,25 @@ Task<void> Reconciler::ask(Batch& batch) {
     }
 }
 
+void Reconciler::failed(const Error& error, Batch& batch) {
+    const std::string text = to_string(error);
+    failing_since_ = failures_ == 0 ? world_.scheduler.wall() : failing_since_;
+    spdlog::warn("event=reported_not_read account={} error=\"{}\"", account_.value, text);
+    if (++failures_ < failures_max) {
+        return;
+    }
+    Message m;
+    m.kind = AlertKind::drift;
+    m.severity = Severity::warning;
+    m.account = account_;
+    m.title = "Account " + account_.value + ": the provider's own figure cannot be read since " +
+              messages::at_words(failing_since_, world_.config->zone) +
+              "; what Curfew counts goes on, but nothing is compared with the bill";
+    m.body = {text, "It is read from balance_url of the account, with the key in balance_key_file."};
+    m.do_next = "curfew doctor";
+    alarms_.raise(key_of_failure(account_), std::move(m), batch);
+}
+
 /// Something of the account was seen before the month began, so whatever came later was seen as well.
 Task<bool> Reconciler::watched_from(WallTime month) const {
     auto rows = co_await world_.store.resources();
@@ -92,24 +123,16 @@ Task<std::optional<Money>> Reconciler::accrued(const Reported& reported) const {
             add(row.gross);
         }
     }
-    const auto open = [&](const Meter& meter) {
-        add(accrued_since(meter, reported.month, reported.generated_at));
-    };
-    for (const auto& [id, live] : world_.picture.resources) {
-        if (live.resource.account == account_) {
-            if (live.current.meter) {
-                open(*live.current.meter);
-            }
-            for (const LiveRun& older : live.older) {
-                if (older.meter) {
-                    open(*older.meter);
-                }
-            }
+    each_meter(world_.picture, [&](const AccountName& account, const Meter& meter) {
+        if (account == account_) {
+            add(accrued_since(meter, reported.month, reported.generated_at));
         }
-    }
-    for (const auto& [id, live] : world_.picture.add_ons) {
-        if (live.account == account_) {
-            open(live.meter);
+    });
+    if (const auto closed = world_.picture.unstored.find(account_); closed != world_.picture.unstored.end()) {
+        for (const CostRow& row : closed->second) {
+            if (row.from >= reported.month && row.from < reported.generated_at) {
+                add(row.gross);
+            }
         }
     }
     co_return sum;

@@ -73,9 +73,9 @@ Instant began(const Run& run, const Now& now) {
 }  // namespace
 
 Watcher::Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
-                 Enforcer& enforcer, Alarms& alarms)
+                 Enforcer& enforcer, Alarms& alarms, Health& health)
     : world_(world), account_(std::move(account)), books_(books), treasurer_(treasurer), looker_(looker),
-      enforcer_(enforcer), alarms_(alarms), stamps_(world, alarms, account_),
+      enforcer_(enforcer), alarms_(alarms), health_(health), stamps_(world, alarms, account_),
       reconciler_(world, alarms, account_), wakeup_(world.loop) {}
 
 const AccountConfig& Watcher::config() {
@@ -155,6 +155,11 @@ Task<Duration> Watcher::cycle() {
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
     }
+    CycleEnd end{
+        .account = account_,
+        .error = {},
+        .whole = listing->complete,
+        .ahead = listing->provider_time ? std::optional{clock_ahead(*listing->provider_time)} : std::nullopt};
     if (!key_checked_) {
         co_await check_key();
     }
@@ -200,11 +205,25 @@ Task<Duration> Watcher::cycle() {
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
         act();
+    } else {
+        end.error = account.error;
     }
+    health_.cycle_ended(end);
     forget_gone();
     // Polls keep their pace though a guest that hangs makes a cycle long; the provider gets a pause all the same.
     const Duration poll = config().poll_interval;
     co_return poll - std::min<Duration>(world_.scheduler.mono() - *account.last_attempt_mono, poll * 3 / 4);
+}
+
+/// Of the provider's clock before ours, as far as neither the time of the request nor the whole seconds of its Date
+/// explain it.
+Duration Watcher::clock_ahead(WallTime provider) const {
+    const WallTime now = world_.scheduler.wall();
+    if (provider > now) {
+        return provider - now;
+    }
+    const Duration behind = asked_at_ - (provider + Duration{999});
+    return behind > Duration{0} ? -behind : Duration{0};
 }
 
 Task<Duration> Watcher::failed(Error error) {
@@ -223,10 +242,8 @@ Task<Duration> Watcher::failed(Error error) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
                             "Account " + account_.value + " is not watched" + burning_text() +
                                 ": the provider refuses its key, so nothing there can be seen or stopped");
-        m.body = {text,
-                  "The key is read from " + config().key_file +
-                      ". Make a new one in the provider's console, put it there, and run the command of "
-                      "this message."};
+        m.body = {text, "The key is read from " + config().key_file +
+                            ". Make a new one in the provider's console, put it there, and run the command."};
         m.do_next = "curfew reload";
         alarms_.raise("key/" + account_.value, std::move(m), batch);
     } else if (account.failures_in_a_row == 3) {
@@ -251,6 +268,7 @@ Task<Duration> Watcher::failed(Error error) {
     if (co_await commit(std::move(batch))) {
         act();
     }
+    health_.cycle_ended({.account = account_, .error = text, .whole = false, .ahead = {}});
     if (refused && account.failures_in_a_row >= 2) {
         co_return failure_pause_max;
     }
@@ -661,7 +679,7 @@ void Watcher::judge_money(Batch& batch) {
 
 void Watcher::judge_budgets(Batch& batch) {
     const Config& all = *world_.config;
-    auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
+    const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
     const auto note = [&](const Message& m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
@@ -673,16 +691,18 @@ void Watcher::judge_budgets(Batch& batch) {
                                     .text = m.title});
     };
     // What ends things first: it says what those below it would say.
-    std::ranges::stable_partition(
-        judged.findings, [](const auto& finding) { return stops(finding.crossing.threshold.action); });
-    for (const auto& finding : judged.findings) {
-        Message m = messages::budget_threshold(finding,
-                                               weakest(finding.budget->mode, all.mode) == Mode::enforce);
-        m.budget = finding.budget->name;
-        note(m, "budget.threshold");
-        alarms_.raise(crossing_key(m.budget, finding.crossing.period,
-                                   finding.crossing.threshold.key(finding.budget->amount)),
-                      std::move(m), batch);
+    for (const bool hard : {true, false}) {
+        for (const auto& finding : judged.findings) {
+            if (stops(finding.crossing.threshold.action) == hard) {
+                Message m = messages::budget_threshold(
+                    finding, weakest(finding.budget->mode, all.mode) == Mode::enforce);
+                m.budget = finding.budget->name;
+                note(m, "budget.threshold");
+                alarms_.raise(crossing_key(m.budget, finding.crossing.period,
+                                           finding.crossing.threshold.key(finding.budget->amount)),
+                              std::move(m), batch);
+            }
+        }
     }
     for (const auto& admission : judged.admissions) {
         const Resource& resource = admission.resource->resource;
@@ -715,6 +735,8 @@ Task<bool> Watcher::commit(Batch batch) {
                          [](const Write& w) { return !std::holds_alternative<Observation>(w); });
     const bool tells = std::ranges::any_of(
         batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
+    // Whoever asks the store from here on is answered after this.
+    std::vector<CostRow> handed = std::exchange(world_.picture.unstored[account_], {});
     auto done = co_await world_.store.commit(std::move(batch));
     if (done) {
         if (tells) {
@@ -723,9 +745,11 @@ Task<bool> Watcher::commit(Batch batch) {
         co_return true;
     }
     spdlog::error("event=commit_failed account={} error=\"{}\"", account_.value, to_string(done.error()));
+    health_.not_durable(done.error());
     picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
     if (copy.size() < carried_max) {
         carried_ = std::move(copy);
+        world_.picture.unstored[account_] = std::move(handed);
     } else {
         spdlog::critical("event=rows_lost count={}", copy.size());
     }

@@ -3,6 +3,7 @@
 
 #include "curfew/app/daemon.hpp"
 #include "support/fakes.hpp"
+#include "support/outside.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <catch2/catch.hpp>
@@ -33,6 +34,11 @@ inline std::shared_ptr<Config> basic_config() {
     channel.name = ChannelName{"mail"};
     config->channels = {channel};
     config->routing.channels = {channel.name};
+    // Told at once and once, so that stories can count; what grouping and repeats do is shown where they are tested.
+    config->alerts.group_wait = Duration{0};
+    config->alerts.group_interval = Duration{0};
+    config->alerts.repeat_critical = hours{24 * 365};
+    config->alerts.repeat_warning = hours{24 * 365};
     Rule rule;
     rule.name = RuleName{"idle"};
     rule.mode = Mode::enforce;
@@ -59,11 +65,24 @@ inline Result<Budget> parse_budget(const std::string& document, const Config& co
     return budget;
 }
 
+/// What the daemon may have beside its channel "mail".
+struct Outside {
+    std::vector<std::shared_ptr<Channel>> channels;
+    std::shared_ptr<Heartbeat> heartbeat;
+    std::shared_ptr<DiskGauge> disks;
+};
+
+inline std::vector<std::shared_ptr<Channel>> with(std::vector<std::shared_ptr<Channel>> channels,
+                                                  std::shared_ptr<Channel> first) {
+    channels.insert(channels.begin(), std::move(first));
+    return channels;
+}
+
 /// One life of the daemon over a world and a store that outlive it.
 struct Life {
     Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
          std::shared_ptr<Config> config, std::shared_ptr<FakeChannel> channel,
-         std::shared_ptr<FakeVault> vault, PriceBook prices = test::prices())
+         std::shared_ptr<FakeVault> vault, PriceBook prices = test::prices(), Outside outside = {})
         : io(loop), scheduler(time), door(world_), cloud(std::make_shared<FakeCloud>(world_)),
           tasks(loop.get_executor(), [](const std::string& bug) { FAIL(bug); }),
           world{.loop = loop.get_executor(),
@@ -78,9 +97,11 @@ struct Life {
               world,
               Parts{.config = config,
                     .clouds = {{AccountName{"me"}, cloud}},
-                    .channels = {channel},
+                    .channels = with(std::move(outside.channels), std::move(channel)),
                     .vaults = {vault},
-                    .prices = std::move(prices)},
+                    .prices = std::move(prices),
+                    .heartbeat = outside.heartbeat,
+                    .disks = outside.disks},
               supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
               [](std::string_view) { return true; }, parse_budget) {
         await(daemon.start());
@@ -130,9 +151,12 @@ struct Rig {
     PriceBook prices = test::prices();
     std::shared_ptr<FakeChannel> mail = std::make_shared<FakeChannel>(scheduler, "mail");
     std::shared_ptr<FakeVault> vault = std::make_shared<FakeVault>(scheduler);
+    Outside outside;
     std::unique_ptr<Life> life;
 
-    void begin() { life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault, prices); }
+    void begin() {
+        life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault, prices, outside);
+    }
     /// An ordered end and a new start, `off` later.
     void restart(Duration off) {
         life.reset();

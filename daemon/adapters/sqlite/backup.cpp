@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 namespace curfew::sqlite {
@@ -58,7 +60,8 @@ void Backup::close_copy() {
     }
 }
 
-void Backup::later() {
+void Backup::later(std::string why) {
+    trouble_ = std::move(why);
     abandon();
     next_at_ = std::time(nullptr) + retry_s;
 }
@@ -78,7 +81,7 @@ Result<void> Backup::step() {
     }
     sqlite3_backup_finish(std::exchange(copying_, nullptr));
     if (code != SQLITE_DONE) {
-        later();
+        later(sqlite3_errstr(code));
         return {};
     }
     copy_->execute("PRAGMA journal_mode = DELETE");
@@ -93,13 +96,17 @@ void Backup::begin() {
     ::unlink(fresh_.c_str());
     fd_ = ::open(fresh_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     copy_ = std::make_unique<Database>();
-    if (fd_ < 0 || !copy_->open(fresh_)) {
-        later();
+    if (fd_ < 0) {
+        later(std::strerror(errno));
+        return;
+    }
+    if (const auto opened = copy_->open(fresh_); !opened) {
+        later(opened.error().text);
         return;
     }
     copying_ = sqlite3_backup_init(copy_->raw(), "main", db_.raw(), "main");
     if (copying_ == nullptr) {
-        later();
+        later(sqlite3_errmsg(copy_->raw()));
     }
 }
 
@@ -111,13 +118,13 @@ Result<void> Backup::check_next() {
     }
     if (const auto error = copy_->take_error()) {
         if (error->code != Errc::corrupt) {
-            later();
+            later(error->text);
             return {};
         }
         found = error->text;
     }
     if (found != "ok") {
-        later();
+        later(found);
         return fail(Errc::corrupt, found, "database");
     }
     if (!unchecked_.empty()) {
@@ -125,7 +132,10 @@ Result<void> Backup::check_next() {
         return {};
     }
     close_copy();
-    next_at_ = std::time(nullptr) + (std::rename(fresh_.c_str(), path_.c_str()) == 0 ? every_s : retry_s);
+    const bool placed = std::rename(fresh_.c_str(), path_.c_str()) == 0;
+    trouble_ = placed ? std::string{} : std::strerror(errno);
+    made_at_ = placed ? std::time(nullptr) : made_at_;
+    next_at_ = std::time(nullptr) + (placed ? every_s : retry_s);
     return {};
 }
 

@@ -28,16 +28,23 @@ public:
     Result<void> step();
     void abandon();
 
+    /// Why the last one could not be made; empty when it could.
+    const std::string& trouble() const { return trouble_; }
+    /// Of the newest one that was made, and found whole, since the start; 0 = none yet.
+    std::time_t made_at() const { return made_at_; }
+
 private:
     void begin();
     Result<void> check_next();
     void close_copy();
-    void later();
+    void later(std::string why);
 
     Database& db_;
     std::string path_;
     std::string fresh_;
     std::time_t next_at_ = 0;
+    std::time_t made_at_ = 0;
+    std::string trouble_;
     std::unique_ptr<Database> copy_;
     int fd_ = -1;  // of the copy
     sqlite3_backup* copying_ = nullptr;

@@ -73,6 +73,7 @@ std::string to_document(const Message& m) {
                      {"rule", m.rule.value},
                      {"budget", m.budget.value},
                      {"owner", m.owner},
+                     {"channel", m.channel.value},
                      {"keep_url", m.keep_url.value_or("")}});
 }
 
@@ -106,6 +107,7 @@ Message message_of(const json& j) {
     m.rule = RuleName{j.value("rule", "")};
     m.budget = BudgetName{j.value("budget", "")};
     m.owner = j.value("owner", "");
+    m.channel = ChannelName{j.value("channel", "")};
     for (const json& table : j.value("tables", json::array())) {
         MessageTable& added = m.tables.emplace_back(MessageTable{table.at("title").get<std::string>(), {}});
         for (const json& row : table.at("rows")) {

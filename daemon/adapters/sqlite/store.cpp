@@ -41,6 +41,7 @@ constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
 /// A file up to this size is checked whole whenever it is opened; a larger one in its daily copy.
 constexpr std::uintmax_t checked_at_opening_max = 32U << 20;
 constexpr std::chrono::minutes idle_max{10};
+constexpr std::int64_t log_bytes_usual = 16 << 20;  // of the write-ahead log; it is written back at 4 MiB
 
 /// Held for life: two daemons on one database would stop things twice.
 class LockFile {
@@ -402,6 +403,10 @@ public:
     Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) override {
         return ask<std::vector<OutboxRow>>([=](Database& db) { return read_outbox(db, query); });
     }
+    Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        return ask<std::vector<ChannelStateRow>>(
+            [](Database& db) -> Result<std::vector<ChannelStateRow>> { return read_disabled_channels(db); });
+    }
     Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
                                          int limit) override {
         return change<OutboxLook>(
@@ -462,6 +467,26 @@ public:
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) override {
         return ask<std::optional<IdempotencyRow>>(
             [=](Database& db) -> Result<std::optional<IdempotencyRow>> { return read_idempotent(db, key); });
+    }
+    Task<Result<StoreHealth>> health() override {
+        return ask<StoreHealth>([this](Database& db) -> Result<StoreHealth> {
+            StoreHealth health;
+            std::error_code none;
+            const std::uintmax_t log = std::filesystem::file_size(path_ + "-wal", none);
+            health.log_bytes = none ? 0 : static_cast<std::int64_t>(log);
+            if (health.log_bytes > log_bytes_usual) {
+                // SQLite writes it back by itself and says nothing when that fails.
+                Query q(db, "PRAGMA wal_checkpoint(PASSIVE)");
+                const std::int64_t pages = q.row() ? q.integer(1) - q.integer(2) : 0;
+                Query page(db, "PRAGMA page_size");
+                health.log_bytes = page.row() ? pages * page.integer(0) : 0;
+            }
+            health.copy_trouble = backup_.trouble();
+            if (backup_.made_at() != 0) {
+                health.copied_at = WallTime{std::int64_t{backup_.made_at()} * 1000};
+            }
+            return health;
+        });
     }
     Task<Result<std::int64_t>> verify_audit() override {
         return ask<std::int64_t>([](Database& db) { return verify_chain(db); });

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t answer_bytes_max = std::size_t{64} << 10;
 constexpr std::size_t shown_bytes_max = 200;
-constexpr Duration wait_max = minutes{10};
+constexpr Duration wait_max = hours{24};  // a message waits for as long as its receiver asks
 
 /// Printable, on one line, and not for ever.
 std::string shown(std::string_view text) {
@@ -122,7 +122,7 @@ Error HttpChannel::explain(http::Response response, const Parcel& parcel) const 
         error.code = Errc::unauthorized;
     }
     if (error.may_retry()) {
-        const auto wait = asked ? asked : http::retry_after_of(response, scheduler_.wall());
+        const auto wait = asked ? asked : http::retry_after_of(response, scheduler_.wall(), wait_max);
         error.retry = wait ? Retry::after(std::clamp<Duration>(*wait, Duration{0}, wait_max))
                            : Retry::later();
     }

@@ -6,6 +6,7 @@
 #include "curfew/app/budgets.hpp"
 #include "curfew/app/control.hpp"
 #include "curfew/app/enforcer.hpp"
+#include "curfew/app/health.hpp"
 #include "curfew/app/holds.hpp"
 #include "curfew/app/looker.hpp"
 #include "curfew/app/notifier.hpp"
@@ -32,6 +33,8 @@ struct Parts {
     std::vector<std::shared_ptr<Channel>> channels;
     std::vector<std::shared_ptr<Vault>> vaults;
     PriceBook prices;
+    std::shared_ptr<Heartbeat> heartbeat = {};  // null = none
+    std::shared_ptr<DiskGauge> disks = {};      // null = nobody looks how full they are
 };
 
 class Daemon final : public Control {
@@ -51,6 +54,7 @@ public:
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
     Holds& holds() { return holds_; }
+    Alarms& alarms() { return alarms_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
@@ -66,7 +70,11 @@ public:
     Task<Result<bool>> reset_rule(RuleName rule, std::string actor) override;
     Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) override;
     Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) override;
-    Task<Result<void>> acknowledge(AlertId alert, std::string actor) override;
+    Task<Result<void>> acknowledge(AlertId alert, std::string note, std::string actor) override;
+    Task<Result<Silence>> silence(Silence wanted, HoldEnd end, std::string actor) override;
+    Task<Result<void>> unsilence(SilenceId silence, std::string actor) override;
+    Task<Result<Delivered>> test_channel(Destination to, std::string actor) override;
+    Task<Result<int>> retry_outbox(std::string id, std::string actor) override;
     Task<Result<void>> reload(std::string actor) override;
     Task<Result<Budget>> set_budget(std::string document, std::string actor) override;
     Task<Result<void>> remove_budget(BudgetName budget, std::string actor) override;
@@ -80,6 +88,7 @@ private:
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);
+    AuditRow audit(std::string kind, std::string actor, std::string text) const;
     std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;
 
     World& world_;
@@ -92,6 +101,7 @@ private:
     Treasurer treasurer_;
     Budgets budgets_;
     Alarms alarms_;
+    Health health_;
     Looker looker_;
     Enforcer enforcer_;
     Holds holds_;

@@ -45,6 +45,8 @@ struct GivenUp {
     ChannelName channel;
     std::int64_t rows = 0;
     std::string why;
+    Severity severity = Severity::warning;
+    std::string title;  // of the message; "" = of several
 };
 
 class Notifier {
@@ -63,6 +65,8 @@ public:
     void wake();
     void on_report(std::function<void(DeliveryReport)> callback) { report_ = std::move(callback); }
     void on_given_up(std::function<void(GivenUp)> callback) { given_up_ = std::move(callback); }
+    /// A receiver took something.
+    void on_taken(std::function<void(const ChannelName&)> callback) { taken_ = std::move(callback); }
     /// After a reload. What waits for a channel that is gone is addressed anew; with no channel at all, it waits.
     void replace(Delivery delivery);
 
@@ -109,11 +113,13 @@ private:
     std::map<ChannelName, LanePtr> lanes_;
     std::function<void(DeliveryReport)> report_;
     std::function<void(GivenUp)> given_up_;
+    std::function<void(const ChannelName&)> taken_;
     boost::asio::any_io_executor loop_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
     Now last_;
     Instant next_prune_;
+    Instant next_strays_;
     bool stopping_ = false;
 };
 

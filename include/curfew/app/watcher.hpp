@@ -5,6 +5,7 @@
 
 #include "curfew/app/alarms.hpp"
 #include "curfew/app/bookkeeper.hpp"
+#include "curfew/app/health.hpp"
 #include "curfew/app/looker.hpp"
 #include "curfew/app/reconciler.hpp"
 #include "curfew/app/stamps.hpp"
@@ -25,7 +26,7 @@ class Enforcer;
 class Watcher {
 public:
     Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,
-            Enforcer& enforcer, Alarms& alarms);
+            Enforcer& enforcer, Alarms& alarms, Health& health);
 
     /// Polls until `stop`. Never throws for what the world does.
     Task<void> run();
@@ -56,6 +57,7 @@ private:
 
     Task<void> check_key();
     Task<Duration> failed(Error error);
+    Duration clock_ahead(WallTime provider) const;
     void apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings);
     void apply_resource(const Resource& seen, bool first_sight, Batch& batch, std::vector<Ending>& endings);
     void apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings);
@@ -87,6 +89,7 @@ private:
     Looker& looker_;
     Enforcer& enforcer_;
     Alarms& alarms_;
+    Health& health_;
     Stamps stamps_;
     Reconciler reconciler_;
     Wakeup wakeup_;

@@ -55,6 +55,7 @@ enum class AlertKind : std::uint8_t {
     test,         // `curfew notify test`
 };
 std::string_view to_string(AlertKind kind);
+std::optional<AlertKind> alert_kind_from(std::string_view word);
 
 /// Why somebody is told.
 enum class Telling : std::uint8_t {
@@ -116,7 +117,8 @@ struct Message {
     std::string group;  // rule or budget, and account: what is told together
     RuleName rule;
     BudgetName budget;
-    std::string owner;  // e-mail of the resource's owner, where the provider tells
+    std::string owner;    // e-mail of the resource's owner, where the provider tells
+    ChannelName channel;  // that does not work as it should: it is told by every other way
     /// Of a stop that a keep can put off: pressing it (POST) keeps the run for an hour, once. It is a credential
     /// only with its signature (core/keep_link), which is added in the parcel of a channel that shows a button;
     /// here and in the store it is without, so that no log, reply or backup holds one (I12).

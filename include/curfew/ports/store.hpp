@@ -331,10 +331,18 @@ struct PastRun {
     std::optional<Rate> rate;  // absent = unpriced
 };
 
+/// How the store itself is.
+struct StoreHealth {
+    std::int64_t log_bytes = 0;         // at most so much is in the log only, and not yet in its place
+    std::string copy_trouble;           // why the last daily copy could not be made; empty = none failed
+    std::optional<WallTime> copied_at;  // of the newest copy that this process made and found whole
+};
+
 /// Which rows of the outbox; oldest first.
 struct OutboxQuery {
     std::optional<OutboxState> state;
     ChannelName channel;  // "" = of all
+    AlertId alert;        // "" = of all, and of none
     std::int64_t after_seq = 0;
     int limit = 100;
 };
@@ -364,7 +372,7 @@ struct KindCount {
 struct ParcelPlaces {
     std::int64_t used = 0;
     std::optional<WallTime> oldest;
-    std::optional<WallTime> newest_digest;
+    std::optional<WallTime> newest;
 };
 /// Critical messages that none of their channels took in time; and when there may be more.
 struct OutboxOverdue {
@@ -439,7 +447,10 @@ public:
     /// When the oldest waiting row was made.
     virtual Task<Result<std::optional<WallTime>>> outbox_oldest() = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;
+    virtual Task<Result<std::vector<ChannelStateRow>>> disabled_channels() = 0;
     virtual Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) = 0;
+
+    virtual Task<Result<StoreHealth>> health() = 0;
 
     /// Walks the audit's hash chain: the number of rows, or Errc::corrupt naming the first bad one.
     virtual Task<Result<std::int64_t>> verify_audit() = 0;

@@ -229,7 +229,7 @@ TEST_CASE("damage that the daily copy or anybody else meets is looked for at the
         fs::last_write_time(b.path + ".backup", fs::file_time_type::clock::now() - hours{25});
         b.open();
         CHECK(b.recovered.empty());
-        for (int i = 0; i < 2000 && b.fatal.empty(); ++i) {
+        for (int i = 0; i < 6000 && b.fatal.empty(); ++i) {
             b.loop.run(b.loop.scheduler().sleep_for(Duration{10}));
         }
         REQUIRE(b.fatal.size() == 1);
@@ -318,4 +318,32 @@ TEST_CASE("a full disk stops writes only, and the same connection goes on when t
     CHECK(b.recovered.empty());
     CHECK(rows_of(b) == good + 1);
     b.store.reset();
+}
+
+TEST_CASE("the store says how it is: its log, and whether its daily copy is made") {
+    StoreBench b;
+    const std::string fresh = b.path + ".backup.new";
+    fs::create_directories(fresh + "/in the way");
+    b.open();
+    REQUIRE(b.commit({audit("one")}));
+    StoreHealth health;
+    // Between two questions the store's thread gets to its copy.
+    for (int i = 0; i < 10'000 && health.copy_trouble.empty(); ++i) {
+        const auto answer = b.loop.run(b.store->health());
+        REQUIRE(answer);
+        health = *answer;
+        ::usleep(1000);
+    }
+    CHECK(health.copy_trouble.find("exists") != std::string::npos);
+    CHECK_FALSE(health.copied_at);
+    CHECK(health.log_bytes > 0);
+    CHECK(health.log_bytes <= 16 << 20);
+    b.close();
+    fs::remove_all(fresh);
+    b.open();
+    b.wait_for_backup();
+    const auto answer = b.loop.run(b.store->health());
+    REQUIRE(answer);
+    CHECK(answer->copy_trouble.empty());
+    CHECK(answer->copied_at);
 }
