@@ -513,6 +513,11 @@ private:
 
     /// Channels that show a button carry signed links.
     Parts with_buttons(Parts parts) const {
+        const std::string& address = parts.config->keep_link.listen;
+        if (daemon_ && address != signer_->listening()) {
+            spdlog::warn("event=keep_link_needs_restart address=\"{}\" listening=\"{}\"", address,
+                         signer_->listening());
+        }
         for (std::shared_ptr<Channel>& channel : parts.channels) {
             const auto config = std::ranges::find(parts.config->channels, channel->name(),
                                                   &ChannelConfig::name);

@@ -169,6 +169,9 @@ Json to_json(const StatusReport& report) {
                       {"month", to_json(report.month)},
                       {"unpriced", report.unpriced},
                       {"saved", to_json(report.saved)}};
+    json["alerts"] = {{"firing", report.alerts_firing},
+                      {"critical", report.alerts_critical},
+                      {"dead_letters", report.dead_letters}};
     Json budgets = Json::array();
     for (const BudgetItem& item : report.budgets) {
         budgets.push_back(to_json(item));
@@ -409,19 +412,6 @@ Json to_json(const AuditRow& row) {
             {"run", empty_is_null(row.run.value)},
             {"actor", row.actor},
             {"text", row.text}};
-}
-
-Json to_json(const Alert& a) {
-    return {{"id", a.id.value},
-            {"kind", std::string{to_string(a.kind)}},
-            {"severity", std::string{to_string(a.severity)}},
-            {"state", std::string{to_string(a.state)}},
-            {"since", to_string(a.since)},
-            {"changed_at", to_string(a.changed_at)},
-            {"title", a.title},
-            {"account", empty_is_null(a.account.value)},
-            {"resource", empty_is_null(a.resource.value)},
-            {"run", empty_is_null(a.run.value)}};
 }
 
 Json to_json(const Hold& hold) {

@@ -1,3 +1,4 @@
+#include "alert_routes.hpp"
 #include "curfew/api/api.hpp"
 #include "money_routes.hpp"
 #include "replies.hpp"
@@ -34,7 +35,8 @@ Handler::Handler(World& world, Control& control, Reporter& reporter, MoneyReport
                  Historian& historian, RuleParser parse_rule)
     : world_(world), control_(control), reporter_(reporter), historian_(historian),
       parse_rule_(std::move(parse_rule)),
-      money_routes_(std::make_unique<MoneyRoutes>(world, control, reporter, money)) {}
+      money_routes_(std::make_unique<MoneyRoutes>(world, control, reporter, money)),
+      alert_routes_(std::make_unique<AlertRoutes>(world, control, reporter)) {}
 
 Handler::~Handler() = default;
 
@@ -79,9 +81,6 @@ Task<Reply> Handler::read(const Request& request) {
     if (path == "/v1/events") {
         co_return co_await events(request);
     }
-    if (path == "/v1/alerts") {
-        co_return co_await alerts(request);
-    }
     if (path == "/v1/doctor") {
         co_return co_await doctor();
     }
@@ -96,11 +95,13 @@ Task<Reply> Handler::read(const Request& request) {
     if (auto reply = co_await money_routes_->read(request)) {
         co_return std::move(*reply);
     }
+    if (auto reply = co_await alert_routes_->read(request)) {
+        co_return std::move(*reply);
+    }
     co_return problem(404, Exit::usage, "no_route", "there is no " + path,
                       "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/budgets /v1/forecast /v1/credit "
-                      "/v1/advice /v1/export/focus /v1/receipts /v1/events /v1/alerts "
-                      "/v1/rules /v1/doctor "
-                      "/v1/version");
+                      "/v1/advice /v1/export/focus /v1/receipts /v1/events /v1/alerts /v1/alerts/ID "
+                      "/v1/silences /v1/outbox /v1/rules /v1/doctor /v1/version");
 }
 
 Task<Reply> Handler::status() {
@@ -211,19 +212,6 @@ Task<Reply> Handler::events(Request request) {
     co_return good(json);
 }
 
-Task<Reply> Handler::alerts(Request request) {
-    auto rows = co_await world_.store.alerts(value_of(request, "all") == "1", page_max);
-    if (!rows) {
-        co_return problem(rows.error());
-    }
-    Json json = envelope(schema::alerts, reporter_.freshness());
-    json["items"] = Json::array();
-    for (const Alert& alert : *rows) {
-        json["items"].push_back(to_json(alert));
-    }
-    co_return good(json);
-}
-
 Task<Reply> Handler::doctor() {
     auto findings = co_await reporter_.doctor();
     if (!findings) {
@@ -271,25 +259,7 @@ Task<Reply> Handler::lease(ResourceId resource, std::string how_long, std::strin
     co_return answer ? good(to_json(*answer)) : problem(answer.error());
 }
 
-Task<Reply> Handler::exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
-                            std::string actor) {
-    HoldEnd end;
-    if (until.empty() == how_long.empty()) {
-        co_return problem(400, Exit::usage, "invalid", "an exemption has one end: \"until\" or \"for\"");
-    }
-    if (!until.empty()) {
-        const auto moment = moment_of(until, world_.config->zone);
-        if (!moment) {
-            co_return problem(moment.error());
-        }
-        end.until = *moment;
-    } else {
-        const auto length = parse_duration(how_long);
-        if (!length) {
-            co_return problem(length.error());
-        }
-        end.after = *length;
-    }
+Task<Reply> Handler::exempt(ResourceId resource, HoldEnd end, std::string reason, std::string actor) {
     auto hold = co_await control_.exempt(resource, end, reason, actor);
     if (!hold) {
         co_return problem(hold.error());
@@ -331,10 +301,8 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
         control_.poll_now();
         co_return good(Json{{"polling", true}});
     }
-    if (request.path.starts_with("/v1/alerts/") && request.path.ends_with("/ack")) {
-        const std::string id = request.path.substr(11, request.path.size() - 15);
-        auto done = co_await control_.acknowledge(AlertId{id}, peer.actor);
-        co_return done ? good(Json{{"acknowledged", id}}) : problem(done.error());
+    if (auto reply = co_await alert_routes_->change(request, *body, peer)) {
+        co_return std::move(*reply);
     }
     if (request.path.starts_with("/v1/rules/") && request.path.ends_with("/reset") &&
         request.path.size() > 16) {
@@ -369,8 +337,9 @@ Task<Reply> Handler::perform(Request request, Peer peer) {
                                  text_of(*body, "reason"), peer.actor);
     }
     if (request.path == "/v1/exempt") {
-        co_return co_await exempt(*resource, text_of(*body, "until"), text_of(*body, "for"),
-                                  text_of(*body, "reason"), peer.actor);
+        const auto end = end_of(*body, world_.config->zone, "an exemption");
+        co_return end ? co_await exempt(*resource, *end, text_of(*body, "reason"), peer.actor)
+                      : problem(end.error());
     }
     if (request.path == "/v1/pack") {
         auto receipt = co_await control_.pack(*resource, peer.actor);

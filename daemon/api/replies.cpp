@@ -141,6 +141,29 @@ Result<WallTime> moment_of(const std::string& text, const Zone& zone) {
                : fail(Errc::invalid, "a date is written as 2026-12-24, a time as 2026-12-24T18:00:00Z", text);
 }
 
+Result<HoldEnd> end_of(const Json& body, const Zone& zone, const std::string& what) {
+    const std::string until = text_of(body, "until");
+    const std::string how_long = text_of(body, "for");
+    if (until.empty() == how_long.empty()) {
+        return fail(Errc::invalid, what + " has one end: \"until\" or \"for\"");
+    }
+    HoldEnd end;
+    if (!until.empty()) {
+        const auto moment = moment_of(until, zone);
+        if (!moment) {
+            return std::unexpected(moment.error());
+        }
+        end.until = *moment;
+    } else {
+        const auto length = parse_duration(how_long);
+        if (!length) {
+            return std::unexpected(length.error());
+        }
+        end.after = *length;
+    }
+    return end;
+}
+
 /// The calendar month "2026-11" in UTC.
 Result<Period> month_named(const std::string& text) {
     const auto first = text.size() == 7 ? moment_of(text + "-01", Zone{}) : fail(Errc::invalid, "");

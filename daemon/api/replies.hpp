@@ -31,6 +31,8 @@ bool flag_of(const Json& body, const char* key, bool otherwise);
 Result<WallTime> time_of(const std::string& text, WallTime now);
 /// A time, or a date: its beginning in `zone`.
 Result<WallTime> moment_of(const std::string& text, const Zone& zone);
+/// The end that a body gives: "until" or "for", one of the two. `what` it is the end of: "an exemption".
+Result<HoldEnd> end_of(const Json& body, const Zone& zone, const std::string& what);
 /// The calendar month "2026-11" in UTC.
 Result<Period> month_named(const std::string& text);
 

@@ -115,10 +115,12 @@ void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<Resour
     }
 }
 
-void Bookkeeper::put(Meter& meter, std::vector<CostRow> rows, bool changed, Batch& batch) {
+void Bookkeeper::put(const AccountName& account, Meter& meter, std::vector<CostRow> rows, bool changed,
+                     Batch& batch) {
     changed = changed || !rows.empty();
     for (CostRow& row : rows) {
         cut_.push_back(row);
+        world_.picture.unstored[account].push_back(row);
         batch.emplace_back(std::move(row));
     }
     if (changed) {
@@ -201,7 +203,7 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     }
     // It billed when the list was asked for, perhaps no longer when the answer had come.
     meter.last_seen_billing = std::min(now, live.asked_at.value_or(now));
-    put(meter, std::move(rows), is_new || (other && caught_up), batch);
+    put(live.resource.account, meter, std::move(rows), is_new || (other && caught_up), batch);
 }
 
 void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
@@ -224,7 +226,7 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
         WallTime& newest = ends_of_runs_[live.resource.id];
         newest = std::max(newest, at);
     }
-    put(meter, std::move(rows), true, batch);
+    put(live.resource.account, meter, std::move(rows), true, batch);
 }
 
 void Bookkeeper::came_and_went(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
@@ -259,7 +261,7 @@ bool Bookkeeper::stands(LiveResource& live, WallTime now, Batch& batch) {
             std::vector<CostRow> last;
             count(meter, each.run, now, last);
             append(last, close(meter, now, false, Duration{0}));
-            put(meter, std::move(last), true, batch);
+            put(live.resource.account, meter, std::move(last), true, batch);
             ran = true;
         }
     };
@@ -303,7 +305,7 @@ bool Bookkeeper::stands(LiveResource& live, WallTime now, Batch& batch) {
         append(rows, reprice(meter, now, run.machine_type, tariff));
     }
     meter.last_seen_billing = now;
-    put(meter, std::move(rows), is_new || other, batch);
+    put(live.resource.account, meter, std::move(rows), is_new || other, batch);
     return true;
 }
 
@@ -314,7 +316,8 @@ void Bookkeeper::gone(const LiveResource& live, WallTime now, Batch& batch) {
     }
     Meter& meter = stood.mapped().meter;
     const Duration bar = now - meter.last_seen_billing;
-    put(meter, close(meter, now, bar > Duration{0}, std::max(Duration{0}, bar)), true, batch);
+    put(live.resource.account, meter, close(meter, now, bar > Duration{0}, std::max(Duration{0}, bar)), true,
+        batch);
     ended_.insert_or_assign(meter.run, meter);
     stood_until_.insert_or_assign(live.resource.id, now);
 }
@@ -362,7 +365,7 @@ void Bookkeeper::add_ons(const AccountName& account, const std::vector<AddOn>& l
             continue;
         }
         if (live.meter.open) {
-            put(live.meter, end_stretch(live, now), true, batch);
+            put(account, live.meter, end_stretch(live, now), true, batch);
         }
         ended_.insert_or_assign(entry->first, live.meter);
         entry = all.erase(entry);
@@ -477,7 +480,7 @@ void Bookkeeper::listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch
         }
         meter.last_seen_billing = std::max(meter.last_seen_billing, now);  // our clock may be set back
     }
-    put(meter, std::move(rows), changed, batch);
+    put(live.account, meter, std::move(rows), changed, batch);
 }
 
 void Bookkeeper::note_parked(WallTime now) {

@@ -89,13 +89,13 @@ Task<Result<void>> Daemon::start() {
     std::vector<std::string> faults;
     budgets_.load(std::move(stored->budget_edits));
     world_.config = budgets_.over(world_.config, faults);
+    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     fill_picture(*stored, same_boot);
     auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.wall(),
                                           stored->fired);
     if (!books) {
         co_return std::unexpected(books.error());
     }
-    alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
     co_await tell_budget_faults(std::move(faults));
@@ -432,21 +432,104 @@ Task<Result<ReceiptId>> Daemon::pack(ResourceId resource, std::string actor) {
     co_return enforcer_.pack_only(*live, actor);
 }
 
-Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string actor) {
+AuditRow Daemon::audit(std::string kind, std::string actor, std::string text) const {
+    return {.seq = 0,
+            .at = world_.scheduler.wall(),
+            .kind = std::move(kind),
+            .account = {},
+            .resource = {},
+            .run = {},
+            .actor = std::move(actor),
+            .text = std::move(text)};
+}
+
+Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::string actor) {
+    auto stored = co_await world_.store.alert(alert);
+    if (!stored) {
+        co_return std::unexpected(stored.error());
+    }
+    const std::string key = *stored ? (*stored)->key : std::string{};
+    auto before = alarms_.remember({key});
     Batch batch;
-    auto done = alarms_.acknowledge(alert, actor, {}, batch);
+    auto done = alarms_.acknowledge(alert, actor, note, batch);
     if (!done) {
         co_return done;
     }
-    batch.emplace_back(AuditRow{.seq = 0,
-                                .at = world_.scheduler.wall(),
-                                .kind = "alert.acknowledged",
-                                .account = {},
-                                .resource = {},
-                                .run = {},
-                                .actor = std::move(actor),
-                                .text = alert.value});
-    co_return co_await world_.store.commit(std::move(batch));
+    batch.emplace_back(
+        audit("alert.acknowledged", std::move(actor), alert.value + (note.empty() ? "" : ": " + note)));
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable) {
+        alarms_.restore(std::move(before));
+        co_return durable;
+    }
+    alarms_.committed();
+    co_return durable;
+}
+
+Task<Result<Silence>> Daemon::silence(Silence wanted, HoldEnd end, std::string actor) {
+    if (wanted.reason.empty()) {
+        co_return fail(Errc::invalid, "a silence needs a reason");
+    }
+    wanted.by = actor;
+    wanted.until = end.until ? *end.until : world_.scheduler.wall() + end.after;
+    Batch batch;
+    auto made = alarms_.silence(std::move(wanted), batch);
+    if (!made) {
+        co_return made;
+    }
+    batch.emplace_back(audit("silence.placed", std::move(actor), made->id.value + ", " + in_words(*made)));
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable) {
+        alarms_.take_back(made->id);
+        co_return std::unexpected(durable.error());
+    }
+    alarms_.committed();
+    poll_now();  // what it decides shows at once
+    co_return made;
+}
+
+Task<Result<void>> Daemon::unsilence(SilenceId silence, std::string actor) {
+    Batch batch;
+    auto done = alarms_.unsilence(silence, actor, batch);
+    if (!done) {
+        co_return done;
+    }
+    batch.emplace_back(audit("silence.ended", std::move(actor), silence.value));
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable) {
+        alarms_.take_back(silence);
+        co_return durable;
+    }
+    alarms_.committed();
+    poll_now();
+    co_return durable;
+}
+
+Task<Result<Delivered>> Daemon::test_channel(Destination to, std::string actor) {
+    const std::string name = to.channel.value + (to.to.empty() ? "" : " (" + to.to + ")");
+    auto sent = co_await notifier_.test(std::move(to));
+    if (!sent && sent.error().code == Errc::not_found) {
+        co_return sent;
+    }
+    const std::string outcome = sent ? "taken: " + sent->answer : "refused: " + to_string(sent.error());
+    Batch batch{audit("channel.tested", std::move(actor), name + ", " + outcome)};
+    auto durable = co_await world_.store.commit(std::move(batch));
+    if (!durable && sent) {
+        co_return std::unexpected(durable.error());
+    }
+    co_return sent;
+}
+
+Task<Result<int>> Daemon::retry_outbox(std::string id, std::string actor) {
+    const std::string what = id.empty() ? "all dead letters" : id;
+    auto count = co_await notifier_.retry(std::move(id));
+    if (!count) {
+        co_return count;
+    }
+    Batch batch{
+        audit("outbox.retried", std::move(actor), what + ": " + std::to_string(*count) + " wait again")};
+    auto durable = co_await world_.store.commit(std::move(batch));
+    co_return durable ? count : std::unexpected(durable.error());
 }
 
 Task<Result<void>> Daemon::reload(std::string actor) {
@@ -503,14 +586,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     co_await tell_budget_faults(std::move(faults));
     start_watchers();
     poll_now();
-    Batch batch{AuditRow{.seq = 0,
-                         .at = world_.scheduler.wall(),
-                         .kind = "config.reloaded",
-                         .account = {},
-                         .resource = {},
-                         .run = {},
-                         .actor = std::move(actor),
-                         .text = "configuration reloaded"}};
+    Batch batch{audit("config.reloaded", std::move(actor), "configuration reloaded")};
     alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
     supervisor_.ready();

@@ -71,7 +71,7 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
         Transition t = recover(e, now, same_boot, policy_for(e));
         Active& active = active_[run];
         active.e = std::move(t.next);
-        active.told = active.e.notice_at.has_value();
+        active.told = active.e.notice_at.has_value() || alarms_.firing(stop_key(run));
         for (const IntentRow& intent : open_intents) {
             if (intent.enforcement == active.e.id) {
                 active.open_intents[intent.act] = intent.id;
@@ -113,8 +113,12 @@ void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
     const Assessment& a = result.assessment;
     if (const auto found = active_.find(run); found != active_.end()) {
         const Active& active = found->second;
-        if (active.e.state == EnforcementState::warned && active.told && !a.mode_why.empty()) {
+        const bool warned = active.e.state == EnforcementState::warned;
+        if (warned && active.told && !a.mode_why.empty()) {
             post(run, event::Cancelled{a.mode_why});  // those who were warned are not left waiting for a stop
+        } else if (warned && !active.told && !active.e.notice_at && a.needs_notice &&
+                   result.mode >= Mode::warn) {
+            post(run, event::Cancelled{"it only observed so far, and nobody was warned; judged anew"});
         } else {
             post(run, event::Assessed{a});
         }
@@ -500,7 +504,7 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         m.title = "Rule " + e.cause.name + " made " + why + " and only warns from now on: money goes on";
         m.body = {
             "More than a quarter of what runs would have been stopped by one rule. If that is right, "
-            "let it act again with the command of this message; neither a reload nor a restart does."};
+            "let it act again with the command; neither a reload nor a restart does."};
         m.do_next = "curfew rule reset " + e.cause.name;
         m.account = e.account;
         m.rule = breaker.rule;

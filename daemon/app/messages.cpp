@@ -40,6 +40,10 @@ std::string sentence(const std::string& text) {
     return text.empty() || text.ends_with('.') ? text : text + ".";
 }
 
+std::string why_text(const Subject& s) {
+    return "Why: " + sentence(s.reason) + (s.evidence.empty() ? "" : " Seen: " + sentence(s.evidence));
+}
+
 std::string count_text(std::int64_t count, std::string_view one) {
     return std::to_string(count) + " " + std::string{one} + (count == 1 ? "" : "s");
 }
@@ -101,12 +105,13 @@ void append_receipt(Message& m, const Receipt& receipt, const Zone& zone) {
         std::size_t shown = 0;
         for (const NotCovered& item : receipt.not_covered) {
             if (shown == 8) {
-                missing += " and " + std::to_string(receipt.not_covered.size() - shown) + " more.";
+                missing += " and " + std::to_string(receipt.not_covered.size() - shown) + " more";
                 break;
             }
-            missing += " " + printable(item.what) + " (" + item.why + ");";
+            missing += (shown == 0 ? " " : ", ") + printable(item.what) + " (" + item.why + ")";
             ++shown;
         }
+        missing += ".";
         m.body.push_back(std::move(missing));
     }
 }
@@ -240,14 +245,11 @@ namespace {
 std::string keep_text(const Subject& s) {
     switch (s.kind) {
         case CauseKind::idle:
-            return "Use it again and nothing happens. The command of this message keeps it running without "
-                   "that.";
+            return "Use it again and nothing happens; or keep it running with the command.";
         case CauseKind::schedule:
             return s.by_activity
-                       ? "As long as it is at work nothing happens. The command of this message keeps it "
-                         "running without that."
-                       : "It is stopped even if it is at work. The command of this message keeps it "
-                         "running.";
+                       ? "As long as it is at work nothing happens. Or keep it running with the command."
+                       : "It is stopped even if it is at work. Keep it running with the command.";
         case CauseKind::age:
             return "It is stopped even if it is at work, and a keep cannot put off a maximum age. Started "
                    "again, it is a new run with an age of its own.";
@@ -272,7 +274,7 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
                                               ", at " + at_words(*s.stops_at, s.zone)
                                         : std::string{" soon"};
     m.title = named(s) + " will be packed and stopped" + when + ": " + money_text(s);
-    m.body = {"Why: " + sentence(s.reason) + " " + sentence(s.evidence), keep_text(s), save_text(s)};
+    m.body = {why_text(s), keep_text(s), save_text(s)};
     m.do_next = s.may_keep ? "curfew keep " + s.resource.value + " --for 2h"
                            : "curfew explain " + s.resource.value;
     if (s.stops_at) {
@@ -317,18 +319,17 @@ Message pack_failed(const Subject& s) {
     if (s.unpacked) {
         m.title = named(s) +
                   " is being stopped although not all of its files could be saved: " + money_text(s);
-        m.body = {sentence(s.reason),
+        m.body = {"Why: " + sentence(s.reason),
                   "What is neither in an earlier receipt nor on persistent storage is lost. This is what " +
                       s.cause + " asks for."};
         return m;
     }
     m.title = named(s) + " goes on billing " + bill_text(s) +
               ": its files could not be saved, so it was not stopped";
-    m.body = {
-        sentence(s.reason),
-        "Nothing was lost. Curfew tries again where that can help; the command of this message says what "
-        "it waits for. To stop it without saving: curfew stop " +
-            s.resource.value + " --no-pack"};
+    m.body = {"Why: " + sentence(s.reason),
+              "Nothing was lost. Curfew tries again where that can help; the command says what "
+              "it waits for. To stop it without saving: curfew stop " +
+                  s.resource.value + " --no-pack"};
     return m;
 }
 
@@ -336,7 +337,7 @@ Message stop_failed(const Subject& s) {
     Message m = base(s, AlertKind::stop_failed, Severity::critical);
     m.title = named(s) + " IS STILL BILLING " + bill_text(s) + ": Curfew could not stop it";
     m.body = {s.manual_way + (s.unpacked ? "" : " Its files are saved."),
-              sentence(s.reason) + " Curfew goes on trying by every way it has."};
+              "Why: " + sentence(s.reason) + " Curfew goes on trying by every way it has."};
     m.do_next = std::string{console_url};
     return m;
 }
@@ -344,8 +345,8 @@ Message stop_failed(const Subject& s) {
 Message undelivered(const Subject& s) {
     Message m = base(s, AlertKind::undelivered, Severity::critical);
     m.title = named(s) + " is not stopped yet, because no channel took the warning: " + money_text(s);
-    m.body = {sentence(s.reason),
-              "The command of this message says what is wrong with the channels. Without a delivered warning "
+    m.body = {"Why: " + sentence(s.reason),
+              "The command says what is wrong with the channels. Without a delivered warning "
               "Curfew waits for an hour more, then it goes on."};
     m.do_next = "curfew doctor";
     return m;
@@ -358,7 +359,7 @@ Message would_stop(const Subject& s) {
               (s.per_hour ? ", saving " + to_string(*s.per_hour) + " an hour" : std::string{}) +
               (s.cost_so_far ? " (" + to_string(*s.cost_so_far) + " so far)" : "") +
               ": nothing was done, Curfew only watches here";
-    m.body = {"Why: " + sentence(s.reason) + " " + sentence(s.evidence),
+    m.body = {why_text(s),
               "A mode is not enforce: of everything, of the account, or of the rule. With mode = \"enforce\" "
               "Curfew "
               "acts."};
@@ -380,6 +381,21 @@ std::string lead_text(const Lead& lead, const Threshold& threshold) {
            ") and a stop (" + to_string(std::chrono::ceil<seconds>(used.stop)) + ").";
 }
 
+std::string left_text(Money left, Money burning) {
+    if (!left.positive()) {
+        return "; nothing is left";
+    }
+    const auto lasting = lasts(left, burning);
+    const auto coarse = [](Duration d) -> Duration {
+        return d >= hours{2} ? Duration{std::chrono::floor<hours>(d)}
+                             : Duration{std::chrono::floor<minutes>(d)};
+    };
+    return "; " + to_string(left) + " left" +
+           (lasting && *lasting >= minutes{1}
+                ? ", about " + in_words(coarse(*lasting)) + " at " + to_string(burning) + " an hour"
+                : std::string{});
+}
+
 Severity severity_of(ThresholdAction action) {
     return action == ThresholdAction::notify ? Severity::info
            : action == ThresholdAction::warn ? Severity::warning
@@ -398,15 +414,16 @@ Message budget_threshold(const Treasurer::Finding& finding, bool acts) {
     const std::string what = finding.resource != nullptr
                                  ? " for " + printable(finding.resource->resource.name)
                                  : std::string{};
-    const Money left = left_of(budget, spend);
-    const auto lasting = lasts(left, spend.burn_per_hour);
     m.title = "Budget " + budget.name.value + what + ": " + to_string(spend.spent) + " of " +
-              to_string(budget.amount) + " spent, " + threshold.words() + " reached" +
-              (left.positive() ? "; " + to_string(left) + " left" +
-                                     (lasting ? ", about " + in_words(*lasting) + " at " +
-                                                    to_string(spend.burn_per_hour) + " an hour"
-                                              : std::string{})
-                               : std::string{"; nothing is left"});
+              to_string(budget.amount) + " spent, " + threshold.words() + " reached";
+    if (stops(threshold.action)) {
+        // Reached early, so that the amount is not exceeded.
+        m.title += std::string{spend.spent < finding.crossing.at ? " with what a stop takes" : ""} +
+                   (acts ? "; what it covers is packed and stopped now"
+                         : "; nothing is stopped, the mode is not enforce");
+    } else {
+        m.title += left_text(left_of(budget, spend), spend.burn_per_hour);
+    }
     m.cause = "budget " + budget.name.value;
     m.budget = budget.name;
     m.cost_so_far = spend.spent;
@@ -416,9 +433,8 @@ Message budget_threshold(const Treasurer::Finding& finding, bool acts) {
                    thousandths(spend.spent.nanos, budget.amount.nanos)}}}};
     if (stops(threshold.action)) {
         m.body.emplace_back(
-            acts ? "What it covers is packed and stopped now, quiet ones first. No keep puts that "
-                   "off; a larger amount of the budget does."
-                 : "Nothing is stopped: the mode is not enforce.");
+            acts ? "Quiet ones are stopped first. No keep puts it off; a larger amount of the budget does."
+                 : "A budget with mode = \"enforce\" stops what it covers.");
     }
     m.body.push_back(
         "Period " + period_text(finding.crossing.period) + "." +

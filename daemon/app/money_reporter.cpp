@@ -35,8 +35,7 @@ std::string key_of(const LedgerRow& row, SpendBy by, const Zone& zone) {
         case SpendBy::hour:
             break;
     }
-    constexpr std::int64_t ms_per_hour = 3'600'000;
-    return to_string(WallTime{row.row.from.ms / ms_per_hour * ms_per_hour});
+    return to_string(full_hour(row.row.from));
 }
 
 void add(SpendLine& line, const SpendRow& row) {

@@ -125,6 +125,7 @@ std::vector<OutboxRow> Notifier::rows_for(const Message& message, const std::vec
 
 void Notifier::replace(Delivery delivery) {
     delivery_ = std::move(delivery);
+    next_strays_ = {};
     wake();
 }
 
@@ -218,6 +219,7 @@ void Notifier::start_lanes() {
         lane = std::make_shared<Lane>(loop_, channel);
         asio::co_spawn(loop_, serve(lane), [this, lane = lane](const std::exception_ptr& error) {
             lanes_.erase(lane->name);
+            next_strays_ = {};
             wakeup_.notify();
             if (error) {
                 std::rethrow_exception(error);  // a bug: it ends the loop
@@ -283,9 +285,10 @@ Task<std::optional<WallTime>> Notifier::keep_house() {
 
 /// What waits for a channel that is gone goes to where its message would go now. True = there may be more.
 Task<Result<bool>> Notifier::readdress() {
-    if (delivery_.channels.empty()) {
+    if (delivery_.channels.empty() || next_strays_ > scheduler_.mono()) {
         co_return false;
     }
+    next_strays_ = scheduler_.mono() + look_again;
     std::vector<ChannelName> known;
     for (const std::shared_ptr<Channel>& channel : delivery_.channels) {
         known.push_back(channel->name());
@@ -331,6 +334,7 @@ Task<Result<bool>> Notifier::readdress() {
     if (!stored) {
         co_return std::unexpected(stored.error());
     }
+    next_strays_ = {};
     wake();
     co_return true;
 }
@@ -454,9 +458,8 @@ Task<bool> Notifier::form(LanePtr lane, const OutboxLook& look, WallTime now,
         if (free > 1 || left.rows <= 0 || formed || !lane->channel->groups()) {
             continue;
         }
-        const WallTime urgent_at = places->newest_digest && free <= 0
-                                       ? *places->newest_digest + urgent_digest_wait
-                                       : now;
+        // More than there are places: the newest parcel was such a one.
+        const WallTime urgent_at = places->newest && free < 0 ? *places->newest + urgent_digest_wait : now;
         const WallTime at = left.urgent > 0 ? urgent_at
                             : free > 0      ? left.oldest + digest_wait
                                             : places->oldest.value_or(now) + place_window;

@@ -1,6 +1,5 @@
 #include "curfew/app/open_rows.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace curfew {
@@ -13,32 +12,40 @@ std::vector<CostRow> open_rows(const Meter& meter, WallTime now) {
     return close(as_if, now, false, Duration{0});
 }
 
+namespace {
+
+/// What is known of a resource that may be gone from the picture, or never was in it (an add-on of nothing).
+LedgerRow ledger_row(const Picture& picture, const AccountName& account, CostRow row) {
+    LedgerRow made{.row = std::move(row),
+                   .account = account,
+                   .kind = ResourceKind::machine,
+                   .name = {},
+                   .project = {},
+                   .owner = {}};
+    if (const auto owner = picture.resources.find(made.row.resource); owner != picture.resources.end()) {
+        const Resource& resource = owner->second.resource;
+        made.kind = resource.kind;
+        made.name = resource.name;
+        made.project = resource.project;
+        made.owner = resource.owner;
+    } else if (const auto add_on = picture.add_ons.find(made.row.run); add_on != picture.add_ons.end()) {
+        made.name = add_on->second.add_on.name;
+    }
+    return made;
+}
+
+}  // namespace
+
 std::vector<LedgerRow> open_rows(const Picture& picture, WallTime now) {
     std::vector<LedgerRow> rows;
-    for (const auto& [id, live] : picture.resources) {
-        const auto add = [&](const LiveRun& run) {
-            for (CostRow& row : run.meter ? open_rows(*run.meter, now) : std::vector<CostRow>{}) {
-                rows.push_back({.row = std::move(row),
-                                .account = live.resource.account,
-                                .kind = live.resource.kind,
-                                .name = live.resource.name,
-                                .project = live.resource.project,
-                                .owner = live.resource.owner});
-            }
-        };
-        add(live.current);
-        std::ranges::for_each(live.older, add);
-    }
-    for (const auto& [id, live] : picture.add_ons) {
-        const auto owner = picture.resources.find(live.add_on.resource);
-        const Resource* resource = owner == picture.resources.end() ? nullptr : &owner->second.resource;
-        for (CostRow& row : open_rows(live.meter, now)) {
-            rows.push_back({.row = std::move(row),
-                            .account = live.account,
-                            .kind = resource != nullptr ? resource->kind : ResourceKind::machine,
-                            .name = resource != nullptr ? resource->name : live.add_on.name,
-                            .project = resource != nullptr ? resource->project : std::string{},
-                            .owner = resource != nullptr ? resource->owner : std::string{}});
+    each_meter(picture, [&](const AccountName& account, const Meter& meter) {
+        for (CostRow& row : open_rows(meter, now)) {
+            rows.push_back(ledger_row(picture, account, std::move(row)));
+        }
+    });
+    for (const auto& [account, closed] : picture.unstored) {
+        for (const CostRow& row : closed) {
+            rows.push_back(ledger_row(picture, account, row));
         }
     }
     return rows;

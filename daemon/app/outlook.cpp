@@ -33,18 +33,6 @@ Date date_from(std::string_view text) {
     return {number(0, 4), static_cast<unsigned>(number(5, 2)), static_cast<unsigned>(number(8, 2))};
 }
 
-template <class Do>
-void each_meter(const LiveResource& live, Do&& visit) {
-    if (live.current.meter) {
-        visit(*live.current.meter);
-    }
-    for (const LiveRun& run : live.older) {
-        if (run.meter) {
-            visit(*run.meter);
-        }
-    }
-}
-
 /// What an add-on belongs to, as far as it is known, for scopes.
 Resource owner_of(const LiveAddOn& live, const Picture& picture) {
     const auto owner = picture.resources.find(live.add_on.resource);
@@ -63,14 +51,9 @@ std::string burn_key(const AccountName& account) {
 
 Money burn_of(const Picture& picture, const std::optional<AccountName>& account, WallTime now) {
     Money sum;
-    for (const auto& [id, live] : picture.resources) {
-        if (!account || live.resource.account == *account) {
-            each_meter(live, [&](const Meter& meter) { sum += burn(meter, now); });
-        }
-    }
-    for (const auto& [id, live] : picture.add_ons) {
-        sum += !account || live.account == *account ? burn(live.meter, now) : Money{};
-    }
+    each_meter(picture, [&](const AccountName& payer, const Meter& meter) {
+        sum += !account || payer == *account ? burn(meter, now) : Money{};
+    });
     return sum;
 }
 
@@ -285,9 +268,8 @@ Task<Result<std::vector<ForecastItem>>> Outlook::forecasts() {
 
 Task<void> Outlook::learn_usual() {
     const WallTime now = world_.scheduler.wall();
-    constexpr std::int64_t hour_ms = 3'600'000;
     auto rows = co_await world_.store.spend({.from = now - usual_window,
-                                             .to = WallTime{now.ms / hour_ms * hour_ms},
+                                             .to = full_hour(now),
                                              .by = {SpendBy::account, SpendBy::hour},
                                              .zone = Zone{}});
     if (!rows) {

@@ -189,6 +189,9 @@ Message together(const std::vector<OutboxRow>& rows, const std::string& id, Wall
     set_times(rows, whole);
     whole.title = title_of(rows, whole);
     whole.body = lines_of(rows);
+    if (!whole.run.empty()) {
+        whole.keep_url = rows.back().message.keep_url;
+    }
     whole.do_next = one_alert ? rows.back().message.do_next : "curfew alerts";
     return whole;
 }

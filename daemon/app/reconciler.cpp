@@ -123,24 +123,16 @@ Task<std::optional<Money>> Reconciler::accrued(const Reported& reported) const {
             add(row.gross);
         }
     }
-    const auto open = [&](const Meter& meter) {
-        add(accrued_since(meter, reported.month, reported.generated_at));
-    };
-    for (const auto& [id, live] : world_.picture.resources) {
-        if (live.resource.account == account_) {
-            if (live.current.meter) {
-                open(*live.current.meter);
-            }
-            for (const LiveRun& older : live.older) {
-                if (older.meter) {
-                    open(*older.meter);
-                }
-            }
+    each_meter(world_.picture, [&](const AccountName& account, const Meter& meter) {
+        if (account == account_) {
+            add(accrued_since(meter, reported.month, reported.generated_at));
         }
-    }
-    for (const auto& [id, live] : world_.picture.add_ons) {
-        if (live.account == account_) {
-            open(live.meter);
+    });
+    if (const auto closed = world_.picture.unstored.find(account_); closed != world_.picture.unstored.end()) {
+        for (const CostRow& row : closed->second) {
+            if (row.from >= reported.month && row.from < reported.generated_at) {
+                add(row.gross);
+            }
         }
     }
     co_return sum;

@@ -12,14 +12,7 @@ namespace {
 
 constexpr Duration saved_per_stop_max = hours{12};
 constexpr int rule_events_max = 20'000;
-
-template <class Do>
-void each_run(const LiveResource& live, Do&& visit) {
-    visit(live.current);
-    for (const LiveRun& run : live.older) {
-        visit(run);
-    }
-}
+constexpr int alerts_max = 1000;
 
 std::optional<Money> run_cost(const LiveResource& live, WallTime now) {
     const Run& run = live.current.run;
@@ -263,16 +256,44 @@ Task<Result<RulesReport>> Reporter::rules() {
     co_return RulesReport{.freshness = freshness(), .items = items_of(*events)};
 }
 
+namespace {
+
+/// What stands in no row of the store yet, by resource.
+using Unstored = std::map<ResourceId, Money>;
+Unstored unstored(const Picture& picture, WallTime from, WallTime now) {
+    Unstored sums;
+    each_meter(picture, [&](const AccountName&, const Meter& meter) {
+        sums[meter.resource] += accrued_since(meter, from, now);
+    });
+    for (const auto& [account, closed] : picture.unstored) {
+        for (const CostRow& row : closed) {
+            if (row.from >= from && row.from <= now) {
+                sums[row.resource] += row.gross;
+            }
+        }
+    }
+    return sums;
+}
+
+}  // namespace
+
 Task<Result<StatusReport>> Reporter::status() {
     const WallTime now = world_.scheduler.wall();
     const Zone zone = world_.config->zone;
     const Period day = day_of(now, zone);
     const Period month = month_of(now, zone);
+    const Unstored of_day = unstored(world_.picture, day.from, now);
     auto today = co_await world_.store.spend({day.from, day.to, {SpendBy::resource}, zone});
+    const Unstored of_month = unstored(world_.picture, month.from, now);
     auto this_month = co_await world_.store.spend({month.from, month.to, {SpendBy::resource}, zone});
     auto saving = co_await saved();
+    auto alerts = co_await world_.store.alerts(false, alerts_max);
+    auto outbox = co_await world_.store.outbox_counts();
     if (!today || !this_month || !saving) {
         co_return std::unexpected(!today ? today.error() : !this_month ? this_month.error() : saving.error());
+    }
+    if (!alerts || !outbox) {
+        co_return std::unexpected(alerts ? outbox.error() : alerts.error());
     }
     std::vector<RuleItem> rules;
     const bool some_rule = !world_.picture.breakers.empty() || !world_.picture.flagged.empty() ||
@@ -290,31 +311,33 @@ Task<Result<StatusReport>> Reporter::status() {
     report.freshness = freshness();
     report.saved = *saving;
     report.rules = std::move(rules);
+    for (const Alert& alert : *alerts) {
+        const bool firing = alert.state == AlertState::firing;
+        report.alerts_firing += firing || alert.state == AlertState::acknowledged ? 1 : 0;
+        report.alerts_critical += firing && alert.severity == Severity::critical ? 1 : 0;
+    }
+    report.dead_letters = (*outbox)[OutboxState::dead];
     std::map<ResourceId, StatusItem> items;
-    const auto count = [&](const Meter& meter) {
-        const Money of_day = accrued_since(meter, day.from, now);
-        const Money of_month = accrued_since(meter, month.from, now);
-        report.today += of_day;
-        report.month += of_month;
-        report.per_hour += burn(meter, now);
-        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
-        if (const auto item = items.find(meter.resource); item != items.end()) {
-            item->second.today += of_day;
-            item->second.month += of_month;
-        }
-    };
     for (const auto& [id, live] : world_.picture.resources) {
         StatusItem& item = items[id];
         item.live = &live;
         item.run_cost = run_cost(live, now);
-        each_run(live, [&](const LiveRun& run) {
-            if (run.meter) {
-                count(*run.meter);
-            }
-        });
     }
-    for (const auto& [id, live] : world_.picture.add_ons) {
-        count(live.meter);
+    each_meter(world_.picture, [&](const AccountName&, const Meter& meter) {
+        report.per_hour += burn(meter, now);
+        report.unpriced += meter.open && !meter.tariff.priced() ? 1 : 0;
+    });
+    for (const auto& [resource, amount] : of_day) {
+        report.today += amount;
+        if (const auto item = items.find(resource); item != items.end()) {
+            item->second.today += amount;
+        }
+    }
+    for (const auto& [resource, amount] : of_month) {
+        report.month += amount;
+        if (const auto item = items.find(resource); item != items.end()) {
+            item->second.month += amount;
+        }
     }
     for (const SpendRow& row : *today) {
         report.today += row.gross;
@@ -441,8 +464,9 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     auto chain = co_await world_.store.verify_audit();
     auto repaired = co_await world_.store.check_rollups();
     auto outbox = co_await world_.store.outbox_counts();
-    if (!outbox) {
-        co_return std::unexpected(outbox.error());
+    auto disabled = co_await world_.store.disabled_channels();
+    if (!outbox || !disabled) {
+        co_return std::unexpected(outbox ? disabled.error() : outbox.error());
     }
     for (const AccountConfig& account : world_.config->accounts) {
         const auto live = world_.picture.accounts.find(account.name);
@@ -463,7 +487,12 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     const std::int64_t dead = (*outbox)[OutboxState::dead];
     const std::int64_t waiting = (*outbox)[OutboxState::waiting];
     add(dead == 0 && waiting < 100, "outbox",
-        std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered");
+        std::to_string(waiting) + " waiting, " + std::to_string(dead) + " could not be delivered" +
+            (dead > 0 ? ": curfew outbox dead" : ""));
+    for (const ChannelStateRow& channel : *disabled) {
+        add(false, "channel " + channel.channel.value,
+            "it is not used any more: " + channel.why + "; curfew notify test " + channel.channel.value);
+    }
     add(!world_.config->channels.empty(), "channels",
         world_.config->channels.empty() ? "no channel is configured, so nobody is warned before a stop"
                                         : std::to_string(world_.config->channels.size()) + " configured");

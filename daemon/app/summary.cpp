@@ -34,10 +34,14 @@ std::string listed(const std::vector<std::string>& items, const std::string& bet
     return more == 0 ? text : text + " and " + std::to_string(more) + " more";
 }
 
+std::string local_day(WallTime t, const Zone& zone) {
+    const std::string day = day_of(t, zone).id;  // "2026-11-23@Europe/Rome"
+    return day.substr(0, day.find('@'));
+}
+
 /// Told, for the summary of that local day: an answer given once, as those of the API are.
 std::string mark_of(WallTime due, const Zone& zone) {
-    const std::string day = day_of(due, zone).id;
-    return "curfewd summary " + day.substr(0, day.find('@'));
+    return "curfewd summary " + local_day(due, zone);
 }
 
 std::string name_of(const SpendLine& line) {
@@ -83,7 +87,7 @@ MessageTable budget_table(const Week& week) {
             words += ", " + std::to_string(item.elapsed_thousandths / 10) + " % of its time gone";
         }
         if (item.ends_at) {
-            words += ", spent by " + messages::at_words(*item.ends_at, week.zone);
+            words += ", spent by " + local_words(*item.ends_at, week.zone);
         }
         table.rows.push_back({item.budget.name.value, std::move(words), item.spent_thousandths});
     }
@@ -113,8 +117,8 @@ Message summary_of(const Week& week) {
     m.kind = AlertKind::summary;
     m.severity = Severity::info;
     m.cost_so_far = week.total.gross();
-    m.title = "Week to " + messages::at_words(week.to, week.zone) + ": " + to_string(week.total.gross()) +
-              " spent" + (week.total.unpriced ? " (and more without a price)" : "");
+    m.title = "Week to " + local_day(week.to, week.zone) + ": " + to_string(week.total.gross()) + " spent" +
+              (week.total.unpriced ? " (and more without a price)" : "");
     if (!week.lines.empty() && week.lines.front().gross().positive()) {
         m.title += ", most by " + name_of(week.lines.front()) + " (" + to_string(week.lines.front().gross()) +
                    ")";
@@ -123,11 +127,12 @@ Message summary_of(const Week& week) {
     if (week.saved.stops > 0) {
         m.saved = week.saved.total;
     }
-    const std::size_t open = week.alerts.size() + (week.dead_letters > 0 ? 1 : 0);
-    m.title += open == 0 ? "; nothing needs you" : "; something needs you";
+    const auto open = static_cast<std::int64_t>(week.alerts.size());
+    m.title += open > 0                ? "; " + counted(open, "alert") + " open"
+               : week.dead_letters > 0 ? "; " + counted(week.dead_letters, "message") + " undelivered"
+                                       : std::string{"; nothing needs you"};
     if (!week.alerts.empty()) {
-        m.body.push_back("Open: " + counted(static_cast<std::int64_t>(week.alerts.size()), "alert") + ": " +
-                         listed(week.alerts, "; ") + ".");
+        m.body.push_back("Open: " + listed(week.alerts, "; ") + ".");
     }
     if (week.dead_letters > 0) {
         m.body.push_back(counted(week.dead_letters, "message") +
@@ -269,7 +274,9 @@ Task<Result<Week>> Summary::week_until(WallTime due) {
     week.total = spent->total;
     week.saved = *saved;
     week.budgets = reporter_.budgets();
-    std::ranges::stable_sort(*alerts, [](const Alert& a, const Alert& b) { return a.severity > b.severity; });
+    std::ranges::sort(*alerts, [](const Alert& a, const Alert& b) {
+        return a.severity != b.severity ? a.severity > b.severity : a.since < b.since;
+    });
     for (const Alert& alert : *alerts) {
         week.alerts.push_back(alert.title);
     }

@@ -8,16 +8,11 @@ namespace curfew {
 
 namespace {
 
-constexpr std::int64_t hour_ms = 3'600'000;
 constexpr int ledger_page = 1000;
 constexpr int stops_measured = 50;
 constexpr Duration admission_worth_telling = hours{1};
 constexpr Duration hours_kept = hours{48};  // beyond a rolling window: the wall clock may be set back
 constexpr std::string_view overshoot = "overshoot";
-
-WallTime full_hour(WallTime t) {
-    return {t.ms - ((t.ms % hour_ms) + hour_ms) % hour_ms};
-}
 
 Money nothing(const Budget& budget) {
     return Money{0, budget.amount.currency};
@@ -274,18 +269,14 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
     std::vector<Metered> all;
     for (const auto& [id, live] : picture_.resources) {
         const Rule* rule = rule_for(config.rules, live.resource);
-        const auto add = [&](const LiveRun& run) {
-            if (run.meter) {
-                Resource scope = live.resource;
-                scope.run.machine_type = run.meter->sku;
-                all.push_back({.scope = std::move(scope),
-                               .meter = &*run.meter,
-                               .live = &live,
-                               .notice = rule != nullptr ? rule->min_notice : Lead{}.notice});
-            }
-        };
-        add(live.current);
-        std::ranges::for_each(live.older, add);
+        each_meter(live, [&](const Meter& meter) {
+            Resource scope = live.resource;
+            scope.run.machine_type = meter.sku;
+            all.push_back({.scope = std::move(scope),
+                           .meter = &meter,
+                           .live = &live,
+                           .notice = rule != nullptr ? rule->min_notice : Lead{}.notice});
+        });
     }
     for (const auto& [run, add_on] : picture_.add_ons) {
         if (add_on.meter.open) {

@@ -242,10 +242,8 @@ Task<Duration> Watcher::failed(Error error) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
                             "Account " + account_.value + " is not watched" + burning_text() +
                                 ": the provider refuses its key, so nothing there can be seen or stopped");
-        m.body = {text,
-                  "The key is read from " + config().key_file +
-                      ". Make a new one in the provider's console, put it there, and run the command of "
-                      "this message."};
+        m.body = {text, "The key is read from " + config().key_file +
+                            ". Make a new one in the provider's console, put it there, and run the command."};
         m.do_next = "curfew reload";
         alarms_.raise("key/" + account_.value, std::move(m), batch);
     } else if (account.failures_in_a_row == 3) {
@@ -681,7 +679,7 @@ void Watcher::judge_money(Batch& batch) {
 
 void Watcher::judge_budgets(Batch& batch) {
     const Config& all = *world_.config;
-    auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
+    const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
     const auto note = [&](const Message& m, std::string kind) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = world_.scheduler.wall(),
@@ -693,16 +691,18 @@ void Watcher::judge_budgets(Batch& batch) {
                                     .text = m.title});
     };
     // What ends things first: it says what those below it would say.
-    std::ranges::stable_partition(
-        judged.findings, [](const auto& finding) { return stops(finding.crossing.threshold.action); });
-    for (const auto& finding : judged.findings) {
-        Message m = messages::budget_threshold(finding,
-                                               weakest(finding.budget->mode, all.mode) == Mode::enforce);
-        m.budget = finding.budget->name;
-        note(m, "budget.threshold");
-        alarms_.raise(crossing_key(m.budget, finding.crossing.period,
-                                   finding.crossing.threshold.key(finding.budget->amount)),
-                      std::move(m), batch);
+    for (const bool hard : {true, false}) {
+        for (const auto& finding : judged.findings) {
+            if (stops(finding.crossing.threshold.action) == hard) {
+                Message m = messages::budget_threshold(
+                    finding, weakest(finding.budget->mode, all.mode) == Mode::enforce);
+                m.budget = finding.budget->name;
+                note(m, "budget.threshold");
+                alarms_.raise(crossing_key(m.budget, finding.crossing.period,
+                                           finding.crossing.threshold.key(finding.budget->amount)),
+                              std::move(m), batch);
+            }
+        }
     }
     for (const auto& admission : judged.admissions) {
         const Resource& resource = admission.resource->resource;
@@ -735,6 +735,8 @@ Task<bool> Watcher::commit(Batch batch) {
                          [](const Write& w) { return !std::holds_alternative<Observation>(w); });
     const bool tells = std::ranges::any_of(
         batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
+    // Whoever asks the store from here on is answered after this.
+    std::vector<CostRow> handed = std::exchange(world_.picture.unstored[account_], {});
     auto done = co_await world_.store.commit(std::move(batch));
     if (done) {
         if (tells) {
@@ -747,6 +749,7 @@ Task<bool> Watcher::commit(Batch batch) {
     picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
     if (copy.size() < carried_max) {
         carried_ = std::move(copy);
+        world_.picture.unstored[account_] = std::move(handed);
     } else {
         spdlog::critical("event=rows_lost count={}", copy.size());
     }

@@ -1,5 +1,6 @@
 // curfew: asks the daemon, and tells it what a person wants. Reads go to the read socket, changes to the
 // admin socket; the answer of the API is what --json prints.
+#include "alert_verbs.hpp"
 #include "curfew/api/wire.hpp"
 #include "curfew/core/time.hpp"
 #include "money_verbs.hpp"
@@ -20,6 +21,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <thread>
 
 namespace {
@@ -94,16 +96,6 @@ int receipts(const Options& o) {
     }
     const std::string query = o.noun.empty() ? "" : "?resource=" + encoded(o.noun);
     return read(o, "/v1/receipts" + query, [&](const Json& j) { return receipts_text(j, o.style); });
-}
-
-int alerts(const Options& o) {
-    return read(o, std::string{"/v1/alerts"} + (o.style.all ? "?all=1" : ""),
-                [&](const Json& j) { return alerts_text(j, o.style); });
-}
-
-int acknowledge(const Options& o) {
-    const Answer answer = change(o, "/v1/alerts/" + encoded(o.noun) + "/ack", Json::object());
-    return changed(o, answer, [&](const Json&) { return "acknowledged " + o.noun + "\n"; });
 }
 
 int events(const Options& o) {
@@ -502,13 +494,65 @@ int main(int argc, char** argv) {
     sub = verb("events", "the audit: every decision and every act", events);
     named(sub, false);
     sub->add_flag("-f,--follow", o.follow, "go on as they happen");
-    sub = verb("alerts", "what is firing", alerts);
+    /// A verb with nouns below it: the one that was named is run, or the first.
+    const auto one_of = [&](CLI::App* of, int (*first)(const Options&)) {
+        auto run = std::make_shared<int (*)(const Options&)>(first);
+        of->callback([&exit, &o, run] { exit = (*run)(o); });
+        return [of, run](const char* name, const char* help, int (*what)(const Options&)) {
+            CLI::App* below = of->add_subcommand(name, help);
+            below->callback([run, what] { *run = what; });
+            return below;
+        };
+    };
+    sub = verb("alerts", "what is firing, who knows of it; acknowledge and silence it", alerts);
     sub->add_flag("-a,--all", o.style.all, "also what is over");
-    CLI::App* ack = sub->add_subcommand("ack", "acknowledge an alert");
-    ack->add_option("ID", o.noun, "of the alert")->required();
-    bool acknowledging = false;
-    ack->callback([&] { acknowledging = true; });
-    sub->callback([&] { exit = acknowledging ? acknowledge(o) : alerts(o); });
+    {
+        const auto noun = one_of(sub, alerts);
+        noun("ls", "what is firing", alerts)->alias("list");
+        noun("show", "one alert: its life with the reasons, and who was told", show_alert)
+            ->add_option("ID", o.noun, "of the alert, or its beginning")
+            ->required();
+        CLI::App* ack = noun("ack", "I take care of it: no repeats until it gets worse", acknowledge);
+        ack->add_option("ID", o.noun, "of the alert, or its beginning")->required();
+        ack->add_option("--note", o.note, "what those who were told should know");
+        CLI::App* quiet = noun(
+            "silence", "tell nobody of it for a while; with --maintenance stop nothing either", silence);
+        quiet->add_option("--resource", o.resources, "a name, an id or a glob; may be repeated");
+        quiet->add_option("--account", o.accounts, "an account; may be repeated");
+        quiet->add_option("--rule", o.rules, "a rule; may be repeated");
+        quiet->add_option("--budget", o.budgets, "a budget; may be repeated");
+        quiet->add_option("--kind", o.kinds, "blind, stop_failed, budget_threshold, ...; may be repeated");
+        quiet->add_option("--alert", o.alert, "this alert alone");
+        quiet->add_flag("--everything", o.everything, "all alerts");
+        quiet->add_option("--for", o.how_long, "2h; at most 7d");
+        quiet->add_option("--until", o.until, "2026-12-24, or a time");
+        quiet->add_option("--reason", o.reason, "why; others see it");
+        quiet->add_flag("--maintenance", o.maintenance, "and stop nothing that it covers");
+        noun("unsilence", "end a silence or maintenance now", unsilence)
+            ->add_option("ID", o.noun, "of the silence, or its beginning")
+            ->required();
+        noun("silences", "silences and maintenance in force", silences);
+    }
+    sub = verb("outbox", "messages on their way to people", outbox);
+    sub->add_option("--channel", o.channel, "of this channel only");
+    {
+        const auto noun = one_of(sub, outbox);
+        noun("ls", "all of them, oldest first", outbox)
+            ->add_option("--state", o.state, "waiting, delivered, superseded or dead")
+            ->check(CLI::IsMember({"waiting", "delivered", "superseded", "dead"}));
+        noun("dead", "those that were given up, and why", dead_letters);
+        CLI::App* again = noun("retry", "send what was given up once more", retry);
+        again->add_option("NO", o.noun, "of the message, or its id");
+        again->add_flag("--all", o.everything, "all that were given up");
+    }
+    sub = verb("notify", "prove that a channel works", test_channel);
+    sub->require_subcommand(1);
+    {
+        CLI::App* trial = one_of(sub, test_channel)("test", "send a test message now, and say what came back",
+                                                    test_channel);
+        trial->add_option("CHANNEL", o.noun, "its name in the configuration")->required();
+        trial->add_option("--to", o.to, "this mail address instead of the channel's own");
+    }
     sub = verb("check-config", "every fault of a configuration file, with file:line:column", check_config);
     sub->add_option("FILE", o.noun, "default: the system's");
     verb("doctor", "is everything well? keys, channels, vaults, audit", doctor);

@@ -1,6 +1,7 @@
 #include "render.hpp"
 
 #include "curfew/core/time.hpp"
+#include "render_alerts.hpp"
 #include "table.hpp"
 #include "words.hpp"
 
@@ -88,7 +89,7 @@ std::string status_text(const Json& answer, const Style& style) {
     for (const Json& rule : member(answer, "rules")) {
         out += "rule " + safe(text_of(member(rule, "name"))) + ": " + rule_notes(rule, style) + "\n";
     }
-    return out + footer(answer);
+    return out + alerts_line(member(answer, "alerts")) + footer(answer);
 }
 
 std::string explain_text(const Json& answer, const Style& style) {
@@ -252,15 +253,6 @@ std::string event_line(const Json& e, const Style& style) {
     return out + safe(text_of(member(e, "text"))) +
            (text_of(member(e, "actor")) == "curfewd" ? "" : "  (" + safe(text_of(member(e, "actor"))) + ")") +
            "\n";
-}
-
-std::string alerts_text(const Json& answer, const Style& style) {
-    Table table({"ALERT", "SEVERITY", "STATE", "SINCE " + zone_name(style), "WHAT"});
-    for (const Json& a : member(answer, "items")) {
-        table.add({text_of(member(a, "id")), text_of(member(a, "severity")), text_of(member(a, "state")),
-                   moment(member(a, "since"), style), text_of(member(a, "title"))});
-    }
-    return table.empty() ? std::string{"no alert is firing\n"} : table.text();
 }
 
 std::string doctor_text(const Json& answer) {

@@ -15,7 +15,6 @@ std::string replay_text(const Json& answer, const Style& style);
 std::string receipts_text(const Json& answer, const Style& style);
 std::string receipt_text(const Json& answer, const Style& style);
 std::string event_line(const Json& event, const Style& style);
-std::string alerts_text(const Json& answer, const Style& style);
 std::string doctor_text(const Json& answer);
 std::string lease_text(const Json& answer, const Style& style);
 std::string exempt_text(const Json& answer, const Style& style);

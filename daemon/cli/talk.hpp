@@ -48,6 +48,18 @@ struct Options {
     bool follow = false;
     bool wait = false;
     std::vector<std::string> risks;
+    std::string note;
+    std::string alert;
+    std::string channel;
+    std::string state;
+    std::string to;
+    std::vector<std::string> resources;
+    std::vector<std::string> accounts;
+    std::vector<std::string> rules;
+    std::vector<std::string> budgets;
+    std::vector<std::string> kinds;
+    bool maintenance = false;
+    bool everything = false;
     int limit = 50;
 };
 

@@ -97,6 +97,15 @@ std::string_view to_string(AlertKind kind) {
     return "test";
 }
 
+std::optional<AlertKind> alert_kind_from(std::string_view word) {
+    for (int i = 0; i <= static_cast<int>(AlertKind::test); ++i) {
+        if (to_string(static_cast<AlertKind>(i)) == word) {
+            return static_cast<AlertKind>(i);
+        }
+    }
+    return std::nullopt;
+}
+
 std::string_view to_string(Telling telling) {
     switch (telling) {
         case Telling::notice:

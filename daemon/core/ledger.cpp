@@ -53,8 +53,7 @@ constexpr std::int64_t advance_ms_max = 400 * 24 * hour_ms;
 constexpr Duration cap_reached_after = hours{672};
 
 WallTime next_full_hour(WallTime t) {
-    const std::int64_t into = ((t.ms % hour_ms) + hour_ms) % hour_ms;
-    return {t.ms - into + hour_ms};
+    return full_hour(t) + hours{1};
 }
 
 Money priced(const std::optional<Rate>& rate, Duration d) {
@@ -184,9 +183,8 @@ CostRow give_back(Meter& meter, WallTime end) {
 
 std::vector<CostRow> advance(Meter& meter, WallTime now) {
     CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
-    const WallTime full{next_full_hour(now).ms - hour_ms};
-    const WallTime most{next_full_hour(meter.counted_to).ms + advance_ms_max - hour_ms};
-    return cut(meter, std::min(full, most));
+    const WallTime most = full_hour(meter.counted_to) + Duration{advance_ms_max};
+    return cut(meter, std::min(full_hour(now), most));
 }
 
 std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff tariff) {

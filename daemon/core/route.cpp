@@ -33,16 +33,6 @@ bool same_address(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-/// The provider's record is somebody else's text: what is not one plain address is none.
-bool is_address(std::string_view text) {
-    constexpr std::size_t bytes_max = 254;
-    const std::size_t at = text.find('@');
-    const bool plain = std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c != 0x7F; }) &&
-                       text.find_first_of("<>()[],;:\\\"") == std::string_view::npos;
-    return plain && at != 0 && at < text.size() - 1 && text.find('@', at + 1) == std::string_view::npos &&
-           text.size() <= bytes_max;
-}
-
 void add(std::vector<Destination>& told, Destination next) {
     if (std::ranges::find(told, next) == told.end()) {
         told.push_back(std::move(next));
@@ -75,6 +65,15 @@ bool among_receivers(const Destination& owner, const std::vector<Destination>& t
 }
 
 }  // namespace
+
+bool is_address(std::string_view text) {
+    constexpr std::size_t bytes_max = 254;
+    const std::size_t at = text.find('@');
+    const bool plain = std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c != 0x7F; }) &&
+                       text.find_first_of("<>()[],;:\\\"") == std::string_view::npos;
+    return plain && at != 0 && at < text.size() - 1 && text.find('@', at + 1) == std::string_view::npos &&
+           text.size() <= bytes_max;
+}
 
 bool concerns_owner(AlertKind kind) {
     return kind == AlertKind::stop_warning || kind == AlertKind::stop_cancelled ||

@@ -154,6 +154,38 @@ class Configuration(StageTest):
                 self.assertNotIn(good.strip(), done.stderr)
                 self.nothing_began("state")
 
+    def test_channels_that_cannot_work(self):
+        stage = self.stage
+        whole = stage.config().read_text()
+        url = str(stage.secret("slack-url", "https://hooks.example.com/services/T0/B0/CANARY"))
+        loose = stage.secret("loose", "https://hooks.example.com/services/T0/B0/CANARY")
+        loose.chmod(0o644)
+        odd = stage.secret("odd", "CANARY is no URL")
+        hook = stage.folder / "hook.mustache"
+        hook.write_text('{"text": {{title}}}')
+        webhook = 'kind = "webhook"\nurl = "https://hooks.example.com/x"\n'
+        cases = [("readable by others", f'kind = "slack"\nurl_file = "{loose}"', "url_file", "chmod 600"),
+                 ("missing", f'kind = "teams"\nurl_file = "{url}-none"', "url_file", "No such file"),
+                 ("no URL", f'kind = "discord"\nurl_file = "{odd}"', "url_file", "https://"),
+                 ("no key", f'{webhook}secret_file = "{odd}"', "secret_file", "whsec_"),
+                 ("no old key", f'{webhook}secret_file = "{stage.folder}/hook"\nold_secret_file = "{odd}"',
+                  "old_secret_file", "whsec_"),
+                 ("no JSON", f'{webhook}format = "template"\ntemplate_file = "{hook}"', "hook.mustache", "JSON"),
+                 ("no template", f'{webhook}format = "template"\ntemplate_file = "{hook}-none"', "template_file",
+                  "cannot read"),
+                 ("no token", f'kind = "pagerduty"\ntoken_file = "{url}-none"', "token_file", "No such file")]
+        for name, block, key, said in cases:
+            with self.subTest(channel=name):
+                path = stage.folder / "channels.toml"
+                path.write_text(f'{whole}\n[[channel]]\nname = "extra"\n{block}\n')
+                done = self.serve(path)
+                self.assertEqual(done.returncode, EX_CONFIG, done.stderr)
+                self.assertIn("channel extra", done.stderr)
+                self.assertIn(key, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertNotIn("CANARY", done.stderr)
+                self.nothing_began("state")
+
     def test_a_reload_with_faults_changes_nothing(self):
         self.stage.notebook("kept", guest="standin")
         config = self.stage.config(idle="2h")

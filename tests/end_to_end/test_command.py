@@ -334,7 +334,7 @@ class Secrets(StageTest):
             stage.control("/faults", {"kind": kind, "count": count, **more})
 
         # A provider, and a guest, that say our secrets back to us.
-        fault("status", status=500, body={"message": f"bad header Authorization: Bearer {key}"}, match={"host": "v1"})
+        fault("status", status=500, count=10, body={"message": f"bad header Authorization: Bearer {key}"}, match={"host": "v1"})
         wait_for("the provider's words", lambda: "HTTP 500" in json.dumps(stage.answer("status")["degraded"]), 30)
         wait_for("it to be over", lambda: "HTTP 500" not in json.dumps(stage.answer("status")["degraded"]), 60)
         fault("empty_2xx_error", match={"host": "v1"})

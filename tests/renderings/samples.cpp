@@ -72,7 +72,8 @@ Budget team() {
 Message threshold(const Budget& budget, std::size_t which, std::int64_t cents) {
     Treasurer::Finding finding;
     finding.budget = &budget;
-    finding.crossing = {budget.thresholds.at(which), budget.amount, "2026-11@Europe/Rome"};
+    const Threshold& reached = budget.thresholds.at(which);
+    finding.crossing = {reached, reached.at(budget.amount), "2026-11@Europe/Rome"};
     finding.spend.spent = Money{cents * cent};
     finding.spend.burn_per_hour = Money{954 * cent};
     return messages::budget_threshold(finding, true);
@@ -166,7 +167,7 @@ std::vector<Sample> samples() {
     for (Sample& sample : all) {
         Message& m = sample.message;
         m.id = "msg_" + sample.name;
-        m.at = at("2026-11-23T22:15:00Z");
+        m.at = at(m.kind == AlertKind::stopped ? "2026-11-23T22:52:00Z" : "2026-11-23T22:15:00Z");
         if (m.alert.empty() && m.severity == Severity::critical && m.kind != AlertKind::digest) {
             m.alert = AlertId{"alr_19c4e2"};
             m.telling = Telling::firing;

@@ -45,7 +45,7 @@ public:
     std::map<std::pair<RunId, MeterKind>, Meter> meters;
     std::vector<CostRow> costs;
     std::map<std::string, Enforcement> enforcements;
-    std::map<std::string, OutboxRow> outbox;
+    std::map<std::string, OutboxRow> outbox_rows;
     std::map<std::string, ParcelRow> parcels;
     std::map<ChannelName, ChannelStateRow> channel_states;
     std::map<std::string, Silence> silence_rows;
@@ -368,7 +368,8 @@ public:
         co_await turn(io_);
         std::vector<OutboxRow> rows = outbox_where([&](const OutboxRow& row) {
             return row.seq > query.after_seq && (!query.state || row.state == *query.state) &&
-                   (query.channel.empty() || row.channel == query.channel);
+                   (query.channel.empty() || row.channel == query.channel) &&
+                   (query.alert.empty() || row.message.alert == query.alert);
         });
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(query.limit)));
         co_return rows;
@@ -383,8 +384,8 @@ public:
         std::map<std::pair<std::string, std::string>, HeapSize> heaps;
         for (const OutboxRow& row : outbox_where(
                  [&](const OutboxRow& r) { return r.channel == channel && ready(r) && r.next_at <= now; })) {
-            count(piles[row.to], row);
-            count(heaps[{row.to, row.message.group}], row);
+            add_to(piles[row.to], row);
+            add_to(heaps[{row.to, row.message.group}], row);
             heaps[{row.to, row.message.group}].group = row.message.group;
         }
         for (const auto& [to, pile] : piles) {
@@ -393,8 +394,9 @@ public:
         for (const auto& [key, heap] : heaps) {
             look.heaps.push_back(heap);
         }
-        std::ranges::stable_sort(look.heaps, [](const HeapSize& a, const HeapSize& b) {
-            return std::tuple(a.urgent == 0, a.oldest) < std::tuple(b.urgent == 0, b.oldest);
+        std::ranges::sort(look.heaps, [](const HeapSize& a, const HeapSize& b) {
+            return std::tuple(a.urgent == 0, a.oldest, a.newest_seq) <
+                   std::tuple(b.urgent == 0, b.oldest, b.newest_seq);
         });
         look.heaps.resize(std::min<std::size_t>(look.heaps.size(), static_cast<std::size_t>(limit)));
         const auto later = [&](WallTime at) {
@@ -402,7 +404,7 @@ public:
                 look.next = std::min(look.next.value_or(at), at);
             }
         };
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             if (row.channel == channel && row.state == OutboxState::waiting && row.parcel.empty()) {
                 later(row.next_at);
             }
@@ -412,21 +414,27 @@ public:
                 continue;
             }
             later(parcel.next_at);
+            std::int64_t own = 0;
+            for (const auto& [key, row] : outbox_rows) {
+                if (row.parcel == parcel.id && row.channel == channel && row.to == parcel.to) {
+                    own = std::max(own, row.seq);
+                }
+            }
             parcel.outdone = parcel.message.kind == AlertKind::stop_warning && !parcel.message.key.empty() &&
                              parcel.rows == 1 && !parcel.uncertain &&
-                             std::ranges::any_of(outbox, [&](const auto& entry) {
+                             std::ranges::any_of(outbox_rows, [&](const auto& entry) {
                                  const OutboxRow& n = entry.second;
                                  return n.message.key == parcel.message.key && n.channel == channel &&
                                         n.to == parcel.to && n.state == OutboxState::waiting &&
-                                        n.parcel.empty();
+                                        n.parcel != parcel.id && n.seq > own;
                              });
             if (parcel.outdone || parcel.next_at <= now) {
                 look.parcels.push_back(parcel);
             }
         }
-        std::ranges::stable_sort(look.parcels, [](const ParcelRow& a, const ParcelRow& b) {
-            return std::tuple(b.message.severity, a.created_at) <
-                   std::tuple(a.message.severity, b.created_at);
+        std::ranges::sort(look.parcels, [](const ParcelRow& a, const ParcelRow& b) {
+            return std::tuple(b.outdone, b.message.severity, a.created_at, a.id) <
+                   std::tuple(a.outdone, a.message.severity, b.created_at, b.id);
         });
         co_return look;
     }
@@ -434,9 +442,9 @@ public:
         co_await turn(io_);
         std::vector<OutboxRow> rows = outbox_where([&](const OutboxRow& r) { return in_heap(r, heap); });
         if (worst_first) {
-            std::ranges::stable_sort(rows, [](const OutboxRow& a, const OutboxRow& b) {
-                return std::tuple(a.enforcement.empty(), b.message.severity, !a.message.stops_at) <
-                       std::tuple(b.enforcement.empty(), a.message.severity, !b.message.stops_at);
+            std::ranges::sort(rows, [](const OutboxRow& a, const OutboxRow& b) {
+                return std::tuple(a.enforcement.empty(), b.message.severity, !a.message.stops_at, a.seq) <
+                       std::tuple(b.enforcement.empty(), a.message.severity, !b.message.stops_at, b.seq);
             });
         }
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
@@ -445,7 +453,7 @@ public:
     Task<Result<std::vector<KindCount>>> outbox_sums(Heap heap) override {
         co_await turn(io_);
         std::map<std::pair<AlertKind, Severity>, std::int64_t> sums;
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             if (in_heap(row, heap) && row.enforcement.empty()) {
                 ++sums[{row.message.kind, row.message.severity}];
             }
@@ -473,20 +481,18 @@ public:
             }
             ++places.used;
             places.oldest = std::min(places.oldest.value_or(p.created_at), p.created_at);
-            if (p.message.kind == AlertKind::digest) {
-                places.newest_digest = std::max(places.newest_digest.value_or(p.created_at), p.created_at);
-            }
+            places.newest = std::max(places.newest.value_or(p.created_at), p.created_at);
         }
         co_return places;
     }
     Task<Result<OutboxOverdue>> outbox_overdue(WallTime now, int limit) override {
         co_await turn(io_);
         OutboxOverdue overdue;
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (!row.failover_at) {
                 continue;
             }
-            const bool taken = std::ranges::any_of(outbox, [&](const auto& entry) {
+            const bool taken = std::ranges::any_of(outbox_rows, [&](const auto& entry) {
                 return entry.second.message.id == row.message.id &&
                        entry.second.state == OutboxState::delivered;
             });
@@ -500,14 +506,15 @@ public:
         }
         co_return overdue;
     }
-    Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> known, WallTime now,
+    Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> channels, WallTime now,
                                                        int limit) override {
         co_await turn(io_);
         number_rows();
         const auto stray = [&](const auto& row) {
-            return row.state == OutboxState::waiting && std::ranges::find(known, row.channel) == known.end();
+            return row.state == OutboxState::waiting &&
+                   std::ranges::find(channels, row.channel) == channels.end();
         };
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (stray(row) && !row.parcel.empty()) {
                 row.parcel = {};
                 row.next_at = now;
@@ -525,10 +532,10 @@ public:
     }
     Task<Result<std::int64_t>> outbox_retry(std::string id, WallTime now) override {
         co_await turn(io_);
-        const auto asked = outbox.find(id);
-        const OutboxRow named = asked == outbox.end() ? OutboxRow{} : asked->second;
+        const auto asked = outbox_rows.find(id);
+        const OutboxRow named = asked == outbox_rows.end() ? OutboxRow{} : asked->second;
         std::int64_t rows = 0;
-        for (auto& [key, row] : outbox) {
+        for (auto& [key, row] : outbox_rows) {
             const bool with_it = !named.parcel.empty() && row.parcel == named.parcel &&
                                  row.channel == named.channel && row.to == named.to;
             if (row.state != OutboxState::dead || !(id.empty() || key == id || with_it)) {
@@ -551,7 +558,7 @@ public:
     }
     Task<Result<void>> outbox_shift(Duration by) override {
         co_await turn(io_);
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (row.state == OutboxState::waiting || row.failover_at) {
                 row.next_at = row.next_at + by;
                 row.failover_at = row.failover_at ? std::optional{*row.failover_at + by} : std::nullopt;
@@ -569,13 +576,13 @@ public:
         const auto old = [&](const auto& entry) {
             return entry.second.state != OutboxState::waiting && entry.second.created_at < before;
         };
-        const auto gone = std::erase_if(outbox, old) + std::erase_if(parcels, old);
+        const auto gone = std::erase_if(outbox_rows, old) + std::erase_if(parcels, old);
         co_return static_cast<std::int64_t>(gone);
     }
     Task<Result<std::optional<WallTime>>> outbox_oldest() override {
         co_await turn(io_);
         std::optional<WallTime> oldest;
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             if (row.state == OutboxState::waiting) {
                 oldest = std::min(oldest.value_or(row.created_at), row.created_at);
             }
@@ -585,10 +592,20 @@ public:
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
         co_await turn(io_);
         std::map<OutboxState, std::int64_t> counts;
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             ++counts[row.state];
         }
         co_return counts;
+    }
+    Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        co_await turn(io_);
+        std::vector<ChannelStateRow> rows;
+        for (const auto& [name, row] : channel_states) {
+            if (row.disabled_at) {
+                rows.push_back(row);
+            }
+        }
+        co_return rows;
     }
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
         co_return std::optional<IdempotencyRow>{};
@@ -631,9 +648,9 @@ private:
     void put(Hold& h) { hold_rows[h.id.value] = h; }
     void put(Alert& a) { alert_rows[a.id.value] = a; }
     void put(OutboxRow& o) {
-        if (!outbox.contains(o.id)) {
+        if (!outbox_rows.contains(o.id)) {
             o.seq = ++seq_;
-            outbox[o.id] = o;
+            outbox_rows[o.id] = o;
         }
     }
     static std::string parcel_key(const ParcelId& id, const ChannelName& channel, const std::string& to) {
@@ -641,7 +658,7 @@ private:
     }
     void put(ParcelRow& p) {
         parcels[parcel_key(p.id, p.channel, p.to)] = p;
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (p.state != OutboxState::waiting && row.parcel == p.id && row.channel == p.channel &&
                 row.to == p.to && row.state == OutboxState::waiting) {
                 row.state = p.state;
@@ -652,19 +669,19 @@ private:
     }
     void put(ParcelFill& fill) {
         std::set<std::int64_t> rows(fill.rows.begin(), fill.rows.end());
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             if (fill.rest && in_heap(row, *fill.rest) && row.enforcement.empty()) {
                 rows.insert(row.seq);
             }
         }
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (rows.contains(row.seq) && row.state == OutboxState::waiting) {
                 row.parcel = fill.parcel;
             }
         }
     }
     void put(OutboxEnd& end) {
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (std::ranges::find(end.rows, row.seq) != end.rows.end() && row.state == OutboxState::waiting) {
                 row.state = end.state;
                 row.last_error = end.why;
@@ -678,7 +695,7 @@ private:
                 row.last_error = bury.why;
             }
         };
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             end(row);
         }
         for (auto& [id, parcel] : parcels) {
@@ -686,7 +703,7 @@ private:
         }
     }
     void put(FailoverDone& done) {
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             if (row.message.id == done.message) {
                 row.failover_at.reset();
             }
@@ -694,14 +711,14 @@ private:
     }
     /// Tests put rows in by hand.
     void number_rows() {
-        for (auto& [id, row] : outbox) {
+        for (auto& [id, row] : outbox_rows) {
             row.seq = row.seq == 0 ? ++seq_ : row.seq;
         }
     }
     template <class Wanted>
     std::vector<OutboxRow> outbox_where(Wanted wanted) {
         std::vector<OutboxRow> rows;
-        for (const auto& [id, row] : outbox) {
+        for (const auto& [id, row] : outbox_rows) {
             if (wanted(row)) {
                 rows.push_back(row);
             }
@@ -711,7 +728,7 @@ private:
     }
     bool ready(const OutboxRow& o) const {
         return o.state == OutboxState::waiting && o.parcel.empty() &&
-               (o.message.alert.empty() || std::ranges::none_of(outbox, [&](const auto& entry) {
+               (o.message.alert.empty() || std::ranges::none_of(outbox_rows, [&](const auto& entry) {
                     const OutboxRow& b = entry.second;
                     return b.message.alert == o.message.alert && b.channel == o.channel && b.to == o.to &&
                            b.seq < o.seq && b.state == OutboxState::waiting &&
@@ -722,7 +739,7 @@ private:
         return r.channel == heap.channel && r.to == heap.to && r.next_at <= heap.now &&
                r.seq <= heap.up_to_seq && (!heap.group || *heap.group == r.message.group) && ready(r);
     }
-    static void count(HeapSize& heap, const OutboxRow& row) {
+    static void add_to(HeapSize& heap, const OutboxRow& row) {
         heap.to = row.to;
         heap.oldest = heap.rows == 0 ? row.next_at : std::min(heap.oldest, row.next_at);
         ++heap.rows;
@@ -736,14 +753,14 @@ private:
             }
         }
         const auto newer = [&](const OutboxRow& row, auto same) {
-            return std::ranges::any_of(outbox, [&](const auto& entry) {
+            return std::ranges::any_of(outbox_rows, [&](const auto& entry) {
                 const OutboxRow& n = entry.second;
                 return n.seq > row.seq && n.channel == row.channel && n.to == row.to &&
                        n.state == OutboxState::waiting && same(n);
             });
         };
         for (OutboxRow& given : outbox_where([&](const OutboxRow& r) { return r.channel == channel; })) {
-            OutboxRow& row = outbox[given.id];
+            OutboxRow& row = outbox_rows[given.id];
             if (row.state != OutboxState::waiting || !row.parcel.empty()) {
                 continue;
             }
@@ -1195,7 +1212,9 @@ public:
     Duration takes{0};
     std::vector<Message> delivered;
     int attempts = 0;
+    bool grouped = true;
     const ChannelName& name() const override { return name_; }
+    bool groups() const override { return grouped; }
     Task<Result<Delivered>> deliver(Parcel parcel, Deadline) override {
         ++attempts;
         co_await scheduler_.sleep_for(takes);

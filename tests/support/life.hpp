@@ -34,6 +34,11 @@ inline std::shared_ptr<Config> basic_config() {
     channel.name = ChannelName{"mail"};
     config->channels = {channel};
     config->routing.channels = {channel.name};
+    // Told at once and once, so that stories can count; what grouping and repeats do is shown where they are tested.
+    config->alerts.group_wait = Duration{0};
+    config->alerts.group_interval = Duration{0};
+    config->alerts.repeat_critical = hours{24 * 365};
+    config->alerts.repeat_warning = hours{24 * 365};
     Rule rule;
     rule.name = RuleName{"idle"};
     rule.mode = Mode::enforce;

@@ -23,6 +23,9 @@ class ManualScheduler final : public Scheduler {
 public:
     explicit ManualScheduler(boost::asio::io_context& io) : io_(io) {}
 
+    /// Alarms of one instant all ring before anybody acts on one.
+    bool together = false;
+
     Now now() const override { return now_; }
     std::string boot_id() const override { return boot; }
     Alarm at(Instant at, std::function<void()> callback) override {
@@ -53,7 +56,9 @@ public:
                 const auto call = std::exchange(*callback, nullptr);
                 call();
             }
-            settle();
+            if (!together || alarms_.empty() || alarms_.begin()->first != at) {
+                settle();
+            }
         }
         pass_to(until);
         settle();

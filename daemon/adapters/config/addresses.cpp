@@ -8,7 +8,6 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 namespace curfew::config {
 
@@ -187,76 +186,6 @@ bool is_private(std::string_view host) {
     // Unspecified and reserved, unique local fc00::/7, link local fe80::/10, multicast ff00::/8.
     return six && ((*six)[0] == 0 || ((*six)[0] & 0xfe) == 0xfc || (*six)[0] == 0xff ||
                    ((*six)[0] == 0xfe && ((*six)[1] & 0xc0) == 0x80));
-}
-
-namespace {
-
-/// The bits of an address, most significant first.
-std::vector<std::uint8_t> bytes_of(std::string_view address) {
-    if (const auto four = ipv4_within(address)) {
-        return {static_cast<std::uint8_t>(*four >> 24), static_cast<std::uint8_t>(*four >> 16),
-                static_cast<std::uint8_t>(*four >> 8), static_cast<std::uint8_t>(*four)};
-    }
-    const auto six = ipv6(address);
-    return six ? std::vector<std::uint8_t>(six->begin(), six->end()) : std::vector<std::uint8_t>{};
-}
-
-bool bit(const std::vector<std::uint8_t>& bytes, std::size_t at) {
-    return (bytes[at / 8] >> (7 - at % 8) & 1U) != 0;
-}
-
-struct Network {
-    std::vector<std::uint8_t> bytes;
-    std::size_t bits = 0;
-};
-
-std::expected<Network, std::string> network_of(std::string_view text) {
-    const std::size_t slash = text.find('/');
-    Network network{bytes_of(text.substr(0, slash)), 0};
-    if (network.bytes.empty()) {
-        return std::unexpected("that is no address");
-    }
-    network.bits = network.bytes.size() * 8;
-    if (slash == std::string_view::npos) {
-        return network;
-    }
-    const std::string_view digits = text.substr(slash + 1);
-    const std::size_t all = network.bits;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), network.bits);
-    if (error != std::errc{} || end != digits.data() + digits.size() || network.bits < 1 ||
-        network.bits > all) {
-        return std::unexpected("the length after / is from 1 to " + std::to_string(all));
-    }
-    for (std::size_t at = network.bits; at < all; ++at) {
-        if (bit(network.bytes, at)) {
-            return std::unexpected("the address has bits beyond the length of its network");
-        }
-    }
-    return network;
-}
-
-}  // namespace
-
-std::expected<std::string, std::string> plain_network(std::string_view text) {
-    const auto network = network_of(text);
-    if (!network) {
-        return std::unexpected(network.error());
-    }
-    return std::string(text);
-}
-
-bool is_within(std::string_view host, std::string_view network) {
-    const auto bytes = bytes_of(host);
-    const auto wide = network_of(network);
-    if (!wide || bytes.size() != wide->bytes.size()) {
-        return false;
-    }
-    for (std::size_t at = 0; at < wide->bits; ++at) {
-        if (bit(bytes, at) != bit(wide->bytes, at)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 }  // namespace curfew::config

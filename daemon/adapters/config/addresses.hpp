@@ -22,10 +22,6 @@ std::expected<Url, std::string> split_url(std::string_view text);
 bool is_host(std::string_view text);
 /// The host of "name:443" or "[::1]:443"; "" when the text is neither.
 std::string host_of_endpoint(std::string_view text);
-/// An address or a network ("10.0.0.0/8", "fd00::/8"), as it was written. The error says what is wrong.
-std::expected<std::string, std::string> plain_network(std::string_view text);
-/// Is `host` an address within `network`? Names are in none.
-bool is_within(std::string_view host, std::string_view network);
 /// localhost, *.localhost, 127.0.0.0/8, ::1.
 bool is_loopback(std::string_view host);
 /// Loopback, or an address that is not of the public Internet. Names other than localhost are not.

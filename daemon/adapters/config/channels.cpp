@@ -1,6 +1,7 @@
 #include "adapters/config/channels.hpp"
 
 #include "adapters/config/addresses.hpp"
+#include "adapters/http/addresses.hpp"
 
 #include <fmt/format.h>
 
@@ -127,22 +128,39 @@ public:
     }
 
 private:
+    /// As it is judged again when something is sent, after the name was resolved.
     void reachable(const std::vector<std::string>& networks) {
         const auto url = split_url(block_.text("url"));
         if (!url) {
             return;  // none, or at fault itself
         }
         const bool near = is_private(url->host);
-        const bool is_name = !is_within(url->host, url->host);
-        const bool listed = std::ranges::any_of(
-            networks, [&](const std::string& network) { return is_name || is_within(url->host, network); });
-        if (near && !block_.flag("allow_private") && !listed) {
+        if (near && !block_.flag("allow_private") && networks.empty()) {
             faults_.add(block_.place_of("url"),
-                        networks.empty() ? "`url` is a loopback or private address; say allow_private = true "
-                                           "if that is meant"
-                                         : "`url` is a private address that is not in `private_receivers`");
+                        "`url` is a loopback or private address; say allow_private = true "
+                        "if that is meant");
         } else if (url->scheme == "http" && !near) {
             faults_.add(block_.place_of("url"), "`url` must be https");
+        } else {
+            literal(*url, networks);
+        }
+    }
+
+    void literal(const Url& url, const std::vector<std::string>& networks) {
+        boost::system::error_code is_name;
+        const auto address = boost::asio::ip::make_address(url.host, is_name);
+        if (is_name) {
+            return;
+        }
+        http::AddressRule rule{
+            .allow_near = block_.flag("allow_private"), .allowed = {}, .plain = url.scheme == "http"};
+        for (const std::string& text : networks) {
+            if (const auto network = http::parse_network(text)) {
+                rule.allowed.push_back(*network);
+            }
+        }
+        if (const auto good = http::check_address(address, rule); !good) {
+            faults_.add(block_.place_of("url"), fmt::format("`url` cannot be used: {}", good.error().text));
         }
     }
 

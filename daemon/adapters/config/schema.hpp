@@ -20,6 +20,7 @@ enum class Type : std::uint8_t {
     text,
     zone,      // IANA name
     moment,    // a date, or a time with its zone
+    weekly,    // "mon 09:00", or "" for never
     folder,    // absolute
     socket,    // absolute, short enough for a Unix socket
     file,      // absolute, or below the configuration's folder
@@ -31,6 +32,7 @@ enum class Type : std::uint8_t {
     url,
     media,      // "application/json"
     network,    // "10.1.2.3", "fd00::/8"
+    weekly,     // a time of the week; "" = never
     guest_url,  // with {fqdn} in it
     address,    // of mail
     globs,

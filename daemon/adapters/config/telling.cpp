@@ -16,11 +16,7 @@ namespace {
 constexpr Duration escalation_unless_said = minutes{15};
 
 AlertKind kind_of(const std::string& word) {
-    auto kind = AlertKind::stop_warning;
-    while (to_string(kind) != word && kind != AlertKind::test) {
-        kind = static_cast<AlertKind>(static_cast<int>(kind) + 1);
-    }
-    return kind;
+    return alert_kind_from(word).value_or(AlertKind::test);  // the table of keys has no others
 }
 
 Severity severity_of(const std::string& word) {
@@ -68,6 +64,8 @@ private:
         p.flap_window = alerts_.duration("flap_window");
         p.flap_calm = alerts_.duration("flap_calm");
         p.per_hour = static_cast<int>(alerts_.number("per_hour"));
+        const auto summary = parse_weekly_time(alerts_.text("summary"));
+        p.summary = summary ? std::optional{*summary} : std::nullopt;
         p.failover_after = alerts_.duration("failover_after");
         p.failover = ChannelName{alerts_.text("failover")};
         if (!alerts_.given("failover")) {

@@ -2,6 +2,7 @@
 
 #include "adapters/config/addresses.hpp"
 #include "adapters/config/host_keys.hpp"
+#include "adapters/http/addresses.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -59,6 +60,7 @@ Type element_type(Type type) {
         case Type::text:
         case Type::zone:
         case Type::moment:
+        case Type::weekly:
         case Type::folder:
         case Type::socket:
         case Type::file:
@@ -73,6 +75,7 @@ Type element_type(Type type) {
         case Type::guest_path:
         case Type::media:
         case Type::network:
+        case Type::weekly:
             break;
     }
     return type;
@@ -257,14 +260,18 @@ Checked<std::string> checked_address(const Key& key, std::string_view text) {
 }
 
 Checked<std::string> checked_network(const Key& key, std::string_view text) {
-    const auto network = plain_network(text);
-    if (!network) {
-        return wrong(
-            fmt::format("`{}` must hold addresses and networks such as 10.1.2.3 or fd00::/8, not "
-                        "\"{}\": {}",
-                        key.name, shown(text), network.error()));
+    if (const auto network = http::parse_network(text); !network) {
+        return wrong(fmt::format("`{}` holds \"{}\": {}", key.name, shown(text), network.error().text));
     }
-    return *network;
+    return std::string(text);
+}
+
+Checked<std::string> checked_weekly(const Key& key, std::string_view text) {
+    if (const auto when = parse_weekly_time(text); !text.empty() && !when) {
+        return wrong(fmt::format("`{}`: {}; write it like \"mon 09:00\", or \"\" for none", key.name,
+                                 shown(when.error().text, 200)));
+    }
+    return std::string(text);
 }
 
 Checked<std::string> checked_media(const Key& key, std::string_view text) {
@@ -322,6 +329,8 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
             return checked_network(key, text);
         case Type::media:
             return checked_media(key, text);
+        case Type::weekly:
+            return checked_weekly(key, text);
         case Type::folder:
             return absolute(key, text);
         case Type::socket:
@@ -356,6 +365,7 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::text:
         case Type::zone:
         case Type::moment:
+        case Type::weekly:
         case Type::globs:
         case Type::durations:
         case Type::off_hours:
@@ -370,7 +380,7 @@ Checked<std::string> checked_text(const Key& key, const Node& node, const std::s
         return std::unexpected(not_this(key, node.kind));
     }
     const std::string& text = node.string;
-    if (text.empty()) {
+    if (text.empty() && key.type != Type::weekly) {
         return wrong(fmt::format("`{}` must not be empty", key.name));
     }
     if (text.size() > text_bytes_max) {
@@ -538,6 +548,13 @@ std::optional<Value> read_value(const Key& key, const Node& node, const std::str
     }
     if (key.type == Type::money) {
         return accept<Money>(checked_money(key, node), node, faults);
+    }
+    if (key.type == Type::weekly) {
+        const auto same = [](const std::string& text) -> Result<std::string> {
+            const auto when = text.empty() ? Result<WeeklyTime>{} : parse_weekly_time(text);
+            return when ? Result<std::string>{text} : std::unexpected(when.error());
+        };
+        return accept<std::string>(checked_by<std::string>(key, node, same), node, faults);
     }
     return accept<std::string>(checked_text(key, node, config_dir), node, faults);
 }

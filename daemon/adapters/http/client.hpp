@@ -136,15 +136,16 @@ private:
 };
 
 /// The one place where statuses become errors: 401 → unauthorized, 403 → forbidden, 404, 408, 409,
-/// 425, 429 (with Retry-After in both forms, capped at 10 min, odd values → later), 5xx →
+/// 425, 429 (with Retry-After in both forms, at most `longest_wait`, odd values → later), 5xx →
 /// unavailable/later, 3xx → unsafe (redirects are never followed), others → protocol. The text holds
 /// the status and at most 200 printable characters of the body.
-Error error_of(const Response& response, std::string where);
+Error error_of(const Response& response, std::string where, Duration longest_wait = minutes{10});
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT"; nullopt for any other form.
 std::optional<WallTime> parse_http_date(std::string_view text);
 
 /// Retry-After: seconds or an HTTP date, relative to the answer's own Date (or `wall`).
-std::optional<Duration> retry_after_of(const Response& response, WallTime wall);
+std::optional<Duration> retry_after_of(const Response& response, WallTime wall,
+                                       Duration longest_wait = minutes{10});
 
 }  // namespace curfew::http

@@ -7,7 +7,6 @@ namespace curfew::http {
 
 namespace {
 
-constexpr Duration retry_after_max = minutes{10};
 constexpr std::size_t shown_bytes_max = 200;
 
 char lower(char c) {
@@ -156,22 +155,22 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
     return WallTime{((days * 24 + *hour) * 60 + *minute) * 60'000 + std::int64_t{*second} * 1000};
 }
 
-std::optional<Duration> retry_after_of(const Response& response, WallTime wall) {
+std::optional<Duration> retry_after_of(const Response& response, WallTime wall, Duration longest_wait) {
     const std::string_view text = response.header("Retry-After");
     if (text.empty()) {
         return std::nullopt;
     }
     if (const auto in_seconds = number(text)) {
-        return *in_seconds >= 0 ? std::optional{std::min<Duration>(seconds{*in_seconds}, retry_after_max)}
+        return *in_seconds >= 0 ? std::optional{std::min<Duration>(seconds{*in_seconds}, longest_wait)}
                                 : std::nullopt;
     }
     if (const auto date = parse_http_date(text)) {
-        return std::clamp<Duration>(*date - response.date.value_or(wall), Duration{0}, retry_after_max);
+        return std::clamp<Duration>(*date - response.date.value_or(wall), Duration{0}, longest_wait);
     }
     return std::nullopt;
 }
 
-Error error_of(const Response& response, std::string where) {
+Error error_of(const Response& response, std::string where, Duration longest_wait) {
     const int status = response.status;
     std::string text = "HTTP " + std::to_string(status);
     const bool page = response.header("Content-Type").find("html") !=
@@ -179,7 +178,7 @@ Error error_of(const Response& response, std::string where) {
     if (!response.body.empty() && !page) {
         text += ": " + printable(response.body);
     }
-    const auto wait = retry_after_of(response, response.date.value_or(WallTime{0}));
+    const auto wait = retry_after_of(response, response.date.value_or(WallTime{0}), longest_wait);
     const Retry again = wait && response.header("Retry-After") != "" &&
                                 (response.date || number(response.header("Retry-After")))
                             ? Retry::after(*wait)

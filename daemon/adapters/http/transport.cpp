@@ -72,7 +72,7 @@ Error network_error(const boost::system::error_code& error, const std::string& w
                              ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
                                  SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (certificate) {
-        return {Errc::unsafe, Retry::never(), "the certificate is not trusted or is for another name", where};
+        return {Errc::unsafe, Retry::later(), "the certificate is not trusted or is for another name", where};
     }
     return {Errc::unavailable, Retry::later(), error.message(), where};
 }

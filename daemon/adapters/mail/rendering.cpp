@@ -54,10 +54,15 @@ void add(std::vector<Fact>& facts, std::string label, std::string_view words) {
     }
 }
 
-/// "23 Nov 10:45 UTC": short enough for a large figure.
+/// "Mon 10:45 UTC": short enough for a large figure.
 std::string short_time(WallTime t) {
     const std::string full = mail_date(t);  // "Mon, 23 Nov 2026 10:45:00 +0000"
-    return full.substr(5, 6) + " " + full.substr(17, 5) + " UTC";
+    return full.substr(0, 3) + " " + full.substr(17, 5) + " UTC";
+}
+
+/// "Mon, 23 Nov 2026 10:45 UTC"
+std::string long_time(WallTime t) {
+    return mail_date(t).substr(0, 22) + " UTC";
 }
 
 /// The money first: it is why anybody reads this.
@@ -68,7 +73,8 @@ std::vector<Fact> figures_of(const Message& m) {
     };
     const bool ended = m.kind == AlertKind::stopped;
     const bool saves_hourly = ended || m.kind == AlertKind::would_stop;
-    amount(ended ? "This run cost" : "Cost so far", m.cost_so_far);
+    const bool sum = m.kind == AlertKind::summary || m.kind == AlertKind::budget_threshold;
+    amount(ended ? "This run cost" : sum ? "Spent" : "Cost so far", m.cost_so_far);
     if (!saves_hourly || !m.saved) {
         amount("Per hour", m.per_hour);
     }
@@ -87,7 +93,7 @@ std::vector<Fact> facts_of(const Message& m) {
     add(facts, "Run", m.run.value);
     add(facts, "Owner", m.owner);
     add(facts, "Account", m.account.value);
-    add(facts, "As of", to_string(m.at));
+    add(facts, "As of", long_time(m.at));
     return facts;
 }
 
@@ -161,15 +167,25 @@ std::string rows_html(const MessageTable& t, std::string_view colour) {
     std::string rows;
     for (const MessageTable::Row& r : t.rows) {
         rows += "<tr>" +
-                cell("padding:8px 12px 0 0;vertical-align:top;word-break:break-word", escape_html(r.label)) +
-                cell("padding:8px 0 0;vertical-align:top;text-align:right", escape_html(r.words)) +
+                cell("width:42%;padding:8px 12px 0 0;vertical-align:top;word-break:break-word",
+                     escape_html(r.label)) +
+                cell("width:58%;padding:8px 0 0;vertical-align:top;text-align:right;word-break:break-word",
+                     escape_html(r.words)) +
                 "</tr>\r\n";
         if (r.thousandths) {
             rows += "<tr><td colspan=\"2\">" + bar(*r.thousandths, colour) + "</td></tr>\r\n";
         }
     }
     return "<div style=\"font-weight:bold;margin:4px 0 0\">" + escape_html(t.title) + "</div>" +
-           table("width:100%;border-collapse:collapse;margin:0 0 14px", rows);
+           table("width:100%;border-collapse:collapse;table-layout:fixed;margin:0 0 14px", rows);
+}
+
+/// A mail reader would make a link of it, in a colour that cannot be read here.
+std::string linked(const std::string& text) {
+    const std::string shown = escape_html(text);
+    return text.starts_with("https://") && !text.contains(' ')
+               ? "<a href=\"" + shown + "\" style=\"color:#f9fafb\">" + shown + "</a>"
+               : shown;
 }
 
 std::string facts_html(const std::vector<Fact>& facts) {
@@ -211,15 +227,15 @@ std::string text_of(const Content& c) {
     if (!c.do_next.empty()) {
         out += c.do_next + "\r\n\r\n";
     }
-    for (const std::string& paragraph : c.body) {
-        out += paragraph + "\r\n\r\n";
-    }
     for (const MessageTable& t : c.tables) {
         out += t.title + "\r\n";
         for (const MessageTable::Row& r : t.rows) {
             out += "  " + r.label + (r.words.empty() ? "" : ": " + r.words) + "\r\n";
         }
         out += "\r\n";
+    }
+    for (const std::string& paragraph : c.body) {
+        out += paragraph + "\r\n\r\n";
     }
     for (const auto& facts : {c.figures, c.facts}) {
         for (const Fact& fact : facts) {
@@ -239,17 +255,17 @@ std::string html_of(const Content& c) {
         rows += row("padding:0", figures_html(c.figures));
     }
     if (!c.do_next.empty()) {
-        rows += row(
-            "padding:12px;background:#111827;color:#f9fafb;font-family:monospace;font-size:15px;"
-            "word-break:break-word",
-            escape_html(c.do_next));
+        rows += row("padding:10px 12px 12px;background:#111827;color:#f9fafb",
+                    "<div style=\"font-size:13px;color:#d1d5db;padding:0 0 4px\">Next step</div>"
+                    "<div style=\"font-family:monospace;font-size:16px;word-break:break-word\">" +
+                        linked(c.do_next) + "</div>");
     }
     rows += row("height:14px;line-height:14px;font-size:1px", "&nbsp;");
-    for (const std::string& paragraph : c.body) {
-        rows += row("padding:0 0 12px;line-height:1.45;word-break:break-word", escape_html(paragraph));
-    }
     for (const MessageTable& t : c.tables) {
         rows += row("padding:0", rows_html(t, c.colour));
+    }
+    for (const std::string& paragraph : c.body) {
+        rows += row("padding:0 0 12px;line-height:1.45;word-break:break-word", escape_html(paragraph));
     }
     rows += row("padding:10px 0 0;border-top:1px solid #e5e7eb", facts_html(c.facts)) +
             row("padding:12px 0 0;font-size:13px;" + std::string{grey}, escape_html(c.footer));

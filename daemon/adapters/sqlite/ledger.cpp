@@ -14,7 +14,6 @@ constexpr std::size_t remembered_max = 50'000;  // lines, of each store
 constexpr std::int64_t rows_per_check = 100'000;
 constexpr int page_max = 10'000;
 constexpr WallTime end_of_time{7'289'654'400'000};  // of 2200, as for every stamp
-constexpr std::int64_t hour_ms = 3'600'000;
 constexpr Duration checked_at_start = hours{48};
 /// A row's error in money is not made greater than a million: it is one already.
 constexpr std::int64_t error_nanos_max = 1'000'000 * nanos_per_unit;
@@ -188,9 +187,9 @@ private:
             until_ = day.to;
         }
         if (hours_) {
-            const WallTime hour{at.ms / hour_ms * hour_ms};
+            const WallTime hour = full_hour(at);
             hour_ = to_string(hour);
-            until_ = std::min(until_, hour + Duration{hour_ms});
+            until_ = std::min(until_, hour + hours{1});
         }
     }
 

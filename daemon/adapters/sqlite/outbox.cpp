@@ -184,9 +184,9 @@ Result<std::vector<OutboxRow>> read_outbox(Database& db, const OutboxQuery& quer
             "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
             "AND p.channel = o.channel AND p.receiver = o.receiver "
             "WHERE o.seq > ?1 AND (?2 = '' OR o.state = ?2) AND (?3 = '' OR o.channel = ?3) "
-            "ORDER BY o.seq LIMIT ?4",
+            "AND (?4 = '' OR o.alert = ?4) ORDER BY o.seq LIMIT ?5",
             query.after_seq, query.state ? std::string{to_string(*query.state)} : std::string{},
-            query.channel.value, query.limit);
+            query.channel.value, query.alert.value, query.limit);
     return outbox_rows(q);
 }
 
@@ -250,8 +250,11 @@ Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, Wall
             "first_attempt_at, uncertain, severity, kind = ?4 AND topic <> '' AND rows = 1 "
             "AND uncertain = 0 AND EXISTS (SELECT 1 FROM outbox n WHERE n.topic = parcel.topic "
             "AND n.channel = parcel.channel AND n.receiver = parcel.receiver AND n.state = 'waiting' "
-            "AND n.parcel = '') AS outdone FROM parcel WHERE channel = ?1 AND state = 'waiting') "
-            "WHERE outdone OR next_at <= ?2 ORDER BY severity DESC, created_at, id LIMIT ?3",
+            "AND n.parcel <> parcel.id AND n.seq > (SELECT MAX(m.seq) FROM outbox m "
+            "WHERE m.parcel = parcel.id AND m.parcel <> '' AND m.channel = parcel.channel "
+            "AND m.receiver = parcel.receiver)) AS outdone FROM parcel WHERE channel = ?1 "
+            "AND state = 'waiting') WHERE outdone OR next_at <= ?2 "
+            "ORDER BY outdone DESC, severity DESC, created_at, id LIMIT ?3",
             channel.value, now.ms, limit, static_cast<int>(AlertKind::stop_warning));
         while (q.row()) {
             auto message = message_from(q.text(2));
@@ -321,15 +324,14 @@ Result<std::vector<OutboxRow>> read_warnings(Database& db, const ParcelRow& parc
 ParcelPlaces read_places(Database& db, const ChannelName& channel, const std::string& to, WallTime since,
                          WallTime now) {
     Query q(db,
-            "SELECT COUNT(*), MIN(created_at), MAX(CASE WHEN kind = ?5 THEN created_at END) FROM parcel "
+            "SELECT COUNT(*), MIN(created_at), MAX(created_at) FROM parcel "
             "WHERE channel = ?1 AND receiver = ?2 AND created_at > ?3 AND created_at <= ?4",
-            channel.value, to, since.ms, now.ms, static_cast<int>(AlertKind::digest));
+            channel.value, to, since.ms, now.ms);
     if (!q.row()) {
         return {};
     }
-    return {.used = q.integer(0),
-            .oldest = wall(q.optional_integer(1)),
-            .newest_digest = wall(q.optional_integer(2))};
+    return {
+        .used = q.integer(0), .oldest = wall(q.optional_integer(1)), .newest = wall(q.optional_integer(2))};
 }
 
 Result<OutboxOverdue> find_overdue(Database& db, WallTime now, int limit) {

@@ -403,6 +403,10 @@ public:
     Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) override {
         return ask<std::vector<OutboxRow>>([=](Database& db) { return read_outbox(db, query); });
     }
+    Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        return ask<std::vector<ChannelStateRow>>(
+            [](Database& db) -> Result<std::vector<ChannelStateRow>> { return read_disabled_channels(db); });
+    }
     Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
                                          int limit) override {
         return change<OutboxLook>(

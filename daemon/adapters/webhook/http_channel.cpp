@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t answer_bytes_max = std::size_t{64} << 10;
 constexpr std::size_t shown_bytes_max = 200;
-constexpr Duration wait_max = minutes{10};
+constexpr Duration wait_max = hours{24};  // a message waits for as long as its receiver asks
 
 /// Printable, on one line, and not for ever.
 std::string shown(std::string_view text) {
@@ -124,7 +124,10 @@ Error HttpChannel::explain(http::Response response, const Parcel& parcel) const 
     return error;
 }
 
-std::string HttpChannel::without_secrets(std::string text, const Parcel&) const {
+std::string HttpChannel::without_secrets(std::string text, const Parcel& parcel) const {
+    if (const auto& link = parcel.message.keep_url) {
+        text = Secret{link->substr(link->rfind('/') + 1)}.hidden_in(std::move(text));
+    }
     for (const Secret& secret : parts_.hidden) {
         text = secret.hidden_in(std::move(text));
     }

@@ -11,6 +11,7 @@ namespace curfew::webhook {
 namespace {
 
 constexpr std::string_view pagerduty_url = "https://events.pagerduty.com/v2/enqueue";
+constexpr std::string_view ntfy_url = "https://ntfy.sh";
 /// Shorter parts of a path are words, and their likes would be hidden in every sentence.
 constexpr std::size_t secret_bytes_min = 8;
 
@@ -36,7 +37,9 @@ std::vector<Secret> secrets_in(const std::string& target) {
 }
 
 Result<http::Url> url_of(const ChannelConfig& config, const std::optional<Secret>& from_file) {
-    const std::string_view preset = config.kind == "pagerduty" ? pagerduty_url : std::string_view{};
+    const std::string_view preset = config.kind == "pagerduty" ? pagerduty_url
+                                    : config.kind == "ntfy"    ? ntfy_url
+                                                               : std::string_view{};
     std::string_view text = from_file ? from_file->reveal() : std::string_view{config.url};
     if (text.empty()) {
         text = preset;
@@ -100,17 +103,6 @@ Result<std::unique_ptr<Target>> own_format(const ChannelConfig& config, std::str
                                        : fail(Errc::invalid, "no such format", config.format);
 }
 
-/// The topic of a channel: its own key, or the last part of its URL.
-std::string take_topic(const ChannelConfig& config, http::Url& url) {
-    if (!config.topic.empty()) {
-        return config.topic;
-    }
-    const std::size_t slash = url.target.rfind('/');
-    std::string topic = url.target.substr(slash + 1);
-    url.target.resize(slash + 1);
-    return topic;
-}
-
 Result<std::unique_ptr<Target>> target_of(const ChannelConfig& config, FileContents& files,
                                           const std::string& source, HttpChannel::Parts& parts) {
     if (config.kind == "webhook") {
@@ -129,10 +121,9 @@ Result<std::unique_ptr<Target>> target_of(const ChannelConfig& config, FileConte
         return teams_target();
     }
     if (config.kind == "ntfy") {
-        std::string topic = take_topic(config, parts.url);
-        parts.hidden.emplace_back(topic);
+        parts.hidden.emplace_back(config.topic);
         parts.bearer = files.token;
-        auto target = ntfy_target(std::move(topic));
+        auto target = ntfy_target(config.topic);
         return target ? std::move(target) : fail(target.error().code, "topic: " + target.error().text);
     }
     if (config.kind == "pagerduty") {

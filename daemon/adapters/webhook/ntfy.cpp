@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace curfew::webhook {
@@ -48,12 +49,12 @@ const char* sign_of(const Message& m) {
                                              : "information_source";
 }
 
-/// The button of a warning: one POST, once. `url` is empty where nothing can be kept.
-Json actions_for(const std::string& url) {
+/// The button of a warning: one POST, once.
+Json actions_for(const std::optional<std::string>& url) {
     Json actions = Json::array();
-    if (!url.empty() && url.size() <= keep_url_max) {
+    if (url && url->size() <= keep_url_max) {
         actions.push_back(
-            {{"action", "http"}, {"label", "Keep 1 h"}, {"method", "POST"}, {"url", url}, {"clear", true}});
+            {{"action", "http"}, {"label", "Keep 1 h"}, {"method", "POST"}, {"url", *url}, {"clear", true}});
     }
     return actions;
 }
@@ -101,7 +102,7 @@ private:
                        {"message", text.empty() ? title : text},  // an empty one is shown as "triggered"
                        {"priority", priority_of(m)},
                        {"tags", Json::array({sign_of(m), std::string{to_string(m.kind)}})}};
-        if (Json actions = actions_for({}); !actions.empty()) {
+        if (Json actions = actions_for(m.keep_url); !actions.empty()) {
             letter["actions"] = std::move(actions);
         }
         return dump(letter);

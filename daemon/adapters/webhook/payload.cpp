@@ -79,7 +79,7 @@ std::string type_of(const Message& message) {
 }
 
 std::string payload_of(const Parcel& parcel, const Envelope& envelope) {
-    const std::vector<std::string>& all = parcel.message.body;
+    const std::vector<std::string> all = told_in(parcel.message);
     std::vector<std::string> kept;
     for (const std::string& paragraph : all) {
         if (kept.size() == paragraphs_max) {

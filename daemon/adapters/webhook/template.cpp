@@ -128,7 +128,8 @@ mustache::data fields_of(const Parcel& parcel, Form form) {
     const Message& m = parcel.message;
     Fields fields(form);
     std::string text = plain_line(m.title);
-    for (const std::string& paragraph : m.body) {
+    const std::vector<std::string> told = told_in(m);
+    for (const std::string& paragraph : told) {
         text += "\n\n" + paragraph;
     }
     fields.line("id", m.id);
@@ -141,7 +142,7 @@ mustache::data fields_of(const Parcel& parcel, Form form) {
     fields.line("key", m.key);
     fields.line("title", m.title);
     fields.add("text", m.do_next.empty() ? text : text + "\n\n" + plain_line(m.do_next));
-    fields.list("body", m.body);
+    fields.list("body", told);
     fields.line("do_next", m.do_next);
     fields.line("account", m.account.value);
     fields.line("resource", m.resource.value);
@@ -209,8 +210,12 @@ public:
         }
         for (const bool full : {true, false}) {
             for (const std::string odd : {"", "\"}],\\ \n<&> \xE2\x82\xAC{{x}}"}) {
-                if (auto body = rendered(sample(full, odd)); !body) {
+                const auto body = rendered(sample(full, odd));
+                if (!body) {
                     return std::unexpected(body.error());
+                }
+                if (full && body->empty()) {
+                    return fail(Errc::invalid, "the template makes an empty body");
                 }
             }
         }
@@ -229,9 +234,8 @@ private:
             return fail(Errc::invalid,
                         "the template names what there is not: {{" + plain_line(names.unknown()) + "}}");
         }
-        if (body.empty() || body.size() > body_bytes_max) {
-            return fail(Errc::invalid, body.empty() ? "the template makes an empty body"
-                                                    : "the template makes a body above 256 KiB");
+        if (body.size() > body_bytes_max) {
+            return fail(Errc::invalid, "the template makes a body above 256 KiB");
         }
         if (form_ == Form::json && !Json::accept(body)) {
             return fail(Errc::invalid, "the template does not make JSON: " + fault_in(body));

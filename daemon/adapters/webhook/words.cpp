@@ -46,17 +46,30 @@ std::vector<Fact> facts_of(const Message& m, std::string_view to) {
     return facts;
 }
 
+std::vector<std::string> told_in(const Message& m) {
+    std::vector<std::string> all = m.body;
+    for (const MessageTable& table : m.tables) {
+        std::string text = table.title;
+        for (const MessageTable::Row& row : table.rows) {
+            text += "\n" + plain_line(row.label) + ": " + plain_line(row.words);
+        }
+        all.push_back(std::move(text));
+    }
+    return all;
+}
+
 std::vector<std::string> paragraphs_of(const Message& m, const Room& room, Escape escape) {
+    const std::vector<std::string> told = told_in(m);
     std::vector<std::string> kept;
     std::size_t left = room.all;
-    for (std::size_t i = 0; i < m.body.size(); ++i) {
-        const bool last = i + 1 == m.body.size();
+    for (std::size_t i = 0; i < told.size(); ++i) {
+        const bool last = i + 1 == told.size();
         const std::size_t spare = last ? 0 : note_room;
         const bool place = kept.size() + (last ? 0 : 1) < room.count;
         const std::size_t here = left > spare ? std::min(left - spare, room.each) : 0;
-        std::string piece = place ? fitted(m.body[i], here, room.unit, escape) : std::string{};
-        if (piece.empty() && !m.body[i].empty()) {
-            kept.push_back(missing(m.body.size() - i));
+        std::string piece = place ? fitted(told[i], here, room.unit, escape) : std::string{};
+        if (piece.empty() && !told[i].empty()) {
+            kept.push_back(missing(told.size() - i));
             break;
         }
         left -= length_in(room.unit, piece);
@@ -67,9 +80,11 @@ std::vector<std::string> paragraphs_of(const Message& m, const Room& room, Escap
 
 std::string without_pings(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        out += c;
-        if (c == '@') {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        out += text[i];
+        const char next = i + 1 < text.size() ? text[i + 1] : ' ';
+        const bool tag = text[i] == '<' && std::string_view{"@!#/aA"}.find(next) != std::string_view::npos;
+        if (text[i] == '@' || tag) {
             out += "\u200B";
         }
     }

@@ -19,16 +19,20 @@ struct Fact {
 /// named where the target cannot address it.
 std::vector<Fact> facts_of(const Message& message, std::string_view to);
 
+/// The body, and behind it each table as one paragraph of lines.
+std::vector<std::string> told_in(const Message& message);
+
 struct Room {
     std::size_t each = 0;   // of one paragraph
     std::size_t all = 0;    // of them together
     std::size_t count = 0;  // with the last one, which says what was cut
     TextUnit unit = TextUnit::bytes;
 };
-/// The body, escaped and within the room; where paragraphs are missing, the last one says so.
+/// What is told, escaped and within the room; where paragraphs are missing, the last one says so.
 std::vector<std::string> paragraphs_of(const Message& message, const Room& room, Escape escape = unescaped);
 
-/// A zero-width space after every '@': "@everyone", "@here" and "@team" are no mentions any more.
+/// A zero-width space after every '@', and after a '<' that begins a mention: "@everyone", "@team", "<!here>" and
+/// "<at>" are none any more.
 std::string without_pings(std::string_view text);
 /// `without_pings`, and no backtick, so that it cannot leave a code block.
 std::string as_code(std::string_view text);

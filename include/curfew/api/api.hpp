@@ -53,6 +53,7 @@ struct Reply {
 using RuleParser = std::function<Result<Rule>(const std::string& text, const std::string& file)>;
 
 class MoneyRoutes;  // those about money
+class AlertRoutes;  // those about alerts and their way to people
 
 /// Routes and codecs without sockets.
 class Handler {
@@ -72,13 +73,11 @@ private:
     Task<Reply> receipts(Request request);
     Task<Reply> receipt(std::string id);
     Task<Reply> events(Request request);
-    Task<Reply> alerts(Request request);
     Task<Reply> doctor();
     Task<Reply> rules();
     Task<Reply> lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
                       std::string actor);
-    Task<Reply> exempt(ResourceId resource, std::string until, std::string how_long, std::string reason,
-                       std::string actor);
+    Task<Reply> exempt(ResourceId resource, HoldEnd end, std::string reason, std::string actor);
     Task<Reply> release(ResourceId resource, ReleaseOptions options, std::string actor);
     Task<Reply> perform(Request request, Peer peer);
 
@@ -88,6 +87,7 @@ private:
     Historian& historian_;
     RuleParser parse_rule_;
     std::unique_ptr<MoneyRoutes> money_routes_;
+    std::unique_ptr<AlertRoutes> alert_routes_;
 };
 
 class KeepPages;

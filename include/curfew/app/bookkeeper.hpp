@@ -1,5 +1,6 @@
 // Keeps the ledger: opens, advances and closes the meters of runs and add-ons as listings show them. Every
-// billed second ends up in exactly one row (I6).
+// billed second ends up in exactly one row (I6). Rows that it closes are in `Picture::unstored` until the batch goes
+// to the store.
 #pragma once
 
 #include "curfew/app/world.hpp"
@@ -66,7 +67,7 @@ private:
     void count_add_on(LiveAddOn& live, WallTime now, std::vector<CostRow>& rows) const;
     Meter new_meter(const LiveAddOn& live, WallTime now) const;
     std::vector<CostRow> end_stretch(LiveAddOn& live, WallTime latest) const;
-    void put(Meter& meter, std::vector<CostRow> rows, bool changed, Batch& batch);
+    void put(const AccountName& account, Meter& meter, std::vector<CostRow> rows, bool changed, Batch& batch);
 
     World& world_;
     PriceBook prices_;

@@ -6,6 +6,8 @@
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ids.hpp"
 #include "curfew/core/money.hpp"
+#include "curfew/core/silence.hpp"
+#include "curfew/ports/channel.hpp"
 #include "curfew/ports/task.hpp"
 
 #include <optional>
@@ -79,7 +81,17 @@ public:
     virtual Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) = 0;
     /// Packs without stopping; returns at once, the receipt appears in `receipts`.
     virtual Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) = 0;
-    virtual Task<Result<void>> acknowledge(AlertId alert, std::string actor) = 0;
+    /// By name, with a word: no repeats until it gets worse. Errors: not_found (nothing with this id fires).
+    virtual Task<Result<void>> acknowledge(AlertId alert, std::string note, std::string actor) = 0;
+    /// `wanted` without an id, times and a name. Errors: invalid (no end, one that is too far, no reason).
+    virtual Task<Result<Silence>> silence(Silence wanted, HoldEnd end, std::string actor) = 0;
+    /// Errors: not_found.
+    virtual Task<Result<void>> unsilence(SilenceId silence, std::string actor) = 0;
+    /// Sends a test message now, and says what the receiver answered; the error is what went wrong.
+    virtual Task<Result<Delivered>> test_channel(Destination to, std::string actor) = 0;
+    /// Dead letters wait again under the same ids: one by the id of its row, all with "". How many. Errors:
+    /// not_found.
+    virtual Task<Result<int>> retry_outbox(std::string id, std::string actor) = 0;
     /// Re-reads the configuration; on error the old one stays and the text lists every fault.
     virtual Task<Result<void>> reload(std::string actor) = 0;
     /// `document` is the TOML of one [[budget]] block. It is in force from now on, instead of the one with its

@@ -54,6 +54,7 @@ public:
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
     Holds& holds() { return holds_; }
+    Alarms& alarms() { return alarms_; }
     /// Begins to watch.
     void run();
     /// Ends everything in order: no new acts, calls under way reach a persisted state, outbox, store.
@@ -69,7 +70,11 @@ public:
     Task<Result<bool>> reset_rule(RuleName rule, std::string actor) override;
     Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) override;
     Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) override;
-    Task<Result<void>> acknowledge(AlertId alert, std::string actor) override;
+    Task<Result<void>> acknowledge(AlertId alert, std::string note, std::string actor) override;
+    Task<Result<Silence>> silence(Silence wanted, HoldEnd end, std::string actor) override;
+    Task<Result<void>> unsilence(SilenceId silence, std::string actor) override;
+    Task<Result<Delivered>> test_channel(Destination to, std::string actor) override;
+    Task<Result<int>> retry_outbox(std::string id, std::string actor) override;
     Task<Result<void>> reload(std::string actor) override;
     Task<Result<Budget>> set_budget(std::string document, std::string actor) override;
     Task<Result<void>> remove_budget(BudgetName budget, std::string actor) override;
@@ -83,6 +88,7 @@ private:
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);
+    AuditRow audit(std::string kind, std::string actor, std::string text) const;
     std::vector<std::string> steps_of_stop(const LiveResource& live, bool pack) const;
 
     World& world_;

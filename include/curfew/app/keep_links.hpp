@@ -24,6 +24,7 @@ public:
     /// Somebody answers at `address` of [keep_link] from now on. Until then, and after a reload that says another
     /// address, warnings go without a button.
     void listening(std::string address) { listening_ = std::move(address); }
+    const std::string& listening() const { return listening_; }
     bool open() const;
     /// The whole URL, by the `public_url` in force; nullopt when the link has expired or nobody listens.
     std::optional<std::string> sign(const std::string& unsigned_url) const;
@@ -41,6 +42,7 @@ public:
     ButtonChannel(std::shared_ptr<Channel> inner, const KeepSigner& signer)
         : inner_(std::move(inner)), signer_(signer) {}
     const ChannelName& name() const override { return inner_->name(); }
+    bool groups() const override { return inner_->groups(); }
     Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:

@@ -119,6 +119,7 @@ private:
     Scheduler::Alarm alarm_;
     Now last_;
     Instant next_prune_;
+    Instant next_strays_;
     bool stopping_ = false;
 };
 

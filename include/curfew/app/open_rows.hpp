@@ -1,4 +1,6 @@
-// What is spent and stands in no closed row yet: the open parts of all meters of the picture.
+// What is spent and stands in no row of the store yet: the open parts of all meters of the picture, and rows that a
+// poll has closed and not handed over. Who adds it to what the store says takes it right before he asks: what goes to
+// the store meanwhile stands behind his question.
 #pragma once
 
 #include "curfew/app/picture.hpp"
@@ -12,7 +14,7 @@ namespace curfew {
 /// when it is counted that far already.
 std::vector<CostRow> open_rows(const Meter& meter, WallTime now);
 
-/// Those of every open meter, with what is known of their resources.
+/// Those of every open meter and those that are closed and not stored, with what is known of their resources.
 std::vector<LedgerRow> open_rows(const Picture& picture, WallTime now);
 
 }  // namespace curfew

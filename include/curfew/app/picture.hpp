@@ -158,4 +158,28 @@ struct Picture {
     }
 };
 
+/// The meters of its runs, newest run first.
+template <class Visit>
+void each_meter(const LiveResource& live, Visit&& visit) {
+    if (live.current.meter) {
+        visit(*live.current.meter);
+    }
+    for (const LiveRun& run : live.older) {
+        if (run.meter) {
+            visit(*run.meter);
+        }
+    }
+}
+
+/// Everything that counts money, open or not: `visit(account, meter)` for those of runs, then of add-ons.
+template <class Visit>
+void each_meter(const Picture& picture, Visit&& visit) {
+    for (const auto& [id, live] : picture.resources) {
+        each_meter(live, [&](const Meter& meter) { visit(live.resource.account, meter); });
+    }
+    for (const auto& [id, live] : picture.add_ons) {
+        visit(live.account, live.meter);
+    }
+}
+
 }  // namespace curfew

@@ -78,6 +78,9 @@ struct StatusReport {
     Saved saved;
     std::int64_t unpriced = 0;
     std::vector<RuleItem> rules;  // on trial, flagged, or with an open breaker
+    std::int64_t alerts_firing = 0;
+    std::int64_t alerts_critical = 0;  // of these, and nobody acknowledged them
+    std::int64_t dead_letters = 0;
 };
 
 struct ExplainReport {

@@ -55,6 +55,7 @@ enum class AlertKind : std::uint8_t {
     test,         // `curfew notify test`
 };
 std::string_view to_string(AlertKind kind);
+std::optional<AlertKind> alert_kind_from(std::string_view word);
 
 /// Why somebody is told.
 enum class Telling : std::uint8_t {

@@ -5,6 +5,7 @@
 #include "curfew/core/ids.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace curfew {
@@ -43,6 +44,8 @@ struct Routing {
     ChannelName owner_channel;  // mail to the address that the provider tells; "" = owners are not told so
 };
 
+/// One plain mail address and nothing else: what the provider says of an owner is somebody else's text.
+bool is_address(std::string_view text);
 /// Is the owner told of it: of what happens to his notebook or machine?
 bool concerns_owner(AlertKind kind);
 

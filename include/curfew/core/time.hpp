@@ -53,6 +53,12 @@ constexpr Duration operator-(WallTime a, WallTime b) {
     return Duration{a.ms - b.ms};
 }
 
+/// The beginning of the hour (UTC) that it lies in, also before 1970.
+constexpr WallTime full_hour(WallTime t) {
+    constexpr std::int64_t hour = 3'600'000;
+    return {t.ms - (t.ms % hour + hour) % hour};
+}
+
 /// The moment that both clocks show.
 struct Now {
     Instant mono;

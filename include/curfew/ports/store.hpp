@@ -342,6 +342,7 @@ struct StoreHealth {
 struct OutboxQuery {
     std::optional<OutboxState> state;
     ChannelName channel;  // "" = of all
+    AlertId alert;        // "" = of all, and of none
     std::int64_t after_seq = 0;
     int limit = 100;
 };
@@ -371,7 +372,7 @@ struct KindCount {
 struct ParcelPlaces {
     std::int64_t used = 0;
     std::optional<WallTime> oldest;
-    std::optional<WallTime> newest_digest;
+    std::optional<WallTime> newest;
 };
 /// Critical messages that none of their channels took in time; and when there may be more.
 struct OutboxOverdue {
@@ -446,6 +447,7 @@ public:
     /// When the oldest waiting row was made.
     virtual Task<Result<std::optional<WallTime>>> outbox_oldest() = 0;
     virtual Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() = 0;
+    virtual Task<Result<std::vector<ChannelStateRow>>> disabled_channels() = 0;
     virtual Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) = 0;
 
     virtual Task<Result<StoreHealth>> health() = 0;

@@ -89,7 +89,7 @@ class Containers(StageTest):
         notebook = self.stage.notebook("one", files={"home/burn.py": workloads.source("burn.py")})
         hands.run_cell(notebook, workloads.spawn("setsid " + workloads.BURN), "end")
         wait_for("the load in the emulator's metrics",
-                 lambda: 0.25 < (notebook.refresh()["cpuCores"] or 0) < 0.8, 20)
+                 lambda: 0.1 < (notebook.refresh()["cpuCores"] or 0) < 0.8, 20)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ TEST_CASE("the text holds the story, the line to copy and the money", "[mail]") 
     CHECK_THAT(mail->text, StartsWith(peers::warning().title +
                                       "\r\n\r\ncurfew keep demo --for 2h\r\n\r\nWhy: quiet for 1h."));
     CHECK_THAT(mail->text, Contains("\r\nCost so far: $12.34\r\nPer hour: $0.76\r\n"));
-    CHECK_THAT(mail->text, Contains("Stops at: 23 Nov 10:45 UTC\r\n"));
+    CHECK_THAT(mail->text, Contains("Stops at: Mon 10:45 UTC\r\n"));
     CHECK_THAT(mail->text, Contains("Resource: demo (n8k2)\r\n"));
     CHECK_THAT(mail->text, !Contains("Saved"));
     CHECK_THAT(mail->html, Contains("<table") && !Contains("<img") && !Contains("http") &&

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """A receiver of webhooks for one test: http_server.py FOLDER http|https CERTIFICATE SECRET
 
-Checks the signature of every request with hmac and writes what came as FOLDER/NNNN.json. The path
-chooses the answer: /ok /gone /forbidden /many /down /moved /long /lost /echo. Prints "port N", ends
-with standard input.
+Checks the signature of every request with hmac and writes what came as FOLDER/NNNN.json. The answer is
+the one that FOLDER/answer describes: {status, headers, body, announced}; without that file the path
+chooses it: /ok /gone /forbidden /many /down /moved /long /lost /echo. Prints "port N", ends with
+standard input.
 """
 
 import base64
@@ -28,6 +29,21 @@ def verified(headers, body):
     return any(hmac.compare_digest(right, given) for given in (headers["webhook-signature"] or "").split())
 
 
+def parsed(body):
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
+
+
+def scripted():
+    try:
+        with open(os.path.join(folder, "answer"), encoding="utf-8") as text:
+            return json.load(text)
+    except FileNotFoundError:
+        return None
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -42,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
                     "path": self.path,
                     "headers": {k.lower(): v for k, v in self.headers.items()},
                     "verified": verified(self.headers, body),
-                    "body": json.loads(body),
+                    "body": parsed(body),
                     "bytes": len(body),
                 },
                 out,
@@ -57,8 +73,22 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def play(self, script):
+        """`announced` is a Content-Length that the body may fall short of."""
+        body = script.get("body", "").replace("PATH", self.path).encode()
+        self.send_response_only(script["status"])
+        for name, value in script.get("headers", {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(script.get("announced", len(body))))
+        self.end_headers()
+        self.wfile.write(body)
+        if "announced" in script:
+            self.close_connection = True
+
     def do_POST(self):
         self.record(self.rfile.read(int(self.headers["Content-Length"])))
+        if (script := scripted()) is not None:
+            return self.play(script)
         where = self.path.partition("?")[0]
         if where == "/lost":
             self.close_connection = True

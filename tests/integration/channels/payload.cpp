@@ -1,7 +1,8 @@
 // A webhook's body and signature, without a server.
 #include "adapters/webhook/payload.hpp"
 
-#include "adapters/webhook/webhook_channel.hpp"
+#include "adapters/webhook/signature.hpp"
+#include "adapters/webhook/target.hpp"
 #include "peers.hpp"
 
 #include <catch2/catch.hpp>
@@ -11,8 +12,16 @@ using namespace curfew::webhook;
 using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
 
+namespace {
+
+std::string standard(const Message& message) {
+    return standard_target()->letter({.message = message, .to = {}})->body;
+}
+
+}  // namespace
+
 TEST_CASE("a payload holds the whole message", "[webhook]") {
-    const auto event = nlohmann::json::parse(payload_of(peers::warning()));
+    const auto event = nlohmann::json::parse(standard(peers::warning()));
     CHECK(event["type"] == "curfew." + std::string{to_string(AlertKind::stop_warning)});
     CHECK(event["timestamp"] == "2026-11-23T10:15:00Z");
     const auto& data = event["data"];
@@ -54,16 +63,16 @@ TEST_CASE("a payload stays below its bound and says what it leaves out", "[webho
         m.resource_name = long_text;
         m.run = RunId{long_text};
         m.cause = long_text;
-        const std::string text = payload_of(m);
+        const std::string text = standard(m);
         CHECK(text.size() < payload_bytes_max);
         const auto event = nlohmann::json::parse(text);
         CHECK_THAT(event["data"]["body"].back().get<std::string>(), Contains("cut here"));
     }
     Message one = peers::warning();
     one.body = {std::string(3000, 'x'), "kept"};
-    const auto event = nlohmann::json::parse(payload_of(one));
+    const auto event = nlohmann::json::parse(standard(one));
     REQUIRE(event["data"]["body"].size() == 2);
-    CHECK_THAT(event["data"]["body"][0].get<std::string>(), EndsWith("…"));
+    CHECK_THAT(event["data"]["body"][0].get<std::string>(), EndsWith("… (cut)"));
 }
 
 TEST_CASE("a signature is the one of the specification", "[webhook]") {
@@ -75,15 +84,15 @@ TEST_CASE("a signature is the one of the specification", "[webhook]") {
 }
 
 TEST_CASE("signing keys are checked at start-up", "[webhook]") {
-    CHECK(check_secret(Secret{"whsec_" + std::string(32, 'A')}));
-    CHECK(check_secret(Secret{"whsec_" + std::string(84, 'A') + "AA=="}));
+    CHECK(key_of(Secret{"whsec_" + std::string(32, 'A')}));
+    CHECK(key_of(Secret{"whsec_" + std::string(84, 'A') + "AA=="}));
     for (const std::string& bad :
          {std::string{}, std::string{"whsec_"}, std::string(32, 'A'), "whsec_" + std::string(28, 'A'),
           "whsec_" + std::string(88, 'A'), "whsec_" + std::string(31, 'A'),
           "whsec_" + std::string(31, 'A') + "!", "whsec_" + std::string(30, 'A') + "=A",
           "whsec_" + std::string(32, 'A') + "\n", "whsec_" + std::string(32, 'A') + "===="}) {
         INFO(bad);
-        const auto checked = check_secret(Secret{bad});
+        const auto checked = key_of(Secret{bad});
         REQUIRE(!checked);
         CHECK(checked.error().code == Errc::invalid);
         CHECK_THAT(to_string(checked.error()), !Contains("AAAA"));

@@ -99,7 +99,11 @@ Server::Server(const std::string& script, const std::vector<std::string>& argume
     require_tools();
     const char* source = std::getenv("CURFEW_SOURCE");
     REQUIRE(source != nullptr);
-    std::vector<std::string> words{python, std::string{source} + "/tests/integration/channels/" + script};
+    const std::string path = std::string{source} + "/tests/integration/channels/" + script;
+    std::vector<std::string> words{python, path};
+    if (script.ends_with(".mjs")) {
+        words = {"/usr/bin/env", "node", path};
+    }
     words.insert(words.end(), arguments.begin(), arguments.end());
     int in[2] = {};
     int out[2] = {};

@@ -38,7 +38,7 @@ struct Certificates {
     std::string other;
 };
 
-/// A Python program of this folder. It prints "port N" when it listens, and ends with its standard input.
+/// A Python or Node program of this folder. It prints "port N" when it listens, and ends with its standard input.
 class Server {
 public:
     Server(const std::string& script, const std::vector<std::string>& arguments);

@@ -1,5 +1,5 @@
 // The webhook channel against a real HTTP server that verifies what it gets.
-#include "adapters/webhook/webhook_channel.hpp"
+#include "adapters/webhook/http_channel.hpp"
 #include "peers.hpp"
 
 #include <catch2/catch.hpp>
@@ -29,8 +29,10 @@ struct Fixture {
         return c;
     }
     Result<Delivered> send(const ChannelConfig& config, std::optional<Secret> key = Secret{secret}) {
-        webhook::WebhookChannel channel(config, std::move(key), client, loop.scheduler);
-        return loop.deliver(channel, peers::warning(), seconds{120});
+        auto channel = webhook::make_channel(config, {.signing_key = std::move(key)}, "here", client,
+                                             loop.scheduler);
+        return channel ? loop.deliver(**channel, peers::warning(), seconds{120})
+                       : Result<Delivered>{std::unexpected(channel.error())};
     }
     Error refused(const std::string& path) {
         const auto sent = send(config(path));

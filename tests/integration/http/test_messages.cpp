@@ -125,6 +125,9 @@ TEST_CASE("Retry-After in both forms, capped, odd values ignored") {
                        .body = {},
                        .date = wall + seconds{4}};
     CHECK(retry_after_of(own_clock, wall) == Duration{seconds{6}});
+    const Response patient{.status = 429, .headers = {{"Retry-After", "7200"}}, .body = {}, .date = {}};
+    CHECK(retry_after_of(patient, wall, hours{24}) == Duration{hours{2}});
+    CHECK(error_of(patient, "host", hours{1}).retry == Retry::after(hours{1}));
 }
 
 TEST_CASE("statuses become errors in one place") {

@@ -120,7 +120,7 @@ struct StoreBench {
     }
     /// Copies are made in the background.
     void wait_for_backup() {
-        for (int i = 0; i < 1000 && !std::filesystem::exists(path + ".backup"); ++i) {
+        for (int i = 0; i < 6000 && !std::filesystem::exists(path + ".backup"); ++i) {
             std::this_thread::sleep_for(std::chrono::milliseconds{10});
         }
         REQUIRE(std::filesystem::exists(path + ".backup"));

@@ -229,7 +229,7 @@ TEST_CASE("damage that the daily copy or anybody else meets is looked for at the
         fs::last_write_time(b.path + ".backup", fs::file_time_type::clock::now() - hours{25});
         b.open();
         CHECK(b.recovered.empty());
-        for (int i = 0; i < 2000 && b.fatal.empty(); ++i) {
+        for (int i = 0; i < 6000 && b.fatal.empty(); ++i) {
             b.loop.run(b.loop.scheduler().sleep_for(Duration{10}));
         }
         REQUIRE(b.fatal.size() == 1);

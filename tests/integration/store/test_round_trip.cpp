@@ -410,6 +410,42 @@ TEST_CASE("holds") {
     CHECK(b.loop.run(b.store->holds(std::nullopt, WallTime{0}))->size() == 3);
 }
 
+TEST_CASE("a keep link places one hold, also over restarts; of what would place another nothing is written") {
+    StoreBench b;
+    b.open();
+    Hold first{.id = HoldId{"h1"},
+               .kind = HoldKind::keep,
+               .resource = ResourceId{"r1"},
+               .run = RunId{"n1"},
+               .from = {100},
+               .until = {200},
+               .reason = {},
+               .by = "keep link",
+               .released_at = std::nullopt};
+    first.link = "msg_1";
+    REQUIRE(b.commit({first}));
+    first.released_at = WallTime{150};  // ended early, it is spent all the same
+    REQUIRE(b.commit({first}));
+    b.restart();
+    Hold second = first;
+    second.id = HoldId{"h2"};
+    second.released_at.reset();
+    Hold other = second;
+    other.id = HoldId{"h3"};
+    other.link = "msg_2";
+    const auto refused = b.commit({other, second});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::conflict);
+    CHECK(b.loop.run(b.store->holds(std::nullopt, WallTime{0}))->size() == 1);
+    REQUIRE(b.commit({other}));
+    second.link.clear();  // holds without a link are as many as people want
+    REQUIRE(b.commit({second}));
+    const auto all = b.loop.run(b.store->holds(std::nullopt, WallTime{0}));
+    REQUIRE(all);
+    CHECK(all->size() == 3);
+    CHECK(all->at(0).link == "msg_1");
+}
+
 TEST_CASE("alerts, with and without those that are over") {
     StoreBench b;
     b.open();
@@ -451,20 +487,17 @@ TEST_CASE("alerts, with and without those that are over") {
     CHECK(b.loop.run(b.store->alerts(true, 1))->size() == 1);
 }
 
-TEST_CASE("messages wait in the outbox, due ones oldest first") {
+TEST_CASE("messages wait in the outbox, in the order of their coming") {
     StoreBench b;
     b.open();
     REQUIRE(b.commit({outbox("late", 900, 10), outbox("second", 100, 30), outbox("first", 200, 20)}));
     b.restart();
-    auto due = b.loop.run(b.store->outbox_due(WallTime{500}, 10));
+    auto due = b.loop.run(b.store->outbox({}));
     REQUIRE(due);
-    REQUIRE(due->size() == 2);
-    CHECK(due->at(0).id == "first");
+    REQUIRE(due->size() == 3);
+    CHECK(due->at(0).id == "late");
     CHECK(due->at(1).id == "second");
-    CHECK(b.loop.run(b.store->outbox_due(WallTime{500}, 1))->size() == 1);
-    CHECK(b.loop.run(b.store->outbox_due(WallTime{99}, 10))->empty());
-    CHECK(b.loop.run(b.store->outbox_due(WallTime{100}, 10))->size() == 1);
-    const OutboxRow& row = due->at(0);
+    const OutboxRow& row = due->at(2);
     CHECK(row.channel == ChannelName{"mail"});
     CHECK(row.created_at == WallTime{20});
     CHECK(row.next_at == WallTime{200});
@@ -491,34 +524,6 @@ TEST_CASE("messages wait in the outbox, due ones oldest first") {
     CHECK(row.message.per_hour == m.per_hour);
     CHECK_FALSE(row.message.saved);
     CHECK(row.message.expires_at == m.expires_at);
-}
-
-TEST_CASE("what has left the outbox's waiting room does not come back") {
-    StoreBench b;
-    b.open();
-    REQUIRE(b.commit({outbox("a", 1, 1), outbox("b", 1, 2), outbox("c", 1, 3), outbox("d", 1, 4)}));
-    OutboxRow a = outbox("a", 1, 1);
-    a.state = OutboxState::delivered;
-    OutboxRow b_row = outbox("b", 1, 2);
-    b_row.state = OutboxState::superseded;
-    OutboxRow c = outbox("c", 1, 3);
-    c.state = OutboxState::dead;
-    OutboxRow d = outbox("d", 700, 4);
-    d.attempts = 3;
-    d.last_error = "connection refused";
-    REQUIRE(b.commit({a, b_row, c, d}));
-    b.restart();
-    CHECK(b.loop.run(b.store->outbox_due(WallTime{699}, 10))->empty());
-    const auto due = b.loop.run(b.store->outbox_due(WallTime{700}, 10));
-    REQUIRE(due->size() == 1);
-    CHECK(due->at(0).attempts == 3);
-    CHECK(due->at(0).last_error == "connection refused");
-    const auto counts = b.loop.run(b.store->outbox_counts());
-    REQUIRE(counts);
-    CHECK(counts->size() == 4);
-    for (const auto& [state, count] : *counts) {
-        CHECK(count == 1);
-    }
 }
 
 TEST_CASE("receipts as they were") {

@@ -45,7 +45,7 @@ TEST_CASE("the summary comes once a week, at its local time", "[alerts]") {
     const Message m = rig.newest();
     INFO(m.title);
     CHECK(m.severity == Severity::info);
-    CHECK(says(m, "Week to Mon 09:00 Europe/Rome (08:00 UTC): $"));
+    CHECK(says(m, "Week to 2026-11-23: $"));
     CHECK(says(m, "most by demo ($"));
     CHECK(says(m, "nothing was stopped; nothing needs you"));
     CHECK(m.do_next == "curfew spend --by resource --since 7d");
@@ -70,7 +70,7 @@ TEST_CASE("a restart repeats no summary, and a downtime brings the newest one, o
     rig.restart(hours{24 * 15});  // two Mondays are missed
     rig.scheduler.run_for(minutes{30});
     REQUIRE(rig.summaries() == 2);
-    CHECK(says(rig.newest(), "Week to Mon 09:00 Europe/Rome"));
+    CHECK(says(rig.newest(), "Week to 2026-12-07"));
     rig.restart(minutes{1});
     rig.scheduler.run_for(minutes{30});
     CHECK(rig.summaries() == 2);
@@ -134,9 +134,9 @@ TEST_CASE("a summary says what happened, cut to what fits", "[alerts]") {
     week.dead_letters = 1;
     const Message m = summary_of(week);
     CHECK(m.title ==
-          "Week to Mon 09:00 Europe/Rome (08:00 UTC): $78.00 spent, most by evil??name ($12.00); about "
-          "$40.00 saved by 7 stops; something needs you");
-    CHECK(says(m, "Open: 2 alerts: one; two."));
+          "Week to 2026-11-23: $78.00 spent, most by evil??name ($12.00); about "
+          "$40.00 saved by 7 stops; 2 alerts open");
+    CHECK(says(m, "Open: one; two."));
     CHECK(says(m, "1 message could not be delivered"));
     CHECK(says(m, "Stopped: nb0, nb1, nb2, nb3, nb4 and 2 more."));
     CHECK(says(m, "1 stop of what has no price is not in it."));

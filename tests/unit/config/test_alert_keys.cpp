@@ -98,7 +98,10 @@ TEST_CASE("without a word about alerts the defaults of the values hold") {
     CHECK(p.flap_window == plain.flap_window);
     CHECK(p.flap_calm == plain.flap_calm);
     CHECK(p.per_hour == plain.per_hour);
+    CHECK(p.summary == plain.summary);
+    CHECK(!made("[alerts]\nsummary = \"\"\n").alerts.summary);
     CHECK(p.failover.empty());
+    CHECK(p.summary == plain.summary);
     CHECK(p.failover_after == plain.failover_after);
     CHECK(p.escalation.empty());  // there is no channel
     const Config with_channels = made(two_channels + by_mail);
@@ -124,8 +127,10 @@ flap_turns = 4
 flap_window = "20m"
 flap_calm = "10m"
 per_hour = 3
+summary = "fri 17:30"
 failover = "phone"
 failover_after = "30s"
+summary = "fri 17:30"
 owner_channel = "people"
 [[escalation]]
 after = "15m"
@@ -162,7 +167,11 @@ channel = "team"
     CHECK(p.flap_window == minutes{20});
     CHECK(p.flap_calm == minutes{10});
     CHECK(p.per_hour == 3);
+    CHECK(p.summary == WeeklyTime{.day = 4, .minute = 17 * 60 + 30});
     CHECK(p.failover == ChannelName{"phone"});
+    CHECK(p.summary == WeeklyTime{.day = 4, .minute = 17 * 60 + 30});
+    CHECK_FALSE(made("[alerts]\nsummary = \"\"\n").alerts.summary);
+    CHECK(faults("[alerts]\nsummary = \"someday 9\"\n").find("c.toml:12:11: `summary`: ") == 0);
     CHECK(p.failover_after == seconds{30});
     REQUIRE(p.escalation.size() == 2);
     CHECK(p.escalation[0].after == minutes{15});
@@ -225,7 +234,8 @@ TEST_CASE("names that nothing has are named with a guess") {
         {by_mail + "[[route]]\nrules = [\"nihgt\"]\nchannels = [\"team\"]\n",
          "c.toml:25:10: `rules` names \"nihgt\", and no [[rule]] is called that (did you mean `night`?)"},
         {by_mail + "[[route]]\nbudgets = [\"month\", \"weekly\"]\nchannels = [\"team\"]\n",
-         "c.toml:25:21: `budgets` names \"weekly\", and no [[budget]] is called that; one that `curfew budget "
+         "c.toml:25:21: `budgets` names \"weekly\", and no [[budget]] is called that; one that `curfew "
+         "budget "
          "set` made is named with a * in it"},
         {by_mail + "[[route]]\nbudgets = [\"weekly*\"]\nrules = [\"x-*\"]\nchannels = [\"team\"]\n", ""},
         {by_mail + "[[route]]\naccounts = [\"mian\"]\nchannels = [\"team\"]\n",
@@ -244,6 +254,13 @@ TEST_CASE("names that nothing has are named with a guess") {
 
 TEST_CASE("bounds of the keys about alerts") {
     check({
+        {by_mail + "summary = \"monday\"\n",
+         "c.toml:24:11: `summary`: not a time of the week: \"monday\"; write it like \"mon 09:00\""},
+        {by_mail + "summary = \"mon 24:00\"\n",
+         "c.toml:24:11: `summary`: not a time of the week: \"mon 24:00\"; times go from 00:00 to 23:59"},
+        {by_mail + "summary = 9\n",
+         "c.toml:24:11: `summary` wants a time of the week, for example \"mon 09:00\"; this is a whole "
+         "number"},
         {by_mail + "per_hour = 0\n", "c.toml:24:12: `per_hour` must be from 1 to 1000, not 0"},
         {by_mail + "per_hour = 1001\n", "c.toml:24:12: `per_hour` must be from 1 to 1000, not 1001"},
         {by_mail + "group_wait = \"61m\"\n", "c.toml:24:14: `group_wait` must be from 0s to 1h, not 1h1m"},
