@@ -15,7 +15,8 @@ public:
     explicit StatvfsGauge(boost::asio::any_io_executor loop);
     ~StatvfsGauge() override;
 
-    /// 10 s of real time, whatever the clock of the program does. While an earlier question has no answer, every later one is Errc::timeout at once.
+    /// Waits 10 s of real time, whatever the clock of the program does. While an earlier question has no answer,
+    /// every later one is Errc::timeout at once.
     Task<Result<Space>> space(std::string folder) override;
 
 private:
