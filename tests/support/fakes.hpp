@@ -68,6 +68,7 @@ public:
     std::map<RuleName, RuleTrial> trials;
     std::map<RuleName, Breaker> breakers;
     std::vector<RuleEvent> rule_rows;
+    std::map<std::string, IdempotencyRow> answers;
 
     Task<Result<StoredState>> load(std::string boot_id) override {
         co_await turn(io_);
@@ -607,8 +608,10 @@ public:
         }
         co_return rows;
     }
-    Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string) override {
-        co_return std::optional<IdempotencyRow>{};
+    Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) override {
+        co_await turn(io_);
+        const auto found = answers.find(key);
+        co_return found == answers.end() ? std::nullopt : std::optional{found->second};
     }
     Task<Result<StoreHealth>> health() override {
         co_await turn(io_);
@@ -800,7 +803,7 @@ private:
     void put(ReportedRow& r) { reported.push_back(r); }
     void put(QuarantineRow& q) { quarantined.push_back(q); }
     void put(Receipt& r) { receipt_rows[r.id.value] = r; }
-    void put(IdempotencyRow&) {}
+    void put(IdempotencyRow& row) { answers.emplace(row.key, row); }
     void put(HistoryRow& h) {
         ++history_writes;
         history[{h.run, h.from, h.source}] = h;

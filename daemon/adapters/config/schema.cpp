@@ -627,7 +627,6 @@ constexpr TypeText type_texts[] = {
     {Type::text, "a text", R"("curfew")"},
     {Type::zone, "a time zone", R"("Europe/Rome")"},
     {Type::moment, "a date or a time in quotes", R"("2026-11-01")"},
-    {Type::weekly, "a time of the week", R"("mon 09:00")"},
     {Type::folder, "an absolute path", R"("/srv/curfew")"},
     {Type::socket, "an absolute path", R"("/run/curfew/api.sock")"},
     {Type::file, "a path", R"("/etc/curfew/ca.pem")"},

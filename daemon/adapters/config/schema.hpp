@@ -20,7 +20,6 @@ enum class Type : std::uint8_t {
     text,
     zone,      // IANA name
     moment,    // a date, or a time with its zone
-    weekly,    // "mon 09:00", or "" for never
     folder,    // absolute
     socket,    // absolute, short enough for a Unix socket
     file,      // absolute, or below the configuration's folder

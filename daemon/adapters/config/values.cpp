@@ -60,7 +60,6 @@ Type element_type(Type type) {
         case Type::text:
         case Type::zone:
         case Type::moment:
-        case Type::weekly:
         case Type::folder:
         case Type::socket:
         case Type::file:
@@ -365,7 +364,6 @@ Checked<std::string> checked_by_type(const Key& key, std::string_view text, cons
         case Type::text:
         case Type::zone:
         case Type::moment:
-        case Type::weekly:
         case Type::globs:
         case Type::durations:
         case Type::off_hours:
@@ -548,13 +546,6 @@ std::optional<Value> read_value(const Key& key, const Node& node, const std::str
     }
     if (key.type == Type::money) {
         return accept<Money>(checked_money(key, node), node, faults);
-    }
-    if (key.type == Type::weekly) {
-        const auto same = [](const std::string& text) -> Result<std::string> {
-            const auto when = text.empty() ? Result<WeeklyTime>{} : parse_weekly_time(text);
-            return when ? Result<std::string>{text} : std::unexpected(when.error());
-        };
-        return accept<std::string>(checked_by<std::string>(key, node, same), node, faults);
     }
     return accept<std::string>(checked_text(key, node, config_dir), node, faults);
 }

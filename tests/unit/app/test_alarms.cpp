@@ -60,8 +60,7 @@ struct Bench {
         return std::move(*out);
     }
     void begin() {
-        notifier = std::make_unique<Notifier>(io.get_executor(), scheduler, entropy, store,
-                                              std::vector<std::shared_ptr<Channel>>{});
+        notifier = std::make_unique<Notifier>(io.get_executor(), scheduler, entropy, store, Delivery{});
         alarms = std::make_unique<Alarms>(world, *notifier);
         auto stored = await(store.load("boot"));
         alarms->load(std::move(stored->alerts), std::move(stored->silences));
@@ -119,7 +118,7 @@ struct Bench {
     }
     std::vector<OutboxRow> rows() const {
         std::vector<OutboxRow> all;
-        for (const auto& [id, row] : store.outbox) {
+        for (const auto& [id, row] : store.outbox_rows) {
             all.push_back(row);
         }
         std::ranges::sort(all, {}, [](const OutboxRow& row) { return std::pair{row.created_at, row.seq}; });
@@ -131,7 +130,7 @@ struct Bench {
         for (const OutboxRow& row : rows()) {
             all.emplace_back(row.message.title, row.message.telling);
         }
-        store.outbox.clear();
+        store.outbox_rows.clear();
         return all;
     }
     const Alert& stored(const std::string& key) const {
@@ -454,12 +453,12 @@ TEST_CASE("what is critical and unacknowledged goes to the channels of each step
     b.config->alerts.escalation = {
         {.after = minutes{15}, .channels = {ChannelName{"pager"}, ChannelName{"gone"}}}};
     b.raise("disk", AlertKind::disk, Severity::critical);
-    b.store.outbox.clear();
+    b.store.outbox_rows.clear();
     b.scheduler.run_for(minutes{16});
     REQUIRE(b.rows().size() == 1);
     CHECK(b.rows()[0].channel == ChannelName{"pager"});
     CHECK(b.rows()[0].message.telling == Telling::escalation);
-    b.store.outbox.clear();
+    b.store.outbox_rows.clear();
     b.resolve("disk");
     std::vector<std::string> heard;
     for (const OutboxRow& row : b.rows()) {
@@ -485,7 +484,7 @@ TEST_CASE("messages wait for others of their group; what is critical or tells of
     const auto wait_of_last = [&] {
         REQUIRE(b.rows().size() == 1);
         const Duration wait = b.rows()[0].next_at - b.scheduler.wall();
-        b.store.outbox.clear();
+        b.store.outbox_rows.clear();
         return wait;
     };
     b.raise("unpriced/me/X", AlertKind::unpriced, Severity::warning);
