@@ -222,16 +222,16 @@ Alert Alarms::subject(const std::string& key, const Message& message) const {
     return alert;
 }
 
-const Alarms::InForce* Alarms::silence_of(const Message& message, SilenceKind least) const {
+const Alarms::LiveSilence* Alarms::silence_of(const Message& message, SilenceKind least) const {
     const SilenceSubject subject = subject_of(message);
-    const auto found = std::ranges::find_if(silences_, [&](const InForce& in) {
+    const auto found = std::ranges::find_if(silences_, [&](const LiveSilence& in) {
         return in.silence.kind >= least && covers(in.silence.scope, subject);
     });
     return found == silences_.end() ? nullptr : &*found;
 }
 
 void Alarms::cover(Alert& alert) const {
-    const InForce* silence = silence_of(alert.message, SilenceKind::silence);
+    const LiveSilence* silence = silence_of(alert.message, SilenceKind::silence);
     const Alert* all = inhibitor(alert, saying(hidden_by(alert)));
     alert.silenced_by = silence != nullptr ? silence->silence.id : SilenceId{};
     alert.inhibited_by = all != nullptr ? all->key : std::string{};
@@ -459,7 +459,7 @@ void Alarms::resolve_others(const std::string& prefix, const std::set<std::strin
 
 void Alarms::tell(Message message, Batch& batch) {
     complete(message);
-    if (const InForce* silence = silence_of(message, SilenceKind::silence)) {
+    if (const LiveSilence* silence = silence_of(message, SilenceKind::silence)) {
         batch.emplace_back(AuditRow{.seq = 0,
                                     .at = message.at,
                                     .kind = "notice.silenced",
@@ -507,7 +507,7 @@ Result<Silence> Alarms::silence(Silence wanted, Batch& batch) {
 
 Result<void> Alarms::unsilence(const SilenceId& id, const std::string& by, Batch& batch) {
     const auto found = std::ranges::find_if(silences_,
-                                            [&](const InForce& in) { return in.silence.id == id; });
+                                            [&](const LiveSilence& in) { return in.silence.id == id; });
     if (found == silences_.end()) {
         return fail(Errc::not_found, "no silence with this id is in force", id.value);
     }
@@ -527,7 +527,7 @@ void Alarms::take_back(const SilenceId& id) {
     if (newest == silences_before_.rend()) {
         return;
     }
-    std::erase_if(silences_, [&](const InForce& in) { return in.silence.id == id; });
+    std::erase_if(silences_, [&](const LiveSilence& in) { return in.silence.id == id; });
     if (newest->second) {
         silences_.push_back(std::move(*newest->second));
     }
@@ -540,7 +540,7 @@ void Alarms::silences_changed() {
         silences_before_.pop_front();
     }
     world_.picture.maintenance.clear();
-    for (const InForce& in : silences_) {
+    for (const LiveSilence& in : silences_) {
         if (in.silence.kind == SilenceKind::maintenance) {
             world_.picture.maintenance.push_back(in.silence);
         }
@@ -602,9 +602,9 @@ void Alarms::committed() {
 
 // ---- what time brings ----------------------------------------------------------------------------
 
-void Alarms::end_silences(Batch& batch, std::vector<InForce>& ended) {
+void Alarms::end_silences(Batch& batch, std::vector<LiveSilence>& ended) {
     const WallTime now = steady();
-    for (InForce& in : silences_) {
+    for (LiveSilence& in : silences_) {
         if (in.ends <= now) {
             Silence over = in.silence;
             over.ended_at = world_.scheduler.wall();
@@ -613,7 +613,7 @@ void Alarms::end_silences(Batch& batch, std::vector<InForce>& ended) {
         }
     }
     if (!ended.empty()) {
-        std::erase_if(silences_, [&](const InForce& in) { return in.ends <= now; });
+        std::erase_if(silences_, [&](const LiveSilence& in) { return in.ends <= now; });
         silences_changed();
     }
 }
@@ -737,7 +737,7 @@ Instant Alarms::next_wake() const {
     if (!due_.empty()) {
         by(due_.begin()->first);
     }
-    for (const InForce& in : silences_) {
+    for (const LiveSilence& in : silences_) {
         by(in.ends);
     }
     return next;
@@ -746,7 +746,7 @@ Instant Alarms::next_wake() const {
 Task<void> Alarms::run() {
     while (!stopping_) {
         Batch batch;
-        std::vector<InForce> ended;
+        std::vector<LiveSilence> ended;
         std::set<std::string> covered;
         forget_old(batch);
         end_silences(batch, ended);

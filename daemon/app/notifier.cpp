@@ -86,7 +86,8 @@ struct Notifier::Lane {
     std::shared_ptr<Channel> channel;
     Wakeup wakeup;
     Scheduler::Alarm alarm;
-    bool gone = false;  // from the configuration
+    bool gone = false;    // from the configuration
+    bool formed = false;  // at the last step
 };
 
 Notifier::Notifier(asio::any_io_executor loop, Scheduler& scheduler, Entropy& entropy, Store& store,
@@ -419,8 +420,16 @@ Task<std::optional<WallTime>> Notifier::step(LanePtr lane) {
         }
         co_return std::nullopt;
     }
+    // What comes while others are sent is told together; and it never keeps them from being sent.
+    const bool urgent = std::ranges::any_of(look->piles,
+                                            [](const HeapSize& pile) { return pile.urgent > 0; });
+    if (!look->parcels.empty() && (!urgent || std::exchange(lane->formed, false))) {
+        co_await attempt(lane, std::move(look->parcels.front()));
+        co_return now;
+    }
     std::optional<WallTime> again;
-    if (co_await form(lane, *look, now, again)) {
+    lane->formed = co_await form(lane, *look, now, again);
+    if (lane->formed) {
         co_return now;
     }
     if (!look->parcels.empty()) {

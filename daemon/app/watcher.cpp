@@ -715,14 +715,23 @@ void Watcher::judge_budgets(Batch& batch) {
         alarms_.tell(std::move(m), batch);
     }
     std::set<std::string> crossed;
-    for (const auto& [name, live] : world_.picture.budgets) {
-        for (const std::string& threshold : live.fired) {
-            crossed.insert(crossing_key(name, live.period.id, threshold));
+    for (const Budget& budget : all.budgets) {
+        const auto live = world_.picture.budgets.find(budget.name);
+        if (live == world_.picture.budgets.end()) {
+            continue;
         }
-        for (const auto& [run, state] : live.runs) {
-            for (const std::string& threshold : state.fired) {
-                crossed.insert(crossing_key(name, state.period.id, threshold));
+        // A threshold of an amount that is not in force any more is over, and hides no other.
+        const auto add = [&](const BudgetState& state) {
+            for (const Threshold& threshold : budget.thresholds) {
+                const std::string key = threshold.key(budget.amount);
+                if (std::ranges::find(state.fired, key) != state.fired.end()) {
+                    crossed.insert(crossing_key(budget.name, state.period.id, key));
+                }
             }
+        };
+        add(live->second);
+        for (const auto& [run, state] : live->second.runs) {
+            add(state);
         }
     }
     alarms_.resolve_others("budget/", crossed, batch);

@@ -1,7 +1,8 @@
 // The way of an alert without the rest of the daemon: the real notifier on the real store with the real webhook
-// channel, as a process that can be killed. Its time runs `speed` times faster; the network keeps real time.
+// channel, as a process that can be killed. Its time runs SPEED times faster from START on (ms), so that it goes on
+// over restarts; the network keeps real time.
 //
-//   courier MODE DATABASE URL CA LEDGER SPEED COUNT SEED
+//   courier MODE DATABASE URL CA LEDGER SPEED COUNT SEED START
 //
 // burst    commits COUNT alerts and their ends, waits until nothing waits, prints the counts
 // retry    tests the channel, sends dead letters again, waits likewise
@@ -21,6 +22,8 @@
 #include <spdlog/spdlog.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -83,6 +86,7 @@ struct Order {
     int speed = 1;
     int count = 0;
     std::string seed;
+    WallTime start;
 };
 
 ChannelConfig channel_config(const Order& order) {
@@ -113,8 +117,7 @@ class Courier {
 public:
     Courier(boost::asio::io_context& io, const Order& order, Store& store)
         : order_(order), ledger_(order.ledger), real_(io.get_executor(), {}),
-          fast_(io.get_executor(),
-                {.speed = order.speed, .origin = real_.wall(), .start_real = real_.wall()}),
+          fast_(io.get_executor(), {.speed = order.speed, .origin = order.start, .start_real = order.start}),
           client_(io.get_executor(), real_, {}), store_(store), tasks_(io.get_executor(),
                                                                        [](const std::string& bug) {
                                                                            std::cerr << bug << "\n";
@@ -264,10 +267,11 @@ void print_peak_memory() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 9) {
-        std::cerr << "courier MODE DATABASE URL CA LEDGER SPEED COUNT SEED\n";
+    if (argc != 10) {
+        std::cerr << "courier MODE DATABASE URL CA LEDGER SPEED COUNT SEED START\n";
         return 2;
     }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     spdlog::set_level(spdlog::level::err);
     const Order order{.mode = argv[1],
                       .database = argv[2],
@@ -276,7 +280,8 @@ int main(int argc, char** argv) {
                       .ledger = argv[5],
                       .speed = std::atoi(argv[6]),
                       .count = std::atoi(argv[7]),
-                      .seed = argv[8]};
+                      .seed = argv[8],
+                      .start = {std::atoll(argv[9])}};
     boost::asio::io_context io{1};
     auto opened = sqlite::open(order.database, io.get_executor(), [](const std::string& why) {
         std::cerr << why << "\n";

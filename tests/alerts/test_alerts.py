@@ -50,6 +50,7 @@ class Bench:
         self.ca, server, other = self.certificates()
         self.receiver = Receiver(server, other)
         self.serial = 0
+        self.start = str(time.time_ns() // 1_000_000)
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -74,7 +75,7 @@ class Bench:
         self.database, self.ledger = self.path(f"{self.serial}.db"), self.path(f"{self.serial}.ledger")
 
     def words(self, mode, count, seed, speed):
-        return [self.courier, mode, self.database, self.receiver.url, self.ca, self.ledger, str(speed), str(count), seed]
+        return [self.courier, mode, self.database, self.receiver.url, self.ca, self.ledger, str(speed), str(count), seed, self.start]
 
     def run(self, mode, count=0, seed="x", speed=3000):
         done = subprocess.run(self.words(mode, count, seed, speed), capture_output=True, text=True, timeout=DEADLINE, check=False)

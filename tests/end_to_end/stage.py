@@ -346,6 +346,8 @@ url = "http://127.0.0.1:{self.hook.port}/hook"
 secret_file = "{self.folder}/hook"
 allow_private = true
 """)
+        if "[alerts]" not in budget:
+            words.append('[alerts]\ngroup_wait = "0s"\ngroup_interval = "0s"\n')
         words.append(budget)
         path = self.folder / "curfew.toml"
         path.write_text("\n".join(words))

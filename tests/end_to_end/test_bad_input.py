@@ -166,7 +166,7 @@ class Configuration(StageTest):
         webhook = 'kind = "webhook"\nurl = "https://hooks.example.com/x"\n'
         cases = [("readable by others", f'kind = "slack"\nurl_file = "{loose}"', "url_file", "chmod 600"),
                  ("missing", f'kind = "teams"\nurl_file = "{url}-none"', "url_file", "No such file"),
-                 ("no URL", f'kind = "discord"\nurl_file = "{odd}"', "url_file", "https://"),
+                 ("no URL", f'kind = "discord"\nurl_file = "{odd}"', "url_file", "a URL holds no spaces"),
                  ("no key", f'{webhook}secret_file = "{odd}"', "secret_file", "whsec_"),
                  ("no old key", f'{webhook}secret_file = "{stage.folder}/hook"\nold_secret_file = "{odd}"',
                   "old_secret_file", "whsec_"),

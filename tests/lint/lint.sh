@@ -66,7 +66,7 @@ headers() {
 
 spelling() {
     has codespell codespell || return 1
-    files | grep -zvE '^(LICENSE|tests/lint/codespell-ignore\.txt)$|\.(csv|svg|png|ipynb|gz)$|/corpus/|/golden/' |
+    files | grep -zvE '^(LICENSE|tests/lint/codespell-ignore\.txt)$|\.(csv|svg|png|ipynb|gz)$|/corpus/|/golden/|/package-lock\.json$' |
         xargs -0 codespell --quiet-level 3 --ignore-words tests/lint/codespell-ignore.txt
 }
 

@@ -24,6 +24,8 @@ using asio::ip::tcp;
 
 namespace {
 
+constexpr std::string_view refused_certificate = "the certificate is not trusted or is for another name";
+
 bool nothing_to_read(tcp::socket& socket) {
     char byte = 0;
     const auto got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -72,9 +74,13 @@ Error network_error(const boost::system::error_code& error, const std::string& w
                              ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
                                  SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (certificate) {
-        return {Errc::unsafe, Retry::later(), "the certificate is not trusted or is for another name", where};
+        return {Errc::unsafe, Retry::never(), std::string{refused_certificate}, where};
     }
     return {Errc::unavailable, Retry::later(), error.message(), where};
+}
+
+bool is_refused_certificate(const Error& error) {
+    return error.code == Errc::unsafe && error.text == refused_certificate;
 }
 
 std::unique_ptr<Transport> plain_transport(tcp::socket socket) {

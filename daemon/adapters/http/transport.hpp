@@ -44,5 +44,7 @@ std::unique_ptr<TlsTransport> tls_transport(boost::asio::ip::tcp::socket socket,
 
 /// Errno and TLS errors as ours; `where` names the peer.
 Error network_error(const boost::system::error_code& error, const std::string& where);
+/// Was it the peer's certificate that we did not take? Nothing was sent then, and certificates are renewed.
+bool is_refused_certificate(const Error& error);
 
 }  // namespace curfew::http

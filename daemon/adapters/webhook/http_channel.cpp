@@ -1,5 +1,6 @@
 #include "adapters/webhook/http_channel.hpp"
 
+#include "adapters/http/transport.hpp"
 #include "adapters/webhook/signature.hpp"
 #include "curfew/core/text.hpp"
 
@@ -90,7 +91,11 @@ Task<Result<Delivered>> HttpChannel::deliver(Parcel parcel, Deadline deadline) {
         co_return judged(*taken, parcel);
     }
     if (!response) {
-        co_return std::unexpected(response.error());
+        Error error = response.error();
+        if (http::is_refused_certificate(error)) {
+            error.retry = Retry::later();
+        }
+        co_return std::unexpected(std::move(error));
     }
     co_return std::unexpected(explain(std::move(*response), parcel));
 }
@@ -117,7 +122,7 @@ Error HttpChannel::explain(http::Response response, const Parcel& parcel) const 
         error.code = Errc::unauthorized;
     }
     if (error.may_retry()) {
-        const auto wait = asked ? asked : http::retry_after_of(response, scheduler_.wall());
+        const auto wait = asked ? asked : http::retry_after_of(response, scheduler_.wall(), wait_max);
         error.retry = wait ? Retry::after(std::clamp<Duration>(*wait, Duration{0}, wait_max))
                            : Retry::later();
     }

@@ -51,8 +51,8 @@ public:
     const ChannelName& name() const override { return parts_.name; }
     /// 2xx is success from its head on, unless its target reads the body as a refusal. 410 alone is
     /// Errc::forbidden: the channel disables itself. 408, 425, 429 and 5xx are later or after(Retry-After), at most
-    /// 24 h; everything else is never. An answer that was lost is ambiguous. Errors name the host only, since a
-    /// path may be a credential.
+    /// 24 h; a certificate that is not taken is later; everything else is never. An answer that was lost is
+    /// ambiguous. Errors name the host only, since a path may be a credential.
     Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:

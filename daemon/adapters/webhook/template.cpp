@@ -73,7 +73,8 @@ public:
     using mustache::context<std::string>::context;
     const mustache::data* get(const std::string& name) const override {
         const mustache::data* found = mustache::context<std::string>::get(name);
-        if (found == nullptr && unknown_.empty()) {
+        const bool itself = name == "." && found != nullptr && !found->is_string();  // would show nothing
+        if ((found == nullptr || itself) && unknown_.empty()) {
             unknown_ = name;
         }
         return found;
@@ -250,7 +251,7 @@ private:
         } catch (const Json::parse_error& error) {
             const std::size_t at = std::min(error.byte, body.size());
             const std::size_t from = at > 40 ? at - 40 : 0;
-            return "it ends to be some after \"" + plain_line(body.substr(from, at - from)) + "\"";
+            return "it stops being any after \"" + plain_line(body.substr(from, at - from)) + "\"";
         }
         return {};
     }

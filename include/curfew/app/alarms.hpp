@@ -85,7 +85,7 @@ private:
         std::vector<WallTime> turns;
         WallTime until;
     };
-    struct InForce {
+    struct LiveSilence {
         Silence silence;
         WallTime ends;  // by the steady clock
     };
@@ -108,7 +108,7 @@ private:
     void index(const Alert& alert, bool in);
     void wake_by(std::optional<WallTime> due);
     std::vector<const Alert*> saying(const std::string& what) const;
-    const InForce* silence_of(const Message& message, SilenceKind least) const;
+    const LiveSilence* silence_of(const Message& message, SilenceKind least) const;
     void cover(Alert& alert) const;
     bool routed(const ChannelName& channel) const;
     std::vector<Destination> receivers(const Alert& alert, const Message& message, Telling telling) const;
@@ -117,7 +117,7 @@ private:
                    Batch& batch, const Sender& sender);
     std::vector<Destination> end(const std::string& key, std::optional<Message> message, Batch& batch);
     void send(Message message, const std::vector<Destination>& to, Batch& batch, const Sender& sender);
-    void end_silences(Batch& batch, std::vector<InForce>& ended);
+    void end_silences(Batch& batch, std::vector<LiveSilence>& ended);
     void cover_anew(const std::string& key, Batch& batch);
     void pass_time(const std::string& key, Batch& batch);
     Changes pass(Batch& batch, std::set<std::string>& covered);
@@ -136,8 +136,8 @@ private:
     std::map<std::string, std::set<std::string>> hidden_;  // keys, by what would hide them
     std::map<std::string, Recent> recent_;
     std::map<std::string, Instant> groups_;  // when each was told last, or will be
-    std::vector<InForce> silences_;
-    std::deque<std::pair<SilenceId, std::optional<InForce>>> silences_before_;
+    std::vector<LiveSilence> silences_;
+    std::deque<std::pair<SilenceId, std::optional<LiveSilence>>> silences_before_;
     std::set<std::string> dirty_;  // whose silence or inhibition may have changed
     std::uint64_t version_ = 0;
     std::optional<Instant> pruned_;

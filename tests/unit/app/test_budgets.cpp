@@ -29,10 +29,12 @@ const LiveBudget& live(const Rig& rig, const std::string& name = "team") {
     return rig.life->world.picture.budgets.at(BudgetName{name});
 }
 
+/// Of crossings, not of their ends.
 std::vector<Message> threshold_mails(const Rig& rig) {
     std::vector<Message> found;
-    std::ranges::copy_if(rig.mail->delivered, std::back_inserter(found),
-                         [](const Message& m) { return m.kind == AlertKind::budget_threshold; });
+    std::ranges::copy_if(rig.mail->delivered, std::back_inserter(found), [](const Message& m) {
+        return m.kind == AlertKind::budget_threshold && m.telling != Telling::resolved;
+    });
     return found;
 }
 

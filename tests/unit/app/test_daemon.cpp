@@ -114,8 +114,11 @@ TEST_CASE("a stop that does not stop is shouted about, and the other way is take
     };  // says yes, goes on billing
     rig.begin();
     rig.scheduler.run_for(minutes{75});
-    CHECK(rig.told(AlertKind::stop_failed) == 1);
+    REQUIRE(rig.told(AlertKind::stop_failed) >= 1);
+    const auto failed = std::ranges::find(rig.mail->delivered, AlertKind::stop_failed, &Message::kind);
+    CHECK(failed->telling == Telling::firing);
     rig.scheduler.run_for(minutes{30});
+    CHECK(rig.told(AlertKind::stop_failed) == 2);  // and that it is over
     CHECK(is_off(rig.world.notebooks.at("demo").resource.run.state));
     CHECK(rig.told(AlertKind::stopped) == 1);
     CHECK(rig.world.stop_calls.size() == 1);

@@ -365,6 +365,26 @@ TEST_CASE("one 429 while the condition clears: both the alert and its end arrive
     CHECK(rig.got(*rig.hook) == std::vector<std::string>{"msg_1", "msg_2"});
 }
 
+TEST_CASE("messages that keep coming do not keep others from being sent, and are told together") {
+    Rig rig;
+    const bool urgent = GENERATE(false, true);
+    rig.policy.per_hour = 1000;
+    rig.reload();
+    rig.hook->takes = seconds{1};
+    for (int i = 0; i < 200; ++i) {
+        Message m = of_alert("msg_" + std::to_string(i), "alr_" + std::to_string(i));
+        m.severity = urgent ? Severity::critical : Severity::warning;
+        rig.send(m);
+        rig.pass(Duration{100});
+    }
+    CHECK(rig.hook->attempts >= 19);
+    rig.pass(minutes{5});
+    CHECK((urgent || rig.hook->attempts <= 25));
+    for (const auto& [id, row] : rig.store.outbox_rows) {
+        CHECK(row.state == OutboxState::delivered);
+    }
+}
+
 TEST_CASE("an alert that ends before it was told: both in one parcel, which says so") {
     Rig rig;
     rig.send(of_alert("msg_1", "alr_1"), {"hook"}, minutes{5});

@@ -149,7 +149,8 @@ TEST_CASE(
     CHECK_FALSE(rule_now(rig).flagged);
     CHECK(std::ranges::count(rig.store.alert_rows, AlertState::resolved,
                              [](const auto& row) { return row.second.state; }) >= 1);
-    CHECK(rig.told(AlertKind::false_stops) == 1);
+    CHECK(rig.told(AlertKind::false_stops) == 2);  // and that it is over
+    CHECK(rig.mail->delivered.back().telling == Telling::resolved);
 }
 
 TEST_CASE(

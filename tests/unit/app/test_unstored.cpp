@@ -119,7 +119,7 @@ TEST_CASE("answers that cross the transaction count the hour once") {
         CHECK(std::ranges::all_of(today, right));
         CHECK(std::ranges::all_of(month, right));
     }
-    CHECK(before > 12);
+    CHECK(before > 0);  // some questions came before the transaction and were answered after it
 }
 
 TEST_CASE("a transaction that fails keeps the hour in sight until one is taken") {

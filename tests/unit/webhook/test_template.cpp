@@ -77,7 +77,8 @@ TEST_CASE("a template with a fault is refused, in words, before anything is sent
     CHECK_THAT(refused("{\"a\":\"{{title\"}"), Contains("does not parse"));
     CHECK_THAT(refused("{{#body}}x"), Contains("does not parse"));
     CHECK_THAT(refused("{{/body}}x"), Contains("does not parse"));
-    CHECK_THAT(refused(R"({"a":"{{titel}}"})"), Contains("{{titel}}"));
+    CHECK_THAT(refused(R"({"a":"{{headline}}"})"), Contains("{{headline}}"));
+    CHECK_THAT(refused(R"({"a":"{{#body}}{{.}}{{/body}}"})"), Contains("{{.}}"));
     CHECK_THAT(refused(R"({"a":"{{> other}}"})"), Contains("{{> other}}"));
     CHECK_THAT(refused(R"({"a":"{{^stops_at}}{{nothing}}{{/stops_at}}"})"), Contains("{{nothing}}"));
     CHECK_THAT(refused(R"({"a":{{title}}})"), Contains("does not make JSON"));
