@@ -373,6 +373,14 @@ public:
                    (query.alert.empty() || row.message.alert == query.alert);
         });
         rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(query.limit)));
+        for (OutboxRow& row : rows) {
+            const auto parcel = parcels.find(parcel_key(row.parcel, row.channel, row.to));
+            if (row.state == OutboxState::waiting && !row.parcel.empty() && parcel != parcels.end()) {
+                row.attempts = parcel->second.attempts;
+                row.next_at = parcel->second.next_at;
+                row.last_error = parcel->second.last_error;
+            }
+        }
         co_return rows;
     }
     Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
