@@ -192,7 +192,13 @@ Message together(const std::vector<OutboxRow>& rows, const std::string& id, Wall
     if (!whole.run.empty()) {
         whole.keep_url = rows.back().message.keep_url;
     }
-    whole.do_next = one_alert ? rows.back().message.do_next : "curfew alerts";
+    const bool alone_critical = worst.severity == Severity::critical &&
+                                std::ranges::count_if(rows, [](const OutboxRow& r) {
+                                    return r.message.severity == Severity::critical;
+                                }) == 1;
+    whole.do_next = one_alert        ? rows.back().message.do_next
+                    : alone_critical ? worst.do_next
+                                     : "curfew alerts";
     return whole;
 }
 

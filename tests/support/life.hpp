@@ -163,10 +163,13 @@ struct Rig {
         scheduler.run_for(off);
         begin();
     }
+    /// What was delivered, alone or together with others.
     std::vector<AlertKind> told() const {
         std::vector<AlertKind> kinds;
-        for (const Message& m : mail->delivered) {
-            kinds.push_back(m.kind);
+        for (const auto& [id, row] : store.outbox_rows) {
+            if (row.state == OutboxState::delivered) {
+                kinds.push_back(row.message.kind);
+            }
         }
         return kinds;
     }
