@@ -70,7 +70,7 @@ class Keys(ProviderTest):
         asked = [c for c in stage.calls() if c["host"] in ("v1", "legacy") and c["time_ms"] < begun + 9 * MINUTE_MS]
         self.assertIn(len(asked), (2, 3), asked)
         self.assertEqual(len([a for a in stage.answer("alerts")["items"] if a["kind"] == "key_rejected"]), 1)
-        self.assertEqual(len([s for s in stage.mail.subjects() if "refuses the key" in s]), 1)
+        self.assertEqual(len([s for s in stage.mail.subjects() if "refuses its key" in s]), 1)
         self.assertIn("account me", self.degraded())
         doctor = stage.curfew("doctor", check=False)
         self.assertEqual(doctor.returncode, 10)
@@ -80,7 +80,7 @@ class Keys(ProviderTest):
         stage.curfew("reload")
         wait_for("the account to be seen", lambda: stage.item("invisible"), 30)
         wait_for("the end of the alert", lambda: not stage.answer("alerts")["items"], 30)
-        wait_for("word of it", lambda: [s for s in stage.mail.subjects() if "works again" in s], 30)
+        wait_for("word of it", lambda: [s for s in stage.mail.subjects() if "its key works" in s], 30)
 
     def test_a_key_that_is_withdrawn(self):
         stage = self.stage = self.open_stage(guests="standin", speed=20)

@@ -57,7 +57,12 @@ class StoppingTest(StageTest):
         return [c for c in calls if run in (None, c["run"])]
 
     def mails(self, *words):
-        return [s for s in self.stage.mail.subjects() if all(w in s for w in words)]
+        """Of each mail that says so, alone or together with other news, the line; the end of an alert is not the alert."""
+        def line(mail):
+            lines = mail.get_body(("plain",)).get_content().splitlines()
+            return next((s for s in lines if all(w in s for w in words) and "Over: " not in s), None)
+        return [said for said in map(line, list(self.stage.mail.messages)) if said]
+
 
 
 class Trouble(StoppingTest):
@@ -96,7 +101,7 @@ class Trouble(StoppingTest):
                 self.assertEqual(ended[0]["method"], "provider" if acts else "guest")
                 self.assertEqual(stage.check_receipt([r for r in stage.receipts() if r["run"] == notebook.id][0]), 1)
                 told = [h["data"] for h in stage.hook.received if h["data"].get("resource_name") == name and
-                        h["data"]["kind"] == "stop_failed"]
+                        h["data"]["kind"] == "stop_failed" and h["data"]["state"] == "firing"]
                 self.assertEqual(len(told), 0 if acts else 1)
                 if told:
                     self.assertEqual(told[0]["severity"], "critical")
@@ -216,7 +221,7 @@ class Warned(StoppingTest):
             wait_for(f"the warning about {name}", lambda name=name: self.mails(name, "will be packed and stopped"), 60)
         warning = [m for m in stage.mail.messages if "kept" in str(m["subject"])][0].get_body(("plain",)).get_content()
         self.assertIn(f"curfew keep {made['kept'].repo} --for 2h", warning)
-        self.assertIn("$0.76/h", warning)
+        self.assertIn("$0.76 an hour", warning)
         made["metrics"].gpu(95)
         made["kernel"].run_in_kernel(BUSY)
         kept = stage.answer("keep", made["kept"].repo, "--for", "2h", "--reason", "still reading")
