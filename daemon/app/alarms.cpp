@@ -259,9 +259,12 @@ void Alarms::complete(Message& message) const {
     message.group = group_of(message);
 }
 
+/// A channel may also be there for owners alone.
 bool Alarms::routed(const ChannelName& channel) const {
-    return std::ranges::find(world_.config->routing.channels, channel) !=
-           world_.config->routing.channels.end();
+    const Routing& routing = world_.config->routing;
+    return std::ranges::find(routing.channels, channel) != routing.channels.end() ||
+           routing.owner_channel == channel ||
+           std::ranges::find(routing.contacts, channel, &OwnerContact::channel) != routing.contacts.end();
 }
 
 /// Channels that were removed from the configuration are no receivers any more.

@@ -267,8 +267,7 @@ Checked<std::string> checked_network(const Key& key, std::string_view text) {
 
 Checked<std::string> checked_weekly(const Key& key, std::string_view text) {
     if (const auto when = parse_weekly_time(text); !text.empty() && !when) {
-        return wrong(fmt::format("`{}`: {}; write it like \"mon 09:00\", or \"\" for none", key.name,
-                                 shown(when.error().text, 200)));
+        return wrong(fmt::format("`{}`: {}", key.name, shown(when.error().text, 200)));
     }
     return std::string(text);
 }

@@ -101,7 +101,6 @@ TEST_CASE("without a word about alerts the defaults of the values hold") {
     CHECK(p.summary == plain.summary);
     CHECK(!made("[alerts]\nsummary = \"\"\n").alerts.summary);
     CHECK(p.failover.empty());
-    CHECK(p.summary == plain.summary);
     CHECK(p.failover_after == plain.failover_after);
     CHECK(p.escalation.empty());  // there is no channel
     const Config with_channels = made(two_channels + by_mail);
@@ -130,7 +129,6 @@ per_hour = 3
 summary = "fri 17:30"
 failover = "phone"
 failover_after = "30s"
-summary = "fri 17:30"
 owner_channel = "people"
 [[escalation]]
 after = "15m"
@@ -169,9 +167,6 @@ channel = "team"
     CHECK(p.per_hour == 3);
     CHECK(p.summary == WeeklyTime{.day = 4, .minute = 17 * 60 + 30});
     CHECK(p.failover == ChannelName{"phone"});
-    CHECK(p.summary == WeeklyTime{.day = 4, .minute = 17 * 60 + 30});
-    CHECK_FALSE(made("[alerts]\nsummary = \"\"\n").alerts.summary);
-    CHECK(faults("[alerts]\nsummary = \"someday 9\"\n").find("c.toml:12:11: `summary`: ") == 0);
     CHECK(p.failover_after == seconds{30});
     REQUIRE(p.escalation.size() == 2);
     CHECK(p.escalation[0].after == minutes{15});
