@@ -242,6 +242,10 @@ bool Alarms::firing(const std::string& key) const {
     return found != alerts_.end() && fires(found->second.alert);
 }
 
+std::optional<WallTime> Alarms::firing_since(const std::string& key) const {
+    return firing(key) ? std::optional{alerts_.at(key).alert.since} : std::nullopt;
+}
+
 // ---- what is told --------------------------------------------------------------------------------
 
 /// Whom it concerns and what it is told with, where its author does not say.

@@ -20,6 +20,7 @@ namespace texts = health_texts;
 constexpr Duration look_every = minutes{1};
 constexpr Duration stale_critical_after = hours{6};
 constexpr Duration step_told_for = hours{1};
+constexpr Duration replaced_told_for = hours{12};
 constexpr int skewed_looks = 2;  // an answer out of somebody's cache is as old as it says
 constexpr Duration dead_calm = minutes{10};
 constexpr Duration written_calm = minutes{5};
@@ -453,7 +454,9 @@ void Health::judge_database(Batch& batch) {
     } else if (store_.copied_at) {
         end(copy_key, texts::copy_again(), batch);
     }
-    if (store_.copied_at) {
+    // A new database is copied at once: people are to see for a while what they have lost.
+    const auto replaced = alarms_.firing_since(std::string{replaced_key});
+    if (replaced && store_.copied_at && *store_.copied_at - *replaced >= replaced_told_for) {
         end(replaced_key, texts::whole_again(), batch);
     }
     if (!refused_at_ || world_.scheduler.mono() - *refused_at_ >= written_calm) {

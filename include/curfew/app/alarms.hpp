@@ -70,6 +70,8 @@ public:
     void committed();
     /// Is it firing, acknowledged or not?
     bool firing(const std::string& key) const;
+    /// When it began; absent when it is not firing.
+    std::optional<WallTime> firing_since(const std::string& key) const;
 
     /// What time brings, until `stop`; sleeps until the next is due. Never throws.
     Task<void> run();

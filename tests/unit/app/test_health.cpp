@@ -374,7 +374,9 @@ TEST_CASE("a log that grows, a copy that fails, a database that was replaced") {
                           s.life->daemon.raise(std::string{Health::replaced_key}, AlertKind::database,
                                                "the database was damaged and was moved aside"),
                           boost::asio::detached);
-    s.pass(hours{3});
+    s.pass(minutes{2});
+    s.store.well.copied_at = s.scheduler.wall();  // the new one, at once
+    s.pass(hours{23});
     CHECK(s.standing(std::string{Health::replaced_key}));
     s.store.well.copied_at = s.scheduler.wall();
     s.pass(minutes{15});
