@@ -58,7 +58,7 @@ TEST_CASE("a database of version 1 becomes one of today's, with its rows") {
     CHECK(after.trials == std::vector{trial});
     b.close();
     Raw raw(b.path);
-    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"3"});
+    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"4"});
     CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
 }
 
@@ -130,7 +130,7 @@ TEST_CASE("a database of version 2 keeps every row of its ledger, its meters and
         raw.ask(
             "SELECT json_array(resource, run, meter, from_ms, to_ms, sku, rate_nanos, gross_nanos, currency,"
             " source, estimated, error_bar_ms) FROM ledger ORDER BY from_ms, resource, run, source") == rows);
-    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"3"});
+    CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"4"});
     CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
     CHECK(raw.ask("PRAGMA foreign_key_check").empty());
 }
@@ -153,6 +153,47 @@ TEST_CASE("cost rows of version 1 are taken over as well") {
     CHECK(spend->at(0).keys == std::vector<std::string>{"lab"});
     CHECK(spend->at(0).gross == Money{190'000});
     CHECK(b.load().meters.at(0).closed == Money{190'000});
+}
+
+TEST_CASE("what waited to be told goes on waiting, in its order, and its alert goes on firing") {
+    const std::string message =
+        R"({"id":"%","alert":"alr_1","kind":7,"severity":2,"state":0,"at":5,"title":"me is not seen","body":["b"],)"
+        R"("do_next":"curfew doctor","account":"lab","resource":"","resource_name":"","run":"","cause":"",)"
+        R"("stops_at":null,"cost_so_far":null,"per_hour":null,"saved":null,"expires_at":null})";
+    for (const int from : {1, 2}) {
+        DYNAMIC_SECTION("version " << from) {
+            StoreBench b;
+            {
+                Raw raw(b.path);
+                REQUIRE(raw.run(version(from)).empty());
+                const auto row = [&](const std::string& id, const std::string& state, int at) {
+                    return "INSERT INTO outbox VALUES ('" + id + "/mail','mail','" + message + "','" + state +
+                           "',2," + std::to_string(at) + ",'503'," + std::to_string(at) + ",'',0);";
+                };
+                REQUIRE(raw.run("INSERT INTO alert VALUES ('alr_1','blind/lab',7,2,'firing',5,6,'me is not "
+                                "seen','lab','','');" +
+                                row("msg_a", "waiting", 20) + row("msg_b", "waiting", 10) +
+                                row("msg_c", "dead", 30))
+                            .empty());
+            }
+            b.open();
+            const StoredState state = b.load();
+            REQUIRE(state.alerts.size() == 1);
+            CHECK(state.alerts[0].key == "blind/lab");
+            CHECK(state.alerts[0].message.title == "me is not seen");
+            CHECK(state.alerts[0].told.empty());
+            const auto rows = b.loop.run(b.store->outbox({}));
+            REQUIRE(rows);
+            REQUIRE(rows->size() == 3);
+            CHECK(rows->at(0).id == "msg_b/mail");  // the older one first
+            CHECK(rows->at(0).attempts == 2);
+            CHECK(rows->at(0).last_error == "503");
+            CHECK(rows->at(1).id == "msg_a/mail");
+            CHECK(rows->at(1).message.severity == Severity::critical);
+            CHECK(rows->at(1).message.alert == AlertId{"alr_1"});
+            CHECK(rows->at(2).state == OutboxState::dead);
+        }
+    }
 }
 
 TEST_CASE("a migration that fails leaves the database as it was") {
