@@ -1,5 +1,6 @@
 #include "curfew/app/alarms.hpp"
 
+#include "curfew/app/parcels.hpp"
 #include "curfew/core/health.hpp"
 #include "curfew/core/route.hpp"
 
@@ -331,7 +332,8 @@ Message Alarms::rendered(const AlertStep& step, const Alert& before, std::option
             break;
         case Telling::resolved:
             if (!told_by_author) {
-                m.title = "Over: " + title + " (it lasted " + lasted(steady() - alert.since) + ")";
+                m.title = std::string{over_words} + title + " (it lasted " + lasted(steady() - alert.since) +
+                          ")";
                 m.body.clear();
                 m.do_next = "curfew alerts show " + alert.id.value;
             }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <string_view>
@@ -81,10 +82,18 @@ bool began_and_ended(const std::vector<const Message*>& life) {
 }
 
 std::string line_of(const Message& m, bool over) {
-    return (over                              ? "Began and ended: "
-            : m.state == AlertState::resolved ? "Over: "
-                                              : "") +
-           m.title + (m.do_next.empty() ? std::string{} : " → " + m.do_next);
+    return (over ? "Began and ended: " : "") + m.title +
+           (m.do_next.empty() ? std::string{} : " → " + m.do_next);
+}
+
+/// An end without words of its own, of a run that other news in the parcel is about: "is stopped" says it all.
+bool echoes(const Message& m, const std::vector<OutboxRow>& rows) {
+    const auto says_more = [&](const OutboxRow& r) {
+        return r.message.run == m.run && r.message.alert != m.alert && r.message.at >= m.at &&
+               !r.message.title.starts_with(over_words);
+    };
+    return m.telling == Telling::resolved && m.title.starts_with(over_words) && !m.run.empty() &&
+           std::ranges::any_of(rows, says_more);
 }
 
 std::map<std::string, std::vector<const Message*>> lives(const std::vector<OutboxRow>& rows) {
@@ -158,6 +167,19 @@ void set_times(const std::vector<OutboxRow>& rows, Message& whole) {
 Message together(const std::vector<OutboxRow>& rows, const std::string& id, WallTime at) {
     if (rows.size() == 1) {
         return rows.front().message;
+    }
+    std::vector<OutboxRow> news;
+    std::ranges::copy_if(rows, std::back_inserter(news),
+                         [&](const OutboxRow& row) { return !echoes(row.message, rows); });
+    if (news.size() == 1) {
+        Message told = news.front().message;
+        told.id = id;
+        for (const OutboxRow& row : rows) {
+            if (row.id != news.front().id) {
+                told.body.push_back(row.message.title + ".");
+            }
+        }
+        return told;
     }
     Message whole;
     whole.id = id;

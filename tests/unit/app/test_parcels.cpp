@@ -45,6 +45,35 @@ TEST_CASE("one row is its message, with its id") {
     CHECK(m.stops_at == WallTime{100});
 }
 
+TEST_CASE("the news of a stop is not hidden by the end of the alert that it could not be stopped") {
+    OutboxRow over = row("failed", AlertKind::stop_failed, Severity::info, "demo");
+    over.message.run = RunId{"n1"};
+    over.message.telling = Telling::resolved;
+    over.message.state = AlertState::resolved;
+    over.message.title = "Over: demo IS STILL BILLING (it lasted 2m)";
+    OutboxRow stopped = row("stop", AlertKind::stopped, Severity::info, "demo");
+    stopped.message.run = RunId{"n1"};
+    stopped.message.telling = Telling::resolved;
+    stopped.message.state = AlertState::resolved;
+    stopped.message.title = "demo is stopped: $0.76 saved every hour from now";
+    stopped.message.body = {"Saved and read back: 1 file."};
+    stopped.message.do_next = "curfew receipts rcp_1";
+    for (const auto& rows : {std::vector{over, stopped}, std::vector{stopped, over}}) {
+        const Message m = together(rows, "msg_1", WallTime{5});
+        CHECK(m.id == "msg_1");
+        CHECK(m.title == stopped.message.title);
+        CHECK(m.do_next == "curfew receipts rcp_1");
+        CHECK(m.kind == AlertKind::stopped);
+        CHECK(m.body == std::vector<std::string>{"Saved and read back: 1 file.",
+                                                 "Over: demo IS STILL BILLING (it lasted 2m)."});
+    }
+    OutboxRow other = over;  // of another run: its end is news
+    other.message.run = RunId{"n2"};
+    const Message both = together({other, stopped}, "msg_1", WallTime{5});
+    CHECK_THAT(both.title, Contains("2 alerts"));
+    CHECK_THAT(both.body.at(0), Catch::Matchers::StartsWith("Over: demo IS"));
+}
+
 TEST_CASE("several warnings say in the title how many, which, and what they cost together") {
     const Message m = together({warning("a", 300), warning("b", 100), warning("c", 200)}, "msg_1",
                                WallTime{5});
