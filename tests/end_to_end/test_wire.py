@@ -896,7 +896,7 @@ class AddOns(WireTest):
         used = 0
         lines = self.lines(e, "overage")
         self.assertEqual({line["resource"] for line in lines}, {"lab"})
-        caps = [int(0.29 * 20 * 10**9), half_even(Fraction(29, 100) * 50_000_000_001), int(0.29 * 7 * 10**9)]
+        caps = [half_even(Fraction(29, 100) * above) for above in (20_000_000_000, 50_000_000_001, 7_000_000_000)]
         self.assertEqual(len(lines), 3)
         for line, cap in zip(lines, caps):
             begin, end = ms(line["from"]), ms(line["to"])
