@@ -1,5 +1,7 @@
 #include "curfew/api/keep_pages.hpp"
 
+#include "curfew/core/text.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -11,32 +13,6 @@ constexpr std::string_view style =
     "body{font:18px/1.5 system-ui,sans-serif;max-width:32em;margin:3em auto;padding:0 1em;color:#222;"
     "background:#fff}button{font:inherit;padding:.7em 1.4em}"
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#1b1b1b}}";
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
 
 /// One line, and a button where something can be pressed.
 Reply page(int status, const std::string& line, bool html, bool button = false) {
@@ -55,7 +31,7 @@ Reply page(int status, const std::string& line, bool html, bool button = false) 
         reply.body =
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
             "content=\"width=device-width\"><title>Curfew</title><style>" +
-            std::string{style} + "</style><p>" + escaped(line) + "</p>" +
+            std::string{style} + "</style><p>" + escape_html(line) + "</p>" +
             (button ? "<form method=\"post\"><button>Keep it</button></form>" : "") + "</html>\n";
     }
     return reply;

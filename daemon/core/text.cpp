@@ -116,6 +116,32 @@ std::string unescaped(std::string_view text) {
     return std::string{text};
 }
 
+std::string escape_html(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        switch (c) {
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            default:
+                out += c;
+        }
+    }
+    return out;
+}
+
 std::string fitted(std::string_view text, std::size_t most, TextUnit unit, Escape escape) {
     const std::string whole = plain_lines(text);
     std::string out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "curfew/app/daemon.hpp"
+#include "support/await.hpp"
 #include "support/fakes.hpp"
 #include "support/outside.hpp"
 
@@ -119,16 +120,7 @@ struct Life {
     }
     template <class T>
     T await(Task<T> task) {
-        std::optional<T> out;
-        boost::asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& bug, T value) {
-            REQUIRE_FALSE(bug);
-            out = std::move(value);
-        });
-        for (int i = 0; i < 50 && !out; ++i) {
-            scheduler.settle();
-        }
-        REQUIRE(out);
-        return std::move(*out);
+        return test::await(io, scheduler, std::move(task));
     }
 
     boost::asio::io_context& io;

@@ -1,6 +1,7 @@
 #include "adapters/mail/rendering.hpp"
 
 #include "adapters/mail/compose.hpp"
+#include "curfew/core/text.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -280,32 +281,6 @@ std::string html_of(const Content& c) {
                row("height:6px;line-height:6px;font-size:1px;background:" + std::string{c.colour}, "&nbsp;") +
                    row("padding:14px 16px 20px", table("width:100%;border-collapse:collapse", rows))) +
            "\r\n</body></html>\r\n";
-}
-
-std::string escape_html(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
 }
 
 }  // namespace curfew::mail

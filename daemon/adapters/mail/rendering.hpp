@@ -35,6 +35,4 @@ Content content_of(const Message& message, const std::string& host);
 std::string text_of(const Content& content);
 std::string html_of(const Content& content);
 
-std::string escape_html(std::string_view text);
-
 }  // namespace curfew::mail

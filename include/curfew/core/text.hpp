@@ -25,6 +25,8 @@ std::size_t length_in(TextUnit unit, std::string_view utf8);
 using Escape = std::string (*)(std::string_view);
 /// Nothing is changed.
 std::string unescaped(std::string_view text);
+/// For the text and the quoted attributes of HTML.
+std::string escape_html(std::string_view text);
 
 /// What a cut text ends with.
 constexpr std::string_view cut_mark = "… (cut)";

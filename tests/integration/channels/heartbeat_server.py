@@ -7,10 +7,11 @@ Prints "port N", ends with standard input.
 
 import json
 import os
-import ssl
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from one_port import serve
 
 folder, scheme, certificate = sys.argv[1:4]
 lock = threading.Lock()
@@ -49,23 +50,4 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def end_with_parent():
-    sys.stdin.read()
-    os._exit(0)
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass  # clients hang up, as they are meant to
-
-
-server = Server(("127.0.0.1", 0), Handler)
-if scheme == "https":
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-threading.Thread(target=end_with_parent, daemon=True).start()
-print("port", server.server_address[1], flush=True)
-server.serve_forever()
+serve(Handler, scheme, certificate)

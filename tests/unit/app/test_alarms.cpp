@@ -48,16 +48,7 @@ struct Bench {
 
     template <class T>
     T await(Task<T> task) {
-        std::optional<T> out;
-        boost::asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& bug, T value) {
-            REQUIRE_FALSE(bug);
-            out = std::move(value);
-        });
-        for (int i = 0; i < 50 && !out; ++i) {
-            scheduler.settle();
-        }
-        REQUIRE(out);
-        return std::move(*out);
+        return test::await(io, scheduler, std::move(task));
     }
     void begin() {
         notifier = std::make_unique<Notifier>(io.get_executor(), scheduler, entropy, store, Delivery{});
