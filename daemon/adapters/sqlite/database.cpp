@@ -33,10 +33,10 @@ Database::~Database() {
     close();
 }
 
-Result<void> Database::open(const std::string& path) {
+Result<void> Database::open(const std::string& path, const char* vfs) {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                       SQLITE_OPEN_EXRESCODE;
-    const int code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
+    const int code = sqlite3_open_v2(path.c_str(), &db_, flags, vfs);
     if (code != SQLITE_OK) {
         Error error = error_of(code, db_ != nullptr ? sqlite3_errmsg(db_) : "out of memory");
         error.where = path;

@@ -21,7 +21,8 @@ public:
     Database& operator=(const Database&) = delete;
     ~Database();
 
-    Result<void> open(const std::string& path);
+    /// `vfs`: SQLite's name of the file system below it; nullptr = its default.
+    Result<void> open(const std::string& path, const char* vfs = nullptr);
     void close();
 
     void execute(const char* sql);

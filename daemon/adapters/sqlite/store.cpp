@@ -121,7 +121,7 @@ Result<std::int64_t> identify(Database& db) {
     return version;
 }
 
-Result<void> configure(Database& db) {
+Result<void> configure(Database& db, const Setup& setup) {
     db.execute("PRAGMA auto_vacuum = INCREMENTAL");
     {
         Query mode(db, "PRAGMA journal_mode = WAL");
@@ -129,7 +129,7 @@ Result<void> configure(Database& db) {
             return fail(Errc::disk, "this file system cannot hold a write-ahead log", "database");
         }
     }
-    db.execute("PRAGMA synchronous = FULL");
+    db.execute((std::string{"PRAGMA synchronous = "} + setup.synchronous).c_str());
     db.execute("PRAGMA foreign_keys = ON");
     db.execute("PRAGMA trusted_schema = OFF");
     db.execute("PRAGMA cell_size_check = ON");
@@ -184,15 +184,15 @@ Result<void> migrate(Database& db, std::int64_t version) {
     return done;
 }
 
-Result<void> open_and_check(Database& db, const std::string& path) {
-    if (auto opened = db.open(path); !opened) {
+Result<void> open_and_check(Database& db, const std::string& path, const Setup& setup) {
+    if (auto opened = db.open(path, setup.vfs); !opened) {
         return opened;
     }
     const auto version = identify(db);
     if (!version) {
         return std::unexpected(version.error());
     }
-    if (auto configured = configure(db); !configured) {
+    if (auto configured = configure(db, setup); !configured) {
         return configured;
     }
     if (must_be_checked(path)) {
@@ -240,14 +240,18 @@ std::string set_aside(const std::string& path, const std::string& why) {
     return text + "; there was no backup, so the ledger begins anew";
 }
 
-/// A store's only thread, and the only one that touches the connection.
+/// On a thread of its own, which alone touches the connection; or, without one, inside each call.
 class SqliteStore final : public Store {
 public:
     SqliteStore(std::unique_ptr<Database> db, std::string path, LockFile lock, asio::any_io_executor loop,
-                std::function<void(const std::string&)> on_fatal)
+                std::function<void(const std::string&)> on_fatal, bool own_thread)
         : db_(std::move(db)), path_(std::move(path)), ledger_(*db_), backup_(*db_, path_ + ".backup"),
           lock_(std::move(lock)), loop_(std::move(loop)), on_fatal_(std::move(on_fatal)),
-          thread_([this] { serve(); }) {}
+          own_thread_(own_thread) {
+        if (own_thread_) {
+            thread_ = std::thread([this] { serve(); });
+        }
+    }
     SqliteStore(const SqliteStore&) = delete;
     SqliteStore& operator=(const SqliteStore&) = delete;
     ~SqliteStore() override { end_thread(); }
@@ -559,6 +563,12 @@ private:
     }
 
     bool push(std::function<void()> job) {
+        if (!own_thread_) {
+            if (!ending_) {
+                job();
+            }
+            return !ending_;
+        }
         const std::lock_guard guard(mutex_);
         if (ending_ || jobs_.size() >= queue_max) {
             return false;
@@ -598,8 +608,8 @@ private:
         }
         if (thread_.joinable()) {
             thread_.join();
-            db_->close();
         }
+        db_->close();
     }
 
     std::unique_ptr<Database> db_;
@@ -614,13 +624,14 @@ private:
     std::condition_variable wake_;
     std::deque<std::function<void()>> jobs_;
     bool ending_ = false;
+    const bool own_thread_;
     std::thread thread_;
 };
 
 }  // namespace
 
 Result<Opened> open(const std::string& path, asio::any_io_executor loop,
-                    std::function<void(const std::string&)> on_fatal) {
+                    std::function<void(const std::string&)> on_fatal, const Setup& setup) {
     const mode_t before = ::umask(0077);
     auto lock = LockFile::take(path + ".lock");
     if (!lock) {
@@ -629,16 +640,16 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop,
     }
     Opened opened;
     auto db = std::make_unique<Database>();
-    auto ready = open_and_check(*db, path);
+    auto ready = open_and_check(*db, path, setup);
     if (!ready && ready.error().code == Errc::corrupt) {
         db = std::make_unique<Database>();
         opened.recovered = set_aside(path, ready.error().text);
-        ready = open_and_check(*db, path);
+        ready = open_and_check(*db, path, setup);
         if (!ready && ready.error().code == Errc::corrupt) {
             db = std::make_unique<Database>();
             std::error_code ignored;
             std::filesystem::rename(path, path + ".bad-backup", ignored);
-            ready = open_and_check(*db, path);
+            ready = open_and_check(*db, path, setup);
         }
     }
     ::umask(before);
@@ -654,7 +665,7 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop,
     }
     sqlite3_busy_timeout(db->raw(), 0);
     opened.store = std::make_unique<SqliteStore>(std::move(db), path, std::move(*lock), std::move(loop),
-                                                 std::move(on_fatal));
+                                                 std::move(on_fatal), setup.own_thread);
     return opened;
 }
 

@@ -14,6 +14,17 @@
 
 namespace curfew::sqlite {
 
+/// What the product never changes; proofs of it do.
+struct Setup {
+    /// SQLite's name of the file system below it; nullptr = the machine's own.
+    const char* vfs = nullptr;
+    /// False: every job runs inside its call and nothing of it by itself, so that the order is the caller's.
+    /// There is no daily copy then.
+    bool own_thread = true;
+    /// Weaker than FULL loses what was acknowledged: only for the tests that must notice that.
+    const char* synchronous = "FULL";
+};
+
 struct Opened {
     std::unique_ptr<Store> store;
     /// Not empty: the database was damaged and was moved aside; says where to and what it went on from.
@@ -26,6 +37,6 @@ struct Opened {
 ///   disk_full, disk
 /// `on_fatal` is called on the loop when the disk failed in a way after which nothing may be trusted.
 Result<Opened> open(const std::string& path, boost::asio::any_io_executor loop,
-                    std::function<void(const std::string&)> on_fatal);
+                    std::function<void(const std::string&)> on_fatal, const Setup& setup = {});
 
 }  // namespace curfew::sqlite
