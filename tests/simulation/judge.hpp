@@ -1,0 +1,111 @@
+// Who judges a simulated life of Curfew: a second, independent model of what must hold (I1 to I14). It hears
+// from the simulated world what really happened, and from the store what became durable. It never asks the code
+// under test for its opinion.
+#pragma once
+
+#include "curfew/core/config.hpp"
+#include "curfew/ports/channel.hpp"
+#include "curfew/ports/cloud.hpp"
+#include "curfew/ports/store.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace curfew::simulation {
+
+/// True time: `mono` never jumps and counts suspended hours as well, `utc` is the provider's. What Curfew's own
+/// wall clock says is another matter (see `Judge::clock_stepped`).
+struct Moment {
+    Instant mono;
+    WallTime utc;
+};
+
+/// One run as the provider bills it.
+struct TrueRun {
+    AccountName account;
+    ResourceId resource;
+    RunId run;
+    std::string machine_type;
+    Money per_hour;
+};
+
+/// The content of a guest or of a pack: path and what a change changes.
+using TrueFiles = std::map<std::string, std::uint64_t>;
+
+struct Violation {
+    std::string invariant;  // "I1" … "I14", or "crash", "assert" where the product itself gave up
+    Moment at;
+    std::string text;
+};
+
+/// What happened in a life, for the report. Rare branches that were never reached prove nothing.
+struct Tally {
+    std::map<std::string, std::int64_t> marks;  // "stop.accepted", "fault.lost_reply", "crash", …
+    void mark(const std::string& name, std::int64_t by = 1) { marks[name] += by; }
+};
+
+class Judge {
+public:
+    explicit Judge(Tally& tally);
+
+    // ---- from the world: true facts, at the moment at which they become true --------------------------
+    void run_began(const TrueRun& run, Moment at);
+    /// Billing ended. `by`: "user", "provider", "stop" (a call of Curfew's).
+    void run_ended(const RunId& run, const std::string& by, Moment at);
+    /// The price of a running run is another from now on; the past stays.
+    void price_changed(const RunId& run, Money per_hour, Moment at);
+    /// Real work in the run, that any honest look must see.
+    void work_began(const RunId& run, Moment at);
+    void work_ended(const RunId& run, Moment at);
+    /// What a source really answered to Curfew, or that it could not be seen (unknown).
+    void answered(const RunId& run, Signal source, Verdict verdict, Moment at);
+    void files_changed(const RunId& run, const TrueFiles& files, Moment at);
+    /// A list reached Curfew whole, unspoilt and fresh.
+    void listed(const AccountName& account, Moment at);
+    /// A call that ends runs arrived. `meant`: the run that the call names; `reached`: the one that it would
+    /// end now, if any; `ended`: it did.
+    void stop_called(StopMethod method, const RunId& meant, const std::optional<RunId>& reached, bool ended,
+                     Moment at);
+    /// A vault holds this now. `held`: what really lies there, fsynced.
+    void published(const Receipt& receipt, const TrueFiles& held, Moment at);
+    /// A receiver took a parcel; `heard`: Curfew got to know it (false: an uncertain acknowledgement).
+    void took(const ChannelName& channel, const Parcel& parcel, bool heard, Moment at);
+    void config_in_force(std::shared_ptr<const Config> config, Moment at);
+    void clock_stepped(Duration by, Moment at);
+    void suspended(Duration length, Moment at);
+    void crashed(Moment at);
+    void booted(Moment at);
+    /// Faults are off from now on: everything must converge.
+    void calm(Moment at);
+
+    // ---- from the store ------------------------------------------------------------------------------
+    /// A commit is durable, whether or not Curfew hears of it.
+    void committed(const Batch& batch, Moment at);
+    /// What a new life of the daemon read.
+    void loaded(const StoredState& state, Moment at);
+
+    // ---- at the end ----------------------------------------------------------------------------------
+    struct End {
+        std::vector<CostRow> ledger;
+        std::vector<OutboxRow> waiting;
+        std::vector<IntentRow> open_intents;
+        Result<std::int64_t> audit = std::int64_t{0};  // rows verified
+        std::size_t tasks_running = 0;
+    };
+    void ended(const End& end, Moment at);
+
+    const std::vector<Violation>& violations() const { return violations_; }
+
+private:
+    void violated(std::string invariant, Moment at, std::string text);
+
+    Tally& tally_;
+    std::vector<Violation> violations_;
+};
+
+}  // namespace curfew::simulation
