@@ -18,11 +18,13 @@
 
 namespace curfew::simulation {
 
-/// True time: `mono` never jumps and counts suspended hours as well, `utc` is the provider's. What Curfew's own
-/// wall clock says is another matter (see `Judge::clock_stepped`).
+/// True time: `mono` never jumps and counts suspended hours as well, `utc` is the provider's. `wall` is what
+/// Curfew's own wall clock shows, with its drift and its steps: only what people set by it (the end of a hold, an
+/// off hour) may depend on it.
 struct Moment {
     Instant mono;
     WallTime utc;
+    WallTime wall = {};
 };
 
 /// One run as the provider bills it.
@@ -52,6 +54,9 @@ struct Tally {
 class Judge {
 public:
     explicit Judge(Tally& tally);
+    ~Judge();
+    Judge(const Judge&) = delete;
+    Judge& operator=(const Judge&) = delete;
 
     // ---- from the world: true facts, at the moment at which they become true --------------------------
     void run_began(const TrueRun& run, Moment at);
@@ -95,17 +100,27 @@ public:
         std::vector<OutboxRow> waiting;
         std::vector<IntentRow> open_intents;
         Result<std::int64_t> audit = std::int64_t{0};  // rows verified
-        std::size_t tasks_running = 0;
+        std::size_t tasks_running = 0;       // before the shutdown
+        std::vector<OutboxRow> outbox = {};  // all rows, whatever became of them
+        std::size_t pictured = 0;            // resources that Curfew has in its picture
+        std::size_t existing = 0;            // … and that there are
     };
     void ended(const End& end, Moment at);
 
     const std::vector<Violation>& violations() const { return violations_; }
 
 private:
+    struct Model;
+    void judge_call(StopMethod method, const RunId& run, Moment at);
+    void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
+    void judge_ledger(const End& end, Moment at);
+    void judge_outbox(const End& end, Moment at);
+    void judge_calm(const End& end, Moment at);
     void violated(std::string invariant, Moment at, std::string text);
 
     Tally& tally_;
     std::vector<Violation> violations_;
+    std::unique_ptr<Model> model_;
 };
 
 }  // namespace curfew::simulation
