@@ -85,6 +85,8 @@ public:
     void published(const Receipt& receipt, const TrueFiles& held, Moment at);
     /// A receiver took a parcel; `heard`: Curfew got to know it (false: an uncertain acknowledgement).
     void took(const ChannelName& channel, const Parcel& parcel, bool heard, Moment at);
+    /// A receiver said no. `for_good`: in words that mean never (a 4xx, 410).
+    void refused(const ChannelName& channel, bool for_good, Moment at);
     void config_in_force(std::shared_ptr<const Config> config, Moment at);
     void clock_stepped(Duration by, Moment at);
     void suspended(Duration length, Moment at);

@@ -7,6 +7,8 @@ namespace curfew::simulation {
 
 namespace {
 
+constexpr int attempts_most = 10;
+
 /// What Curfew tells of itself when its database takes nothing goes straight to the channels.
 bool without_parcel(AlertKind kind) {
     return kind == AlertKind::test || kind == AlertKind::database || kind == AlertKind::disk;
@@ -47,6 +49,13 @@ void Judge::took(const ChannelName& channel, const Parcel& parcel, bool heard, M
     }
 }
 
+void Judge::refused(const ChannelName& channel, bool for_good, Moment) {
+    model_->refusals_told = true;
+    if (for_good) {
+        model_->refused_for_good.insert(channel.value);
+    }
+}
+
 void Judge::judge_outbox(const End& end, Moment at) {
     Model& m = *model_;
     if (end.outbox.empty()) {
@@ -84,6 +93,14 @@ void Judge::judge_outbox(const End& end, Moment at) {
             } else if (!row.message.alert.empty()) {
                 by_alert[{row.channel.value, row.to, row.message.alert.value}].push_back(
                     {row.seq, *parcel->second.first_taken});
+            }
+        } else if (row.state == OutboxState::dead) {
+            const auto parcel = m.parcels.find({row.channel.value, row.to, row.parcel.value});
+            const int tries = parcel == m.parcels.end() ? 0 : parcel->second.row.attempts;
+            if (m.refusals_told && tries < attempts_most && !m.refused_for_good.contains(row.channel.value)) {
+                violated("I8", at,
+                         "outbox row " + id + " was given up after " + std::to_string(tries) +
+                             " attempts, and " + row.channel.value + " never refused for good");
             }
         } else if (row.state == OutboxState::superseded) {
             const bool past = row.message.expires_at && *row.message.expires_at <= at.wall + hours{48};

@@ -118,6 +118,8 @@ struct Judge::Model {
     std::int64_t seq = 0;
     std::map<ParcelKey, DurableParcel> parcels;
     std::map<std::string, int> told_firing;  // of a budget's crossing
+    std::set<std::string> refused_for_good;  // channels that ever did
+    bool refusals_told = false;
 
     bool crashed_since_calm = false;
 
