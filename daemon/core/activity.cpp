@@ -284,8 +284,8 @@ Duration stall_pause(const LookPolicy& policy) {
 }  // namespace
 
 bool probed_enough(const ProbeState& probes, const LookPolicy& policy, Instant now) {
-    return mutant(Mutant::probes_not_counted) || probes.quiet >= quiet_probes_needed && probes.first_quiet &&
-                                                     now - *probes.first_quiet >= head_of(policy);
+    return mutant(Mutant::probes_not_counted) || (probes.quiet >= quiet_probes_needed && probes.first_quiet &&
+                                                  now - *probes.first_quiet >= head_of(policy));
 }
 
 bool probe_due(const ProbeState& probes, const LookPolicy& policy, Duration left, bool busy, Instant now) {
