@@ -87,8 +87,8 @@ void Judge::judge_calm(const End& end, Moment at) {
             continue;
         }
         const auto trial = m.trials.find(rule->name);
-        const bool on_trial = rule->observe_first > Duration{0} &&
-                              (trial == m.trials.end() || !trial->second.ended_at);
+        const Duration tried = trial == m.trials.end() ? Duration{0} : trial->second.tried;
+        const bool on_trial = tried < rule->observe_first + stop_slack && rule->observe_first > Duration{0};
         const auto breaker = m.breakers.find(rule->name);
         const bool broken = breaker != m.breakers.end() && breaker->second.row.open;
         const bool maintained = std::ranges::any_of(m.silences, [&](const auto& entry) {

@@ -168,7 +168,7 @@ void Judge::judge_ledger(const End& end, Moment at) {
         });
         if (hard == nullptr || !steady || !accounts_act || budget.mode != Mode::enforce ||
             hard->basis != Basis::accrued || !hard->percent || budget.period.kind == PeriodKind::run ||
-            budget.period.kind == PeriodKind::rolling) {
+            budget.period.kind == PeriodKind::rolling || m.edited.contains(budget.name)) {
             continue;
         }
         judge_budget(budget, *hard, at);

@@ -10,6 +10,8 @@ namespace {
 /// Looks are taken in when they are whole, answers are heard one by one; a poll's own look may come between.
 constexpr Duration quiet_slack = minutes{1};
 constexpr Duration work_slack = knowledge_lag;
+/// A hold counts once its answer has come back from the disk; the fence asks for holds last of all.
+constexpr Duration hold_lag = seconds{3};
 constexpr int probes_needed = 3;
 constexpr int pack_attempts_needed = 5;
 constexpr int stops_always = 2;
@@ -74,8 +76,10 @@ void Judge::judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at)
     if (!older) {
         violated("I5", at, "a pack of " + receipt.run.value + " was published without an older intent");
     }
-    if (receipt.verified) {
-        m.held[receipt.id] = {held, at.mono};
+    // Each vault is told of; what they hold must be the same everywhere.
+    const auto [known, is_new] = m.held.emplace(receipt.id, std::pair{held, at.mono});
+    if (!is_new && known->second.first != held) {
+        violated("I1", at, "two vaults hold other files of receipt " + receipt.id.value);
     }
     tally_.mark("pack.published");
 }
@@ -291,12 +295,16 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
                 if (rule == nullptr || first != rule) {
                     return false;
                 }
+                // Stored every 10 min: what was watched since then counts.
                 const auto trial = m.trials.find(rule->name);
-                const bool on_trial = rule->observe_first > Duration{0} &&
-                                      (trial == m.trials.end() || !trial->second.ended_at);
+                const Duration tried = trial == m.trials.end() ? Duration{0} : trial->second.tried;
+                const bool on_trial = tried + minutes{11} < rule->observe_first;
                 mode = on_trial ? Mode::observe : weaker(mode, rule->mode);
             } else {
                 const Budget* budget = budget_named(config, e.cause.name);
+                if (m.edited.contains(BudgetName{e.cause.name})) {
+                    return mode == Mode::enforce;  // set by hand, which always acts
+                }
                 if (budget == nullptr) {
                     return false;
                 }

@@ -108,6 +108,9 @@ void Judge::committed(const Batch& batch, Moment at) {
         m.silences.insert_or_assign(
             row->id, Durable<Silence>{*row, known == m.silences.end() ? at.mono : known->second.at});
     }
+    for (const auto* row : all_of<BudgetEdit>(batch)) {
+        m.edited.insert(row->budget);
+    }
     for (const auto* row : all_of<QuietRow>(batch)) {
         m.quiet_rows[row->run] = *row;
     }
@@ -200,7 +203,9 @@ void Judge::committed(const Batch& batch, Moment at) {
         const bool ends = row->state == AlertState::resolved && known != m.alerts.end() &&
                           known->second.state != AlertState::resolved && was_told && !covered &&
                           !known->second.flapping;
-        if (somebody && !covered && !told && (begins || rises || says_told || ends)) {
+        // What is about a channel is told by the others, if there are any.
+        const bool about_channel = !row->message.channel.empty();
+        if (somebody && !about_channel && !covered && !told && (begins || rises || says_told || ends)) {
             violated("I8", at,
                      "alert " + row->key +
                          (ends     ? " ended"
