@@ -103,6 +103,35 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
         }
         act(active, t.effects);
         arm(run, active);
+        // A restart must not let a rule stop its quarter of everything once more.
+        if (of_rule(active.e.cause.kind) && active.e.stop_called_at) {
+            stops_by_rule_[active.e.cause.name].emplace(run, *active.e.stop_called_at);
+        }
+    }
+    // Acts that nobody goes on with: a pack without a stop, or an enforcement that is over.
+    Batch orphans;
+    for (const IntentRow& intent : open_intents) {
+        if (std::ranges::none_of(
+                active_, [&](const auto& entry) { return entry.second.e.id == intent.enforcement; })) {
+            orphans.emplace_back(OutcomeRow{.intent = intent.id,
+                                            .outcome = "unknown: the daemon restarted before it ended",
+                                            .at = world_.scheduler.wall()});
+        }
+    }
+    if (!orphans.empty()) {
+        tasks_.spawn("acts of an earlier life", make_durable(std::move(orphans)));
+    }
+}
+
+/// Until the database takes it.
+Task<void> Enforcer::make_durable(Batch batch) {
+    for (;;) {
+        auto done = co_await world_.store.commit(batch);
+        if (done || !accepting_) {
+            break;
+        }
+        spdlog::error("event=outcome_not_durable error=\"{}\"", to_string(done.error()));
+        co_await world_.scheduler.sleep_for(commit_retry);
     }
 }
 

@@ -278,7 +278,7 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
             const Hold& h = hold.row;
             const bool ours = h.resource == e.resource && (h.run.empty() || h.run == run);
             if (ours && !h.released_at && at.wall + act_latency < h.until &&
-                at.mono - hold.at > knowledge_lag) {
+                durable.at - hold.at > hold_lag) {
                 violated("I3", at, who + " is held by " + h.by + " (" + h.id.value + ")");
             }
         }
