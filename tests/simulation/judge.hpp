@@ -120,7 +120,10 @@ private:
     void judge_call(StopMethod method, const RunId& run, Moment at);
     void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
     void judge_ledger(const End& end, Moment at);
-    void judge_budget(const Budget& budget, const Threshold& hard, Moment at);
+    void judge_budgets(Moment at);
+    void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
+    void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
+                      WallTime from, WallTime to, Moment at);
     Wide allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
                    WallTime to) const;
     void judge_outbox(const End& end, Moment at);

@@ -107,7 +107,7 @@ struct Judge::Model {
     std::map<std::string, DurableIntent> intents;
     std::map<AlertId, Alert> alerts;
     std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
-    std::set<BudgetName> edited;                                                 // at run time
+    std::map<BudgetName, Instant> edited;                                        // at run time
     std::set<std::string> asked_by;  // who asked for a stop by hand
     std::vector<AuditRow> audit;
     std::int64_t audit_rows = 0;

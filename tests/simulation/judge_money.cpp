@@ -141,94 +141,153 @@ void Judge::judge_ledger(const End& end, Moment at) {
                          ", and there is no row of it");
         }
     }
+    judge_budgets(at);
+}
 
-    // ---- I7
-    const Config* config = m.config();
-    if (config == nullptr || config->mode != Mode::enforce) {
-        return;
+// ---- I7 ------------------------------------------------------------------------------------------------
+
+namespace {
+
+const Threshold* hard_of(const Budget& budget) {
+    const Threshold* hard = nullptr;
+    for (const Threshold& threshold : budget.thresholds) {
+        hard = stops(threshold.action) ? &threshold : hard;
     }
-    for (const Budget& budget : config->budgets) {
-        const Threshold* hard = nullptr;
-        for (const Threshold& threshold : budget.thresholds) {
-            hard = stops(threshold.action) ? &threshold : hard;
+    return hard;
+}
+
+/// The budget of this configuration that ends things in time: only our own meter's figure is known in time, and a
+/// window that rolls is left as it was entered.
+const Budget* judged(const Config& config, const BudgetName& name) {
+    const auto found = std::ranges::find(config.budgets, name, &Budget::name);
+    const bool acts = config.mode == Mode::enforce &&
+                      std::ranges::all_of(config.accounts, [](const AccountConfig& account) {
+                          return account.mode == "enforce";
+                      });
+    if (found == config.budgets.end() || !acts || found->mode != Mode::enforce ||
+        found->period.kind == PeriodKind::rolling || found->period.kind == PeriodKind::fixed) {
+        return nullptr;
+    }
+    const Threshold* hard = hard_of(*found);
+    return hard != nullptr && hard->basis == Basis::accrued && hard->percent ? &*found : nullptr;
+}
+
+bool same(const Budget& a, const Budget& b) {
+    return a.amount == b.amount && a.thresholds == b.thresholds && a.scope == b.scope &&
+           a.period == b.period && a.zone.name == b.zone.name;
+}
+
+}  // namespace
+
+/// Every budget for as long as it stood unchanged.
+void Judge::judge_budgets(Moment at) {
+    Model& m = *model_;
+    std::set<BudgetName> names;
+    for (const auto& [since, config] : m.configs) {
+        for (const Budget& budget : config->budgets) {
+            names.insert(budget.name);
         }
-        // One that has stood unchanged all along; only our own meter's thresholds end in time, and of a run each.
-        const bool steady = std::ranges::all_of(m.configs, [&](const auto& entry) {
-            return std::ranges::any_of(entry.second->budgets,
-                                       [&](const Budget& each) {
-                                           return each.name == budget.name && each.amount == budget.amount &&
-                                                  each.mode == budget.mode &&
-                                                  each.thresholds == budget.thresholds &&
-                                                  each.scope == budget.scope;
-                                       }) &&
-                   entry.second->mode == Mode::enforce;
-        });
-        const bool accounts_act = std::ranges::all_of(config->accounts, [](const AccountConfig& account) {
-            return account.mode != "observe" && account.mode != "warn";
-        });
-        if (hard == nullptr || !steady || !accounts_act || budget.mode != Mode::enforce ||
-            hard->basis != Basis::accrued || !hard->percent || budget.period.kind == PeriodKind::run ||
-            budget.period.kind == PeriodKind::rolling || m.edited.contains(budget.name)) {
-            continue;
+    }
+    for (const BudgetName& name : names) {
+        for (std::size_t i = 0; i < m.configs.size();) {
+            const Budget* budget = judged(*m.configs[i].second, name);
+            std::size_t next = i + 1;
+            while (budget != nullptr && next < m.configs.size()) {
+                const Budget* after = judged(*m.configs[next].second, name);
+                if (after == nullptr || !same(*budget, *after)) {
+                    break;
+                }
+                ++next;
+            }
+            if (budget != nullptr) {
+                const auto edit = m.edited.find(name);  // from then on it is what a person set
+                const Instant end = std::min(next < m.configs.size() ? m.configs[next].first : at.mono,
+                                             edit == m.edited.end() ? at.mono : edit->second);
+                const auto utc = [&](Instant t) { return at.utc - (at.mono - t); };
+                if (m.configs[i].first < end) {
+                    judge_budget(*budget, utc(m.configs[i].first), utc(end), at);
+                }
+            }
+            i = next;
         }
-        judge_budget(budget, *hard, at);
     }
 }
 
 /// The true spend of every period against the bound: from the moment at which the limit is passed every run of the
 /// scope may go on for a poll, a decision, the notice, the pack and the stop, and for as long as somebody who has to
 /// be asked, or the daemon itself, was not there.
-void Judge::judge_budget(const Budget& budget, const Threshold& hard, Moment at) {
+void Judge::judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at) {
     Model& m = *model_;
+    std::set<RunId> unpriced;  // what is not known is not counted, and is shown as such
+    for (const auto& [key, row] : m.ledger) {
+        if (!row.rate) {
+            unpriced.insert(row.run);
+        }
+    }
     std::vector<const RunTruth*> runs;
-    WallTime first = at.utc;
+    WallTime first = to;
     for (const auto& [id, truth] : m.runs) {
         const auto resource = m.resources.find(truth.run.resource);
-        if (resource != m.resources.end() &&
+        if (!unpriced.contains(id) && resource != m.resources.end() &&
             own_match(budget.scope, resource->second, truth.run.machine_type)) {
             runs.push_back(&truth);
             first = std::min(first, truth.began.utc);
         }
     }
-    const Wide limit = Wide{budget.amount.nanos} * *hard.percent / 100 * hour_ms;
-    // The calendar is not what is judged here; it has tests of its own.
-    for (Period period = period_at(budget.period, first, budget.zone); period.from < at.utc;
-         period = period_at(budget.period, period.to, budget.zone)) {
-        const WallTime to = std::min(period.to, at.utc);
-        const auto spent = [&](WallTime until) {
-            Wide sum = 0;
-            for (const RunTruth* truth : runs) {
-                sum += own_bill(*truth, std::max(period.from, truth->began.utc),
-                                std::min(until, truth->ended ? truth->ended->utc : until));
-            }
-            return sum;
-        };
-        const Wide whole = spent(to);
-        if (whole > limit) {
-            tally_.mark("budget.exceeded");
-            WallTime low = period.from;
-            WallTime high = to;
-            while (high - low > seconds{1}) {
-                const WallTime middle{low.ms + (high.ms - low.ms) / 2};
-                (spent(middle) > limit ? high : low) = middle;
-            }
-            Wide allowed = 0;
-            for (const RunTruth* truth : runs) {
-                allowed += allowance(budget, hard, *truth, high, to);
-            }
-            const Wide over = whole - limit;
-            const auto ratio = allowed > 0 ? static_cast<std::int64_t>(over * 1000 / allowed) : 1'000'000;
-            std::int64_t& worst = tally_.marks["max.I7_permille"];
-            worst = std::max(worst, ratio);
-            if (ratio > 1000) {
-                violated("I7", at,
-                         "budget " + budget.name.value + " was exceeded in " + period.id + " by " +
-                             dollars(over / hour_ms) + ", and the bound is " + dollars(allowed / hour_ms));
-            }
+    if (budget.period.kind == PeriodKind::run) {
+        for (const RunTruth* truth : runs) {
+            const Period life{.id = "run " + truth->run.run.value, .from = truth->began.utc, .to = to};
+            judge_period(budget, life, {truth}, from, to, at);
         }
-        if (period.to >= at.utc || period.to <= period.from) {
+        return;
+    }
+    // The calendar is not what is judged here; it has tests of its own.
+    for (Period period = period_at(budget.period, std::max(first, from), budget.zone); period.from < to;
+         period = period_at(budget.period, period.to, budget.zone)) {
+        judge_period(budget, period, runs, from, to, at);
+        if (period.to >= to || period.to <= period.from) {
             break;
         }
+    }
+}
+
+void Judge::judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
+                         WallTime from, WallTime to, Moment at) {
+    const Threshold& hard = *hard_of(budget);
+    const Wide limit = Wide{budget.amount.nanos} * *hard.percent / 100 * hour_ms;
+    const auto spent = [&](WallTime until) {
+        Wide sum = 0;
+        for (const RunTruth* truth : runs) {
+            sum += own_bill(*truth, std::max(period.from, truth->began.utc),
+                            std::min(until, truth->ended ? truth->ended->utc : until));
+        }
+        return sum;
+    };
+    from = std::max(from, period.from);
+    to = std::min(to, period.to);
+    if (from >= to || spent(to) <= limit) {
+        return;
+    }
+    tally_.mark("budget.exceeded");
+    WallTime low = from;
+    WallTime crossed = spent(from) > limit ? from : to;
+    while (crossed - low > seconds{1} && crossed != from) {
+        const WallTime middle{low.ms + (crossed.ms - low.ms) / 2};
+        (spent(middle) > limit ? crossed : low) = middle;
+    }
+    Wide allowed = 0;
+    for (const RunTruth* truth : runs) {
+        allowed += allowance(budget, hard, *truth, crossed, to);
+    }
+    const Wide over = spent(to) - std::max(limit, spent(from));
+    const auto ratio = allowed > 0 ? static_cast<std::int64_t>(over * 1000 / allowed) : 0;
+    std::int64_t& worst = tally_.marks["max.I7_permille"];
+    worst = std::max(worst, ratio);
+    if (over > allowed) {
+        violated("I7", at,
+                 "budget " + budget.name.value + " was exceeded in " + period.id + " by " +
+                     dollars(over / hour_ms) + " from " + to_string(crossed) + " to " + to_string(to) +
+                     ", and the bound is " + dollars(allowed / hour_ms));
     }
 }
 

@@ -109,7 +109,7 @@ void Judge::committed(const Batch& batch, Moment at) {
             row->id, Durable<Silence>{*row, known == m.silences.end() ? at.mono : known->second.at});
     }
     for (const auto* row : all_of<BudgetEdit>(batch)) {
-        m.edited.insert(row->budget);
+        m.edited.emplace(row->budget, at.mono);
     }
     for (const auto* row : all_of<QuietRow>(batch)) {
         m.quiet_rows[row->run] = *row;
