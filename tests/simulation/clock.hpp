@@ -76,8 +76,8 @@ private:
         Instant when;
         std::uint64_t tie;
         std::uint64_t number;
-        std::function<void()> what;                       // of the world
-        std::weak_ptr<std::function<void()>> daemons;     // or an alarm
+        std::function<void()> what;                    // of the world
+        std::weak_ptr<std::function<void()>> daemons;  // or an alarm
         bool of_world = true;
     };
     static bool later(const Entry& a, const Entry& b) {

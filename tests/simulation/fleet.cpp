@@ -11,7 +11,8 @@ constexpr std::size_t runs_kept = 40;
 
 }  // namespace
 
-Fleet::Fleet(Stage& s, PriceBook prices) : stage(s), dice_(s.dice.split("fleet")), prices_(std::move(prices)) {}
+Fleet::Fleet(Stage& s, PriceBook prices)
+    : stage(s), dice_(s.dice.split("fleet")), prices_(std::move(prices)) {}
 
 SimResource& Fleet::add(SimResource resource) {
     auto owned = std::make_unique<SimResource>(std::move(resource));
@@ -151,13 +152,11 @@ void Fleet::touch_files(SimResource& r, std::int64_t count) {
                                  : which < 6 ? "data/part" + std::to_string(which) + ".csv"
                                              : "out/model" + std::to_string(which) + ".bin";
         if (which == 11 && r.files.size() > 4) {
-            r.files.erase(std::next(r.files.begin(), static_cast<std::ptrdiff_t>(
-                                                         dice_.below(r.files.size()))));
+            r.files.erase(
+                std::next(r.files.begin(), static_cast<std::ptrdiff_t>(dice_.below(r.files.size()))));
             continue;
         }
-        r.files[path] = {.version = ++versions_,
-                         .size = 20,
-                         .changed = stage.clock.utc()};
+        r.files[path] = {.version = ++versions_, .size = 20, .changed = stage.clock.utc()};
     }
     stage.note("files", run->id.value, static_cast<std::int64_t>(versions_));
     stage.judge.files_changed(run->id, true_files(r), stage.moment());

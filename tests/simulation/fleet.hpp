@@ -36,9 +36,9 @@ struct Habits {
     Duration work_max{0};
     Duration pause_min{0};  // between two stretches of one session
     Duration pause_max{0};
-    int stretches = 3;       // of a session, at most
-    int start_hour = 9;      // of the day, local to the user
-    Duration away_max{0};    // until the next session
+    int stretches = 3;               // of a session, at most
+    int start_hour = 9;              // of the day, local to the user
+    Duration away_max{0};            // until the next session
     std::int64_t stops_himself = 0;  // ppm: ends the run when done
     std::int64_t by_process = 0;     // ppm: of work that no kernel does
     std::int64_t stalls = 0;         // ppm: leaves a cell that waits for input
@@ -62,7 +62,7 @@ struct SimResource {
     // work, of the newest run
     bool kernel_works = false;
     bool process_works = false;
-    bool stalled = false;  // a kernel says busy and does nothing
+    bool stalled = false;     // a kernel says busy and does nothing
     std::int64_t cpu_ms = 0;  // of all work of this run, up to `counted`
     Instant counted;
     std::optional<Instant> worked_until;  // end of the newest work of the run

@@ -28,7 +28,8 @@ public:
     Task<Result<Walk>> walk(WalkLimits limits, Deadline deadline) override;
     Task<Result<ReadReport>> read(FileEntry file, std::int64_t offset, Duration settle, ByteSink& sink,
                                   Deadline deadline) override;
-    Task<Result<std::string>> to_html(std::string name, std::string notebook_json, Deadline deadline) override;
+    Task<Result<std::string>> to_html(std::string name, std::string notebook_json,
+                                      Deadline deadline) override;
     Task<StopReply> shut_down(Deadline deadline) override;
     int parallel_reads() const override { return 2; }
 

@@ -23,7 +23,8 @@ class SimDoor final : public GuestDoor {
 public:
     SimDoor(SimGuests& guests, Line line, WorstMoment worst_moment)
         : guests_(guests), line_(line), worst_moment_(std::move(worst_moment)) {}
-    std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource, const Run& run) override;
+    std::unique_ptr<Guest> open(const AccountName& account, const Resource& resource,
+                                const Run& run) override;
 
 private:
     SimGuests& guests_;

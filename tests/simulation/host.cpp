@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// An event loop that can be dropped with everything that waits in it, while what that refers to still lives.
-class Loop final : public asio::io_context {
+class Loop : public asio::io_context {
 public:
     Loop() : asio::io_context(1) {}
     void drop() { shutdown(); }
@@ -32,7 +32,8 @@ class Folder {
 public:
     Folder() {
         std::error_code none;
-        const std::string below = fs::is_directory("/dev/shm", none) ? "/dev/shm" : fs::temp_directory_path().string();
+        const std::string below = fs::is_directory("/dev/shm", none) ? "/dev/shm"
+                                                                     : fs::temp_directory_path().string();
         path_ = below + "/curfew-simulation-XXXXXX";
         if (::mkdtemp(path_.data()) == nullptr) {
             std::perror("a folder for the simulation");
@@ -84,7 +85,8 @@ struct Host::Life {
 
 Host::Host(Stage& stage, Surroundings around, std::string prices, Config c)
     : config(std::move(c)), stage_(stage), around_(std::move(around)), prices_(std::move(prices)),
-      path_(folder() + "/curfew.db"), entropy_(stage.dice.split("entropy")), heart_(stage.dice.split("heart")) {
+      path_(folder() + "/curfew.db"), entropy_(stage.dice.split("entropy")),
+      heart_(stage.dice.split("heart")) {
     spdlog::set_level(spdlog::level::off);
 }
 
@@ -145,9 +147,9 @@ void Host::boot() {
     Life& life = *life_;
     stage_.note("boot", stage_.clock.boot_id());
     stage_.judge.booted(stage_.moment());
-    auto opened = sqlite::open(
-        path_, life.loop.get_executor(), [this](const std::string&) { mark_dead("the database failed"); },
-        {.vfs = disk.name(), .own_thread = false});
+    auto opened = sqlite::open(path_, life.loop.get_executor(),
+                               [this](const std::string&) { mark_dead("the database failed"); },
+                               {.vfs = disk.name(), .own_thread = false});
     if (!opened) {
         stage_.note("not opened", to_string(opened.error()));
         stage_.tally.mark("boot.failed");
@@ -174,16 +176,16 @@ void Host::boot() {
     life.daemon = std::make_unique<Daemon>(
         *life.world, std::move(*made), life.supervisor, life.tasks, [this] { return parts(); },
         [](std::string_view text) { return text.starts_with('{') && text.ends_with('}'); }, parse_budget);
-    asio::co_spawn(
-        life.loop, life.daemon->start(), [this, &life](const std::exception_ptr& bug, Result<void> started) {
-            if (bug || !started) {
-                stage_.note("not started");
-                mark_dead("it did not start");
-                return;
-            }
-            life.started = true;
-            life.daemon->run();
-        });
+    asio::co_spawn(life.loop, life.daemon->start(),
+                   [this, &life](const std::exception_ptr& bug, Result<void> started) {
+                       if (bug || !started) {
+                           stage_.note("not started");
+                           mark_dead("it did not start");
+                           return;
+                       }
+                       life.started = true;
+                       life.daemon->run();
+                   });
 }
 
 void Host::mark_dead(const char* how) {
@@ -251,7 +253,8 @@ bool Host::shut_down() {
         return true;
     }
     bool ended = false;
-    asio::co_spawn(life_->loop, life_->daemon->shut_down(), [&ended](const std::exception_ptr&) { ended = true; });
+    asio::co_spawn(life_->loop, life_->daemon->shut_down(),
+                   [&ended](const std::exception_ptr&) { ended = true; });
     const Instant until = stage_.clock.now() + minutes{10};
     run_ready();
     while (life_ && !ended && stage_.clock.next() && *stage_.clock.next() <= until) {

@@ -38,7 +38,7 @@ public:
     Host& operator=(const Host&) = delete;
     ~Host();
 
-    Config config;             // what the file says; read at every start and reload
+    Config config;               // what the file says; read at every start and reload
     bool config_is_bad = false;  // a reload would be refused
     Disk disk;
     CommitDeaths deaths;

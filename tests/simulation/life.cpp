@@ -107,8 +107,9 @@ Simulation::Simulation(const LifeOptions& options)
                      .worst_moment = [this](const ResourceId& resource) { people_->worst_moment(resource); }},
         story_.prices, story_.config);
     host_->time_off = [this] {
-        return calm_ ? Duration{seconds{2}}
-                     : chance_.one_in(4) ? chance_.skewed(seconds{2}, hours{10}) : Duration{seconds{2}};
+        return calm_               ? Duration{seconds{2}}
+               : chance_.one_in(4) ? chance_.skewed(seconds{2}, hours{10})
+                                   : Duration{seconds{2}};
     };
     people_ = std::make_unique<People>(stage_, fleet_, *host_, story_);
 }
@@ -246,7 +247,8 @@ void Simulation::vanish() {
     stage_.injected("vanished");
     r.listed = false;
     const ResourceId id = r.id;
-    stage_.clock.after(chance_.skewed(minutes{10}, hours{40}), [this, id] { fleet_.find(id)->listed = true; });
+    stage_.clock.after(chance_.skewed(minutes{10}, hours{40}),
+                       [this, id] { fleet_.find(id)->listed = true; });
 }
 
 void Simulation::pass_until(Instant end) {
@@ -311,7 +313,8 @@ Task<void> read_all(Store& store, Judge::End& end, bool& done) {
     } while (!after.empty());
     std::int64_t seq = 0;
     for (;;) {
-        auto rows = co_await store.outbox({.state = {}, .channel = {}, .alert = {}, .after_seq = seq, .limit = 1000});
+        auto rows = co_await store.outbox(
+            {.state = {}, .channel = {}, .alert = {}, .after_seq = seq, .limit = 1000});
         if (!rows || rows->empty()) {
             break;
         }

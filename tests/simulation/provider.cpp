@@ -257,8 +257,8 @@ Task<StopReply> SimCloud::stop(RunRef ref, Deadline deadline) {
                                       : dice.between(seconds{2}, seconds{40});
         ended = fleet_.begin_stop(ref.resource, ref.run, teardown);
     }
-    stage_.judge.stop_called(StopMethod::provider, ref.run,
-                             on ? std::optional{ref.run} : std::nullopt, ended, stage_.moment());
+    stage_.judge.stop_called(StopMethod::provider, ref.run, on ? std::optional{ref.run} : std::nullopt, ended,
+                             stage_.moment());
     stage_.tally.mark(ended ? "stop.took_effect" : "stop.without_effect");
     if (auto lost = co_await come_back("stop", deadline)) {
         stage_.tally.mark("stop.answer_lost");

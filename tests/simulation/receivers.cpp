@@ -2,7 +2,7 @@
 
 namespace curfew::simulation {
 
-Task<Result<Delivered>> SimChannel::deliver(Parcel parcel, Deadline deadline) {
+Task<Result<Delivered>> SimChannel::attempt(Parcel parcel, Deadline deadline) {
     Dice& dice = receiver_.dice;
     const Rates& rates = stage_.rates;
     co_await line_.pass(Duration{dice.one_in(2) ? dice.between(5, 900) : 0});
@@ -24,8 +24,9 @@ Task<Result<Delivered>> SimChannel::deliver(Parcel parcel, Deadline deadline) {
         co_await line_.pass(slow);
     }
     if (stage_.goes_wrong(dice, rates.receiver_down, "receiver_5xx")) {
-        co_return fail(Errc::unavailable, "HTTP 503", receiver_.name.value,
-                       dice.one_in(2) ? Retry::after(Duration{dice.between(1000, 1'200'000)}) : Retry::later());
+        co_return fail(
+            Errc::unavailable, "HTTP 503", receiver_.name.value,
+            dice.one_in(2) ? Retry::after(Duration{dice.between(1000, 1'200'000)}) : Retry::later());
     }
     if (stage_.goes_wrong(dice, rates.receiver_refuses, "receiver_4xx")) {
         co_return fail(Errc::invalid, "HTTP 400", receiver_.name.value);
@@ -38,9 +39,18 @@ Task<Result<Delivered>> SimChannel::deliver(Parcel parcel, Deadline deadline) {
     stage_.tally.mark("told");
     stage_.judge.took(receiver_.name, parcel, !lost, stage_.moment());
     if (lost) {
-        co_return fail(Errc::timeout, "no answer after all was sent", receiver_.name.value, Retry::ambiguous());
+        co_return fail(Errc::timeout, "no answer after all was sent", receiver_.name.value,
+                       Retry::ambiguous());
     }
     co_return Delivered{.answer = "taken"};
+}
+
+Task<Result<Delivered>> SimChannel::deliver(Parcel parcel, Deadline deadline) {
+    auto taken = co_await attempt(std::move(parcel), deadline);
+    if (!taken) {
+        stage_.judge.refused(receiver_.name, taken.error().retry.kind == Retry::Kind::never, stage_.moment());
+    }
+    co_return taken;
 }
 
 Task<Result<void>> SimHeartbeat::beat(std::string /*bad*/) {

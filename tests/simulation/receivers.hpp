@@ -30,6 +30,8 @@ public:
     Task<Result<Delivered>> deliver(Parcel parcel, Deadline deadline) override;
 
 private:
+    Task<Result<Delivered>> attempt(Parcel parcel, Deadline deadline);
+
     Stage& stage_;
     Receiver& receiver_;
     Line line_;

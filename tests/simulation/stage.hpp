@@ -75,7 +75,8 @@ struct Rates {
 
 struct Stage {
     Stage(std::uint64_t seed, bool print)
-        : dice(Dice{seed}), clock(beginning(dice.split("origin")), dice.split("ties")), trace(print), judge(tally) {}
+        : dice(Dice{seed}), clock(beginning(dice.split("origin")), dice.split("ties")), trace(print),
+          judge(tally) {}
 
     /// A minute of 2026: every clock change and every end of a month is in somebody's life.
     static WallTime beginning(Dice dice) {

@@ -263,9 +263,13 @@ Story draw_story(const Dice& seed, bool faults, bool crashes) {
     for (std::int64_t i = 0; i < rules; ++i) {
         static const std::vector<std::string> globs{"train-*", "lab-*"};
         const bool last = i + 1 == rules;
-        c.rules.push_back(draw_rule(dice, i == 0 ? "night" : i == 1 ? "lab" : "rest",
-                                    last && !dice.one_in(5) ? std::vector<std::string>{}
-                                                            : std::vector{globs[static_cast<std::size_t>(i % 2)]}));
+        c.rules.push_back(draw_rule(dice,
+                                    i == 0   ? "night"
+                                    : i == 1 ? "lab"
+                                             : "rest",
+                                    last && !dice.one_in(5)
+                                        ? std::vector<std::string>{}
+                                        : std::vector{globs[static_cast<std::size_t>(i % 2)]}));
     }
     if (dice.one_in(8)) {
         c.protect = {"lab-1"};
@@ -322,7 +326,8 @@ void change_config(Config& config, Dice& dice) {
             }
             break;
         case 7:
-            config.protect = dice.one_in(2) ? std::vector<std::string>{} : std::vector<std::string>{"train-*"};
+            config.protect = dice.one_in(2) ? std::vector<std::string>{}
+                                            : std::vector<std::string>{"train-*"};
             break;
         case 8:
             if (config.vaults.size() > 1) {

@@ -15,8 +15,8 @@ namespace curfew::simulation {
 
 struct Story {
     Config config;
-    std::string prices;                // the table that Curfew reads
-    std::vector<std::string> types;    // machine types
+    std::string prices;              // the table that Curfew reads
+    std::vector<std::string> types;  // machine types
     std::map<std::string, Money> rates;
     std::vector<SimResource> resources;
     struct AccountTraits {

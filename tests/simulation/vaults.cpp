@@ -30,8 +30,8 @@ Sha256 hash_of(const std::string& text) {
 
 class MemoryFile final : public VaultFile {
 public:
-    MemoryFile(Stage& stage, VaultRoom& room, Line line, std::shared_ptr<std::string> text)
-        : stage_(stage), room_(room), line_(line), text_(std::move(text)) {}
+    MemoryFile(Stage& stage, VaultRoom& room, std::shared_ptr<std::string> text)
+        : stage_(stage), room_(room), text_(std::move(text)) {}
     Task<Result<void>> write(std::span<const std::byte> bytes) override {
         text_->append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         if (auto error = trouble(stage_, room_.dice)) {
@@ -45,7 +45,6 @@ public:
 private:
     Stage& stage_;
     VaultRoom& room_;
-    Line line_;
     std::shared_ptr<std::string> text_;
 };
 
@@ -77,7 +76,7 @@ public:
         auto text = std::make_shared<std::string>();
         files_[local_path] = text;
         reused_.erase(local_path);
-        std::unique_ptr<VaultFile> file = std::make_unique<MemoryFile>(stage_, room_, line_, text);
+        std::unique_ptr<VaultFile> file = std::make_unique<MemoryFile>(stage_, room_, text);
         co_return file;
     }
     Task<Result<std::string>> read_back(std::string local_path, std::int64_t /*bytes_max*/) override {
@@ -106,8 +105,9 @@ public:
         for (const ManifestEntry& entry : manifest) {
             const auto file = files_.find(entry.local_path);
             const auto reused = reused_.find(entry.local_path);
-            const bool same = file != files_.end() ? hash_of(*file->second) == entry.sha256
-                                                   : reused != reused_.end() && reused->second == entry.sha256;
+            const bool same = file != files_.end()
+                                  ? hash_of(*file->second) == entry.sha256
+                                  : reused != reused_.end() && reused->second == entry.sha256;
             if (!same) {
                 co_return fail(Errc::disk, "a copy does not read back as written", entry.local_path);
             }
@@ -173,8 +173,8 @@ Task<Result<std::unique_ptr<Snapshot>>> SimVault::begin(AccountName /*account*/,
     if (auto error = trouble(stage_, room_.dice)) {
         co_return std::unexpected(std::move(*error));
     }
-    std::unique_ptr<Snapshot> shot = std::make_unique<MemorySnapshot>(stage_, room_, line_,
-                                                                      std::move(resource), std::move(receipt));
+    std::unique_ptr<Snapshot> shot = std::make_unique<MemorySnapshot>(
+        stage_, room_, line_, std::move(resource), std::move(receipt));
     co_return shot;
 }
 

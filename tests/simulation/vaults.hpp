@@ -23,7 +23,7 @@ struct VaultRoom {
         ResourceId resource;
         std::vector<ManifestEntry> manifest;
     };
-    std::deque<Snapshot> snapshots;  // newest last; the oldest go
+    std::deque<Snapshot> snapshots;                                      // newest last; the oldest go
     std::map<ReceiptId, std::map<std::string, std::uint64_t>> versions;  // what the snapshots really hold
 };
 
