@@ -53,10 +53,12 @@ Message of_cause(Message m, const Cause& cause) {
 
 /// What is told, for a transaction of its own: a variant that is wrong.
 Batch taken_out(Batch& batch) {
-    const auto told = std::stable_partition(
-        batch.begin(), batch.end(), [](const Write& row) { return !std::holds_alternative<OutboxRow>(row); });
-    Batch out{std::make_move_iterator(told), std::make_move_iterator(batch.end())};
-    batch.erase(told, batch.end());
+    Batch out;
+    Batch rest;
+    for (Write& row : batch) {
+        (std::holds_alternative<OutboxRow>(row) ? out : rest).push_back(std::move(row));
+    }
+    batch = std::move(rest);
     return out;
 }
 

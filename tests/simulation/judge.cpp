@@ -129,6 +129,13 @@ Verdict verdict_of(const OwnLook& look, const RunTruth& truth, bool machine) {
     return Verdict::quiet;
 }
 
+bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now) {
+    constexpr int needed = 3;
+    constexpr Duration slack = minutes{1};
+    return !rule.probe.enabled || (truth.own.probes >= needed && truth.own.first_probe &&
+                                   now - *truth.own.first_probe + slack >= own_ladder_head(rule));
+}
+
 void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap, bool machine) {
     OwnQuiet& own = truth.own;
     Verdict verdict = verdict_of(look, truth, machine);
@@ -201,7 +208,10 @@ Duration gap_of(const Judge::Model& model, const AccountName& account) {
     return poll * 3;
 }
 
-void finish_look(Judge::Model& model, RunTruth& truth) {
+}  // namespace
+
+void Judge::finish_look(RunTruth& truth) {
+    Model& model = *model_;
     if (!truth.look) {
         return;
     }
@@ -214,8 +224,6 @@ void finish_look(Judge::Model& model, RunTruth& truth) {
     const bool machine = resource != model.resources.end() && resource->second.kind == ResourceKind::machine;
     absorb(truth, look, rule, gap_of(model, truth.run.account), machine);
 }
-
-}  // namespace
 
 void Judge::run_began(const TrueRun& run, Moment at) {
     RunTruth& truth = model_->runs[run.run];
@@ -248,7 +256,7 @@ void Judge::work_ended(const RunId& run, Moment) {
 void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at) {
     RunTruth& truth = model_->runs[run];
     if (truth.look && (truth.look->answers.contains(source) || at.mono - truth.look->begun > look_longest)) {
-        finish_look(*model_, truth);
+        finish_look(truth);
     }
     if (!truth.look) {
         truth.look = OwnLook{.begun = at.mono, .at = at.mono, .answers = {}};
@@ -286,7 +294,7 @@ void Judge::config_in_force(std::shared_ptr<const Config> config, Moment at) {
         if (truth.ended || resource == m.resources.end()) {
             continue;
         }
-        finish_look(m, truth);
+        finish_look(truth);
         const Rule* was = before != nullptr ? own_rule(*before, resource->second, truth.run.machine_type)
                                             : nullptr;
         const Rule* is = own_rule(*config, resource->second, truth.run.machine_type);
@@ -332,7 +340,7 @@ void Judge::booted(Moment at) {
         if (truth.ended) {
             continue;
         }
-        finish_look(m, truth);
+        finish_look(truth);
         const Duration gap = gap_of(m, truth.run.account);
         const bool unbroken = truth.own.last && at.mono - *truth.own.last <= gap;
         const auto resource = m.resources.find(truth.run.resource);
@@ -371,14 +379,14 @@ void Judge::stop_called(StopMethod method, const RunId& meant, const std::option
         violated("I4", at,
                  "two stop calls of " + meant.value + " within " + words(at.mono - truth.calls.back()));
     }
-    finish_look(*model_, truth);
+    finish_look(truth);
     judge_call(method, meant, at);
     truth.calls.push_back(at.mono);
 }
 
 void Judge::ended(const End& end, Moment at) {
     for (auto& [id, truth] : model_->runs) {
-        finish_look(*model_, truth);
+        finish_look(truth);
     }
     judge_ledger(end, at);
     judge_outbox(end, at);

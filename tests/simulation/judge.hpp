@@ -117,6 +117,7 @@ public:
     const std::vector<Violation>& violations() const { return violations_; }
 
 private:
+    void finish_look(RunTruth& truth);
     void judge_call(StopMethod method, const RunId& run, Moment at);
     void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
     void judge_ledger(const End& end, Moment at);

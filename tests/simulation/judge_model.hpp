@@ -96,7 +96,8 @@ struct Judge::Model {
     std::map<EnforcementId, Durable<Enforcement>> enforcements;
     std::map<EnforcementId, Instant> warned_at;   // durable
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
-    std::map<EnforcementId, Instant> notice;      // a warning was first taken by a receiver
+    std::set<EnforcementId> probed_when_due;
+    std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
     std::set<EnforcementId> silenced_warnings;
     std::map<RunId, EnforcementId> live;
     std::map<ReceiptId, Durable<Receipt>> receipts;
@@ -113,6 +114,7 @@ struct Judge::Model {
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
     std::map<std::pair<RunId, MeterKind>, Meter> meters;
+    std::set<std::pair<RunId, std::int64_t>> closed_at;  // a run that seemed to have ended may bill on
     std::map<RunId, QuietRow> quiet_rows;
     std::map<std::string, DurableRow> outbox;
     std::map<std::int64_t, std::string> by_seq;
@@ -151,6 +153,8 @@ std::int64_t own_cost(std::int64_t nanos_per_hour, std::int64_t ms);
 /// What a run costs in [from, to), in nano-units times milliseconds per hour, exactly.
 Wide own_bill(const RunTruth& run, WallTime from, WallTime to);
 
+/// Three quiet probes in a row, the first of them at least a ladder old.
+bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now);
 /// A look that is complete becomes quiet time, or the end of it.
 void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap, bool machine);
 Verdict verdict_of(const OwnLook& look, const RunTruth& truth, bool machine);

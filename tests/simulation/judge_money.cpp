@@ -100,7 +100,8 @@ void Judge::judge_ledger(const End& end, Moment at) {
             }
             // Rounded once: a row ends with an hour, with a price, or with the run.
             if (before != nullptr && before->to == row.from && before->to.ms % hour_ms != 0 &&
-                before->rate == row.rate && before->sku == row.sku) {
+                before->rate == row.rate && before->sku == row.sku &&
+                !m.closed_at.contains({run, row.from.ms})) {
                 violated("I6", at, "a row of " + run.value + " was cut within its hour for no reason");
             }
             before = &row;

@@ -12,7 +12,6 @@ constexpr Duration quiet_slack = minutes{1};
 constexpr Duration work_slack = knowledge_lag;
 /// A hold counts once its answer has come back from the disk; the fence asks for holds last of all.
 constexpr Duration hold_lag = seconds{3};
-constexpr int probes_needed = 3;
 constexpr int pack_attempts_needed = 5;
 constexpr int stops_always = 2;
 
@@ -250,13 +249,12 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
                      who + " was quiet for " + words(truth.own.quiet) + " only, " +
                          words(at.mono - truth.began.mono) + " after its start");
         }
-        const bool probed_enough = !truth.probed || any([&](const Config& config) {
-            const Rule* rule = rule_named(config, e.cause.name);
-            return rule != nullptr &&
-                   (!rule->probe.enabled ||
-                    (truth.own.probes >= probes_needed && truth.own.first_probe &&
-                     at.mono - *truth.own.first_probe + quiet_slack >= own_ladder_head(*rule)));
-        });
+        // They are counted when the time is up: what was durable then, a restart only goes on with.
+        const bool probed_enough = !truth.probed || m.probed_when_due.contains(e.id) ||
+                                   any([&](const Config& config) {
+                                       const Rule* rule = rule_named(config, e.cause.name);
+                                       return rule != nullptr && own_probes_suffice(truth, *rule, at.mono);
+                                   });
         if (!probed_enough) {
             violated("I2", at,
                      who + " had " + std::to_string(truth.own.probes) + " quiet probes in a row, the first " +

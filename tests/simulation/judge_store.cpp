@@ -116,6 +116,9 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
     for (const auto* row : all_of<Meter>(batch)) {
         m.meters[{row->run, row->kind}] = *row;
+        if (!row->open) {
+            m.closed_at.emplace(row->run, row->counted_to.ms);
+        }
     }
     for (const auto* row : all_of<CostRow>(batch)) {
         const auto key = std::tuple{row->run, row->meter, row->from.ms, row->source};
@@ -265,6 +268,19 @@ void Judge::committed(const Batch& batch, Moment at) {
         if (warns_now && somebody && !silent && m.resources.contains(row->resource) &&
             !tells(batch, [&](const OutboxRow& o) { return o.enforcement == row->id && o.warn_step > 0; })) {
             violated("I8", at, "enforcement " + row->id.value + " warns, and its transaction tells nobody");
+        }
+        if (row->state == State::due && (before == State::warned || before == State::watching)) {
+            const auto truth = m.runs.find(row->run);
+            const auto resource = m.resources.find(row->resource);
+            const Rule* rule = m.config() != nullptr && resource != m.resources.end() && truth != m.runs.end()
+                                   ? own_rule(*m.config(), resource->second, truth->second.run.machine_type)
+                                   : nullptr;
+            if (rule != nullptr) {
+                finish_look(truth->second);
+                if (own_probes_suffice(truth->second, *rule, at.mono)) {
+                    m.probed_when_due.insert(row->id);
+                }
+            }
         }
         if (row->state == State::packing && !m.pack_since.contains(row->id)) {
             m.pack_since[row->id] = at.mono;
