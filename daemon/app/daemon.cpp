@@ -50,7 +50,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
       outlook_(world, alarms_), summary_(world, alarms_, outlook_, books_.prices()),
-      watchdog_wakeup_(world.loop) {
+      watchdog_rest_(world.loop, world.scheduler) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
     health_.use(std::move(parts.channels), std::move(parts.heartbeat), std::move(parts.disks));
@@ -264,7 +264,7 @@ void Daemon::run() {
 
 Task<void> Daemon::feed_watchdog() {
     const Duration pause = std::max<Duration>(seconds{1}, *supervisor_.watchdog_interval() / 4);
-    while (!stopping_) {
+    do {
         const Instant now = world_.scheduler.mono();
         bool polled = true;
         for (const AccountConfig& account : world_.config->accounts) {
@@ -278,14 +278,10 @@ Task<void> Daemon::feed_watchdog() {
         if (polled && counts) {
             supervisor_.alive();
         }
-        watchdog_alarm_ = world_.scheduler.at(world_.scheduler.mono() + pause,
-                                              [this] { watchdog_wakeup_.notify(); });
-        co_await watchdog_wakeup_.wait();
-    }
+    } while (co_await watchdog_rest_.lasts(pause));
 }
 
 Task<void> Daemon::shut_down() {
-    stopping_ = true;
     supervisor_.stopping();
     enforcer_.stop_accepting();
     for (const auto& [name, watcher] : watchers_) {
@@ -301,7 +297,7 @@ Task<void> Daemon::shut_down() {
     outlook_.stop();
     health_.stop();
     summary_.stop();
-    watchdog_wakeup_.notify();
+    watchdog_rest_.stop();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
     co_await store_open_history();

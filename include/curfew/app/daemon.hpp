@@ -110,9 +110,7 @@ private:
     Summary summary_;
     std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
     std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
-    Wakeup watchdog_wakeup_;
-    Scheduler::Alarm watchdog_alarm_;
-    bool stopping_ = false;
+    Rest watchdog_rest_;
 };
 
 }  // namespace curfew
