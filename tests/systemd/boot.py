@@ -187,10 +187,10 @@ def boot(root, build, out):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, help="the build folder, for instance build/dev")
-    parser.add_argument("--sanitized", action="store_true", help="the build has sanitizers or counts coverage")
+    parser.add_argument("--instrumented", action="store_true", help="the build has sanitizers or counts coverage")
     parser.add_argument("checks", nargs="*", help="only these")
     options = parser.parse_args()
-    if options.sanitized:
+    if options.instrumented:
         skip("instrumented programs do not fit the unit's sandbox and memory; use the preset dev or release")
     for tool, package in (("systemd-nspawn", "systemd-container"), ("unshare", "util-linux"), ("dpkg", "dpkg")):
         if shutil.which(tool) is None:

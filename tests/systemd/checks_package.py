@@ -1,10 +1,12 @@
 """The package: what it puts where, an upgrade under a running daemon, and what is left after its end."""
 
+import contextlib
 import grp
 import pathlib
 import pwd
 import shutil
 import stat
+import threading
 
 from machine import (ADMIN, API, CONFIG, KEY, SOCKETS, STATE, UNIT, Emulator, account_works, ask, config_text, doctor, events,
                      main_pid, read, run, same, show, systemctl, take_warnings, that)
@@ -64,6 +66,28 @@ def set_up(stage):
     same(done.returncode, 0, done.stdout + done.stderr)
 
 
+@contextlib.contextmanager
+def asked_all_the_time():
+    """The answers (or errors) that somebody gets who asks again and again meanwhile."""
+    answers, ended = [], threading.Event()
+
+    def ask_on():
+        while not ended.is_set():
+            try:
+                answers.append(ask(API, "/v1/version")[0])
+            except OSError as error:
+                answers.append(str(error))
+            ended.wait(0.02)
+
+    asker = threading.Thread(target=ask_on)
+    asker.start()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        asker.join()
+
+
 def newer(stage):
     """The same package as a newer version."""
     tree = pathlib.Path("/srv/newer")
@@ -83,7 +107,9 @@ def upgrade(stage):
     before = events()
     pid = main_pid()
     kept = CONFIG.read_text()
-    install(package)
+    with asked_all_the_time() as answers:
+        install(package)
+    that(len(answers) > 3 and set(answers) == {200}, lambda: f"answers during the upgrade: {answers}")
     same(run("dpkg-query", "-W", "-f", "${Version}", "curfew").stdout, old + "+next", "the version")
     for unit in (UNIT, *SOCKETS):
         same(show(unit)["ActiveState"], "active", unit)

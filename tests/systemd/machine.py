@@ -255,6 +255,10 @@ kind = "webhook"
 url = "http://127.0.0.1:{PORT}/"
 allow_private = true
 
+[alerts]
+group_wait = "0s"
+group_interval = "0s"
+
 [[rule]]
 name = "idle"
 mode = "enforce"
