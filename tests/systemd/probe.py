@@ -13,6 +13,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 PERSONALITY_LINUX32 = 8
 CLONE_NEWUSER = 0x10000000
 PTRACE_TRACEME = 0
+METADATA = ("169.254.169.254", 9)
 
 
 def call(function, *arguments):
@@ -76,6 +77,7 @@ TRIES = {
     "lower its priority": lambda: in_child(lambda: os.nice(1)),
     "be traced": lambda: in_child(lambda: call(libc.ptrace, PTRACE_TRACEME, 0, 0, 0)),
     "run another program": lambda: in_child(run_a_program),
+    "send to the metadata address": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", METADATA),
     "may write its state": lambda: write_to("/var/lib/curfew"),
     "may write a file in /tmp": lambda: write_to("/tmp"),
     "may open a TCP socket": lambda: socket.socket(socket.AF_INET).close(),
