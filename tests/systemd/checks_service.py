@@ -83,25 +83,30 @@ def watchdog(_):
     same(events()[:len(before)], before, "the audit from before")
 
 
+def of_quiet(stage, kind=None):
+    return [e for e in events(kind) if e["run"] == stage.quiet["id"]]
+
+
 def enforcement_goes_on(stage):
-    """Killed between warning and stop: the next process packs and stops it, once."""
-    emulator = stage.emulator
-    made = emulator.notebook("quiet", files={"work.txt": "the work"})
-
-    def of_run(kind=None):
-        return [e for e in events(kind) if e["run"] == made["id"]]
-
-    wait_for("the enforcement to begin", lambda: [e for e in of_run() if e["kind"].startswith("enforcement.")])
-    pid, began = main_pid(), len(of_run())
+    """Killed between warning and stop: the next process packs it, and calls its stop."""
+    wait_for("the enforcement to begin", lambda: [e for e in of_quiet(stage) if e["kind"].startswith("enforcement.")])
+    pid, began = main_pid(), len(of_quiet(stage))
+    at = of_quiet(stage)[-1]["kind"]
     os.kill(pid, signal.SIGKILL)
     is_new(pid)
-    that(len(of_run()) >= began, "what was recorded before the kill is gone")
-    wait_for("the stop to be confirmed", lambda: of_run("enforcement.stopped"))
-    same(len(emulator.stop_calls(made["id"])), 1, "stop calls")
-    that(emulator.state_of(made["notebookRepoId"]) != "Running", "the notebook runs")
-    same(len(of_run("enforcement.stopped")), 1, "ends of the enforcement")
-    receipts = [r for r in read("/v1/receipts")["items"] if r["run"] == made["id"]]
+    that(len(of_quiet(stage)) >= began, "what was recorded before the kill is gone")
+    wait_for("the stop call", lambda: of_quiet(stage, "stop.called"))
+    receipts = [r for r in read("/v1/receipts")["items"] if r["run"] == stage.quiet["id"]]
     same([r["files"] for r in receipts], [1], "files in receipts")
+    return f"killed after {at}"
+
+
+def enforcement_ended(stage):
+    """The restarts since, while the stop was to be confirmed, changed nothing: one call, one end."""
+    wait_for("the stop to be confirmed", lambda: of_quiet(stage, "enforcement.stopped"))
+    same(len(stage.emulator.stop_calls(stage.quiet["id"])), 1, "stop calls")
+    that(stage.emulator.state_of(stage.quiet["notebookRepoId"]) != "Running", "the notebook runs")
+    same(len(of_quiet(stage, "enforcement.stopped")), 1, "ends of the enforcement")
     same([f["good"] for f in doctor("audit")], [True], "the audit's chain")
 
 
@@ -311,10 +316,11 @@ def journal_priorities(_):
 
 SERVICE_CHECKS = [
     ("socket activation", activation, True),
+    ("an enforcement goes on after SIGKILL", enforcement_goes_on, False),
     ("ready only when it is ready", readiness, False),
     ("two daemons", two_daemons, False),
     ("watchdog", watchdog, False),
-    ("an enforcement survives SIGKILL", enforcement_goes_on, False),
+    ("the enforcement after SIGKILL ends once", enforcement_ended, False),
     ("reload, bad and good", reloads, False),
     ("bad configuration at start", bad_configuration, False),
     ("missing credential", missing_credential, False),

@@ -21,6 +21,7 @@ class Stage:
         self.binaries = pathlib.Path(binaries)
         self.package = pathlib.Path(out) / "curfew.deb"
         self.emulator = None
+        self.quiet = None  # the notebook that is stopped by its rule
 
 
 def journal_tail():
