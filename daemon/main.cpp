@@ -60,6 +60,7 @@ constexpr int exit_config = 78;  // EX_CONFIG: the same again would fail again
 constexpr int exit_bug = 70;     // EX_SOFTWARE
 constexpr int api_read_patience = 1;
 constexpr Duration heartbeat_timeout = seconds{10};
+constexpr Duration last_answers = seconds{1};
 
 struct Options {
     std::string config;
@@ -625,6 +626,11 @@ private:
 
     Task<void> shut_down() {
         server_->stop();
+        // Who was let in has asked, or is about to: they are answered before the rest ends.
+        const Instant until = scheduler_.mono() + last_answers * options_.clock.speed;
+        while (server_->busy() && scheduler_.mono() < until) {
+            co_await scheduler_.sleep_for(Duration{10} * options_.clock.speed);
+        }
         co_await daemon_->shut_down();
         co_await client_.close();
         signals_.cancel();
