@@ -257,9 +257,15 @@ void Daemon::run() {
     tasks_.spawn("heartbeat", health_.pulse().run());
     tasks_.spawn("summary", summary_.run());
     start_watchers();
+    tell_supervisor();
     if (supervisor_.watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog());
     }
+}
+
+void Daemon::tell_supervisor() {
+    const std::size_t count = world_.config->accounts.size();
+    supervisor_.status("watching " + std::to_string(count) + (count == 1 ? " account" : " accounts"));
 }
 
 Task<void> Daemon::feed_watchdog() {
@@ -532,6 +538,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     supervisor_.reloading();
     auto parts = assemble_();
     if (!parts) {
+        supervisor_.status("the configuration has faults; the old one is in force");
         supervisor_.ready();
         spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
         co_await raise(std::string{config_alert}, AlertKind::config,
@@ -585,6 +592,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     Batch batch{audit("config.reloaded", std::move(actor), "configuration reloaded")};
     alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
+    tell_supervisor();
     supervisor_.ready();
     spdlog::info("event=reloaded");
     co_return !days ? days : !summed ? summed : done;

@@ -83,6 +83,7 @@ public:
 private:
     void fill_picture(const StoredState& stored, bool same_boot);
     void start_watchers();
+    void tell_supervisor();
     Task<void> tell_budget_faults(std::vector<std::string> faults);
     Task<void> sum_again();
     Task<void> feed_watchdog();
