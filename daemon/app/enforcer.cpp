@@ -412,7 +412,12 @@ void Enforcer::arm(const RunId& run, Active& active) {
         active.alarm.cancel();
         return;
     }
-    active.alarm = world_.scheduler.at(*active.e.next_at, [this, run] { post(run, event::Woken{}); });
+    active.alarm = world_.scheduler.at(*active.e.next_at, [this, run] {
+        const auto found = active_.find(run);
+        if (found != active_.end() && !found->second.looking) {  // what a look sees says when to wake again
+            post(run, event::Woken{});
+        }
+    });
 }
 
 void Enforcer::show(const Active& active) {

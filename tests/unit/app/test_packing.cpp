@@ -51,3 +51,17 @@ TEST_CASE("files that change from one vault to the next are no verified copy (I1
     two.rig.world.on_read = {};
     CHECK(two.pack());
 }
+
+TEST_CASE("a look that hangs writes nothing meanwhile") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    int due = 0;
+    rig.life->world.at_point = [&](std::string_view point) {
+        due += point == "durable due" ? 1 : 0;
+        n.guest_hangs = n.guest_hangs || point == "durable due";
+    };
+    rig.scheduler.run_for(minutes{75});
+    CHECK(due == 1);  // and not once more every five seconds of the two minutes that the look may take
+    CHECK(rig.world.stop_calls.empty());
+}
