@@ -153,6 +153,7 @@ void Host::boot() {
     if (!opened) {
         stage_.note("not opened", to_string(opened.error()));
         stage_.tally.mark("boot.failed");
+        ++failed_boots_;
         die("the database does not open");
         return;
     }
@@ -180,10 +181,12 @@ void Host::boot() {
                    [this, &life](const std::exception_ptr& bug, Result<void> started) {
                        if (bug || !started) {
                            stage_.note("not started");
+                           ++failed_boots_;
                            mark_dead("it did not start");
                            return;
                        }
                        life.started = true;
+                       failed_boots_ = 0;
                        life.daemon->run();
                    });
 }
@@ -206,7 +209,7 @@ void Host::die(const char* how) {
     stage_.tally.mark("crash");
     stage_.tally.mark("crash." + how_);
     stage_.judge.crashed(stage_.moment());
-    ++crashes_;
+    crashes_ += failed_boots_ == 0 ? 1 : 0;  // what never began did not crash
     Life& life = *life_;
     dying_ = true;
     life.loop.drop();  // every coroutine, wherever it was, while what it refers to is still there
@@ -219,7 +222,7 @@ void Host::die(const char* how) {
     }
     life_.reset();
     dying_ = false;
-    stage_.clock.after(time_off(), [this] { boot(); });
+    stage_.clock.after(time_off(failed_boots_), [this] { boot(); });
 }
 
 void Host::run_ready() {

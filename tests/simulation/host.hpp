@@ -71,7 +71,9 @@ public:
     std::int64_t handlers() const { return handlers_; }
     std::size_t tasks_running() const;
     /// Off for as long as it takes a supervisor, or a person, to start it again.
-    std::function<Duration()> time_off = [] { return Duration{seconds{2}}; };
+    std::function<Duration(std::int64_t failed_boots)> time_off = [](std::int64_t) {
+        return Duration{seconds{2}};
+    };
 
 private:
     struct Life;
@@ -90,6 +92,7 @@ private:
     std::int64_t crashes_ = 0;
     std::int64_t commits_ = 0;
     std::int64_t handlers_ = 0;
+    std::int64_t failed_boots_ = 0;  // in a row
     std::string bug_;
     bool disk_full_ = false;
 };

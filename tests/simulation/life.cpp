@@ -105,7 +105,11 @@ Simulation::Simulation(const LifeOptions& options)
                      .receivers = receivers_,
                      .worst_moment = [this](const ResourceId& resource) { people_->worst_moment(resource); }},
         story_.prices, story_.config);
-    host_->time_off = [this] {
+    host_->time_off = [this](std::int64_t failed_boots) {
+        if (failed_boots > 0) {  // a supervisor waits longer each time
+            return Duration{
+                std::min<Duration>(minutes{5}, seconds{5} * (1 << std::min<std::int64_t>(failed_boots, 6)))};
+        }
         return calm_               ? Duration{seconds{2}}
                : chance_.one_in(4) ? chance_.skewed(seconds{2}, hours{10})
                                    : Duration{seconds{2}};
@@ -180,6 +184,7 @@ void Simulation::set_clock() {
     }
     stage_.clock.drift(chance_.one_in(2) ? chance_.between(-40, 40) : 0);
     stage_.injected("clock_set");
+    stage_.note("clock", {}, by.count());
     stage_.judge.clock_stepped(by, stage_.moment());
 }
 
@@ -378,6 +383,8 @@ LifeReport Simulation::run() {
     report.instance_ms = fleet_.instance_ms();
     for (const CostRow& row : end.ledger) {
         stage_.note("ledger", row.run.value, row.gross.nanos);
+        stage_.note("ledger.from", row.estimated ? "estimated" : "exact", row.from.ms);
+        stage_.note("ledger.to", row.sku, row.to.ms);
     }
     stage_.note("end", {}, end.audit.value_or(-1));
     if (!host_->shut_down()) {
