@@ -587,8 +587,9 @@ struct Caught {
     std::uint64_t seed = 0;
 };
 
-/// Lives of one wrong variant, until somebody sees it.
-Caught hunt([[maybe_unused]] Mutant mutant, const Arguments& a) {
+/// Lives of one wrong variant, until somebody sees it: these worlds first, then those from --seed on.
+Caught hunt([[maybe_unused]] Mutant mutant, const Arguments& a,
+            [[maybe_unused]] std::vector<std::uint64_t> seeds, [[maybe_unused]] bool only_these) {
     Caught caught;
 #ifdef CURFEW_MUTANTS
     mutant_in_force = mutant;
@@ -608,7 +609,11 @@ Caught hunt([[maybe_unused]] Mutant mutant, const Arguments& a) {
         }
         return caught.caught || caught.years >= mutant_years;
     });
-    crowd.live_all(from_on(a.seed, 100'000));
+    if (!only_these) {
+        const auto more = from_on(a.seed, 100'000);
+        seeds.insert(seeds.end(), more.begin(), more.end());
+    }
+    crowd.live_all(seeds, std::chrono::duration<double>{a.seconds});
     mutant_in_force = Mutant::none;
     assertion_noted = nullptr;
 #endif
@@ -616,7 +621,7 @@ Caught hunt([[maybe_unused]] Mutant mutant, const Arguments& a) {
 }
 
 /// How many were caught, of how many.
-std::pair<int, int> mutants(const Arguments& a) {
+std::pair<int, int> mutants([[maybe_unused]] const Arguments& a, [[maybe_unused]] bool briefly) {
 #ifndef CURFEW_MUTANTS
     std::fputs("this build has no wrong variants: configure with -DCURFEW_MUTANTS=ON (./dev simulate does)\n",
                stderr);
@@ -631,7 +636,11 @@ std::pair<int, int> mutants(const Arguments& a) {
             continue;
         }
         ++all;
-        const Caught result = hunt(card.mutant, a);
+        std::vector<std::uint64_t> first;
+        if (briefly && card.seed != 0) {
+            first.push_back(card.seed);
+        }
+        const Caught result = hunt(card.mutant, a, first, briefly);
         caught += result.caught ? 1 : 0;
         std::printf("%-27s %-9s %-10.10s %7.2f %10llu  %s\n", std::string{card.name}.c_str(),
                     result.caught ? result.by.c_str() : "SURVIVED",
@@ -681,7 +690,7 @@ int brief(Arguments a) {
     }
     print_sum(fresh, std::chrono::duration<double>(Clock::now() - begun).count());
     fresh.bad.empty() ? ++passed : ++failed;
-    const auto [caught, all] = mutants(a);
+    const auto [caught, all] = mutants(a, true);
     passed += caught;
     failed += all - caught;
     std::printf("simulate: %d passed, %d failed\n", passed, failed);
@@ -706,7 +715,7 @@ int main(int argc, char** argv) {
         return brief(a);
     }
     if (a.mutants) {
-        const auto [caught, all] = mutants(a);
+        const auto [caught, all] = mutants(a, false);
         return caught == all ? 0 : 1;
     }
     return run(a);
