@@ -13,6 +13,7 @@
 #include "adapters/process/runner.hpp"
 #include "adapters/sqlite/store.hpp"
 #include "adapters/ssh/guest.hpp"
+#include "adapters/systemd/journal.hpp"
 #include "adapters/systemd/supervisor.hpp"
 #include "adapters/vault/folder_vault.hpp"
 #include "adapters/vault/workers.hpp"
@@ -59,6 +60,7 @@ constexpr int exit_config = 78;  // EX_CONFIG: the same again would fail again
 constexpr int exit_bug = 70;     // EX_SOFTWARE
 constexpr int api_read_patience = 1;
 constexpr Duration heartbeat_timeout = seconds{10};
+constexpr Duration last_answers = seconds{1};
 
 struct Options {
     std::string config;
@@ -126,11 +128,17 @@ config::Defaults defaults_for(const std::string& config_file) {
     return d;
 }
 
+void print_error(spdlog::level::level_enum level, const std::string& text) {
+    std::fprintf(stderr, "%s\n",
+                 (systemd::logs_to_journal() ? systemd::with_priority(level, text) : text).c_str());
+}
+
 void print_faults(const std::vector<config::Fault>& faults) {
     for (const config::Fault& fault : faults) {
-        std::fprintf(stderr, "%s\n", config::to_string(fault).c_str());
+        print_error(spdlog::level::err, config::to_string(fault));
     }
-    std::fprintf(stderr, "%zu fault%s; nothing was started\n", faults.size(), faults.size() == 1 ? "" : "s");
+    print_error(spdlog::level::err, std::to_string(faults.size()) + " fault" +
+                                        (faults.size() == 1 ? "" : "s") + "; nothing was started");
 }
 
 std::string joined(const std::vector<config::Fault>& faults) {
@@ -359,7 +367,7 @@ void answer_waiting(const std::map<std::string, int>& sockets) {
 }
 
 int fatal(int code, const std::string& text) {
-    std::fprintf(stderr, "<2>curfewd: %s\n", text.c_str());
+    print_error(spdlog::level::critical, "curfewd: " + text);
     return code;
 }
 
@@ -588,7 +596,6 @@ private:
         wait_for_signal();
         daemon_->run();
         supervisor_.ready();
-        supervisor_.status("watching " + std::to_string(world_->config->accounts.size()) + " accounts");
         spdlog::info("event=ready api={} admin={} mode={}", sockets_.api_path, sockets_.admin_path,
                      to_string(world_->config->mode));
     }
@@ -599,7 +606,7 @@ private:
                 return;
             }
             if (signal == SIGHUP) {
-                tasks_.spawn("reload", reload());
+                tasks_.spawn("reload", reload());  // what came of it is told by log, alert and status line
             } else if (stopping_) {
                 std::_Exit(1);  // asked twice
             } else {
@@ -609,12 +616,7 @@ private:
         });
     }
 
-    Task<void> reload() {
-        auto done = co_await daemon_->reload("curfewd (SIGHUP)");
-        if (!done) {
-            supervisor_.status("the configuration has faults; the old one is in force");
-        }
-    }
+    Task<void> reload() { (void)co_await daemon_->reload("curfewd (SIGHUP)"); }
 
     void begin_shutdown() {
         if (!std::exchange(stopping_, true)) {
@@ -624,6 +626,11 @@ private:
 
     Task<void> shut_down() {
         server_->stop();
+        // Who was let in has asked, or is about to: they are answered before the rest ends.
+        const Instant until = scheduler_.mono() + last_answers * options_.clock.speed;
+        while (server_->busy() && scheduler_.mono() < until) {
+            co_await scheduler_.sleep_for(Duration{10} * options_.clock.speed);
+        }
         co_await daemon_->shut_down();
         co_await client_.close();
         signals_.cancel();
@@ -663,11 +670,11 @@ private:
 
 void set_up_log(const std::string& level) {
     auto logger = spdlog::stderr_logger_st("curfewd");
-    // The journal reads priorities from "<N>".
-    logger->set_pattern("%v");
     if (::isatty(STDERR_FILENO) != 0) {
         logger->set_pattern("%Y-%m-%dT%H:%M:%SZ %l %v", spdlog::pattern_time_type::utc);
-    } else if (environment("JOURNAL_STREAM").empty()) {
+    } else if (systemd::logs_to_journal()) {
+        logger->set_formatter(std::make_unique<systemd::JournalFormatter>());
+    } else {
         logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc);
     }
     logger->set_level(spdlog::level::from_str(level));

@@ -196,6 +196,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     std::shared_ptr<Room> local;              // of both Unix sockets
     std::vector<std::function<void()>> ends;  // of listeners
     std::set<std::shared_ptr<Socket>> sockets;
+    decltype(sockets) fresh;  // those that have not asked anything yet
     bool stopping = false;
 };
 
@@ -355,6 +356,7 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::sh
         }
         auto socket = std::make_shared<Socket>(std::move(accepted));
         sockets.insert(socket);
+        fresh.insert(socket);
         ++room->open;
         ++room->by_peer[from->key];
         tasks.spawn(room->name + " connection", serve(std::move(socket), room, std::move(*from)));
@@ -434,6 +436,7 @@ Task<void> Server::Impl::serve(std::shared_ptr<Socket> socket, std::shared_ptr<R
             boost::system::error_code ignored;
             socket->close(ignored);
             impl.sockets.erase(socket);
+            impl.fresh.erase(socket);
             --room.open;
             if (--room.by_peer[key] == 0) {
                 room.by_peer.erase(key);
@@ -442,8 +445,10 @@ Task<void> Server::Impl::serve(std::shared_ptr<Socket> socket, std::shared_ptr<R
     };
     const Leave leave{*this, socket, *room, caller.key};
     boost::beast::flat_buffer buffer;
-    for (int i = 0; i < requests_per_connection_max && !stopping; ++i) {
+    // Who was let in as the end began is answered as well.
+    for (int i = 0; i < requests_per_connection_max && (i == 0 || !stopping); ++i) {
         const bool again = co_await serve_one(*socket, buffer, *room, caller.peer);
+        fresh.erase(socket);
         if (!again) {
             break;
         }
@@ -474,8 +479,14 @@ void Server::stop() {
     }
     boost::system::error_code ignored;
     for (const auto& socket : impl_->sockets) {
-        socket->shutdown(Socket::shutdown_receive, ignored);
+        if (!impl_->fresh.contains(socket)) {
+            socket->shutdown(Socket::shutdown_receive, ignored);
+        }
     }
+}
+
+bool Server::busy() const {
+    return !impl_->sockets.empty();
 }
 
 }  // namespace curfew::api

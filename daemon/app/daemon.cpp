@@ -52,7 +52,7 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
       enforcer_(world, looker_, packer_, notifier_, alarms_, tasks, EnforcementPolicy{}),
       holds_(world, treasurer_, looker_, enforcer_), rulebook_(world, alarms_, enforcer_),
       outlook_(world, alarms_), summary_(world, alarms_, outlook_, books_.prices()),
-      watchdog_wakeup_(world.loop) {
+      watchdog_rest_(world.loop, world.scheduler) {
     world_.config = std::move(parts.config);
     world_.clouds = std::move(parts.clouds);
     health_.use(std::move(parts.channels), std::move(parts.heartbeat), std::move(parts.disks));
@@ -261,14 +261,20 @@ void Daemon::run() {
     tasks_.spawn("heartbeat", health_.pulse().run());
     tasks_.spawn("summary", summary_.run());
     start_watchers();
+    tell_supervisor();
     if (supervisor_.watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog());
     }
 }
 
+void Daemon::tell_supervisor() {
+    const std::size_t count = world_.config->accounts.size();
+    supervisor_.status("watching " + std::to_string(count) + (count == 1 ? " account" : " accounts"));
+}
+
 Task<void> Daemon::feed_watchdog() {
     const Duration pause = std::max<Duration>(seconds{1}, *supervisor_.watchdog_interval() / 4);
-    while (!stopping_) {
+    do {
         const Instant now = world_.scheduler.mono();
         bool polled = true;
         for (const AccountConfig& account : world_.config->accounts) {
@@ -282,14 +288,10 @@ Task<void> Daemon::feed_watchdog() {
         if (polled && counts) {
             supervisor_.alive();
         }
-        watchdog_alarm_ = world_.scheduler.at(world_.scheduler.mono() + pause,
-                                              [this] { watchdog_wakeup_.notify(); });
-        co_await watchdog_wakeup_.wait();
-    }
+    } while (co_await watchdog_rest_.lasts(pause));
 }
 
 Task<void> Daemon::shut_down() {
-    stopping_ = true;
     supervisor_.stopping();
     enforcer_.stop_accepting();
     for (const auto& [name, watcher] : watchers_) {
@@ -305,7 +307,7 @@ Task<void> Daemon::shut_down() {
     outlook_.stop();
     health_.stop();
     summary_.stop();
-    watchdog_wakeup_.notify();
+    watchdog_rest_.stop();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
     co_await store_open_history();
@@ -540,6 +542,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     supervisor_.reloading();
     auto parts = assemble_();
     if (!parts) {
+        supervisor_.status("the configuration has faults; the old one is in force");
         supervisor_.ready();
         spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
         co_await raise(std::string{config_alert}, AlertKind::config,
@@ -593,6 +596,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     Batch batch{audit("config.reloaded", std::move(actor), "configuration reloaded")};
     alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
+    tell_supervisor();
     supervisor_.ready();
     spdlog::info("event=reloaded");
     co_return !days ? days : !summed ? summed : done;

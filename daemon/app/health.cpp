@@ -67,7 +67,7 @@ Duration offset_of_clocks(const Scheduler& scheduler) {
 
 Health::Health(World& world, Alarms& alarms, TaskGroup& tasks)
     : world_(world), alarms_(alarms), tasks_(tasks), pulse_(world.loop, world.scheduler),
-      wakeup_(world.loop) {}
+      rest_(world.loop, world.scheduler) {}
 
 void Health::use(std::vector<std::shared_ptr<Channel>> channels, std::shared_ptr<Heartbeat> heartbeat,
                  std::shared_ptr<DiskGauge> disks) {
@@ -78,21 +78,14 @@ void Health::use(std::vector<std::shared_ptr<Channel>> channels, std::shared_ptr
 }
 
 void Health::stop() {
-    stopping_ = true;
     pulse_.stop();
-    wakeup_.notify();
+    rest_.stop();
 }
 
 Task<void> Health::run() {
-    while (!stopping_) {
+    do {
         co_await look();
-        if (stopping_) {
-            break;
-        }
-        alarm_ = world_.scheduler.at(world_.scheduler.mono() + look_every, [this] { wakeup_.notify(); });
-        co_await wakeup_.wait();
-    }
-    alarm_.cancel();
+    } while (co_await rest_.lasts(look_every));
 }
 
 // ---- what others tell ----------------------------------------------------------------------------
@@ -126,7 +119,7 @@ void Health::cycle_ended(const CycleEnd& cycle) {
         account.ahead_seen = clock_skewed(*cycle.ahead, account.skewed) ? account.ahead_seen + 1 : 0;
     }
     if (was_bad != (account.failed >= failed_cycles_max)) {
-        wakeup_.notify();
+        rest_.wake();
     }
     pulse_.beat(what_is_bad());
 }
@@ -135,7 +128,7 @@ void Health::not_durable(const Error& error) {
     refused_at_ = world_.scheduler.mono();
     if (!unwritten_) {
         unwritten_since_ = world_.scheduler.wall();
-        wakeup_.notify();
+        rest_.wake();
     }
     unwritten_ = error;
 }
@@ -151,7 +144,7 @@ void Health::given_up(const GivenUp& what) {
     channel.dead_since = channel.dead_since.value_or(world_.scheduler.wall());
     channel.newest = what;
     if (!alarms_.firing(key_of(dead_prefix, what.channel))) {
-        wakeup_.notify();
+        rest_.wake();
     }
 }
 

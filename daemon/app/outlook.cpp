@@ -57,28 +57,22 @@ Money burn_of(const Picture& picture, const std::optional<AccountName>& account,
     return sum;
 }
 
-Outlook::Outlook(World& world, Alarms& alarms) : world_(world), alarms_(alarms), wakeup_(world.loop) {}
+Outlook::Outlook(World& world, Alarms& alarms)
+    : world_(world), alarms_(alarms), rest_(world.loop, world.scheduler) {}
 
 void Outlook::stop() {
-    stopping_ = true;
-    wakeup_.notify();
+    rest_.stop();
 }
 
 void Outlook::wake() {
     learned_at_.reset();
-    wakeup_.notify();
+    rest_.wake();
 }
 
 Task<void> Outlook::run() {
-    while (!stopping_) {
+    do {
         co_await look();
-        if (stopping_) {
-            break;
-        }
-        alarm_ = world_.scheduler.at(world_.scheduler.mono() + look_every, [this] { wakeup_.notify(); });
-        co_await wakeup_.wait();
-    }
-    alarm_.cancel();
+    } while (co_await rest_.lasts(look_every));
 }
 
 Task<void> Outlook::look() {

@@ -163,26 +163,20 @@ Message summary_of(const Week& week) {
 
 Summary::Summary(World& world, Alarms& alarms, Outlook& outlook, const PriceBook& prices)
     : world_(world), alarms_(alarms), reporter_(world, prices), money_(world, reporter_, outlook, prices),
-      wakeup_(world.loop) {}
+      rest_(world.loop, world.scheduler) {}
 
 void Summary::stop() {
-    stopping_ = true;
-    wakeup_.notify();
+    rest_.stop();
 }
 
 void Summary::wake() {
     settled_.reset();
-    wakeup_.notify();
+    rest_.wake();
 }
 
 Task<void> Summary::run() {
     Duration pause = first_look;
-    while (!stopping_) {
-        alarm_ = world_.scheduler.at(world_.scheduler.mono() + pause, [this] { wakeup_.notify(); });
-        co_await wakeup_.wait();
-        if (stopping_) {
-            break;
-        }
+    while (co_await rest_.lasts(pause)) {
         co_await look();
         pause = look_every;
         if (const auto& when = world_.config->alerts.summary) {
@@ -190,7 +184,6 @@ Task<void> Summary::run() {
             pause = std::min<Duration>(pause, next_weekly(*when, now, world_.config->zone) - now);
         }
     }
-    alarm_.cancel();
 }
 
 Task<void> Summary::look() {

@@ -49,6 +49,22 @@ void Wakeup::notify() {
     state_->timer.cancel();
 }
 
+Rest::Rest(asio::any_io_executor loop, Scheduler& scheduler)
+    : scheduler_(scheduler), wakeup_(std::move(loop)) {}
+
+Task<bool> Rest::lasts(Duration d) {
+    if (!stopped_) {
+        const Scheduler::Alarm alarm = scheduler_.at(scheduler_.mono() + d, [this] { wakeup_.notify(); });
+        co_await wakeup_.wait();
+    }
+    co_return !stopped_;
+}
+
+void Rest::stop() {
+    stopped_ = true;
+    wakeup_.notify();
+}
+
 struct TaskGroup::State {
     struct Entry {
         std::string name;

@@ -110,6 +110,10 @@ Answer ask(const std::string& socket, Verb verb, const std::string& target, cons
         }
         return answer;
     }
+    if (!answer.body.is_object() && parser.get().result() == http::status::service_unavailable) {
+        return trouble(api::Exit::unreachable,
+                       "curfewd cannot start; its log says why: journalctl -u curfewd -n 20");
+    }
     answer.exit = answer.body.is_object() ? answer.body.value("exit", 1) : 1;
     answer.trouble = answer.body.is_object()
                          ? answer.body.value("detail", std::string{"failed"})

@@ -11,8 +11,7 @@ constexpr std::size_t runs_kept = 40;
 
 }  // namespace
 
-Fleet::Fleet(Stage& s, PriceBook prices)
-    : stage(s), dice_(s.dice.split("fleet")), prices_(std::move(prices)) {}
+Fleet::Fleet(Stage& s) : stage(s), dice_(s.dice.split("fleet")) {}
 
 SimResource& Fleet::add(SimResource resource) {
     auto owned = std::make_unique<SimResource>(std::move(resource));

@@ -2,7 +2,6 @@
 // true time, and tells the judge. People and faults move it; `SimCloud` and `SimGuest` only show it.
 #pragma once
 
-#include "curfew/core/price_book.hpp"
 #include "curfew/ports/cloud.hpp"
 #include "simulation/stage.hpp"
 
@@ -74,7 +73,7 @@ struct SimResource {
 
 class Fleet {
 public:
-    Fleet(Stage& stage, PriceBook prices);
+    explicit Fleet(Stage& stage);
 
     Stage& stage;
     std::map<ResourceId, std::unique_ptr<SimResource>> resources;
@@ -117,7 +116,6 @@ private:
     void no_work(SimResource& r);
 
     Dice dice_;
-    PriceBook prices_;
     std::int64_t starts_ = 0;
     std::int64_t ended_ms_ = 0;
     std::uint64_t versions_ = 0;

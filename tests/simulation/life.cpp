@@ -58,8 +58,7 @@ private:
 Simulation::Simulation(const LifeOptions& options)
     : options_(options), stage_(options.seed, options.print),
       story_(draw_story(stage_.dice, options.faults, options.crashes)), chance_(stage_.dice.split("chance")),
-      fleet_(stage_, PriceBook{}),
-      guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
+      fleet_(stage_), guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
     stage_.rates = story_.rates_of_faults;
     stage_.faults_on = options.faults;
     fleet_.rates = story_.rates;

@@ -159,7 +159,7 @@ void draw_types(Story& story, Dice& dice) {
 }
 
 void draw_fleet(Story& story, Dice& dice) {
-    const std::int64_t fleet = dice.one_in(8) ? dice.between(10, 40) : dice.between(1, 10);
+    const std::int64_t fleet = dice.one_in(4) ? dice.between(10, 40) : dice.between(1, 12);
     const bool shells = !dice.one_in(5);
     for (std::int64_t i = 0; i < fleet; ++i) {
         SimResource r;
@@ -282,7 +282,7 @@ Story draw_story(const Dice& seed, bool faults, bool crashes) {
     for (std::int64_t i = 0; i < budgets; ++i) {
         c.budgets.push_back(draw_budget(dice, i == 0 ? "team" : "lab", burn, c.accounts));
     }
-    story.chaos = dice.skewed(hours{24}, hours{24 * 30});
+    story.chaos = dice.skewed(hours{24}, hours{24 * 16});
     story.calm = dice.between(hours{48}, hours{96});
     draw_happenings(story, dice, faults, crashes);
     return story;

@@ -1250,9 +1250,10 @@ public:
     void ready() override { ++readies; }
     void reloading() override {}
     void stopping() override {}
-    void status(const std::string&) override {}
+    void status(const std::string& line) override { said = line; }
     void alive() override { ++lives; }
     std::optional<Duration> watchdog_interval() const override { return seconds{60}; }
+    std::string said;  // the newest status line
     int readies = 0;
     int lives = 0;
 };

@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,6 +72,7 @@ struct Outside {
     std::vector<std::shared_ptr<Channel>> channels;
     std::shared_ptr<Heartbeat> heartbeat;
     std::shared_ptr<DiskGauge> disks;
+    std::function<Result<Parts>()> assemble = [] { return fail(Errc::invalid, "no file"); };
 };
 
 inline std::vector<std::shared_ptr<Channel>> with(std::vector<std::shared_ptr<Channel>> channels,
@@ -103,8 +105,7 @@ struct Life {
                     .prices = std::move(prices),
                     .heartbeat = outside.heartbeat,
                     .disks = outside.disks},
-              supervisor, tasks, [] { return Result<Parts>{fail(Errc::invalid, "no file")}; },
-              [](std::string_view) { return true; }, parse_budget) {
+              supervisor, tasks, outside.assemble, [](std::string_view) { return true; }, parse_budget) {
         await(daemon.start());
         daemon.run();
         scheduler.settle();

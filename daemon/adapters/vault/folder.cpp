@@ -3,9 +3,7 @@
 #include <openssl/evp.h>
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,16 +17,41 @@ namespace {
 constexpr std::size_t hash_chunk = 1U << 20;
 constexpr off_t read_ahead = off_t{8} << 20;  // what the disk fetches while we hash
 
-int beneath(int folder, const char* path, int flags, mode_t mode) {
-    open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-    how.mode = (flags & O_CREAT) != 0 ? mode : 0;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    int fd = -1;
-    do {
-        fd = static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how));
-    } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-    return fd;
+/// Opens `path` below `folder` part by part, so that no link and no ".." on the way leads elsewhere: ELOOP, EXDEV.
+/// Not by openat2, which does the same in one call: RestrictSUIDSGID= of our unit answers it with ENOSYS.
+int beneath(int folder, const std::string& path, int flags, mode_t mode) {
+    if (path.empty() || path.front() == '/') {
+        errno = path.empty() ? ENOENT : EXDEV;
+        return -1;
+    }
+    Descriptor way;
+    int at = folder;
+    for (std::size_t begin = 0;;) {
+        const std::size_t slash = path.find('/', begin);
+        const bool last = slash == std::string::npos;
+        const std::string part = path.substr(begin, last ? slash : slash - begin);
+        if (part == "..") {
+            errno = EXDEV;
+            return -1;
+        }
+        const int how = last ? flags : O_PATH | O_DIRECTORY;
+        int fd = -1;
+        do {
+            fd = ::openat(at, part.c_str(), how | O_NOFOLLOW | O_CLOEXEC, mode);
+        } while (fd < 0 && errno == EINTR);
+        if (fd < 0 && errno == ENOTDIR) {  // also what O_DIRECTORY says of a link
+            struct stat info{};
+            const bool link = ::fstatat(at, part.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                              S_ISLNK(info.st_mode);
+            errno = link ? ELOOP : ENOTDIR;
+        }
+        if (fd < 0 || last) {
+            return fd;
+        }
+        way = Descriptor{fd};
+        at = way.get();
+        begin = slash + 1;
+    }
 }
 
 }  // namespace
@@ -77,7 +100,7 @@ Result<void> make_parents(const Descriptor& folder, const std::string& path) {
         const std::string part = path.substr(0, slash);
         const std::size_t up = part.rfind('/');
         const std::string parent = up == std::string::npos ? "." : part.substr(0, up);
-        const Descriptor at{beneath(folder.get(), parent.c_str(), O_RDONLY | O_DIRECTORY, 0)};
+        const Descriptor at{beneath(folder.get(), parent, O_RDONLY | O_DIRECTORY, 0)};
         const std::string name = up == std::string::npos ? part : part.substr(up + 1);
         if (!at || (::mkdirat(at.get(), name.c_str(), 0700) != 0 && errno != EEXIST)) {
             return std::unexpected(disk_error("cannot make a folder", part));
@@ -90,7 +113,7 @@ Result<void> remove_below(const Descriptor& folder, const std::string& path) {
     const std::size_t slash = path.rfind('/');
     const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
     const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-    const Descriptor at{beneath(folder.get(), parent.c_str(), O_RDONLY | O_DIRECTORY, 0)};
+    const Descriptor at{beneath(folder.get(), parent, O_RDONLY | O_DIRECTORY, 0)};
     if ((!at || ::unlinkat(at.get(), name.c_str(), 0) != 0) && errno != ENOENT && errno != ENOTDIR) {
         return std::unexpected(disk_error("cannot remove", path));
     }
@@ -98,12 +121,12 @@ Result<void> remove_below(const Descriptor& folder, const std::string& path) {
 }
 
 Result<Descriptor> open_below(const Descriptor& folder, const std::string& path, int flags, bool create) {
-    Descriptor file{beneath(folder.get(), path.c_str(), flags, 0600)};
+    Descriptor file{beneath(folder.get(), path, flags, 0600)};
     if (!file && create && errno == ENOENT) {  // most files have neighbours, so their folder is there
         if (auto made = make_parents(folder, path); !made) {
             return std::unexpected(made.error());
         }
-        file = Descriptor{beneath(folder.get(), path.c_str(), flags, 0600)};
+        file = Descriptor{beneath(folder.get(), path, flags, 0600)};
     }
     if (!file) {
         return std::unexpected(disk_error("cannot open", path));

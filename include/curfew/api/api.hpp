@@ -112,6 +112,8 @@ public:
     Result<void> start_keep_links(const std::string& address, KeepPages& pages);
     /// No new connections; those that are open end with their request.
     void stop();
+    /// Whether a connection is open. After `stop` not for long, but for clients that say nothing.
+    bool busy() const;
 
 private:
     struct Impl;

@@ -83,6 +83,7 @@ public:
 private:
     void fill_picture(const StoredState& stored, bool same_boot);
     void start_watchers();
+    void tell_supervisor();
     Task<void> tell_budget_faults(std::vector<std::string> faults);
     Task<void> sum_again();
     Task<void> feed_watchdog();
@@ -110,9 +111,7 @@ private:
     Summary summary_;
     std::map<AccountName, std::unique_ptr<Watcher>> watchers_;
     std::vector<std::unique_ptr<Watcher>> retired_;  // of removed accounts, ending their last cycle
-    Wakeup watchdog_wakeup_;
-    Scheduler::Alarm watchdog_alarm_;
-    bool stopping_ = false;
+    Rest watchdog_rest_;
 };
 
 }  // namespace curfew

@@ -146,9 +146,7 @@ private:
     int failed_passes_ = 0;
     std::string pass_error_;
 
-    Wakeup wakeup_;
-    Scheduler::Alarm alarm_;
-    bool stopping_ = false;
+    Rest rest_;
 };
 
 }  // namespace curfew

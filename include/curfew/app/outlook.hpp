@@ -63,12 +63,10 @@ private:
 
     World& world_;
     Alarms& alarms_;
-    Wakeup wakeup_;
-    Scheduler::Alarm alarm_;
+    Rest rest_;
     std::optional<Instant> learned_at_;
     std::map<AccountName, std::optional<Money>> usual_;  // an hour
     std::map<AccountName, BurnWatch> watches_;
-    bool stopping_ = false;
 };
 
 }  // namespace curfew

@@ -50,10 +50,8 @@ private:
     Alarms& alarms_;
     Reporter reporter_;
     MoneyReporter money_;
-    Wakeup wakeup_;
-    Scheduler::Alarm alarm_;
+    Rest rest_;
     std::optional<WallTime> settled_;  // the newest time that needs nothing more
-    bool stopping_ = false;
 };
 
 }  // namespace curfew

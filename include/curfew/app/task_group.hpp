@@ -2,6 +2,7 @@
 // `on_bug` (orderly exit) and never swallowed. `join` returns when every task has ended (I13).
 #pragma once
 
+#include "curfew/ports/scheduler.hpp"
 #include "curfew/ports/task.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -49,6 +50,24 @@ private:
     struct State;
     boost::asio::any_io_executor loop_;
     std::shared_ptr<State> state_;
+};
+
+/// What a loop rests by that looks, waits and looks again: `do { look } while (co_await rest.lasts(d));`. Loop
+/// thread only.
+class Rest {
+public:
+    Rest(boost::asio::any_io_executor loop, Scheduler& scheduler);
+    /// For `d`, until `wake` or until `stop`, whichever comes first. False: it is time to end.
+    Task<bool> lasts(Duration d);
+    /// A `wake` before the rest begins is not lost.
+    void wake() { wakeup_.notify(); }
+    void stop();
+    bool stopped() const { return stopped_; }
+
+private:
+    Scheduler& scheduler_;
+    Wakeup wakeup_;
+    bool stopped_ = false;
 };
 
 /// Runs `work(0) … work(count - 1)`, at most `parallel` at a time, and returns when all are done.

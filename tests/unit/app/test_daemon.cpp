@@ -660,3 +660,26 @@ TEST_CASE("the breaker counts what a schedule stops") {
     CHECK(rig.world.stop_calls.size() >= 2);
     CHECK(rig.told(AlertKind::breaker) == 1);
 }
+
+TEST_CASE("the service manager is told what is in force, also after reloads") {
+    Rig rig;
+    bool faulty = true;
+    rig.outside.assemble = [&]() -> Result<Parts> {
+        if (faulty) {
+            return fail(Errc::invalid, "curfew.toml:3:1: unknown key");
+        }
+        return Parts{.config = rig.config,
+                     .clouds = {{AccountName{"me"}, rig.life->cloud}},
+                     .channels = {rig.mail},
+                     .vaults = {rig.vault},
+                     .prices = rig.prices};
+    };
+    rig.begin();
+    const std::string& said = rig.life->supervisor.said;
+    CHECK(said == "watching 1 account");
+    CHECK_FALSE(rig.life->await(rig.life->daemon.reload("ana")));
+    CHECK(said == "the configuration has faults; the old one is in force");
+    faulty = false;
+    CHECK(rig.life->await(rig.life->daemon.reload("ana")));
+    CHECK(said == "watching 1 account");
+}

@@ -1,4 +1,5 @@
 #include "adapters/clock/real_scheduler.hpp"
+#include "adapters/systemd/journal.hpp"
 #include "adapters/systemd/supervisor.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -6,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+#include <spdlog/details/log_msg.h>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -145,4 +147,13 @@ TEST_CASE("secrets: private files only, one line") {
 TEST_CASE("without a manager there are no sockets and no watchdog") {
     CHECK(systemd::inherited_sockets()->empty());
     CHECK_FALSE(systemd::SystemdSupervisor{}.watchdog_interval());
+}
+
+TEST_CASE("every line for the journal has its message's priority") {
+    CHECK(systemd::with_priority(spdlog::level::err, "event=x\nmore") == "<3>event=x\n<3>more");
+    spdlog::memory_buf_t line;
+    systemd::JournalFormatter{}.format({"curfewd", spdlog::level::warn, "event=y"}, line);
+    CHECK(std::string(line.data(), line.size()) == "<4>event=y\n");
+    systemd::JournalFormatter{}.clone()->format({"curfewd", spdlog::level::debug, "event=z"}, line);
+    CHECK(std::string(line.data(), line.size()) == "<4>event=y\n<7>event=z\n");
 }
