@@ -107,6 +107,7 @@ public:
             return;
         }
         if (mutant(Mutant::stop_without_receipt)) {
+            t_.next.receipt = ReceiptId{"rcp_none"};
             return go(State::packed, "the copy will do", {Effect::fence});
         }
         if (e.error.code == Errc::changing && by_activity(t_.next.cause.kind)) {

@@ -2,6 +2,7 @@
 //   --seed N --years Y --seconds S --jobs J   worlds from seed N on, until so much is lived (Y = 0: this one world)
 //   --trace                                   what happens in the world of --seed, on standard error
 //   --calm                                    without faults and crashes
+//   --days D                                  so long does chaos last, instead of what the seed draws
 //   --hashes FROM COUNT                       seed and trace hash a line, to compare builds
 //   --mutants [NAME...]                       the wrong variants, and who catches them
 //   --short                                   what every build runs: known seeds, fresh ones, and the variants
@@ -52,6 +53,7 @@ struct Arguments {
     double years = 1;
     bool years_given = false;
     double seconds = 0;
+    double days = 0;  // of chaos; 0 = as the seed draws it
     unsigned jobs = 0;
     bool trace = false;
     bool without_faults = false;
@@ -64,7 +66,8 @@ struct Arguments {
 
 [[noreturn]] void usage() {
     std::fputs(
-        "usage: curfew-simulation [--seed N] [--years Y] [--seconds S] [--jobs J] [--trace] [--calm]\n"
+        "usage: curfew-simulation [--seed N] [--years Y] [--seconds S] [--jobs J] [--trace] [--calm] [--days "
+        "D]\n"
         "                         [--hashes FROM COUNT] [--mutants [NAME...]] [--short] [--seeds FILE]\n",
         stderr);
     std::exit(2);
@@ -102,6 +105,8 @@ Arguments parse(int argc, char** argv) {
             a.years_given = true;
         } else if (word == "--seconds") {
             a.seconds = number();
+        } else if (word == "--days") {
+            a.days = number();
         } else if (word == "--jobs") {
             a.jobs = static_cast<unsigned>(whole());
         } else if (word == "--trace") {
@@ -186,7 +191,15 @@ void say(int to, const std::string& text) {
 }
 
 LifeOptions options_of(const Arguments& a, std::uint64_t seed) {
-    return {.seed = seed, .faults = !a.without_faults, .crashes = !a.without_faults, .print = a.trace};
+    const auto chaos = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double, std::ratio<86400>>{a.days});
+    const bool brief = a.days > 0;
+    return {.seed = seed,
+            .chaos = chaos,
+            .calm = brief ? Duration{hours{48}} : Duration{0},
+            .faults = !a.without_faults,
+            .crashes = !a.without_faults,
+            .print = a.trace};
 }
 
 [[noreturn]] void work(int to, const Arguments& a, const std::vector<std::uint64_t>& seeds) {
@@ -481,6 +494,8 @@ const std::vector<std::string>& wanted_marks() {
     return marks;
 }
 
+std::string how_again;  // what else belongs to the command
+
 void print_bad(const Lived& lived) {
     std::printf("\nseed %llu breaks what must hold:\n", static_cast<unsigned long long>(lived.seed));
     for (const auto& [invariant, text] : lived.violations) {
@@ -708,6 +723,12 @@ int main(int argc, char** argv) {
         std::make_shared<spdlog::logger>("none", std::make_shared<spdlog::sinks::null_sink_st>()));
     spdlog::set_level(spdlog::level::off);
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    if (a.days > 0) {
+        std::ostringstream days;
+        days << " --days " << a.days;
+        how_again += days.str();
+    }
+    how_again += a.without_faults ? " --calm" : "";
     if (a.hashes) {
         return hashes(a);
     }
