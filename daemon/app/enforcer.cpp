@@ -761,7 +761,12 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;
-    look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
+    // After an absence the quiet clock stands before the ladder, which is then given again: nobody knows what was done
+    // meanwhile.
+    const Rule* idle = e.cause.kind == CauseKind::idle ? rule_for(world_.config->rules, resource) : nullptr;
+    const bool quiet_enough = idle == nullptr || live->current.clock.quiet >= idle->idle_limit;
+    look.asked = asks && quiet_enough &&
+                 (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = mutant(Mutant::hold_ignored_at_fence) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;
