@@ -43,6 +43,10 @@ Trouble trouble_of(Errc code) {
     return {500, Exit::failed};
 }
 
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
 Reply problem(int status, Exit exit, std::string_view code, const std::string& detail,
