@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 using namespace curfew;
@@ -98,18 +99,23 @@ void Audience::judge(const Alert& before, const AlertInput& input, const AlertSt
     must(after.state != AlertState::resolved || !next_due(after, policy));
 }
 
-AlertStep happen(Alert& alert, Audience& audience, const AlertInput& input, const AlertPolicy& policy,
-                 WallTime now) {
-    const Alert before = alert;
+/// What was told, if anything happened at all.
+struct Happened {
+    bool something = false;
+    std::optional<Telling> telling;
+};
+
+Happened happen(Alert& alert, Audience& audience, const AlertInput& input, const AlertPolicy& policy,
+                WallTime now) {
     AlertStep step = decide(alert, input, policy, now);
-    audience.judge(before, input, step, policy);
+    audience.judge(alert, input, step, policy);
     const bool first = step.telling && *step.telling != Telling::resolved &&
                        *step.telling != Telling::acknowledged && step.next.told.empty();
-    alert = step.next;
+    alert = std::move(step.next);
     if (first) {
         alert.told.push_back({.channel = ChannelName{"mail"}, .to = {}});
     }
-    return step;
+    return {step.event.has_value(), step.telling};
 }
 
 /// What is over ends, whatever came before.
@@ -159,13 +165,13 @@ CURFEW_FUZZ_TARGET(alert) {
     Audience audience;
     WallTime now{1'000'000'000'000};
     group(in, policy);
-    for (int steps = 0; !in.empty() && steps < 300; ++steps) {
+    for (int steps = 0; !in.empty() && steps < 80; ++steps) {
         now = now + seconds{in.byte() * 20};
         const auto due = next_due(alert, policy);
         if (due && *due > now) {
             must(!decide(alert, alert_input::TimePassed{}, policy, now).event);
         } else if (due) {
-            must(happen(alert, audience, alert_input::TimePassed{}, policy, now).event.has_value());
+            must(happen(alert, audience, alert_input::TimePassed{}, policy, now).something);
         }
         happen(alert, audience, some_input(in), policy, now);
         must(inhibitor(alert, {&alert}) == nullptr);

@@ -46,7 +46,7 @@ Assessment some_assessment(FuzzedData& in) {
     const unsigned rarer = in.byte();
     a.state_known = (rarer & 0x07U) != 0x07U;
     a.breaker_open = (rarer & 0x38U) == 0x38U;
-    a.needs_notice = (rarer & 0xC0U) != 0xC0U;
+    a.needs_notice = !a.cause || a.cause->kind != CauseKind::manual;
     a.min_notice = minutes{in.up_to(30)};
     return a;
 }
@@ -131,7 +131,7 @@ struct Model {
               const EnforcementPolicy& policy);
     void judge_call(const EnforcementEvent& event, const Enforcement& before, const Transition& t,
                     Instant now, const EnforcementPolicy& policy) const;
-    void judge_begin(const EnforcementEvent& event, const Enforcement& before, Instant now,
+    void judge_begin(const EnforcementEvent& event, CauseKind cause, Instant now,
                      const EnforcementPolicy& policy) const;
 };
 
@@ -162,16 +162,14 @@ void Model::judge_call(const EnforcementEvent& event, const Enforcement& before,
 }
 
 /// Who is warned first was told long enough ago.
-void Model::judge_begin(const EnforcementEvent& event, const Enforcement& before, Instant now,
+void Model::judge_begin(const EnforcementEvent& event, CauseKind cause, Instant now,
                         const EnforcementPolicy& policy) const {
     const auto* assessed = std::get_if<event::Assessed>(&event);
     must(assessed != nullptr);
     const Assessment& a = assessed->assessment;
     must(a.cause && a.time_is_up && a.state_known && !a.held_by && a.newest && a.on && !a.gone);
     must(a.mode == Mode::enforce && !a.breaker_open);
-    must(!by_activity(before.state == EnforcementState::watching ? a.cause->kind : before.cause.kind,
-                      policy) ||
-         a.verdict != Verdict::active);
+    must(!by_activity(cause, policy) || a.verdict != Verdict::active);
     if (!a.needs_notice) {
         return;
     }
@@ -191,7 +189,7 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
     const bool begins = t.next.state == EnforcementState::due && (before.state == EnforcementState::warned ||
                                                                   before.state == EnforcementState::watching);
     if (begins) {
-        judge_begin(event, before, now, policy);
+        judge_begin(event, t.next.cause.kind, now, policy);
     }
     if (std::holds_alternative<event::PackDone>(event) && packing) {
         proven = true;
@@ -269,7 +267,7 @@ CURFEW_FUZZ_TARGET(enforcement) {
     Model model;
     EnforcementPolicy policy = some_policy(in);
     Instant now{1'000'000};
-    for (int steps = 0; !in.empty() && steps < 400; ++steps) {
+    for (int steps = 0; !in.empty() && steps < 120; ++steps) {
         now = now + Duration{in.byte() * 7'000U};
         const unsigned what = in.up_to(31);
         if (what == 31) {
@@ -280,7 +278,7 @@ CURFEW_FUZZ_TARGET(enforcement) {
         const bool crash_after = what == 29;   // of it: the state, and whoever knows what of the effects
         const EnforcementEvent event = some_event(in);
         if (!crash_before) {
-            const Transition t = step(e, event, now, policy);
+            Transition t = step(e, event, now, policy);
             must(std::ranges::count(t.effects, Effect::call_stop) <= 1);
             must(t.effects.empty() || t.changed);
             must(e.state != EnforcementState::over || !t.changed);
@@ -288,7 +286,7 @@ CURFEW_FUZZ_TARGET(enforcement) {
             must(t.next.run == e.run && t.next.resource == e.resource && t.next.id == e.id);
             model.note(event, e, t, now, policy);
             must(model.calls == t.next.stop_attempts);
-            e = t.next;
+            e = std::move(t.next);
         }
         if ((crash_before || crash_after) && e.live()) {
             e.pack_until.reset();  // is not stored

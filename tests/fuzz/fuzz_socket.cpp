@@ -30,7 +30,10 @@ api::Reply decoded(const api::Request& request) {
     if (!body) {
         return api::problem(body.error());
     }
+    // Whole, or refused: no part of it is lost on the way.
+    const auto everything = [](int, api::Json::parse_event_t, api::Json&) { return true; };
     must(body->is_object());
+    must(request.body.empty() || *body == api::Json::parse(request.body, everything, false));
     const std::string since = api::value_of(request, "since");
     const auto from = api::time_of(since.empty() ? api::text_of(*body, "since") : since, now);
     const auto moment = api::moment_of(api::value_of(request, "at"), Zone{});
