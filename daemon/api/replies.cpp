@@ -93,8 +93,10 @@ Result<Json> body_of(const Request& request) {
         return Json::object();
     }
     bool deep = false;
-    const auto bounded = [&deep](int depth, Json::parse_event_t, Json&) {
-        deep = deep || depth > body_depth_max;
+    const auto bounded = [&deep](int depth, Json::parse_event_t event, Json&) {
+        const bool opens = event == Json::parse_event_t::object_start ||
+                           event == Json::parse_event_t::array_start;
+        deep = deep || (opens && depth >= body_depth_max);
         return !deep;
     };
     Json json = Json::parse(request.body, bounded, false);

@@ -9,6 +9,7 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 #include <string>
@@ -23,17 +24,24 @@ namespace {
 
 enum class Room { read, admin, keep };
 
+bool is_deeper(const api::Json& json, int levels) {
+    return json.is_structured() && (levels == 0 || std::ranges::any_of(json, [levels](const api::Json& part) {
+                                        return is_deeper(part, levels - 1);
+                                    }));
+}
+
 /// The routes' own decoding of what a request brings.
 api::Reply decoded(const api::Request& request) {
     const WallTime now{1'795'399'800'000};
     auto body = api::body_of(request);
+    // Whole, or refused for what it is.
+    const auto everything = [](int, api::Json::parse_event_t, api::Json&) { return true; };
+    const api::Json plain = api::Json::parse(request.body, everything, false);
     if (!body) {
+        must(!plain.is_object() || is_deeper(plain, 8));
         return api::problem(body.error());
     }
-    // Whole, or refused: no part of it is lost on the way.
-    const auto everything = [](int, api::Json::parse_event_t, api::Json&) { return true; };
-    must(body->is_object());
-    must(request.body.empty() || *body == api::Json::parse(request.body, everything, false));
+    must(body->is_object() && (request.body.empty() || *body == plain));
     const std::string since = api::value_of(request, "since");
     const auto from = api::time_of(since.empty() ? api::text_of(*body, "since") : since, now);
     const auto moment = api::moment_of(api::value_of(request, "at"), Zone{});
