@@ -499,7 +499,10 @@ private:
         historian_ = std::make_unique<Historian>(*world_, *reporter_);
         handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *money_, *historian_,
                                                   parse_rule);
-        server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
+        const auto answer = [this](api::Request request, api::Peer peer) {
+            return handler_->handle(std::move(request), std::move(peer));
+        };
+        server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, answer, tasks_,
                                                 api_read_patience * options_.clock.speed);
         keep_links_ = std::make_unique<KeepLinks>(*world_, *signer_, daemon_->holds());
         keep_pages_ = std::make_unique<api::KeepPages>(*world_, *keep_links_);
@@ -544,7 +547,10 @@ private:
             co_return;
         }
         if (no_links_.empty()) {
-            auto listening = server_->start_keep_links(address, *keep_pages_);
+            auto listening = server_->start_keep_links(address,
+                                                       [this](api::Request request, const api::Peer&) {
+                                                           return keep_pages_->handle(std::move(request));
+                                                       });
             if (listening) {
                 signer_->listening(address);
                 spdlog::info("event=keep_links address={}", address);

@@ -1,5 +1,4 @@
 #include "curfew/api/api.hpp"
-#include "curfew/api/keep_pages.hpp"
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -155,13 +154,13 @@ std::string user_of(uid_t uid) {
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-    Impl(asio::any_io_executor executor, Scheduler& s, Handler& h, TaskGroup& t, int p)
-        : loop(std::move(executor)), scheduler(s), handler(h), tasks(t), patience(p) {}
+    Impl(asio::any_io_executor executor, Scheduler& s, Answer a, TaskGroup& t, int p)
+        : loop(std::move(executor)), scheduler(s), answer(std::move(a)), tasks(t), patience(p) {}
 
     /// What is answered behind a socket, and to how many.
     struct Room {
         std::string name;
-        std::function<Task<Reply>(Request, Peer)> answer;
+        Answer answer;
         std::function<std::string(const Raw&)> refusal;
         std::function<Reply(const std::string& detail)> problem;
         std::size_t body_max = 0;
@@ -177,7 +176,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
     Result<int> listen_at(const std::string& path, mode_t mode);
     Result<void> add(std::optional<int> inherited, const std::string& path, bool admin);
-    Result<void> add(const std::string& address, KeepPages& pages);
+    Result<void> add(const std::string& address, Answer pages);
     static std::optional<Caller> caller(stream_protocol::socket& socket, bool admin);
     static std::optional<Caller> caller(tcp::socket& socket, bool admin);
     template <class Acceptor>
@@ -190,7 +189,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
     asio::any_io_executor loop;
     Scheduler& scheduler;
-    Handler& handler;
+    Answer answer;
     TaskGroup& tasks;
     int patience;
     std::shared_ptr<Room> local;              // of both Unix sockets
@@ -270,9 +269,7 @@ Result<void> Server::Impl::add(std::optional<int> inherited, const std::string& 
     if (!local) {
         local = std::make_shared<Room>();
         local->name = "api";
-        local->answer = [this](Request request, Peer peer) {
-            return handler.handle(std::move(request), std::move(peer));
-        };
+        local->answer = answer;
         local->refusal = not_for_a_browser;
         local->problem = problem;
         local->body_max = body_bytes_max;
@@ -284,7 +281,7 @@ Result<void> Server::Impl::add(std::optional<int> inherited, const std::string& 
     return {};
 }
 
-Result<void> Server::Impl::add(const std::string& address, KeepPages& pages) {
+Result<void> Server::Impl::add(const std::string& address, Answer pages) {
     const std::size_t colon = std::min(address.rfind(':'), address.size());
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) {
@@ -309,7 +306,7 @@ Result<void> Server::Impl::add(const std::string& address, KeepPages& pages) {
     }
     auto room = std::make_shared<Room>();
     room->name = "keep link";
-    room->answer = [&pages](Request request, const Peer&) { return pages.handle(std::move(request)); };
+    room->answer = std::move(pages);
     room->refusal = [](const Raw&) { return std::string{}; };  // by the pages, who know their own origin
     room->problem = plain_problem;
     room->body_max = press_bytes_max;
@@ -455,9 +452,9 @@ Task<void> Server::Impl::serve(std::shared_ptr<Socket> socket, std::shared_ptr<R
     }
 }
 
-Server::Server(asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks,
+Server::Server(asio::any_io_executor loop, Scheduler& scheduler, Answer answer, TaskGroup& tasks,
                int patience)
-    : impl_(std::make_shared<Impl>(std::move(loop), scheduler, handler, tasks, patience)) {}
+    : impl_(std::make_shared<Impl>(std::move(loop), scheduler, std::move(answer), tasks, patience)) {}
 
 Server::~Server() = default;
 
@@ -468,8 +465,8 @@ Result<void> Server::start(const Sockets& sockets) {
     return impl_->add(sockets.admin_fd, sockets.admin_path, true);
 }
 
-Result<void> Server::start_keep_links(const std::string& address, KeepPages& pages) {
-    return impl_->add(address, pages);
+Result<void> Server::start_keep_links(const std::string& address, Answer pages) {
+    return impl_->add(address, std::move(pages));
 }
 
 void Server::stop() {

@@ -70,7 +70,7 @@ public:
     }
 
     void on(const event::WarningDelivered&) {
-        if (t_.next.state != State::over && !t_.next.notice_at) {
+        if (t_.next.live() && !t_.next.notice_at) {
             t_.next.notice_at = now_;
             t_.changed = true;
         }

@@ -90,7 +90,8 @@ private:
     std::unique_ptr<AlertRoutes> alert_routes_;
 };
 
-class KeepPages;
+/// What answers requests: a `Handler`, or the `KeepPages`.
+using Answer = std::function<Task<Reply>(Request, Peer)>;
 
 struct Sockets {
     std::string api_path;
@@ -103,13 +104,13 @@ struct Sockets {
 class Server {
 public:
     /// `patience` stretches the time limits of requests; more than 1 only under an accelerated clock.
-    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks,
+    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Answer answer, TaskGroup& tasks,
            int patience);
     ~Server();
     Result<void> start(const Sockets& sockets);
     /// Answers keep links at `address` ("127.0.0.1:8123", "[::1]:8123") as well, and nothing else there. Its
     /// connections are counted apart: who can reach it takes none from the Unix sockets.
-    Result<void> start_keep_links(const std::string& address, KeepPages& pages);
+    Result<void> start_keep_links(const std::string& address, Answer pages);
     /// No new connections; those that are open end with their request.
     void stop();
     /// Whether a connection is open. After `stop` not for long, but for clients that say nothing.

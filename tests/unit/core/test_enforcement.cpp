@@ -699,3 +699,14 @@ TEST_CASE("a person who gives up the pack is heard in every state that waits") {
         CHECK(t.effects == std::vector{state == EnforcementState::due ? Effect::look_fresh : Effect::fence});
     }
 }
+
+TEST_CASE("a report of a delivery is no notice of a warning that was not decided yet") {
+    const Transition early = step(in_state(State::watching), event::WarningDelivered{1}, t0, policy);
+    CHECK_FALSE(early.changed);
+    const Transition warned = step(early.next, assessed([](Assessment& a) { a.time_is_up = false; }),
+                                   t0 + hours{1}, policy);
+    REQUIRE(warned.next.state == State::warned);
+    const Transition due = step(warned.next, event::Assessed{quiet_and_up()}, t0 + hours{1} + seconds{1},
+                                policy);
+    CHECK(due.next.state == State::warned);
+}
