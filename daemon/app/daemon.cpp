@@ -445,6 +445,10 @@ AuditRow Daemon::audit(std::string kind, std::string actor, std::string text) co
             .text = std::move(text)};
 }
 
+Task<Result<void>> Daemon::check_copies(Receipt receipt) {
+    return packer_.check_copies(std::move(receipt));
+}
+
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::string actor) {
     auto stored = co_await world_.store.alert(alert);
     if (!stored) {

@@ -74,6 +74,9 @@ private:
     Task<Reply> receipt(std::string id);
     Task<Reply> events(Request request);
     Task<Reply> doctor();
+    Task<Reply> verify();
+    Task<Reply> verify_receipt(std::string id);
+    Reply findings(std::string_view schema, const std::vector<DoctorFinding>& items) const;
     Task<Reply> rules();
     Task<Reply> lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
                       std::string actor);

@@ -45,6 +45,10 @@ public:
     Task<Result<bool>> unchanged(std::shared_ptr<Guest> guest, Receipt receipt, PackPolicy policy,
                                  Deadline deadline);
 
+    /// Reads every copy that a receipt proves once more and compares it with its manifest. Errors: those of the vault,
+    /// with its name; not_found when no vault of today holds it.
+    Task<Result<void>> check_copies(Receipt receipt);
+
 private:
     Task<Result<Receipt>> pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
                                     Walk first, std::int64_t bytes, WallTime begun, Deadline deadline);
