@@ -384,7 +384,9 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::sh
             if (!std::exchange(failing, true)) {
                 spdlog::warn("event=accept_failed socket=\"{}\" error=\"{}\"", room->name, error.message());
             }
-            spare.turn_away(acceptor->native_handle());
+            if (error == asio::error::no_descriptors || error.value() == ENFILE) {
+                spare.turn_away(acceptor->native_handle());
+            }
             co_await scheduler.sleep_for(accept_pause);  // no descriptors: do not spin
             continue;
         }

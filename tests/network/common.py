@@ -20,6 +20,21 @@ class Process:
     def descriptors(self):
         return sorted(int(p.name) for p in (self.folder / "fd").iterdir())
 
+    def connections(self):
+        """TCP connections of it that are made and not ended by either side."""
+        made = set()
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "01":
+                made.add(f"socket:[{fields[9]}]")
+        count = 0
+        for number in self.descriptors():
+            try:
+                count += os.readlink(self.folder / "fd" / str(number)) in made
+            except OSError:
+                pass
+        return count
+
     def status(self, name):
         return int(re.search(rf"^{name}:\s+(\d+)", (self.folder / "status").read_text(), re.M).group(1))
 
