@@ -21,11 +21,11 @@ class Process:
         return sorted(int(p.name) for p in (self.folder / "fd").iterdir())
 
     def connections(self):
-        """TCP connections of it that are made and not ended by either side."""
+        """TCP connections that it holds, also those that the other side has ended."""
         made = set()
         for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[3] == "01":
+            if fields[3] in ("01", "08"):  # established, close wait
                 made.add(f"socket:[{fields[9]}]")
         count = 0
         for number in self.descriptors():

@@ -217,8 +217,10 @@ TEST_CASE("ten thousand connections, good and bad, leave nothing behind") {
     run(8'000);
     const long grown = resident_kib() - memory;
     const long held = static_cast<long>(::mallinfo2().uordblks) - heap;
-    std::printf("10000 connections: %d answers, %d errors; %d descriptors, %ld KiB resident, %ld bytes of heap more\n",
-                good, bad, descriptors() - before, grown, held);
+    std::printf(
+        "10000 connections: %d answers, %d errors; %d descriptors, %ld KiB resident, %ld bytes of heap "
+        "more\n",
+        good, bad, descriptors() - before, grown, held);
     CHECK(mill.accepted() == 10'000);
     CHECK(good == 5'000);
     CHECK(bad == 5'000);
