@@ -252,6 +252,9 @@ TEST_CASE(
             if (peer.number() % 3 == 0) {
                 peer.pause(1ms);
             }
+            if (peer.number() % 4 == 0) {
+                peer.request();  // is heard, and gets no answer
+            }
             if (reset) {
                 peer.reset_at_end();
             }
