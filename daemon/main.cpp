@@ -371,13 +371,29 @@ int fatal(int code, const std::string& text) {
     return code;
 }
 
-http::ClientOptions client_options(const clock::ClockOptions& clock) {
+/// The way out that the environment names; plain http never takes it, so HTTP_PROXY is not read.
+Result<std::optional<http::Proxy>> proxy_of_environment() {
+    const auto either = [](const char* lower, const char* upper) {
+        const std::string value = environment(lower);
+        return value.empty() ? environment(upper) : value;
+    };
+    const std::string address = either("https_proxy", "HTTPS_PROXY");
+    if (address.empty()) {
+        return std::nullopt;
+    }
+    auto proxy = http::parse_proxy(address, either("no_proxy", "NO_PROXY"));
+    return proxy ? Result<std::optional<http::Proxy>>{std::move(*proxy)}
+                 : fail(proxy.error().code, proxy.error().text, "HTTPS_PROXY");
+}
+
+http::ClientOptions client_options(const clock::ClockOptions& clock, std::optional<http::Proxy> proxy) {
     // The network does not run faster because our clock does.
     http::ClientOptions options;
     options.connect_timeout *= clock.speed;
     options.stall_timeout *= clock.speed;
     options.idle_max *= clock.speed;
     options.age_max *= clock.speed;
+    options.proxy = std::move(proxy);
     return options;
 }
 
@@ -406,10 +422,10 @@ private:
 
 class Service {
 public:
-    Service(Options options, std::map<std::string, int> inherited)
+    Service(Options options, std::map<std::string, int> inherited, std::optional<http::Proxy> proxy)
         : options_(std::move(options)), inherited_(std::move(inherited)),
           scheduler_(io_.get_executor(), options_.clock),
-          client_(io_.get_executor(), scheduler_, client_options(options_.clock)),
+          client_(io_.get_executor(), scheduler_, client_options(options_.clock, std::move(proxy))),
           programs_(io_.get_executor(), scheduler_, process_options(options_.clock)),
           assembly_(options_, io_.get_executor(), scheduler_, client_),
           signals_(io_, SIGTERM, SIGINT, SIGHUP), tasks_(io_.get_executor(), [this](const std::string& what) {
@@ -702,7 +718,15 @@ int serve(const Options& options) {
     for (const config::Fault& warning : loaded->warnings) {
         spdlog::warn("event=config_warning text=\"{}\"", config::to_string(warning));
     }
-    Service service(options, std::move(*inherited));
+    auto proxy = proxy_of_environment();
+    if (!proxy) {
+        answer_waiting(*inherited);
+        return fatal(exit_config, to_string(proxy.error()));
+    }
+    if (*proxy) {
+        spdlog::info("event=proxy host={} port={}", (*proxy)->host, (*proxy)->port);
+    }
+    Service service(options, std::move(*inherited), std::move(*proxy));
     return service.run(std::move(loaded->config));
 }
 

@@ -151,6 +151,40 @@ std::string user_of(uid_t uid) {
            ")";
 }
 
+/// A descriptor to do without: who connects while there is none is told so by the end of the connection, and does not
+/// wait for one.
+class Spare {
+public:
+    Spare() { refill(); }
+    Spare(const Spare&) = delete;
+    Spare& operator=(const Spare&) = delete;
+    ~Spare() { give_up(); }
+
+    void turn_away(int listener) {
+        give_up();
+        for (int i = 0; i < backlog; ++i) {
+            const int caller = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            if (caller < 0) {
+                break;
+            }
+            ::close(caller);
+            ++turned_away_;
+        }
+        refill();
+    }
+    long turned_away() const { return turned_away_; }  // ever
+
+private:
+    void refill() { fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+    void give_up() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+    int fd_ = -1;
+    long turned_away_ = 0;
+};
+
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
@@ -196,6 +230,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     std::vector<std::function<void()>> ends;  // of listeners
     std::set<std::shared_ptr<Socket>> sockets;
     decltype(sockets) fresh;  // those that have not asked anything yet
+    Spare spare;
     bool stopping = false;
 };
 
@@ -335,6 +370,7 @@ template <class Acceptor>
 Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::shared_ptr<Room> room,
                                      bool admin) {
     const auto self = shared_from_this();
+    bool failing = false;
     while (!stopping) {
         typename Acceptor::protocol_type::socket accepted(loop);
         boost::system::error_code error;
@@ -343,9 +379,17 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::sh
             if (stopping || error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
                 break;
             }
-            spdlog::warn("event=accept_failed error=\"{}\"", error.message());
+            if (!std::exchange(failing, true)) {
+                spdlog::warn("event=accept_failed socket=\"{}\" error=\"{}\"", room->name, error.message());
+            }
+            if (error == asio::error::no_descriptors || error.value() == ENFILE) {
+                spare.turn_away(acceptor->native_handle());
+            }
             co_await scheduler.sleep_for(accept_pause);  // no descriptors: do not spin
             continue;
+        }
+        if (std::exchange(failing, false)) {
+            spdlog::info("event=accept_works socket=\"{}\" turned_away={}", room->name, spare.turned_away());
         }
         auto from = caller(accepted, admin);
         if (!from || room->open >= room->connections_max || room->by_peer[from->key] >= room->per_peer_max) {

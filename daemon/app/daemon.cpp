@@ -304,6 +304,7 @@ Task<void> Daemon::shut_down() {
     health_.stop();
     summary_.stop();
     watchdog_rest_.stop();
+    enforcer_.rest();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
     co_await store_open_history();
