@@ -424,6 +424,18 @@ TEST_CASE("a policy of one turn or less never calls anything flapping") {
     }
 }
 
+TEST_CASE("stored without its times, an alert goes by what it has") {
+    Bench b(AlertKind::blind);
+    b.give(warning);
+    Alert untold = b.alert;  // nobody was told, so there is nothing to repeat
+    untold.told_at.reset();
+    CHECK_FALSE(next_due(untold, b.policy));
+    Alert flaps = b.alert;
+    flaps.flapping = true;
+    flaps.turns.clear();
+    CHECK(next_due(flaps, b.policy) == begun + b.policy.flap_calm);
+}
+
 TEST_CASE("what makes others superfluous") {
     const auto make = [](AlertKind kind, Severity severity, std::string key, std::string account,
                          std::string resource) {
@@ -457,6 +469,12 @@ TEST_CASE("what makes others superfluous") {
     CHECK(inhibitor(soft, {&hard}) == &hard);
     CHECK(inhibitor(hard, {&soft, &hard}) == nullptr);
     CHECK(inhibitor(next_month, {&hard}) == nullptr);
+    CHECK(inhibitor(soft, {&soft}) == nullptr);  // only the hard one says it all
+    // One blind notebook says nothing of another, and a key of no account nothing of anybody.
+    const Alert other_blind = make(AlertKind::blind, Severity::critical, "blind/me/r2", "me", "n2");
+    CHECK(hides(other_blind).empty());
+    CHECK(hides(make(AlertKind::key_rejected, Severity::critical, "key/", "", "")).empty());
+    CHECK(inhibitor(blind, {&other_blind}) == nullptr);
     Alert acknowledged = rejected;
     acknowledged.state = AlertState::acknowledged;
     CHECK(inhibitor(blind, {&acknowledged}) == &acknowledged);

@@ -2,7 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace curfew;
@@ -93,6 +96,12 @@ TEST_CASE("money, runway and bases") {
         CHECK(hits(b, {.spent = dollars(99)}).empty());  // nothing burns
         CHECK(hits(b, {.spent = dollars(100)}).size() == 1);
         CHECK(t.words() == "a runway of 2h");
+        // Sums beyond the range of money are beyond any budget.
+        const Money most{std::numeric_limits<std::int64_t>::max()};
+        CHECK(hits(b, {.spent = dollars(1), .burn_per_hour = most}).size() == 1);
+        b.thresholds[0].runway = Duration{1};
+        CHECK(hits(b, {.spent = dollars(99), .burn_per_hour = most}).size() == 1);
+        CHECK(left_of(b, {.spent = most, .reserve = most}) == dollars(100) - most);
     }
     SECTION("reported") {
         t.percent = 50;
@@ -245,6 +254,17 @@ TEST_CASE("what is left, and how long it lasts") {
     CHECK(exhausting(b, fired)->action == ThresholdAction::stop);
     const std::vector<std::string> both{fired[0], b.thresholds[1].key(b.amount)};
     CHECK(exhausting(b, both)->action == ThresholdAction::stop_now);
+    // The strongest counts, and of equals the first, in whatever order they are written.
+    std::swap(b.thresholds[0], b.thresholds[1]);
+    CHECK(exhausting(b, both)->action == ThresholdAction::stop_now);
+    b.thresholds = {{90, ThresholdAction::stop}, {95, ThresholdAction::stop}};
+    const std::vector<std::string> twins{b.thresholds[0].key(b.amount), b.thresholds[1].key(b.amount)};
+    CHECK(exhausting(b, twins) == &b.thresholds[0]);
+    // Where nothing stops at an amount that is spent, it lasts to the whole amount.
+    b.thresholds = {{50, ThresholdAction::notify}, {60, ThresholdAction::stop}, {70, ThresholdAction::stop}};
+    b.thresholds[1].basis = Basis::forecast;
+    b.thresholds[2].runway = hours{1};
+    CHECK(left_until_stop(b, {.spent = dollars(80)}) == dollars(20));
 }
 
 TEST_CASE("quiet ones are stopped first, then the costliest") {
@@ -257,6 +277,14 @@ TEST_CASE("quiet ones are stopped first, then the costliest") {
     CHECK(c[1].run.value == "quiet");
     CHECK(c[2].run.value == "dear");
     CHECK(c[3].run.value == "cheap");
+    // Quiet for as long: the costliest; for as much: by name, so that every run stops the same ones.
+    c = {{RunId{"b"}, true, minutes{5}, dollars(1)},
+         {RunId{"a"}, true, minutes{5}, dollars(1)},
+         {RunId{"dear"}, true, minutes{5}, dollars(3)}};
+    sort_for_stopping(c);
+    CHECK(c[0].run.value == "dear");
+    CHECK(c[1].run.value == "a");
+    CHECK(c[2].run.value == "b");
 }
 
 TEST_CASE("words of actions") {
