@@ -1,9 +1,8 @@
 // Every (state, event) pair of the enforcement machine, the forbidden ones too.
-#include "curfew/core/enforcement.hpp"
+#include "enforcement_bench.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -11,95 +10,9 @@
 #include <vector>
 
 using namespace curfew;
-using State = EnforcementState;
+using namespace enforcement_bench;
 
 namespace {
-
-const EnforcementPolicy policy{};
-constexpr Instant t0{1'000'000'000};
-
-Enforcement in_state(State state, CauseKind cause = CauseKind::idle) {
-    Enforcement e;
-    e.id = EnforcementId{"enf_1"};
-    e.account = AccountName{"me"};
-    e.resource = ResourceId{"r1"};
-    e.run = RunId{"n1"};
-    e.cause = {cause, "night"};
-    e.state = state;
-    if (state != State::watching) {
-        e.warned_step = 3;
-        e.warned_at = t0 - hours{1};
-        e.notice_at = t0 - hours{1};
-    }
-    switch (state) {
-        case State::packing:
-        case State::pack_failed:
-            e.pack_attempts = 1;
-            break;
-        case State::packed:
-            e.pack_attempts = 1;
-            e.receipt = ReceiptId{"rcp_1"};
-            break;
-        case State::stopping:
-        case State::confirming:
-        case State::stopped:
-        case State::stop_failed:
-            e.pack_attempts = 1;
-            e.receipt = ReceiptId{"rcp_1"};
-            e.stop_attempts = 1;
-            e.stop_called_at = t0 - minutes{30};
-            break;
-        case State::watching:
-        case State::warned:
-        case State::due:
-        case State::held:
-        case State::over:
-            break;
-    }
-    if (state == State::pack_failed || state == State::stop_failed || state == State::stopped ||
-        state == State::confirming) {
-        e.next_at = t0;
-    }
-    return e;
-}
-
-Assessment quiet_and_up() {
-    Assessment a;
-    a.cause = Cause{CauseKind::idle, "night"};
-    a.warn_step = 3;
-    a.time_is_up = true;
-    a.verdict = Verdict::quiet;
-    a.mode = Mode::enforce;
-    a.why = "quiet 60m of 60m";
-    return a;
-}
-
-template <class F>
-event::Assessed assessed(F change) {
-    Assessment a = quiet_and_up();
-    change(a);
-    return {a};
-}
-
-FreshLook good_look() {
-    FreshLook look;
-    look.verdict = Verdict::quiet;
-    look.same_run_on = true;
-    look.mode = Mode::enforce;
-    look.why = "all quiet";
-    return look;
-}
-
-template <class F>
-event::Looked looked(F change) {
-    FreshLook look = good_look();
-    change(look);
-    return {look};
-}
-
-const Error disk_full{Errc::disk_full, Retry::later(), "no space", "vault"};
-const Error lost{Errc::conflict, Retry::never(), "listed files could not be read", "n1"};
-const Error moving{Errc::changing, Retry::later(), "a.csv", "n1"};
 
 /// All events that can arrive, by name.
 const std::vector<std::pair<std::string, EnforcementEvent>> events{
@@ -309,10 +222,6 @@ State expected_after(State state, const std::string& name, bool by_activity) {
         }
     }
     return state;
-}
-
-bool has(const Transition& t, Effect effect) {
-    return std::ranges::find(t.effects, effect) != t.effects.end();
 }
 
 }  // namespace
@@ -563,6 +472,19 @@ TEST_CASE("a manual stop goes on in observe mode and needs no notice") {
     const Transition t = step(e, asked, t0, policy);
     CHECK(t.next.state == State::due);
     CHECK(has(t, Effect::look_fresh));
+}
+
+TEST_CASE("a stop that a person began is not ended by a mode or a breaker, which are for rules") {
+    for (const State state : {State::due, State::packing, State::packed, State::pack_failed, State::held}) {
+        INFO(to_string(state));
+        const auto asked = assessed([](Assessment& a) {
+            a.cause = Cause{CauseKind::manual, "ana"};
+            a.mode = Mode::observe;
+            a.breaker_open = true;
+        });
+        CHECK(step(in_state(state, CauseKind::manual), asked, t0, policy).next.state == state);
+        CHECK(step(in_state(state, CauseKind::budget), asked, t0, policy).next.state == State::over);
+    }
 }
 
 TEST_CASE("a budget that asks no more does not stop by the idle rule's leave") {
