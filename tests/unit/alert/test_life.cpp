@@ -424,6 +424,38 @@ TEST_CASE("a policy of one turn or less never calls anything flapping") {
     }
 }
 
+TEST_CASE("a warning of a budget and of a stop is not repeated by time, and a failed stop never flaps") {
+    for (const AlertKind kind : {AlertKind::budget_threshold, AlertKind::stop_warning}) {
+        Bench b(kind);
+        b.give(warning);
+        CHECK_FALSE(next_due(b.alert, b.policy));
+    }
+    for (const AlertKind kind : {AlertKind::stop_failed, AlertKind::stop_warning}) {
+        Bench b(kind);
+        for (int i = 0; i < 10; ++i) {
+            CHECK(b.give(critical) == Telling::firing);
+            CHECK(b.give(Over{}) == Telling::resolved);
+        }
+        CHECK_FALSE(b.alert.flapping);
+    }
+}
+
+TEST_CASE("a silence and an inhibition that change nothing say nothing") {
+    Bench b;
+    b.give(Inhibited{"account/me"});  // of what is over there is nothing to hide
+    CHECK_FALSE(b.event);
+    b.give(warning);
+    b.give(Inhibited{"account/me"});
+    CHECK(b.event);
+    CHECK_FALSE(next_due(b.alert, b.policy));  // held back: no repeats
+    b.give(Inhibited{"account/me"});
+    b.expect_nothing();
+    b.give(Uninhibited{});
+    CHECK(b.event);
+    b.give(Uninhibited{});
+    b.expect_nothing();
+}
+
 TEST_CASE("stored without its times, an alert goes by what it has") {
     Bench b(AlertKind::blind);
     b.give(warning);

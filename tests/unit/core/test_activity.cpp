@@ -54,6 +54,10 @@ TEST_CASE("verdicts combine as the design says") {
     CHECK(judge({seen(kernels, quiet), seen(metrics, quiet), seen(processes, unknown)}).verdict == unknown);
     CHECK(judge({seen(kernels, quiet), seen(processes, quiet), seen(gpu, unknown)}).verdict == quiet);
     CHECK(judge({seen(kernels, quiet), seen(gpu, active), seen(processes, quiet)}).verdict == active);
+    CHECK(judge({seen(kernels, quiet), seen(metrics, unknown, Strength::weak)}).verdict == unknown);
+    // What else speaks for work is told before a busy kernel, and of several the first.
+    CHECK(judge({seen(kernels, active), seen(gpu, active), seen(terminals, active)}).step ==
+          "terminals: active");
 }
 
 TEST_CASE("weak activity delays and does not decide") {
@@ -85,6 +89,10 @@ TEST_CASE("of one source the newest counts, at one instant the most careful") {
     CHECK(judge({seen(Signal::kernels, Verdict::quiet), seen(Signal::kernels, Verdict::unknown),
                  seen(Signal::metrics, Verdict::quiet)})
               .verdict == Verdict::unknown);
+    const Observation glimpse = seen(Signal::terminals, Verdict::active, Strength::weak);
+    const Observation certain = seen(Signal::terminals, Verdict::active);
+    CHECK(judge({glimpse, certain}).verdict == Verdict::active);
+    CHECK(judge({certain, glimpse}).verdict == Verdict::active);
     // Those that say the same with other words: the same one, whichever came first.
     Observation one = seen(Signal::kernels, Verdict::active);
     Observation other = one;
