@@ -456,6 +456,31 @@ TEST_CASE("a silence and an inhibition that change nothing say nothing") {
     b.expect_nothing();
 }
 
+TEST_CASE("the firing that makes it flap is told as that, and a silence that ends then says nothing") {
+    Bench b;
+    b.policy.flap_turns = 3;
+    b.give(warning);
+    b.give(Over{});
+    b.give(warning);
+    b.expect(AlertState::firing, Telling::firing, "flapping");
+    CHECK(b.alert.flapping);
+    b.give(Silenced{SilenceId{"sil_1"}});
+    b.give(Unsilenced{});
+    CHECK_FALSE(b.telling);  // it is told once it is calm
+    CHECK(next_due(b.alert, b.policy) == begun + b.policy.flap_calm);
+}
+
+TEST_CASE("nobody hears that somebody has taken on what nobody was told of") {
+    Bench b;
+    b.give(Silenced{SilenceId{"sil_1"}});  // of what is over there is nothing to hold back
+    b.expect_nothing();
+    b.give(warning);
+    b.alert.told.clear();
+    CHECK_FALSE(b.give(Acknowledged{.by = "ana", .note = {}}));
+    CHECK(b.alert.state == AlertState::acknowledged);
+    CHECK(b.alert.acknowledged_by == "ana");
+}
+
 TEST_CASE("stored without its times, an alert goes by what it has") {
     Bench b(AlertKind::blind);
     b.give(warning);
