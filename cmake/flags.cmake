@@ -3,6 +3,7 @@ option(CURFEW_WERROR "Treat warnings as errors" OFF)
 set(CURFEW_SANITIZE "" CACHE STRING "Comma-separated sanitizers, e.g. address,undefined")
 option(CURFEW_COVERAGE "Instrument for coverage" OFF)
 option(CURFEW_FUZZ "Build the libFuzzer targets" OFF)
+option(CURFEW_MUTANTS "Build the wrong variants that the simulation must catch; never for use" OFF)
 
 add_library(curfew_flags INTERFACE)
 target_compile_options(curfew_flags INTERFACE
@@ -48,6 +49,9 @@ target_compile_definitions(curfew_flags INTERFACE
   _GLIBCXX_ASSERTIONS
   JSON_USE_IMPLICIT_CONVERSIONS=0
   SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+if(CURFEW_MUTANTS)
+  target_compile_definitions(curfew_flags INTERFACE CURFEW_MUTANTS)
+endif()
 target_link_options(curfew_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")

@@ -2,6 +2,7 @@
 
 #include "curfew/app/parcels.hpp"
 #include "curfew/core/health.hpp"
+#include "curfew/core/mutant.hpp"
 #include "curfew/core/route.hpp"
 
 #include <spdlog/spdlog.h>
@@ -276,6 +277,9 @@ bool Alarms::routed(const ChannelName& channel) const {
 std::vector<Destination> Alarms::receivers(const Alert& alert, const Message& message,
                                            Telling telling) const {
     std::vector<Destination> to;
+    if (telling == Telling::resolved && mutant(Mutant::resolve_untold)) {
+        return to;
+    }
     if (telling == Telling::escalation) {
         const auto& steps = world_.config->alerts.escalation;
         const auto step = static_cast<std::size_t>(alert.escalated) - 1;

@@ -1,5 +1,7 @@
 #include "curfew/app/bookkeeper.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -216,12 +218,12 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
     // What has not happened yet is not believed, nor an end before the start.
     const bool believed = ended_at && *ended_at <= world_.scheduler.wall() + clock_slack &&
                           *ended_at >= meter.started;
-    const WallTime at = believed ? *ended_at : latest;
+    const WallTime at = believed && !mutant(Mutant::ended_billed_until_now) ? *ended_at : latest;
     // Between the last sight of it and the latest time, whichever of the two is later.
     const Duration bar = believed ? Duration{0} : std::chrono::abs(latest - meter.last_seen_billing);
     std::vector<CostRow> rows;
     count(meter, run.run, at, rows);
-    append(rows, close(meter, at, !believed, bar));
+    append(rows, close(meter, at, !believed, mutant(Mutant::no_error_bar) ? Duration{0} : bar));
     if (believed) {
         WallTime& newest = ends_of_runs_[live.resource.id];
         newest = std::max(newest, at);

@@ -1,5 +1,7 @@
 #include "curfew/app/daemon.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -151,6 +153,8 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         const auto meter = std::ranges::find(stored.meters, row.id, &Meter::run);
         if (meter != stored.meters.end() && meter->open) {
             run.meter = *meter;
+            run.meter->counted_to = meter->counted_to -
+                                    (mutant(Mutant::counted_again) ? minutes{7} : minutes{0});
         }
         const bool newer = live.current.run.id.empty() || live.current.run.started_at.value_or(WallTime{}) <
                                                               row.started_at.value_or(WallTime{});

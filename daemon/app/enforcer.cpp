@@ -2,6 +2,7 @@
 
 #include "curfew/app/messages.hpp"
 #include "curfew/core/keep_link.hpp"
+#include "curfew/core/mutant.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -50,6 +51,22 @@ Message of_cause(Message m, const Cause& cause) {
     return m;
 }
 
+/// What is told, for a transaction of its own: a variant that is wrong.
+Batch taken_out(Batch& batch) {
+    Batch out;
+    Batch rest;
+    for (Write& row : batch) {
+        (std::holds_alternative<OutboxRow>(row) ? out : rest).push_back(std::move(row));
+    }
+    batch = std::move(rest);
+    return out;
+}
+
+Task<void> told_apart(Store& store, Batch batch) {
+    auto ignored = co_await store.commit(std::move(batch));
+    static_cast<void>(ignored);
+}
+
 std::string stop_act(const Enforcement& e) {
     return "stop:" + std::string{to_string(e.method)};
 }
@@ -68,6 +85,9 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
     for (Enforcement& e : stored) {
         const RunId run = e.run;
         CURFEW_ASSERT(!active_.contains(run), "I4: at most one live enforcement per run");
+        if (mutant(Mutant::enforcement_forgotten)) {
+            continue;
+        }
         Transition t = recover(e, now, same_boot, policy_for(e));
         Active& active = active_[run];
         active.e = std::move(t.next);
@@ -85,6 +105,35 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
         }
         act(active, t.effects);
         arm(run, active);
+        // A restart must not let a rule stop its quarter of everything once more.
+        if (of_rule(active.e.cause.kind) && active.e.stop_called_at) {
+            stops_by_rule_[active.e.cause.name].emplace(run, *active.e.stop_called_at);
+        }
+    }
+    // Acts that nobody goes on with: a pack without a stop, or an enforcement that is over.
+    Batch orphans;
+    for (const IntentRow& intent : open_intents) {
+        if (std::ranges::none_of(
+                active_, [&](const auto& entry) { return entry.second.e.id == intent.enforcement; })) {
+            orphans.emplace_back(OutcomeRow{.intent = intent.id,
+                                            .outcome = "unknown: the daemon restarted before it ended",
+                                            .at = world_.scheduler.wall()});
+        }
+    }
+    if (!orphans.empty()) {
+        tasks_.spawn("acts of an earlier life", make_durable(std::move(orphans)));
+    }
+}
+
+/// Until the database takes it.
+Task<void> Enforcer::make_durable(Batch batch) {
+    for (;;) {
+        auto done = co_await world_.store.commit(batch);
+        if (done || !accepting_) {
+            break;
+        }
+        spdlog::error("event=outcome_not_durable error=\"{}\"", to_string(done.error()));
+        co_await world_.scheduler.sleep_for(commit_retry);
     }
 }
 
@@ -261,7 +310,10 @@ Task<void> Enforcer::pump(RunId run) {
                 looked->look.mode_why = in_words(*maintenance);
             }
         }
-        Transition t = step(active.e, event, world_.scheduler.mono(), policy_for(active.e));
+        const Now now = world_.scheduler.now();
+        Transition t = step(active.e, event,
+                            mutant(Mutant::notice_by_wall_clock) ? Instant{now.wall.ms} : now.mono,
+                            policy_for(active.e));
         if (!t.changed && t.effects.empty()) {
             active.e = std::move(t.next);
             active.inbox.pop_front();
@@ -269,6 +321,13 @@ Task<void> Enforcer::pump(RunId run) {
         }
         Undo undo = remember(active);
         Batch batch = record(active, event, t);
+        if (mutant(Mutant::effect_before_commit)) {
+            active.e = t.next;
+            act(active, std::exchange(t.effects, {}));
+        }
+        if (mutant(Mutant::messages_apart)) {
+            tasks_.spawn("messages of " + run.value, told_apart(world_.store, taken_out(batch)));
+        }
         world_.at_point("decided " + std::string{to_string(t.next.state)});
         auto durable = co_await world_.store.commit(std::move(batch));
         if (!durable) {
@@ -438,6 +497,9 @@ Batch Enforcer::record(Active& active, const EnforcementEvent& event, const Tran
 }
 
 void Enforcer::record_outcomes(Active& active, const EnforcementEvent& event, Batch& batch) {
+    if (mutant(Mutant::outcome_not_written)) {
+        return;
+    }
     const auto close = [&](const std::string& act, std::string outcome) {
         const auto open = active.open_intents.find(act);
         if (open != active.open_intents.end()) {
@@ -490,7 +552,7 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
 }
 
 void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
-    if (!of_rule(e.cause.kind)) {
+    if (!of_rule(e.cause.kind) || mutant(Mutant::breaker_not_counted)) {
         return;
     }
     const Instant now = world_.scheduler.mono();
@@ -739,7 +801,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;
     look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
-    look.held_by = result.assessment.held_by;
+    look.held_by = mutant(Mutant::hold_ignored_at_fence) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;
     look.breaker_open = result.assessment.breaker_open;
@@ -798,6 +860,11 @@ Task<void> Enforcer::do_pack(RunId run) {
     if (!earlier->empty()) {
         previous = std::move(earlier->front());
     }
+    if (previous && mutant(Mutant::older_receipt_reused)) {
+        again->second.receipt = previous;
+        post(run, event::PackDone{previous->id});
+        co_return;
+    }
     auto packed = co_await packer_.pack(guest, order_for(*live, id, enforcement, std::move(previous)),
                                         world_.scheduler.in(pack_limit));
     world_.at_point("pack ended");
@@ -820,11 +887,13 @@ Task<void> Enforcer::do_stop(RunId run) {
     StopReply reply{event::Answer::refused, "the run is not in the picture"};
     LiveResource* live = resource_of(e);
     const std::shared_ptr<Cloud> cloud = world_.cloud(e.account);
-    if (live != nullptr && cloud != nullptr && live->current.run.id == run) {
+    if (live != nullptr && cloud != nullptr &&
+        (live->current.run.id == run || mutant(Mutant::stop_by_resource))) {
         const Deadline deadline = world_.scheduler.in(stop_call_limit);
         world_.at_point("calling stop");
         if (e.method == StopMethod::provider) {
-            reply = co_await cloud->stop({live->resource.kind, e.resource, run}, deadline);
+            const RunId& meant = mutant(Mutant::stop_by_resource) ? live->current.run.id : run;
+            reply = co_await cloud->stop({live->resource.kind, e.resource, meant}, deadline);
         } else if (auto guest = world_.guests.open(e.account, live->resource, live->current.run)) {
             reply = co_await guest->shut_down(deadline);
         } else {

@@ -1,8 +1,6 @@
 // Pack without a stop.
 #include "curfew/app/enforcer.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 namespace curfew {
@@ -72,11 +70,7 @@ Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::s
     if (packed) {
         end.emplace_back(*packed);
     }
-    auto done = co_await world_.store.commit(std::move(end));
-    if (!done) {
-        spdlog::error("event=pack_not_recorded receipt={} error=\"{}\"", receipt.value,
-                      to_string(done.error()));
-    }
+    co_await make_durable(std::move(end));
 }
 
 }  // namespace curfew

@@ -2,6 +2,7 @@
 
 #include "curfew/app/bookkeeper.hpp"
 #include "curfew/app/treasurer.hpp"
+#include "curfew/core/mutant.hpp"
 #include "curfew/core/replay.hpp"
 
 #include <algorithm>
@@ -70,7 +71,9 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     in.quiet = live.current.clock.quiet;
     in.now = world.scheduler.wall();
     in.seen_for = now - live.current.first_seen;
-    in.age = now - live.current.began;
+    in.age = mutant(Mutant::age_by_wall_clock)
+                 ? world.scheduler.wall() - live.current.run.started_at.value_or(world.scheduler.wall())
+                 : now - live.current.began;
     in.started_at = live.current.run.started_at;
     const auto policy = look_policy(world, live);
     in.probing = policy && policy->probes && live.current.probes.possible;
@@ -256,7 +259,8 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
     const Config& config = *world_.config;
     const Now now = world_.scheduler.now();
     std::erase_if(live.holds, [&](const Hold& hold) {
-        return !hold.in_force(now.wall) || (!hold.run.empty() && hold.run != live.current.run.id);
+        return !hold.in_force(mutant(Mutant::keep_never_ends) ? hold.from : now.wall) ||
+               (!hold.run.empty() && hold.run != live.current.run.id);
     });
     // An exemption is the resource's: it waits in the picture while nothing of it is listed.
     if (const auto exempt = world_.picture.exemptions.find(live.resource.id);

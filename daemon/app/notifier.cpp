@@ -2,6 +2,7 @@
 
 #include "curfew/app/parcels.hpp"
 #include "curfew/core/config.hpp"
+#include "curfew/core/mutant.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -580,6 +581,9 @@ Task<void> Notifier::attempt(LanePtr lane, ParcelRow parcel) {
         parcel.ended_at = scheduler_.wall();
     }
     after.emplace(after.begin(), parcel);
+    if (!open && mutant(Mutant::delivery_not_remembered)) {
+        after.clear();
+    }
     co_await make_durable(std::move(after), parcel.id.value);
     spdlog::log(open ? spdlog::level::warn : spdlog::level::info,
                 "event=outbox id={} channel={} rows={} state={} attempts={} error=\"{}\"", parcel.id.value,
@@ -600,7 +604,7 @@ Task<void> Notifier::attempt(LanePtr lane, ParcelRow parcel) {
 }
 
 void Notifier::settle(ParcelRow& parcel, const Result<Delivered>& sent, Batch& batch) {
-    if (sent) {
+    if (sent || (sent.error().ambiguous() && mutant(Mutant::delivered_on_ambiguous))) {
         parcel.state = OutboxState::delivered;
         parcel.last_error.clear();
         return;
@@ -609,7 +613,7 @@ void Notifier::settle(ParcelRow& parcel, const Result<Delivered>& sent, Batch& b
     parcel.last_error = to_string(error);
     parcel.uncertain = parcel.uncertain || error.ambiguous();
     const auto delay = retry_delay(parcel.attempts, static_cast<unsigned>(entropy_.below(1000)));
-    if ((!error.may_retry() && !error.ambiguous()) || !delay) {
+    if ((!error.may_retry() && !error.ambiguous()) || !delay || mutant(Mutant::outbox_not_retried)) {
         parcel.state = OutboxState::dead;
         if (error.code == Errc::forbidden) {  // 410
             const auto mark = delivery_.fingerprints.find(parcel.channel);

@@ -458,6 +458,7 @@ Task<Result<Receipt>> Packer::pack(std::shared_ptr<Guest> guest, PackOrder order
     }
     const WallTime begun = scheduler_.wall();
     std::optional<Receipt> whole;
+    std::optional<Walk> held;
     for (const auto& vault : vaults) {
         auto walk = co_await guest->walk({.entries_max = order.policy.max_files, .depth_max = 32}, deadline);
         if (!walk) {
@@ -467,7 +468,8 @@ Task<Result<Receipt>> Packer::pack(std::shared_ptr<Guest> guest, PackOrder order
         if (auto allowed = check_bounds(sum, order); !allowed) {
             co_return std::unexpected(allowed.error());
         }
-        auto one = co_await pack_into(*vault, guest, order, std::move(*walk), sum.bytes, begun, deadline);
+        auto one = co_await pack_into(*vault, guest, order, std::move(*walk), sum.bytes, begun, held,
+                                      deadline);
         if (!one && vault->required()) {
             co_return std::unexpected(one.error());
         }
@@ -491,7 +493,8 @@ Task<Result<Receipt>> Packer::pack(std::shared_ptr<Guest> guest, PackOrder order
 }
 
 Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
-                                        Walk first, std::int64_t bytes, WallTime begun, Deadline deadline) {
+                                        Walk first, std::int64_t bytes, WallTime begun,
+                                        std::optional<Walk>& held, Deadline deadline) {
     auto snapshot = co_await vault.begin(order.account, order.resource.id, order.resource.run.id,
                                          order.receipt, bytes);
     if (!snapshot) {
@@ -521,8 +524,16 @@ Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> gue
             "a listed file cannot be copied (" + missing->why + "); pack.partial_ok = true would allow it",
             printable_path(missing->what));
     }
+    if (held && !difference(*held, job.latest()).empty()) {
+        co_return fail(Errc::changing, "the files changed since they were copied for another vault", {},
+                       Retry::later());
+    }
     co_await job.make_html();
-    co_return co_await (*snapshot)->publish(job.receipt(begun), job.manifest());
+    auto published = co_await (*snapshot)->publish(job.receipt(begun), job.manifest());
+    if (published) {
+        held = job.latest();
+    }
+    co_return published;
 }
 
 Task<Result<void>> Packer::check_copies(Receipt receipt) {

@@ -2,13 +2,12 @@
 
 #include "curfew/core/error.hpp"
 
-#include <boost/asio/any_completion_handler.hpp>
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
@@ -22,31 +21,32 @@ namespace curfew {
 
 namespace asio = boost::asio;
 
+/// The loop owns who waits, so that a coroutine ends with the loop that it would have gone on in.
 struct Wakeup::State {
+    explicit State(const asio::any_io_executor& loop) : timer(loop, asio::steady_timer::time_point::max()) {}
     bool pending = false;
-    std::unique_ptr<asio::any_completion_handler<void()>> waiter;
+    bool waited_for = false;
+    asio::steady_timer timer;
 };
 
-Wakeup::Wakeup(asio::any_io_executor loop) : loop_(std::move(loop)), state_(std::make_shared<State>()) {}
+Wakeup::Wakeup(asio::any_io_executor loop) : loop_(std::move(loop)), state_(std::make_shared<State>(loop_)) {}
 
 Task<void> Wakeup::wait() {
     const auto state = state_;
-    if (!std::exchange(state->pending, false)) {
-        co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
-            [state](auto handler) {
-                CURFEW_ASSERT(!state->waiter, "one coroutine waits for one wakeup");
-                state->waiter = std::make_unique<asio::any_completion_handler<void()>>(std::move(handler));
-            },
-            asio::use_awaitable);
-        state->pending = false;
+    CURFEW_ASSERT(!state->waited_for, "one coroutine waits for one wakeup");
+    state->waited_for = true;
+    while (!std::exchange(state->pending, false)) {
+        boost::system::error_code ended;
+        // Without a slot: only `notify` ends it, no cancellation.
+        co_await state->timer.async_wait(asio::bind_cancellation_slot(
+            asio::cancellation_slot{}, asio::redirect_error(asio::use_awaitable, ended)));
     }
+    state->waited_for = false;
 }
 
 void Wakeup::notify() {
     state_->pending = true;
-    if (state_->waiter) {
-        asio::post(loop_, [waiter = std::shared_ptr(std::move(state_->waiter))] { std::move (*waiter)(); });
-    }
+    state_->timer.cancel();
 }
 
 Rest::Rest(asio::any_io_executor loop, Scheduler& scheduler)
@@ -101,25 +101,39 @@ std::string bug_text(const std::string& name, const std::exception_ptr& error) {
 }  // namespace
 
 TaskGroup::Handle TaskGroup::spawn(std::string name, Task<void> task) {
+    // Also a task whose loop goes away under it has ended.
+    struct Membership {
+        Membership(std::shared_ptr<State> of, std::shared_ptr<State::Entry> who)
+            : state(std::move(of)), entry(std::move(who)) {
+            state->entries.push_back(entry);
+        }
+        Membership(const Membership&) = delete;
+        Membership& operator=(const Membership&) = delete;
+        ~Membership() { state->entries.remove(entry); }
+        std::shared_ptr<State> state;
+        std::shared_ptr<State::Entry> entry;
+    };
     auto entry = std::make_shared<State::Entry>();
     entry->name = std::move(name);
-    state_->entries.push_back(entry);
+    auto ended =
+        [member = std::make_shared<Membership>(state_, entry)](const std::exception_ptr& error) mutable {
+            const std::shared_ptr<State> state = member->state;
+            const std::string who = member->entry->name;
+            member.reset();
+            if (error) {
+                const std::string text = bug_text(who, error);
+                if (!text.empty() && state->on_bug) {
+                    state->on_bug(text);
+                }
+            }
+            if (state->entries.empty()) {
+                for (Wakeup* joiner : state->joiners) {
+                    joiner->notify();
+                }
+            }
+        };
     asio::co_spawn(loop_, std::move(task),
-                   asio::bind_cancellation_slot(entry->cancel.slot(),
-                                                [state = state_, entry](const std::exception_ptr& error) {
-                                                    state->entries.remove(entry);
-                                                    if (error) {
-                                                        const std::string text = bug_text(entry->name, error);
-                                                        if (!text.empty() && state->on_bug) {
-                                                            state->on_bug(text);
-                                                        }
-                                                    }
-                                                    if (state->entries.empty()) {
-                                                        for (Wakeup* joiner : state->joiners) {
-                                                            joiner->notify();
-                                                        }
-                                                    }
-                                                }));
+                   asio::bind_cancellation_slot(entry->cancel.slot(), std::move(ended)));
     return entry;
 }
 

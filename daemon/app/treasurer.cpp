@@ -1,5 +1,7 @@
 #include "curfew/app/treasurer.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -81,7 +83,7 @@ Task<Result<void>> Treasurer::load(Store& store, std::shared_ptr<const Config> c
     for (const FiredThresholdRow& row : fired) {
         if (row.key == overshoot) {
             overshot_.emplace(row.budget, row.period);
-        } else {
+        } else if (!mutant(Mutant::threshold_fires_again)) {
             logs_[row.budget][row.period].add(row.key);
         }
     }
@@ -207,7 +209,7 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime n
                 CURFEW_ASSERT(hour, "I6: the store names hours in RFC 3339");
                 sums.hours.try_emplace(*hour, nothing(budget)).first->second += row.gross;
             } else {
-                sums.closed += row.gross;
+                sums.closed += mutant(Mutant::spend_forgotten) ? nothing(budget) : row.gross;
             }
         }
     }

@@ -3,6 +3,7 @@
 #include "curfew/app/enforcer.hpp"
 #include "curfew/app/messages.hpp"
 #include "curfew/app/outlook.hpp"
+#include "curfew/core/mutant.hpp"
 #include "curfew/core/replay.hpp"
 
 #include <spdlog/spdlog.h>
@@ -298,7 +299,7 @@ void Watcher::apply(const Listing& listing, Batch& batch, std::vector<Ending>& e
                             listing.provider_time, batch),
             first_sight, batch, endings);
     }
-    if (!listing.complete) {
+    if (!listing.complete && !mutant(Mutant::partial_list_is_whole)) {
         return;
     }
     for (auto& [id, live] : world_.picture.resources) {
@@ -315,7 +316,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     LiveResource& live = entry->second;
     const bool other_run = is_new || live.current.run.id != seen.run.id;
     if (!is_new && other_run && seen.run.started_at && live.current.run.started_at &&
-        *seen.run.started_at < *live.current.run.started_at) {
+        *seen.run.started_at < *live.current.run.started_at && !mutant(Mutant::stale_list_believed)) {
         return;  // a stale list: it shows a run older than the one we know
     }
     if (is_new || !same_row(live.resource, seen)) {
@@ -333,8 +334,10 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         live.older.push_back(std::move(live.current));
     }
     if (other_run) {
+        const QuietClock before = live.current.clock;
         live.current = LiveRun{};
         live.current.first_seen = now.mono;
+        live.current.clock = mutant(Mutant::clock_outlives_run) ? before : QuietClock{};
     }
     if (other_run || live.current.run.started_at != seen.run.started_at) {
         live.current.began = began(seen.run, now);
@@ -757,7 +760,7 @@ Task<bool> Watcher::commit(Batch batch) {
     health_.not_durable(done.error());
     picture_of_account().error = "the database does not take what was seen: " + to_string(done.error());
     if (copy.size() < carried_max) {
-        carried_ = std::move(copy);
+        carried_ = mutant(Mutant::rows_lost_with_commit) ? Batch{} : std::move(copy);
         world_.picture.unstored[account_] = std::move(handed);
     } else {
         spdlog::critical("event=rows_lost count={}", copy.size());

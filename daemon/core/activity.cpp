@@ -1,5 +1,7 @@
 #include "curfew/core/activity.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <array>
 #include <iterator>
@@ -186,7 +188,7 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
                                  (!gpu.present || known(&gpu));
         return judgement;
     }
-    if (unknown != nullptr) {
+    if (unknown != nullptr && !mutant(Mutant::unknown_is_quiet)) {
         judgement.step = words(*unknown) + " (unknown is never quiet)";
         return judgement;
     }
@@ -211,14 +213,15 @@ QuietClock tick(QuietClock clock, Verdict verdict, Instant at, Duration max_gap)
     }
     switch (verdict) {
         case Verdict::active:
-            return {};
+            return mutant(Mutant::activity_keeps_clock) ? clock : QuietClock{};
         case Verdict::unknown:
-            clock.last_quiet_at.reset();
+            clock.last_quiet_at = mutant(Mutant::unknown_bridged) ? clock.last_quiet_at : std::nullopt;
             return clock;
         case Verdict::quiet:
             break;
     }
-    if (clock.last_quiet_at && at - *clock.last_quiet_at <= max_gap) {
+    if (clock.last_quiet_at &&
+        at - *clock.last_quiet_at <= (mutant(Mutant::gap_bridged) ? hours{24} : max_gap)) {
         clock.quiet += at - *clock.last_quiet_at;
     }
     clock.last_quiet_at = at;
@@ -229,7 +232,7 @@ QuietClock resume(QuietClock clock, Instant now, bool same_boot, Duration max_ga
                   Duration ladder_head) {
     const bool unbroken = same_boot && clock.last_quiet_at && now >= *clock.last_quiet_at &&
                           now - *clock.last_quiet_at <= max_gap;
-    if (unbroken) {
+    if (unbroken || mutant(Mutant::quiet_kept_over_gap)) {
         return clock;
     }
     clock.last_quiet_at.reset();
@@ -281,8 +284,8 @@ Duration stall_pause(const LookPolicy& policy) {
 }  // namespace
 
 bool probed_enough(const ProbeState& probes, const LookPolicy& policy, Instant now) {
-    return probes.quiet >= quiet_probes_needed && probes.first_quiet &&
-           now - *probes.first_quiet >= head_of(policy);
+    return mutant(Mutant::probes_not_counted) || (probes.quiet >= quiet_probes_needed && probes.first_quiet &&
+                                                  now - *probes.first_quiet >= head_of(policy));
 }
 
 bool probe_due(const ProbeState& probes, const LookPolicy& policy, Duration left, bool busy, Instant now) {

@@ -1,5 +1,7 @@
 #include "curfew/core/alert.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <array>
 #include <type_traits>
@@ -131,7 +133,7 @@ std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {
                                                        minutes{10}, minutes{30}, hours{2},    hours{6},
                                                        hours{12},   hours{24}};
     if (attempts_made < 0 || attempts_made >= static_cast<int>(schedule.size())) {
-        return std::nullopt;
+        return mutant(Mutant::outbox_retried_forever) ? std::optional{Duration{hours{1}}} : std::nullopt;
     }
     const std::int64_t base = schedule[static_cast<std::size_t>(attempts_made)].count();
     const std::int64_t thousandths = 800 + static_cast<std::int64_t>(jitter % 1000) * 400 / 1000;

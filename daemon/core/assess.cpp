@@ -1,5 +1,7 @@
 #include "curfew/core/assess.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <tuple>
 
@@ -275,6 +277,9 @@ AssessResult assess(const AssessInput& in) {
         out.mode = a.mode = Mode::observe;
         a.mode_why = in.maintenance;
         a.why += "; " + in.maintenance;
+    }
+    if (mutant(Mutant::observe_acts)) {
+        out.mode = a.mode = Mode::enforce;
     }
     if (in.manual_by) {
         apply_manual(in, out);

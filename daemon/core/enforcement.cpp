@@ -1,5 +1,7 @@
 #include "curfew/core/enforcement.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -89,12 +91,24 @@ public:
             return;
         }
         t_.next.receipt = e.receipt;
+        if (mutant(Mutant::fence_skipped)) {
+            return fence({.verdict = Verdict::quiet,
+                          .same_run_on = true,
+                          .held_by = {},
+                          .mode = Mode::enforce,
+                          .mode_why = {},
+                          .why = {}});
+        }
         go(State::packed, "copy verified (" + e.receipt.value + ")", {Effect::fence});
     }
 
     void on(const event::PackFailed& e) {
         if (t_.next.state != State::packing) {
             return;
+        }
+        if (mutant(Mutant::stop_without_receipt)) {
+            t_.next.receipt = ReceiptId{"rcp_none"};
+            return go(State::packed, "the copy will do", {Effect::fence});
         }
         if (e.error.code == Errc::changing && by_activity(t_.next.cause.kind)) {
             return cancel("files are still changing, so it is in use: " + e.error.text);
@@ -128,6 +142,9 @@ public:
             case event::Answer::already_off:
                 return confirm("provider says it is already off" + detail(e.text));
             case event::Answer::ambiguous:
+                if (mutant(Mutant::resent_after_lost_answer)) {
+                    return go(State::stopping, "no answer; sending it again", {Effect::call_stop});
+                }
                 return confirm("no clear answer to the stop" + detail(e.text) + "; looking it up");
             case event::Answer::refused:
                 return stop_failed("stop refused" + detail(e.text), {Effect::alert_stop_failed});
@@ -238,6 +255,9 @@ public:
             case State::packed:
                 return add({Effect::fence});
             case State::stopping:
+                if (mutant(Mutant::recover_resends)) {
+                    return add({Effect::call_stop});
+                }
                 return confirm("daemon restarted around the stop call; looking it up");
             case State::confirming:
             case State::stop_failed:
@@ -389,11 +409,11 @@ private:
 
     /// At least one warning delivered `min_notice` ago; if every channel fails, an hour more.
     bool notice_given(const Assessment& a) {
-        if (!a.needs_notice || a.mode == Mode::observe) {
+        if (!a.needs_notice || a.mode == Mode::observe || mutant(Mutant::warning_not_needed)) {
             return true;  // nobody is told in observe mode; nothing will happen either
         }
         if (t_.next.notice_at) {
-            return now_ - *t_.next.notice_at >= a.min_notice;
+            return now_ - *t_.next.notice_at >= a.min_notice || mutant(Mutant::min_notice_ignored);
         }
         CURFEW_ASSERT(t_.next.warned_at, "a warned enforcement knows when it was warned");
         const Duration waited = now_ - *t_.next.warned_at;
@@ -530,13 +550,13 @@ private:
         if (!look.answered) {
             return wait_for_answer(look);
         }
-        if (const auto why = objection(look)) {
+        if (const auto why = objection(look); why && !mutant(Mutant::fence_ignored)) {
             return cancel(*why);
         }
         if (!look.same_run_on) {
             return wake_after(policy_.confirm_every);
         }
-        if (!look.files_unchanged && !t_.next.override_) {
+        if (!look.files_unchanged && !t_.next.override_ && !mutant(Mutant::files_not_compared)) {
             if (by_activity(t_.next.cause.kind)) {
                 return cancel("files changed after they were packed");
             }
@@ -578,7 +598,7 @@ private:
         if (sighting == event::Sighting::off) {
             ++t_.next.off_sightings;
             t_.changed = true;
-            if (t_.next.off_sightings >= off_sightings_needed) {
+            if (t_.next.off_sightings >= off_sightings_needed || mutant(Mutant::confirmed_by_one_sighting)) {
                 t_.next.relooks = 0;
                 wake_after(policy_.first_relook);
                 go(State::stopped, "confirmed off, seen twice", {Effect::tell_stopped});
@@ -604,7 +624,7 @@ private:
         const Duration pause = doubled(policy_.stop_retry_first, t_.next.stop_attempts - 1,
                                        policy_.stop_retry_max);
         const bool rested = !t_.next.stop_called_at || now_ - *t_.next.stop_called_at >= pause;
-        if (sighting == event::Sighting::on && rested) {
+        if (sighting == event::Sighting::on && rested && !mutant(Mutant::stop_failed_never_retried)) {
             // Signals and files are read again before anything is sent again.
             wake_after(policy_.confirm_every);
             go(State::packed, "still on; looking at everything again before the next try", {Effect::fence});
@@ -740,7 +760,8 @@ Transition recover(const Enforcement& stored, Instant now, bool same_boot, const
 }
 
 bool breaker_trips(int stopped_by_rule_last_hour, int running) {
-    return stopped_by_rule_last_hour > std::max(2, running / 4);
+    return stopped_by_rule_last_hour >
+           std::max(2, running / 4) + (mutant(Mutant::breaker_off_by_one) ? 1 : 0);
 }
 
 }  // namespace curfew

@@ -1,5 +1,7 @@
 #include "curfew/core/hold.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -115,7 +117,7 @@ const Hold* strongest_hold(std::span<const Hold> holds, const ResourceId& resour
     const Hold* best = nullptr;
     for (const Hold& hold : holds) {
         const bool ours = hold.resource == resource && (hold.run.empty() || hold.run == run);
-        if (ours && hold.in_force(now) &&
+        if (ours && hold.in_force(mutant(Mutant::keep_never_ends) ? hold.from : now) &&
             (best == nullptr ||
              std::pair{force_of(hold.kind), hold.until} > std::pair{force_of(best->kind), best->until})) {
             best = &hold;

@@ -1,5 +1,7 @@
 #include "curfew/core/ledger.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -143,7 +145,9 @@ CostRow row(const Meter& meter, WallTime from, WallTime to) {
 std::vector<CostRow> cut(Meter& meter, WallTime until) {
     std::vector<CostRow> rows;
     while (meter.counted_to < until) {
-        const WallTime to = std::min(next_full_hour(meter.counted_to), until);
+        const WallTime to = mutant(Mutant::rows_over_the_hour)
+                                ? until
+                                : std::min(next_full_hour(meter.counted_to), until);
         rows.push_back(row(meter, meter.counted_to, to));
         meter.closed += rows.back().gross;
         if (meter.tariff.monthly_cap) {
@@ -184,12 +188,12 @@ CostRow give_back(Meter& meter, WallTime end) {
 std::vector<CostRow> advance(Meter& meter, WallTime now) {
     CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
     const WallTime most = full_hour(meter.counted_to) + Duration{advance_ms_max};
-    return cut(meter, std::min(full_hour(now), most));
+    return cut(meter, std::min(mutant(Mutant::rounded_every_poll) ? now : full_hour(now), most));
 }
 
 std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff tariff) {
     CURFEW_ASSERT(meter.open, "I6: a closed meter counts no more");
-    auto rows = cut(meter, at);
+    auto rows = cut(meter, mutant(Mutant::past_repriced) ? meter.counted_to : at);
     meter.sku = std::move(sku);
     meter.tariff = tariff;
     return rows;

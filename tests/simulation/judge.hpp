@@ -18,11 +18,13 @@
 
 namespace curfew::simulation {
 
-/// True time: `mono` never jumps and counts suspended hours as well, `utc` is the provider's. What Curfew's own
-/// wall clock says is another matter (see `Judge::clock_stepped`).
+/// True time: `mono` never jumps and counts suspended hours as well, `utc` is the provider's. `wall` is what
+/// Curfew's own wall clock shows, with its drift and its steps: only what people set by it (the end of a hold, an
+/// off hour) may depend on it.
 struct Moment {
     Instant mono;
     WallTime utc;
+    WallTime wall = {};
 };
 
 /// One run as the provider bills it.
@@ -49,9 +51,17 @@ struct Tally {
     void mark(const std::string& name, std::int64_t by = 1) { marks[name] += by; }
 };
 
+struct RunTruth;
+__extension__ typedef __int128 Wide;
+
 class Judge {
 public:
+    struct Model;
+
     explicit Judge(Tally& tally);
+    ~Judge();
+    Judge(const Judge&) = delete;
+    Judge& operator=(const Judge&) = delete;
 
     // ---- from the world: true facts, at the moment at which they become true --------------------------
     void run_began(const TrueRun& run, Moment at);
@@ -75,6 +85,8 @@ public:
     void published(const Receipt& receipt, const TrueFiles& held, Moment at);
     /// A receiver took a parcel; `heard`: Curfew got to know it (false: an uncertain acknowledgement).
     void took(const ChannelName& channel, const Parcel& parcel, bool heard, Moment at);
+    /// A receiver said no. `for_good`: in words that mean never (a 4xx, 410).
+    void refused(const ChannelName& channel, bool for_good, Moment at);
     void config_in_force(std::shared_ptr<const Config> config, Moment at);
     void clock_stepped(Duration by, Moment at);
     void suspended(Duration length, Moment at);
@@ -95,17 +107,33 @@ public:
         std::vector<OutboxRow> waiting;
         std::vector<IntentRow> open_intents;
         Result<std::int64_t> audit = std::int64_t{0};  // rows verified
-        std::size_t tasks_running = 0;
+        std::size_t tasks_running = 0;                 // before the shutdown
+        std::vector<OutboxRow> outbox = {};            // all rows, whatever became of them
+        std::size_t pictured = 0;                      // resources that Curfew has in its picture
+        std::size_t existing = 0;                      // … and that there are
     };
     void ended(const End& end, Moment at);
 
     const std::vector<Violation>& violations() const { return violations_; }
 
 private:
+    void finish_look(RunTruth& truth);
+    void judge_call(StopMethod method, const RunId& run, Moment at);
+    void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
+    void judge_ledger(const End& end, Moment at);
+    void judge_budgets(Moment at);
+    void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
+    void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
+                      WallTime from, WallTime to, Moment at);
+    Wide allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
+                   WallTime to) const;
+    void judge_outbox(const End& end, Moment at);
+    void judge_calm(const End& end, Moment at);
     void violated(std::string invariant, Moment at, std::string text);
 
     Tally& tally_;
     std::vector<Violation> violations_;
+    std::unique_ptr<Model> model_;
 };
 
 }  // namespace curfew::simulation

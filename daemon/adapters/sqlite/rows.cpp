@@ -5,6 +5,7 @@
 #include "adapters/sqlite/documents.hpp"
 #include "adapters/sqlite/history.hpp"
 #include "adapters/sqlite/outbox.hpp"
+#include "curfew/core/mutant.hpp"
 
 #include <openssl/evp.h>
 
@@ -174,6 +175,9 @@ struct Writer {
         Query(db, "INSERT OR IGNORE INTO outcome VALUES (?,?,?)", o.intent, o.outcome, o.at.ms).run();
     }
     void operator()(const Hold& h) const {
+        if (mutant(Mutant::hold_not_stored)) {
+            return;
+        }
         Query(db,
               "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
               "released_at=excluded.released_at",

@@ -6,6 +6,7 @@
 #include "adapters/sqlite/outbox.hpp"
 #include "adapters/sqlite/rows.hpp"
 #include "adapters/sqlite/schema.hpp"
+#include "curfew/core/mutant.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -318,11 +319,14 @@ public:
             db.execute("BEGIN IMMEDIATE");
             for (const Write& row : batch) {
                 write(db, ledger_, row);
+                if (mutant(Mutant::half_a_batch)) {
+                    db.execute("COMMIT; BEGIN IMMEDIATE");
+                }
             }
             db.execute("COMMIT");
             return true;
         });
-        if (!done) {
+        if (!done && !mutant(Mutant::failure_called_success)) {
             co_return std::unexpected(done.error());
         }
         co_return Result<void>{};

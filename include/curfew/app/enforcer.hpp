@@ -99,6 +99,7 @@ private:
     void count_stop(const Enforcement& e, Batch& batch);
     void record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind, Batch& batch);
 
+    Task<void> make_durable(Batch batch);
     Task<void> fetch_receipt(RunId run, ReceiptId id);
     Task<void> do_look(RunId run, bool fence);
     Task<void> do_pack(RunId run);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -35,7 +36,7 @@ public:
     void replace_vaults(std::vector<std::shared_ptr<Vault>> vaults) { vaults_ = std::move(vaults); }
 
     /// A verified receipt, or why not:
-    ///   changing   a file or the tree did not hold still (5 rounds): it is in use
+    ///   changing   a file or the tree did not hold still (5 rounds, or from one vault to the next): it is in use
     ///   conflict   something listed could not be copied and the policy says no to partial packs, or
     ///              the source shrank by more than half: a person is needed
     ///   disk_full, disk, unavailable, timeout, …: may be retried as the error says
@@ -50,8 +51,11 @@ public:
     Task<Result<void>> check_copies(Receipt receipt);
 
 private:
+    /// `held`: the tree that the vaults before hold, and this one then. One receipt speaks for all of them, and the
+    /// fence asks any.
     Task<Result<Receipt>> pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
-                                    Walk first, std::int64_t bytes, WallTime begun, Deadline deadline);
+                                    Walk first, std::int64_t bytes, WallTime begun, std::optional<Walk>& held,
+                                    Deadline deadline);
 
     Scheduler& scheduler_;
     std::vector<std::shared_ptr<Vault>> vaults_;

@@ -226,6 +226,36 @@ TEST_CASE("a rule that would stop too many at once only warns from then on") {
     CHECK(rig.told(AlertKind::breaker) == 1);
 }
 
+TEST_CASE("a restart does not let a rule stop its quarter of everything once more (I3)") {
+    Rig rig;
+    for (int i = 0; i < 3; ++i) {
+        rig.world.add("a" + std::to_string(i));
+    }
+    rig.begin();
+    rig.scheduler.run_for(minutes{20});
+    for (int i = 0; i < 17; ++i) {
+        rig.world.add("b" + std::to_string(i));
+    }
+    rig.scheduler.run_for(minutes{50});
+    REQUIRE(rig.world.stop_calls.size() == 3);
+    rig.restart(seconds{5});
+    rig.scheduler.run_for(minutes{45});
+    CHECK(rig.world.stop_calls.size() <= 5);  // 25 % of 20
+    CHECK(rig.told(AlertKind::breaker) == 1);
+}
+
+TEST_CASE("an act that a restart cut short and nobody goes on with has an outcome (I5)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    // A pack without a stop: no enforcement picks it up again.
+    rig.store.intents["int_1"] = IntentRow{
+        .id = "int_1", .enforcement = {}, .run = n.resource.run.id, .act = "pack", .at = {}};
+    rig.store.refusals = 1;
+    rig.begin();
+    rig.scheduler.run_for(minutes{1});
+    rig.check_intents();
+}
+
 TEST_CASE("a refused key is critical at once, and hardly asked any more") {
     Rig rig;
     rig.world.add("demo");

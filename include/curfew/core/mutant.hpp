@@ -1,0 +1,82 @@
+// Deliberately wrong variants of Curfew, which the simulation must catch, every one of them (./dev simulate
+// --mutants; what each does is in tests/simulation/mutants.cpp). Only the build of the simulation can switch one
+// on, once, before anything runs; in every other build `mutant` is constant and the compiler leaves nothing of it.
+#pragma once
+
+#include <cstdint>
+
+namespace curfew {
+
+enum class Mutant : std::uint8_t {
+    none,
+    // stops
+    stop_without_receipt,
+    older_receipt_reused,
+    fence_skipped,
+    fence_ignored,
+    files_not_compared,
+    hold_ignored_at_fence,
+    observe_acts,
+    breaker_off_by_one,
+    breaker_not_counted,
+    stop_by_resource,
+    resent_after_lost_answer,
+    confirmed_by_one_sighting,
+    stop_failed_never_retried,
+    effect_before_commit,
+    outcome_not_written,
+    // looks
+    unknown_is_quiet,
+    unknown_bridged,
+    gap_bridged,
+    activity_keeps_clock,
+    clock_outlives_run,
+    probes_not_counted,
+    keep_never_ends,
+    // lists
+    partial_list_is_whole,
+    stale_list_believed,
+    // warnings and alerts
+    warning_not_needed,
+    min_notice_ignored,
+    messages_apart,
+    resolve_untold,
+    outbox_not_retried,
+    outbox_retried_forever,
+    delivered_on_ambiguous,
+    delivery_not_remembered,
+    // money
+    past_repriced,
+    rounded_every_poll,
+    rows_over_the_hour,
+    ended_billed_until_now,
+    no_error_bar,
+    counted_again,
+    threshold_fires_again,
+    spend_forgotten,
+    // time and restarts
+    age_by_wall_clock,
+    notice_by_wall_clock,
+    quiet_kept_over_gap,
+    recover_resends,
+    enforcement_forgotten,
+    rows_lost_with_commit,
+    // the store
+    half_a_batch,
+    failure_called_success,
+    hold_not_stored,
+    count_,
+};
+
+#ifdef CURFEW_MUTANTS
+inline Mutant mutant_in_force = Mutant::none;
+inline bool mutant(Mutant which) {
+    return which == mutant_in_force;
+}
+#else
+constexpr bool mutant(Mutant) {
+    return false;
+}
+#endif
+
+}  // namespace curfew

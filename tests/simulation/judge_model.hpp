@@ -1,0 +1,170 @@
+// What the judge remembers of a life: the truth about runs, what became durable, and what receivers took.
+// Inside the judge only.
+#pragma once
+
+#include "simulation/judge.hpp"
+
+#include <deque>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace curfew::simulation {
+
+/// How far what Curfew knows may lag behind the truth while nothing is wrong: the fence is of the last 30 s, its
+/// transaction and the call itself take their time, and whatever becomes durable in between it may not know yet.
+constexpr Duration fence_window = seconds{30};
+constexpr Duration act_latency = seconds{35};
+constexpr Duration knowledge_lag = fence_window + act_latency;
+
+/// Quiet time by the judge's own count, from what the sources answered.
+struct OwnQuiet {
+    Duration quiet{0};
+    std::optional<Instant> last;  // newest of an unbroken row of quiet looks
+    Duration stalled{0};          // a busy kernel beside which nothing moves
+    std::optional<Instant> last_stalled;
+    int probes = 0;  // quiet ones in a row
+    std::optional<Instant> first_probe;
+};
+
+/// What one look brought: answers that came close together.
+struct OwnLook {
+    Instant begun;
+    Instant at;  // newest answer
+    std::map<Signal, Verdict> answers;
+};
+
+struct RunTruth {
+    TrueRun run;
+    Moment began;
+    std::optional<Moment> ended;
+    std::string ended_by;
+    std::vector<std::pair<WallTime, Money>> prices;  // from when on, rising
+    std::optional<Moment> work_since;
+    std::map<Signal, std::pair<Verdict, Instant>> newest;  // answer of each source
+    std::optional<OwnLook> look;                           // the one that is coming in, or the newest
+    bool probed = false;                                   // a probe was ever answered for
+    OwnQuiet own;
+    TrueFiles files;
+    TrueFiles files_before;
+    std::optional<Instant> files_changed_at;
+    std::vector<Instant> calls;
+    bool listed_on = false;
+};
+
+struct DurableIntent {
+    IntentRow row;
+    Instant at;
+    bool closed = false;
+};
+
+struct DurableRow {  // of the outbox
+    OutboxRow row;
+    Instant at;
+    std::int64_t seq = 0;
+};
+
+using ParcelKey = std::tuple<std::string, std::string, std::string>;  // channel, receiver, id
+
+struct DurableParcel {
+    ParcelRow row;
+    std::vector<std::int64_t> rows;
+    int taken = 0;
+    int uncertain = 0;
+    bool in_flight = false;  // taken, and that is not durable yet
+    std::optional<Instant> first_taken;
+};
+
+template <class T>
+struct Durable {
+    T row;
+    Instant at;
+};
+
+struct Judge::Model {
+    // ---- truth
+    std::map<RunId, RunTruth> runs;
+    std::map<AccountName, std::vector<Moment>> listed;
+    std::vector<std::pair<Instant, Duration>>
+        wall_off;  // how far Curfew's clock was off, whenever that changed
+    std::deque<std::pair<Instant, std::shared_ptr<const Config>>> configs;
+    std::vector<std::pair<Instant, std::optional<Instant>>> down;  // from crash to boot
+    std::optional<Instant> calm_since;
+    std::map<ReceiptId, std::pair<TrueFiles, Instant>> held;  // by vaults, together
+    std::map<std::string, std::vector<std::pair<Instant, RunId>>> stops_by_rule;
+
+    // ---- durable
+    std::map<ResourceId, ResourceRow> resources;
+    std::map<EnforcementId, Durable<Enforcement>> enforcements;
+    std::map<EnforcementId, Instant> warned_at;   // durable
+    std::map<EnforcementId, Instant> pack_since;  // first pack, durable
+    std::set<EnforcementId> probed_when_due;
+    std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
+    std::set<EnforcementId> silenced_warnings;
+    std::map<RunId, EnforcementId> live;
+    std::map<ReceiptId, Durable<Receipt>> receipts;
+    std::map<HoldId, Durable<Hold>> holds;
+    std::map<RuleName, Durable<Breaker>> breakers;
+    std::map<RuleName, RuleTrial> trials;
+    std::map<SilenceId, Durable<Silence>> silences;
+    std::map<std::string, DurableIntent> intents;
+    std::map<AlertId, Alert> alerts;
+    std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
+    std::map<BudgetName, Instant> edited;                                        // at run time
+    std::set<std::string> asked_by;  // who asked for a stop by hand
+    std::vector<AuditRow> audit;
+    std::int64_t audit_rows = 0;
+    std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
+    std::map<std::pair<RunId, MeterKind>, Meter> meters;
+    std::set<std::pair<RunId, std::int64_t>> closed_at;  // a run that seemed to have ended may bill on
+    std::map<RunId, QuietRow> quiet_rows;
+    std::map<std::string, DurableRow> outbox;
+    std::map<std::int64_t, std::string> by_seq;
+    std::int64_t seq = 0;
+    std::map<ParcelKey, DurableParcel> parcels;
+    std::map<std::string, int> told_firing;  // of a budget's crossing
+    std::set<std::string> refused_for_good;  // channels that ever did
+    bool refusals_told = false;
+
+    bool crashed_since_calm = false;
+
+    /// Curfew's wall clock was off by so much at most between these.
+    Duration most_wall_off(Instant from, Instant to) const;
+    void note_wall(const Moment& at);
+
+    const Config* config() const { return configs.empty() ? nullptr : configs.back().second.get(); }
+    /// Does any configuration that Curfew may have gone by say so?
+    template <class Test>
+    bool any_config(Instant now, Test&& test) const {
+        for (std::size_t i = configs.size(); i-- > 0;) {
+            if (test(*configs[i].second)) {
+                return true;
+            }
+            if (now - configs[i].first > knowledge_lag) {
+                break;
+            }
+        }
+        return false;
+    }
+};
+
+// ---- small second implementations ---------------------------------------------------------------------
+
+bool own_glob(std::string_view pattern, std::string_view text);
+bool own_match(const Match& match, const ResourceRow& resource, const std::string& machine_type);
+const Rule* own_rule(const Config& config, const ResourceRow& resource, const std::string& machine_type);
+Duration own_ladder_head(const Rule& rule);
+/// rate × d, to the nano, half to even.
+std::int64_t own_cost(std::int64_t nanos_per_hour, std::int64_t ms);
+/// What a run costs in [from, to), in nano-units times milliseconds per hour, exactly.
+Wide own_bill(const RunTruth& run, WallTime from, WallTime to);
+
+/// Three quiet probes in a row, the first of them at least a ladder old.
+bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now);
+/// A look that is complete becomes quiet time, or the end of it.
+void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap, bool machine);
+Verdict verdict_of(const OwnLook& look, const RunTruth& truth, bool machine);
+
+std::string words(Duration d);
+
+}  // namespace curfew::simulation

@@ -1,0 +1,370 @@
+// I6 and I7: what things cost, by the judge's own arithmetic on the truth.
+#include "curfew/core/period.hpp"
+#include "simulation/judge_model.hpp"
+
+#include <algorithm>
+
+namespace curfew::simulation {
+
+namespace {
+
+constexpr std::int64_t hour_ms = 3'600'000;
+
+std::string dollars(Wide nanos) {
+    const auto value = static_cast<std::int64_t>(nanos);
+    return std::to_string(value) + " nano";
+}
+
+Money highest_price(const RunTruth& truth) {
+    Money most{};
+    for (const auto& [from, price] : truth.prices) {
+        most = most < price ? price : most;
+    }
+    return most;
+}
+
+}  // namespace
+
+void Judge::judge_ledger(const End& end, Moment at) {
+    Model& m = *model_;
+    std::map<RunId, std::vector<CostRow>> by_run;
+    std::size_t rows = 0;
+    for (const CostRow& row : end.ledger) {
+        ++rows;
+        const auto known = m.ledger.find({row.run, row.meter, row.from.ms, row.source});
+        if (known == m.ledger.end()) {
+            violated("I6", at, "a row of " + row.run.value + " is in the ledger, and was never committed");
+        } else if (known->second.to != row.to || !(known->second.gross == row.gross)) {
+            violated("I6", at, "a row of " + row.run.value + " was changed in the ledger");
+        }
+        if (row.meter == MeterKind::compute) {
+            by_run[row.run].push_back(row);
+        }
+    }
+    if (rows != m.ledger.size()) {
+        violated("I6", at,
+                 std::to_string(m.ledger.size()) + " rows were committed, and the ledger has " +
+                     std::to_string(rows));
+    }
+    for (auto& [run, list] : by_run) {
+        const auto found = m.runs.find(run);
+        if (found == m.runs.end()) {
+            violated("I6", at, "rows of " + run.value + ", which never ran");
+            continue;
+        }
+        const RunTruth& truth = found->second;
+        std::ranges::sort(list, [](const CostRow& a, const CostRow& b) {
+            return std::pair{a.source == CostSource::adjustment, a.from} <
+                   std::pair{b.source == CostSource::adjustment, b.from};
+        });
+        Wide sum = 0;      // nano
+        Wide allowed = 0;  // nano × ms per hour
+        const CostRow* before = nullptr;
+        bool unpriced = false;
+        for (const CostRow& row : list) {
+            const std::int64_t length = (row.to - row.from).count();
+            sum += row.gross.nanos;
+            unpriced = unpriced || !row.rate;
+            const Money most = highest_price(truth);
+            const std::int64_t dearest = std::max(most.nanos, row.rate ? row.rate->per_hour.nanos : 0);
+            allowed += hour_ms;  // half a nano a row, and half of ours
+            if (row.estimated) {
+                allowed += Wide{dearest} * row.error_bar.count();
+            }
+            if (row.source == CostSource::adjustment) {
+                // Given back at the price in force; where that changed meanwhile it is as far off as the prices are.
+                allowed += truth.prices.size() > 1 ? Wide{dearest} * length : Wide{0};
+                if (row.gross.nanos > 0) {
+                    violated("I6", at, "an adjustment of " + run.value + " takes more money");
+                }
+                continue;
+            }
+            if (length <= 0 || length > hour_ms) {
+                violated("I6", at, "a row of " + run.value + " is " + std::to_string(length) + " ms long");
+            }
+            if (row.gross.nanos != (row.rate ? own_cost(row.rate->per_hour.nanos, length) : 0)) {
+                violated("I6", at, "a row of " + run.value + " is not its rate times its time");
+            }
+            const std::int64_t first_hour = row.from.ms / hour_ms;
+            const std::int64_t last_hour = (row.to.ms - 1) / hour_ms;
+            if (first_hour != last_hour) {
+                violated("I6", at, "a row of " + run.value + " crosses a full hour");
+            }
+            if (before != nullptr && before->to > row.from) {
+                violated("I6", at, "rows of " + run.value + " overlap");
+            }
+            if (before != nullptr && before->to < row.from) {
+                violated("I6", at,
+                         "rows of " + run.value + " leave out " +
+                             std::to_string((row.from - before->to).count()) + " ms");
+            }
+            // Rounded once: a row ends with an hour, with a price, or with the run.
+            if (before != nullptr && before->to == row.from && before->to.ms % hour_ms != 0 &&
+                before->rate == row.rate && before->sku == row.sku &&
+                !m.closed_at.contains({run, row.from.ms})) {
+                violated("I6", at, "a row of " + run.value + " was cut within its hour for no reason");
+            }
+            before = &row;
+        }
+        // Rows that stamps do not bound are of our own clock: where that was off, so are they, and `clock` is told.
+        const Duration clock = m.most_wall_off(truth.began.mono - hours{1},
+                                               truth.ended ? truth.ended->mono + hours{1} : at.mono);
+        if (clock > Duration{500}) {
+            allowed += Wide{highest_price(truth).nanos} * clock.count() * 2;
+        }
+        // The open rest of a run that is on, up to the newest row, is what can be compared.
+        const auto meter = m.meters.find({run, MeterKind::compute});
+        const bool open = meter != m.meters.end() && meter->second.open;
+        const WallTime until = open ? meter->second.counted_to : truth.ended ? truth.ended->utc : at.utc;
+        const Wide bill = own_bill(truth, truth.began.utc, until);
+        const Wide difference = sum * hour_ms - bill;
+        const Wide off = difference < 0 ? -difference : difference;
+        if (!open && !truth.ended) {
+            // Taken for ended while it goes on: only if it was so just now.
+            if (at.mono - truth.began.mono > hours{2}) {
+                violated("I6", at, run.value + " bills, and its meter is closed");
+            }
+            continue;
+        }
+        if (open && truth.ended && at.mono - truth.ended->mono > hours{2}) {
+            violated("I6", at,
+                     run.value + " ended " + words(at.mono - truth.ended->mono) + " ago, and its meter runs");
+        }
+        if (off > allowed && !unpriced) {
+            violated("I6", at,
+                     run.value + " costs " + dollars(bill / hour_ms) + " and the ledger says " +
+                         dollars(sum) + "; its error bars allow " + dollars(allowed / hour_ms));
+        }
+        tally_.mark(allowed > Wide{hour_ms} * static_cast<std::int64_t>(list.size()) ? "ledger.estimated"
+                                                                                     : "ledger.exact");
+    }
+    // No money leaks: what ran for long has rows.
+    for (const auto& [run, truth] : m.runs) {
+        const Moment until = truth.ended.value_or(at);
+        if (until.mono - truth.began.mono > hours{3} && at.mono - truth.began.mono > hours{6} &&
+            !by_run.contains(run) && highest_price(truth).positive()) {
+            violated("I6", at,
+                     run.value + " ran for " + words(until.mono - truth.began.mono) +
+                         ", and there is no row of it");
+        }
+    }
+    judge_budgets(at);
+}
+
+// ---- I7 ------------------------------------------------------------------------------------------------
+
+namespace {
+
+const Threshold* hard_of(const Budget& budget) {
+    const Threshold* hard = nullptr;
+    for (const Threshold& threshold : budget.thresholds) {
+        hard = stops(threshold.action) ? &threshold : hard;
+    }
+    return hard;
+}
+
+/// The budget of this configuration that ends things in time: only our own meter's figure is known in time, and a
+/// window that rolls is left as it was entered.
+const Budget* judged(const Config& config, const BudgetName& name) {
+    const auto found = std::ranges::find(config.budgets, name, &Budget::name);
+    const bool acts = config.mode == Mode::enforce &&
+                      std::ranges::all_of(config.accounts, [](const AccountConfig& account) {
+                          return account.mode == "enforce";
+                      });
+    if (found == config.budgets.end() || !acts || found->mode != Mode::enforce ||
+        found->period.kind == PeriodKind::rolling || found->period.kind == PeriodKind::fixed) {
+        return nullptr;
+    }
+    const Threshold* hard = hard_of(*found);
+    return hard != nullptr && hard->basis == Basis::accrued && hard->percent ? &*found : nullptr;
+}
+
+bool same(const Budget& a, const Budget& b) {
+    return a.amount == b.amount && a.thresholds == b.thresholds && a.scope == b.scope &&
+           a.period == b.period && a.zone.name == b.zone.name;
+}
+
+}  // namespace
+
+/// Every budget for as long as it stood unchanged.
+void Judge::judge_budgets(Moment at) {
+    Model& m = *model_;
+    std::set<BudgetName> names;
+    for (const auto& [since, config] : m.configs) {
+        for (const Budget& budget : config->budgets) {
+            names.insert(budget.name);
+        }
+    }
+    for (const BudgetName& name : names) {
+        for (std::size_t i = 0; i < m.configs.size();) {
+            const Budget* budget = judged(*m.configs[i].second, name);
+            std::size_t next = i + 1;
+            while (budget != nullptr && next < m.configs.size()) {
+                const Budget* after = judged(*m.configs[next].second, name);
+                if (after == nullptr || !same(*budget, *after)) {
+                    break;
+                }
+                ++next;
+            }
+            if (budget != nullptr) {
+                const auto edit = m.edited.find(name);  // from then on it is what a person set
+                const Instant end = std::min(next < m.configs.size() ? m.configs[next].first : at.mono,
+                                             edit == m.edited.end() ? at.mono : edit->second);
+                const auto utc = [&](Instant t) { return at.utc - (at.mono - t); };
+                if (m.configs[i].first < end) {
+                    judge_budget(*budget, utc(m.configs[i].first), utc(end), at);
+                }
+            }
+            i = next;
+        }
+    }
+}
+
+/// The true spend of every period against the bound: from the moment at which the limit is passed every run of the
+/// scope may go on for a poll, a decision, the notice, the pack and the stop, and for as long as somebody who has to
+/// be asked, or the daemon itself, was not there.
+void Judge::judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at) {
+    Model& m = *model_;
+    std::set<RunId> unpriced;  // what is not known is not counted, and is shown as such
+    for (const auto& [key, row] : m.ledger) {
+        if (!row.rate) {
+            unpriced.insert(row.run);
+        }
+    }
+    std::vector<const RunTruth*> runs;
+    WallTime first = to;
+    for (const auto& [id, truth] : m.runs) {
+        const auto resource = m.resources.find(truth.run.resource);
+        if (!unpriced.contains(id) && resource != m.resources.end() &&
+            own_match(budget.scope, resource->second, truth.run.machine_type)) {
+            runs.push_back(&truth);
+            first = std::min(first, truth.began.utc);
+        }
+    }
+    if (budget.period.kind == PeriodKind::run) {
+        for (const RunTruth* truth : runs) {
+            const Period life{.id = "run " + truth->run.run.value, .from = truth->began.utc, .to = to};
+            judge_period(budget, life, {truth}, from, to, at);
+        }
+        return;
+    }
+    // The calendar is not what is judged here; it has tests of its own.
+    for (Period period = period_at(budget.period, std::max(first, from), budget.zone); period.from < to;
+         period = period_at(budget.period, period.to, budget.zone)) {
+        judge_period(budget, period, runs, from, to, at);
+        if (period.to >= to || period.to <= period.from) {
+            break;
+        }
+    }
+}
+
+void Judge::judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
+                         WallTime from, WallTime to, Moment at) {
+    const Threshold& hard = *hard_of(budget);
+    const Wide limit = Wide{budget.amount.nanos} * *hard.percent / 100 * hour_ms;
+    const auto spent = [&](WallTime until) {
+        Wide sum = 0;
+        for (const RunTruth* truth : runs) {
+            sum += own_bill(*truth, std::max(period.from, truth->began.utc),
+                            std::min(until, truth->ended ? truth->ended->utc : until));
+        }
+        return sum;
+    };
+    from = std::max(from, period.from);
+    to = std::min(to, period.to);
+    if (from >= to || spent(to) <= limit) {
+        return;
+    }
+    tally_.mark("budget.exceeded");
+    WallTime low = from;
+    WallTime crossed = spent(from) > limit ? from : to;
+    while (crossed - low > seconds{1} && crossed != from) {
+        const WallTime middle{low.ms + (crossed.ms - low.ms) / 2};
+        (spent(middle) > limit ? crossed : low) = middle;
+    }
+    Wide allowed = 0;
+    for (const RunTruth* truth : runs) {
+        allowed += allowance(budget, hard, *truth, crossed, to);
+    }
+    const Wide over = spent(to) - std::max(limit, spent(from));
+    const auto ratio = allowed > 0 ? static_cast<std::int64_t>(over * 1000 / allowed) : 0;
+    std::int64_t& worst = tally_.marks["max.I7_permille"];
+    worst = std::max(worst, ratio);
+    if (over > allowed) {
+        violated("I7", at,
+                 "budget " + budget.name.value + " was exceeded in " + period.id + " by " +
+                     dollars(over / hour_ms) + " from " + to_string(crossed) + " to " + to_string(to) +
+                     ", and the bound is " + dollars(allowed / hour_ms));
+    }
+}
+
+Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
+                      WallTime to) const {
+    const Model& m = *model_;
+    const WallTime begun = std::max(crossed, truth.began.utc);
+    const WallTime ended = std::min(to, truth.ended ? truth.ended->utc : to);
+    if (begun >= ended) {
+        return 0;
+    }
+    const Moment& base = truth.began;  // of true time both clocks go alike
+    const auto mono = [&](WallTime t) { return base.mono + (t - base.utc); };
+    const Instant from = mono(begun);
+    const Instant until = mono(ended);
+    Duration poll = minutes{1};
+    for (const AccountConfig& account : m.config()->accounts) {
+        poll = std::max(poll, account.poll_interval);
+    }
+    // Poll with its jitter and its deadline; the decision, whose looks may each go unanswered for 2 min and are taken
+    // again after 30 s; notice, pack, stop and its confirmation.
+    Duration may = poll * 2 + minutes{15} + minutes{10} + hard.pack_within + minutes{6};
+    // Not there: between two good lists of the account that are further apart than polls are.
+    const auto lists = m.listed.find(truth.run.account);
+    Instant last = from;
+    Duration blind{0};
+    const auto note = [&](Instant next) {
+        if (next - last > poll * 2) {
+            blind += next - last;
+        }
+        last = next;
+    };
+    if (lists != m.listed.end()) {
+        for (const Moment& each : lists->second) {
+            if (each.mono > from && each.mono < until) {
+                note(each.mono);
+            }
+        }
+    }
+    note(until);
+    may += blind;
+    // A crash ends looks and packs that were under way: each takes that much again.
+    for (const auto& [crash, boot] : m.down) {
+        if (crash >= from && crash < until) {
+            may += minutes{11} + hard.pack_within + (boot.value_or(until) - crash);
+        }
+    }
+    // A warning that no channel takes, a pack of a plain stop, and a stop that is refused or lost take their time.
+    for (const auto& [id, durable] : m.enforcements) {
+        if (durable.row.run != truth.run.run || durable.row.cause.kind != CauseKind::budget ||
+            durable.row.cause.name != budget.name.value) {
+            continue;
+        }
+        const auto warned = m.warned_at.find(id);
+        const auto notice = m.notice.find(id);
+        if (warned != m.warned_at.end()) {
+            const Instant heard = notice != m.notice.end() ? notice->second
+                                                           : warned->second + hours{1} + minutes{10};
+            may += std::max(Duration{0}, std::min(heard, until) - std::max(from, warned->second));
+        }
+        const auto packed = m.pack_since.find(id);
+        if (hard.action != ThresholdAction::stop_now && packed != m.pack_since.end()) {
+            may += std::max(Duration{0}, until - std::max(from, packed->second));
+        }
+    }
+    if (!truth.calls.empty()) {
+        may += std::max(Duration{0}, until - std::max(from, truth.calls.front()));
+    }
+    const WallTime end = std::min(ended, begun + may);
+    return own_bill(truth, begun, end) + Wide{highest_price(truth).nanos} * (begun + may - end).count();
+}
+
+}  // namespace curfew::simulation

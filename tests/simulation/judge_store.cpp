@@ -1,0 +1,445 @@
+// What became durable, and whether a new life reads exactly that: I4, I5, I10, and what a batch must hold together.
+#include "simulation/judge_model.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace curfew::simulation {
+
+namespace {
+
+using State = EnforcementState;
+
+constexpr int sightings_needed = 2;
+
+/// The arrows of the design, read off its drawing; anything before `stopping` may end, and what is stored again
+/// in its state is no arrow.
+bool may_follow(State from, State to) {
+    if (from == to) {
+        return true;
+    }
+    switch (from) {
+        case State::watching:
+            return to == State::warned || to == State::due;
+        case State::warned:
+            return to == State::due || to == State::over;
+        case State::due:
+            return to == State::packing || to == State::packed || to == State::over;
+        case State::packing:
+            return to == State::packed || to == State::pack_failed || to == State::held || to == State::due ||
+                   to == State::over;
+        case State::packed:
+            return to == State::stopping || to == State::packing || to == State::over;
+        case State::stopping:
+            return to == State::confirming || to == State::stop_failed;
+        case State::confirming:
+            return to == State::stopped || to == State::stop_failed;
+        case State::stopped:
+            return to == State::over || to == State::stop_failed;
+        case State::pack_failed:
+            return to == State::due || to == State::packed || to == State::over;
+        case State::held:
+            return to == State::packed || to == State::over;
+        case State::stop_failed:
+            return to == State::packed || to == State::confirming || to == State::over;
+        case State::over:
+            return false;
+    }
+    return false;
+}
+
+template <class T>
+std::vector<const T*> all_of(const Batch& batch) {
+    std::vector<const T*> found;
+    for (const Write& write : batch) {
+        if (const auto* row = std::get_if<T>(&write)) {
+            found.push_back(row);
+        }
+    }
+    return found;
+}
+
+bool tells(const Batch& batch, auto&& test) {
+    return std::ranges::any_of(all_of<OutboxRow>(batch), [&](const OutboxRow* row) { return test(*row); });
+}
+
+bool fires(AlertState state) {
+    return state == AlertState::firing || state == AlertState::acknowledged;
+}
+
+}  // namespace
+
+void Judge::committed(const Batch& batch, Moment at) {
+    Model& m = *model_;
+    m.note_wall(at);
+    const bool somebody = m.config() != nullptr && !m.config()->routing.channels.empty();
+
+    for (const auto* row : all_of<ResourceRow>(batch)) {
+        m.resources[row->id] = *row;
+    }
+    for (const auto* row : all_of<AuditRow>(batch)) {
+        ++m.audit_rows;
+        if (row->kind == "stop.asked") {
+            m.asked_by.insert(row->actor);
+        }
+    }
+    for (const auto* row : all_of<Receipt>(batch)) {
+        m.receipts.insert_or_assign(row->id, Durable<Receipt>{*row, at.mono});
+        if (row->verified && !m.held.contains(row->id)) {
+            violated("I1", at, "receipt " + row->id.value + " is stored, and no vault holds it");
+        }
+    }
+    for (const auto* row : all_of<Hold>(batch)) {
+        const auto known = m.holds.find(row->id);
+        m.holds.insert_or_assign(row->id,
+                                 Durable<Hold>{*row, known == m.holds.end() ? at.mono : known->second.at});
+    }
+    for (const auto* row : all_of<Breaker>(batch)) {
+        m.breakers.insert_or_assign(row->rule, Durable<Breaker>{*row, at.mono});
+        tally_.mark(row->open ? "breaker.open" : "breaker.reset");
+        if (!row->open) {
+            m.stops_by_rule.erase(row->rule.value);
+        }
+    }
+    for (const auto* row : all_of<RuleTrial>(batch)) {
+        m.trials[row->rule] = *row;
+    }
+    for (const auto* row : all_of<Silence>(batch)) {
+        const auto known = m.silences.find(row->id);
+        m.silences.insert_or_assign(
+            row->id, Durable<Silence>{*row, known == m.silences.end() ? at.mono : known->second.at});
+    }
+    for (const auto* row : all_of<BudgetEdit>(batch)) {
+        m.edited.emplace(row->budget, at.mono);
+    }
+    for (const auto* row : all_of<QuietRow>(batch)) {
+        m.quiet_rows[row->run] = *row;
+    }
+    for (const auto* row : all_of<Meter>(batch)) {
+        m.meters[{row->run, row->kind}] = *row;
+        if (!row->open) {
+            m.closed_at.emplace(row->run, row->counted_to.ms);
+        }
+    }
+    for (const auto* row : all_of<CostRow>(batch)) {
+        const auto key = std::tuple{row->run, row->meter, row->from.ms, row->source};
+        const auto [known, is_new] = m.ledger.emplace(key, *row);
+        const CostRow& old = known->second;
+        if (!is_new && (old.to != row->to || !(old.gross == row->gross) || old.rate != row->rate)) {
+            violated("I6", at,
+                     "a row of " + row->run.value + " from " + std::to_string(row->from.ms) +
+                         " is written a second time, and differs");
+        }
+    }
+    for (const auto* row : all_of<FiredThresholdRow>(batch)) {
+        if (!m.fired[{row->budget.value, row->period}].insert(row->key).second) {
+            violated("I7", at,
+                     "threshold " + row->key + " of budget " + row->budget.value + " fired twice in " +
+                         row->period);
+        }
+        tally_.mark("budget.fired");
+    }
+
+    // ---- intents and outcomes
+    for (const auto* row : all_of<IntentRow>(batch)) {
+        m.intents.emplace(row->id, DurableIntent{*row, at.mono});
+    }
+    for (const auto* row : all_of<OutcomeRow>(batch)) {
+        const auto intent = m.intents.find(row->intent);
+        if (intent == m.intents.end()) {
+            violated("I5", at, "an outcome of the unknown intent " + row->intent);
+        } else if (std::exchange(intent->second.closed, true)) {
+            violated("I5", at, "a second outcome of intent " + row->intent);
+        }
+    }
+
+    // ---- outbox: rows in order, then what is put together
+    for (const auto* row : all_of<OutboxRow>(batch)) {
+        if (m.outbox.contains(row->id)) {
+            continue;
+        }
+        const std::int64_t seq = ++m.seq;
+        m.outbox.emplace(row->id, DurableRow{*row, at.mono, seq});
+        m.by_seq.emplace(seq, row->id);
+        if (row->message.kind == AlertKind::budget_threshold && row->message.telling == Telling::firing) {
+            ++m.told_firing[row->id.substr(row->id.find('/')) + " " + row->message.key];
+        }
+    }
+    for (const auto* row : all_of<ParcelRow>(batch)) {
+        DurableParcel& parcel = m.parcels[{row->channel.value, row->to, row->id.value}];
+        parcel.row = *row;
+        if (row->state != OutboxState::waiting || row->attempts > 0) {
+            parcel.in_flight = false;
+        }
+        if (row->state == OutboxState::delivered && parcel.taken == 0) {
+            violated("I8", at,
+                     "parcel " + row->id.value + " of " + row->channel.value +
+                         " is called delivered, and nobody took it");
+        }
+        if (row->attempts > 10) {
+            violated("I8", at,
+                     "parcel " + row->id.value + " was tried " + std::to_string(row->attempts) + " times");
+        }
+    }
+    for (const auto* fill : all_of<ParcelFill>(batch)) {
+        DurableParcel& parcel = m.parcels[{fill->channel.value, fill->to, fill->parcel.value}];
+        parcel.rows.insert(parcel.rows.end(), fill->rows.begin(), fill->rows.end());
+    }
+
+    // ---- alerts: a transition that concerns somebody is told in its own transaction
+    for (const auto* row : all_of<Alert>(batch)) {
+        const auto known = m.alerts.find(row->id);
+        const bool fired_before = known != m.alerts.end() && fires(known->second.state);
+        const bool covered = !row->silenced_by.empty() || !row->inhibited_by.empty() || row->flapping;
+        const bool told = tells(batch, [&](const OutboxRow& o) { return o.message.alert == row->id; });
+        const bool begins = row->state == AlertState::firing && !fired_before;
+        const bool rises = fired_before && row->state == AlertState::firing &&
+                           row->severity > known->second.severity;
+        const bool says_told = row->told_at && known != m.alerts.end() && known->second.told_at &&
+                               *row->told_at - *known->second.told_at > minutes{1} &&
+                               row->state == AlertState::firing;
+        const bool was_told = known != m.alerts.end() &&
+                              std::ranges::any_of(known->second.told, [&](const auto& to) {
+                                  return m.config() != nullptr &&
+                                         std::ranges::find(m.config()->routing.channels, to.channel) !=
+                                             m.config()->routing.channels.end();
+                              });
+        const bool ends = row->state == AlertState::resolved && known != m.alerts.end() &&
+                          known->second.state != AlertState::resolved && was_told && !covered &&
+                          !known->second.flapping;
+        // What is about a channel is told by the others, if there are any.
+        const bool about_channel = !row->message.channel.empty();
+        if (somebody && !about_channel && !covered && !told && (begins || rises || says_told || ends)) {
+            violated("I8", at,
+                     "alert " + row->key +
+                         (ends     ? " ended"
+                          : begins ? " fired"
+                                   : " was told again") +
+                         ", and its transaction tells nobody");
+        }
+        if (ends && told) {
+            for (const Destination& to : known->second.told) {
+                const bool routed = m.config() != nullptr &&
+                                    std::ranges::find(m.config()->routing.channels, to.channel) !=
+                                        m.config()->routing.channels.end();
+                const bool heard = tells(batch, [&](const OutboxRow& o) {
+                    return o.message.alert == row->id && o.channel == to.channel && o.to == to.to;
+                });
+                if (routed && !heard) {
+                    violated("I8", at,
+                             "alert " + row->key + " ended, and " + to.channel.value +
+                                 ", who knew of it, is not told");
+                }
+            }
+        }
+        m.alerts.insert_or_assign(row->id, *row);
+        tally_.mark("alert." + std::string{to_string(row->kind)} + "." + std::string{to_string(row->state)});
+    }
+
+    // ---- enforcements
+    for (const auto* row : all_of<Enforcement>(batch)) {
+        const auto known = m.enforcements.find(row->id);
+        const State before = known == m.enforcements.end() ? State::watching : known->second.row.state;
+        if (!may_follow(before, row->state)) {
+            violated("I5", at,
+                     "enforcement " + row->id.value + " went from " + std::string{to_string(before)} +
+                         " to " + std::string{to_string(row->state)});
+        }
+        if (before != row->state) {
+            tally_.mark("enforcement." + std::string{to_string(row->state)});
+        }
+        if (row->state == State::warned && !m.warned_at.contains(row->id)) {
+            m.warned_at[row->id] = at.mono;
+        }
+        // Another cause warns anew.
+        if (known != m.enforcements.end() && row->state == State::warned && known->second.row.notice_at &&
+            !row->notice_at) {
+            m.warned_at[row->id] = at.mono;
+            m.notice.erase(row->id);
+        }
+        const bool warns_now = row->state == State::warned &&
+                               row->warned_step >
+                                   (known == m.enforcements.end() ? 0 : known->second.row.warned_step);
+        const bool silent = std::ranges::any_of(all_of<AuditRow>(batch), [](const AuditRow* audit) {
+            return audit->kind == "warning.silenced" || audit->kind == "would.warn";
+        });
+        if (silent) {
+            m.silenced_warnings.insert(row->id);
+        }
+        if (warns_now && somebody && !silent && m.resources.contains(row->resource) &&
+            !tells(batch, [&](const OutboxRow& o) { return o.enforcement == row->id && o.warn_step > 0; })) {
+            violated("I8", at, "enforcement " + row->id.value + " warns, and its transaction tells nobody");
+        }
+        if (row->state == State::due && (before == State::warned || before == State::watching)) {
+            const auto truth = m.runs.find(row->run);
+            const auto resource = m.resources.find(row->resource);
+            const Rule* rule = m.config() != nullptr && resource != m.resources.end() && truth != m.runs.end()
+                                   ? own_rule(*m.config(), resource->second, truth->second.run.machine_type)
+                                   : nullptr;
+            if (rule != nullptr) {
+                finish_look(truth->second);
+                if (own_probes_suffice(truth->second, *rule, at.mono)) {
+                    m.probed_when_due.insert(row->id);
+                }
+            }
+        }
+        if (row->state == State::packing && !m.pack_since.contains(row->id)) {
+            m.pack_since[row->id] = at.mono;
+        }
+        if (row->state == State::stopped && before != State::stopped) {
+            const auto truth = m.runs.find(row->run);
+            if (row->off_sightings < sightings_needed) {
+                violated("I9", at,
+                         row->run.value + " is called stopped after " + std::to_string(row->off_sightings) +
+                             " sighting");
+            }
+            if (truth != m.runs.end() && !truth->second.ended) {
+                violated("I9", at, row->run.value + " is called stopped, and bills");
+            }
+        }
+        if (row->state == State::over && row->outcome == "stopped" && before != State::stopped) {
+            violated("I9", at, row->run.value + " is over as stopped without having been seen so");
+        }
+        const auto live = m.live.find(row->run);
+        const bool ends = !row->live();
+        if (live != m.live.end() && live->second != row->id && !ends) {
+            violated("I4", at,
+                     "two live enforcements of " + row->run.value + ": " + live->second.value + " and " +
+                         row->id.value);
+        }
+        if (ends && live != m.live.end() && live->second == row->id) {
+            m.live.erase(live);
+        } else if (!ends) {
+            m.live[row->run] = row->id;
+        }
+        m.enforcements.insert_or_assign(row->id, Durable<Enforcement>{*row, at.mono});
+    }
+}
+
+// ---- I10 -----------------------------------------------------------------------------------------------
+
+namespace {
+
+std::string same_enforcement(const Enforcement& a, const Enforcement& b) {
+    const auto differs = [](const std::string& what) { return what + " differs"; };
+    if (a.state != b.state) {
+        return differs("state");
+    }
+    if (a.run != b.run || a.resource != b.resource || a.account != b.account) {
+        return differs("run");
+    }
+    if (!(a.cause == b.cause)) {
+        return differs("cause");
+    }
+    if (a.receipt != b.receipt) {
+        return differs("receipt");
+    }
+    if (a.override_.has_value() != b.override_.has_value()) {
+        return differs("override");
+    }
+    if (a.warned_step != b.warned_step || a.warned_at != b.warned_at || a.notice_at != b.notice_at) {
+        return differs("warning");
+    }
+    if (a.stop_attempts != b.stop_attempts || a.stop_called_at != b.stop_called_at || a.method != b.method) {
+        return differs("stop");
+    }
+    if (a.pack_attempts != b.pack_attempts || a.off_sightings != b.off_sightings || a.relooks != b.relooks ||
+        a.next_at != b.next_at) {
+        return differs("count");
+    }
+    return {};
+}
+
+}  // namespace
+
+void Judge::loaded(const StoredState& state, Moment at) {
+    Model& m = *model_;
+    std::set<EnforcementId> seen;
+    for (const Enforcement& e : state.enforcements) {
+        seen.insert(e.id);
+        const auto known = m.enforcements.find(e.id);
+        if (known == m.enforcements.end()) {
+            violated("I10", at, "enforcement " + e.id.value + " was loaded, and never stored");
+        } else if (const std::string what = same_enforcement(known->second.row, e); !what.empty()) {
+            violated("I10", at, "enforcement " + e.id.value + " was loaded otherwise than stored: " + what);
+        }
+    }
+    for (const auto& [run, id] : m.live) {
+        if (!seen.contains(id)) {
+            violated("I10", at, "live enforcement " + id.value + " of " + run.value + " was not loaded");
+        }
+    }
+    std::set<std::string> open;
+    for (const IntentRow& row : state.open_intents) {
+        open.insert(row.id);
+        const auto known = m.intents.find(row.id);
+        if (known == m.intents.end() || known->second.closed) {
+            violated("I10", at, "intent " + row.id + " was loaded as open, and is not");
+        }
+    }
+    for (const auto& [id, intent] : m.intents) {
+        if (!intent.closed && !open.contains(id)) {
+            violated("I10", at, "open intent " + id + " was not loaded");
+        }
+    }
+    std::set<HoldId> holds;
+    for (const Hold& hold : state.holds) {
+        holds.insert(hold.id);
+    }
+    for (const auto& [id, hold] : m.holds) {
+        if (hold.row.in_force(at.wall + minutes{1}) && !holds.contains(id) &&
+            m.resources.contains(hold.row.resource)) {
+            violated("I10", at, "hold " + id.value + " was not loaded");
+        }
+    }
+    for (const auto& [rule, breaker] : m.breakers) {
+        const bool loaded_open = std::ranges::any_of(
+            state.breakers, [&](const Breaker& b) { return b.rule == rule && b.open; });
+        if (breaker.row.open != loaded_open) {
+            violated("I10", at, "the breaker of " + rule.value + " was loaded otherwise than stored");
+        }
+    }
+    for (const auto& [id, alert] : m.alerts) {
+        const auto found = std::ranges::find(state.alerts, id, &Alert::id);
+        const bool alive = alert.state != AlertState::resolved;
+        if (alive != (found != state.alerts.end())) {
+            violated("I10", at, "alert " + alert.key + " was loaded otherwise than stored");
+        } else if (alive && (found->state != alert.state || found->told.size() != alert.told.size())) {
+            violated("I10", at, "alert " + alert.key + " was loaded in another state");
+        }
+    }
+    for (const Meter& meter : state.meters) {
+        const auto known = m.meters.find({meter.run, meter.kind});
+        if (known == m.meters.end() || known->second.counted_to != meter.counted_to ||
+            known->second.open != meter.open) {
+            violated("I10", at, "the meter of " + meter.run.value + " was loaded otherwise than stored");
+        }
+    }
+    for (const auto& [key, meter] : m.meters) {
+        const bool found = std::ranges::any_of(state.meters, [&](const Meter& each) {
+            return each.run == key.first && each.kind == key.second;
+        });
+        if (meter.open && !found) {
+            violated("I10", at, "the open meter of " + key.first.value + " was not loaded");
+        }
+    }
+    for (const auto& [key, rows] : m.fired) {
+        for (const std::string& each : rows) {
+            const bool found = std::ranges::any_of(state.fired, [&](const FiredThresholdRow& row) {
+                return row.budget.value == key.first && row.period == key.second && row.key == each;
+            });
+            if (!found) {
+                violated("I10", at, "the fired threshold " + each + " of " + key.first + " was not loaded");
+            }
+        }
+    }
+    for (const auto& [rule, trial] : m.trials) {
+        const auto found = std::ranges::find(state.trials, rule, &RuleTrial::rule);
+        if (found == state.trials.end() || !(*found == trial)) {
+            violated("I10", at, "the trial of " + rule.value + " was loaded otherwise than stored");
+        }
+    }
+    tally_.mark("loaded");
+}
+
+}  // namespace curfew::simulation

@@ -1,0 +1,743 @@
+// curfew-simulation: lives of the whole daemon in virtual time, one world a seed (./dev simulate).
+//   --seed N --years Y --seconds S --jobs J   worlds from seed N on, until so much is lived (Y = 0: this one world)
+//   --trace                                   what happens in the world of --seed, on standard error
+//   --calm                                    without faults and crashes
+//   --days D                                  so long does chaos last, instead of what the seed draws
+//   --hashes FROM COUNT                       seed and trace hash a line, to compare builds
+//   --mutants [NAME...]                       the wrong variants, and who catches them
+//   --short                                   what every build runs: known seeds, fresh ones, and the variants
+// A life is lived in a worker process: one that dies or hangs is a failure with its seed.
+#include "simulation/life.hpp"
+#include "simulation/mutants.hpp"
+
+#include <spdlog/sinks/null_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace curfew::simulation {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double ms_per_year = 365.25 * 24 * 3'600'000;
+constexpr std::chrono::seconds life_longest{240};  // a life that takes longer hangs
+constexpr double mutant_years = 100;
+constexpr std::size_t violations_shown = 20;
+
+struct Arguments {
+    std::uint64_t seed = 0;
+    bool seed_given = false;
+    double years = 1;
+    bool years_given = false;
+    double seconds = 0;
+    double days = 0;  // of chaos; 0 = as the seed draws it
+    unsigned jobs = 0;
+    bool trace = false;
+    bool without_faults = false;
+    bool brief = false;
+    bool mutants = false;
+    std::vector<std::string> names;
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> hashes;
+    std::string seeds = "tests/simulation/seeds.txt";
+};
+
+[[noreturn]] void usage() {
+    std::fputs(
+        "usage: curfew-simulation [--seed N] [--years Y] [--seconds S] [--jobs J] [--trace] [--calm] [--days "
+        "D]\n"
+        "                         [--hashes FROM COUNT] [--mutants [NAME...]] [--short] [--seeds FILE]\n",
+        stderr);
+    std::exit(2);
+}
+
+Arguments parse(int argc, char** argv) {
+    Arguments a;
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    std::size_t i = 0;
+    const auto number = [&]() -> double {
+        if (i + 1 >= words.size()) {
+            usage();
+        }
+        char* end = nullptr;
+        const std::string& text = words[++i];
+        const double value = std::strtod(text.c_str(), &end);
+        if (end == text.c_str() || *end != '\0' || value < 0) {
+            usage();
+        }
+        return value;
+    };
+    const auto whole = [&]() -> std::uint64_t {
+        if (i + 1 >= words.size() || words[i + 1].find_first_not_of("0123456789") != std::string::npos) {
+            usage();
+        }
+        return std::strtoull(words[++i].c_str(), nullptr, 10);
+    };
+    for (; i < words.size(); ++i) {
+        const std::string& word = words[i];
+        if (word == "--seed") {
+            a.seed = whole();
+            a.seed_given = true;
+        } else if (word == "--years") {
+            a.years = number();
+            a.years_given = true;
+        } else if (word == "--seconds") {
+            a.seconds = number();
+        } else if (word == "--days") {
+            a.days = number();
+        } else if (word == "--jobs") {
+            a.jobs = static_cast<unsigned>(whole());
+        } else if (word == "--trace") {
+            a.trace = true;
+        } else if (word == "--calm") {
+            a.without_faults = true;
+        } else if (word == "--short") {
+            a.brief = true;
+        } else if (word == "--seeds" && i + 1 < words.size()) {
+            a.seeds = words[++i];
+        } else if (word == "--hashes") {
+            const std::uint64_t from = whole();
+            a.hashes = std::pair{from, whole()};
+        } else if (word == "--mutants") {
+            a.mutants = true;
+            while (i + 1 < words.size() && !words[i + 1].starts_with("--")) {
+                a.names.push_back(words[++i]);
+            }
+        } else {
+            usage();
+        }
+    }
+    if (a.jobs == 0) {
+        a.jobs = std::max(1U, std::thread::hardware_concurrency());
+    }
+    if (!a.seed_given) {
+        a.seed = std::random_device{}() % 1'000'000'000U + 1;
+    }
+    return a;
+}
+
+// ---- one life, in a worker ------------------------------------------------------------------------------
+
+/// What came of a life, as the parent knows it.
+struct Lived {
+    std::uint64_t seed = 0;
+    std::uint64_t hash = 0;
+    std::int64_t instance_ms = 0;
+    std::int64_t faults = 0;
+    std::int64_t crashes = 0;
+    std::int64_t commits = 0;
+    std::int64_t events = 0;
+    std::int64_t cpu_ms = 0;
+    std::map<std::string, std::int64_t> marks;
+    std::vector<std::pair<std::string, std::string>> violations;  // invariant, text with its time
+    std::string assertion;  // of the product; a wrong variant's goes on after it
+    bool died = false;
+};
+
+std::string noted;  // the first assertion of this life that failed
+
+#ifdef CURFEW_MUTANTS
+bool note(const char* invariant) {
+    noted = noted.empty() ? invariant : noted;
+    return true;
+}
+#endif
+
+std::string one_line(std::string text) {
+    std::ranges::replace(text, '\n', ' ');
+    return text;
+}
+
+std::int64_t cpu_ms() {
+    timespec t{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+std::string day_of(const Moment& at) {
+    return to_string(at.utc) + " (" + std::to_string(at.mono.ms) + " ms)";
+}
+
+void say(int to, const std::string& text) {
+    for (std::size_t done = 0; done < text.size();) {
+        const ssize_t n = ::write(to, text.data() + done, text.size() - done);
+        if (n <= 0) {
+            std::_Exit(3);
+        }
+        done += static_cast<std::size_t>(n);
+    }
+}
+
+LifeOptions options_of(const Arguments& a, std::uint64_t seed) {
+    const auto chaos = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double, std::ratio<86400>>{a.days});
+    const bool brief = a.days > 0;
+    return {.seed = seed,
+            .chaos = chaos,
+            .calm = brief ? Duration{hours{48}} : Duration{0},
+            .faults = !a.without_faults,
+            .crashes = !a.without_faults,
+            .print = a.trace};
+}
+
+[[noreturn]] void work(int to, const Arguments& a, const std::vector<std::uint64_t>& seeds) {
+    for (const std::uint64_t seed : seeds) {
+        say(to, "begin " + std::to_string(seed) + "\n");
+        noted.clear();
+        const std::int64_t before = cpu_ms();
+        const LifeReport report = live(options_of(a, seed));
+        std::ostringstream out;
+        for (const auto& [name, count] : report.tally.marks) {
+            out << "mark " << count << ' ' << name << '\n';
+        }
+        for (std::size_t v = 0; v < std::min(report.violations.size(), violations_shown); ++v) {
+            const Violation& violation = report.violations[v];
+            out << "violation " << violation.invariant << ' ' << day_of(violation.at) << ": "
+                << one_line(violation.text) << '\n';
+        }
+        if (!noted.empty()) {
+            out << "assert " << one_line(noted) << '\n';
+        }
+        out << "done " << report.trace_hash << ' ' << report.instance_ms << ' ' << report.faults << ' '
+            << report.crashes << ' ' << report.commits << ' ' << report.events << ' ' << cpu_ms() - before
+            << '\n';
+        say(to, out.str());
+    }
+    say(to, "end\n");
+    std::_Exit(0);
+}
+
+// ---- many lives, in the parent --------------------------------------------------------------------------
+
+struct Worker {
+    pid_t pid = -1;
+    int from = -1;
+    std::string rest;
+    std::vector<std::uint64_t> seeds;
+    std::size_t next = 0;  // of seeds: the first that is not lived
+    Lived now;
+    Clock::time_point since;
+    bool ended = false;
+};
+
+class Crowd {
+public:
+    /// `enough` is asked after every life.
+    Crowd(const Arguments& arguments, std::function<bool(const Lived&)> enough)
+        : a_(arguments), enough_(std::move(enough)) {}
+
+    /// Lives these; each goes to the next free worker by its place in the list.
+    void live_all(const std::vector<std::uint64_t>& seeds, std::chrono::duration<double> most = {}) {
+        const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(most);
+        const std::size_t jobs = std::min<std::size_t>(a_.jobs, seeds.size());
+        std::vector<Worker> workers(jobs);
+        for (std::size_t i = 0; i < seeds.size(); ++i) {
+            workers[i % jobs].seeds.push_back(seeds[i]);
+        }
+        for (Worker& worker : workers) {
+            start(worker);
+        }
+        bool over = false;
+        while (!over && std::ranges::any_of(workers, [](const Worker& w) { return !w.ended; })) {
+            std::vector<pollfd> waits;
+            std::vector<Worker*> whose;
+            for (Worker& worker : workers) {
+                if (!worker.ended) {
+                    waits.push_back({.fd = worker.from, .events = POLLIN, .revents = 0});
+                    whose.push_back(&worker);
+                }
+            }
+            ::poll(waits.data(), waits.size(), 500);
+            for (std::size_t i = 0; i < waits.size() && !over; ++i) {
+                if ((waits[i].revents & (POLLIN | POLLHUP)) != 0) {
+                    over = hear(*whose[i]);
+                } else if (Clock::now() - whose[i]->since > life_longest) {
+                    ::kill(whose[i]->pid, SIGKILL);
+                    over = died(*whose[i],
+                                "it hangs: no end within " + std::to_string(life_longest.count()) + " s");
+                }
+            }
+            over = over || (most.count() > 0 && Clock::now() > until);
+        }
+        for (Worker& worker : workers) {
+            if (!worker.ended) {
+                ::kill(worker.pid, SIGKILL);
+                reap(worker);
+            }
+        }
+    }
+
+private:
+    void start(Worker& worker) {
+        int ends[2];
+        if (::pipe(ends) != 0) {
+            std::perror("pipe");
+            std::exit(1);
+        }
+        std::fflush(nullptr);
+        const pid_t pid = ::fork();
+        if (pid < 0) {
+            std::perror("fork");
+            std::exit(1);
+        }
+        if (pid == 0) {
+            ::close(ends[0]);
+            work(ends[1], a_,
+                 {worker.seeds.begin() + static_cast<std::ptrdiff_t>(worker.next), worker.seeds.end()});
+        }
+        ::close(ends[1]);
+        worker.pid = pid;
+        worker.from = ends[0];
+        worker.rest.clear();
+        worker.since = Clock::now();
+        worker.ended = false;
+    }
+
+    static int reap(Worker& worker) {
+        int status = 0;
+        ::close(worker.from);
+        while (::waitpid(worker.pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        worker.ended = true;
+        return status;
+    }
+
+    bool hear(Worker& worker) {
+        char buffer[65536];
+        const ssize_t n = ::read(worker.from, buffer, sizeof buffer);
+        if (n <= 0) {
+            return died(worker, {});
+        }
+        worker.rest.append(buffer, static_cast<std::size_t>(n));
+        std::size_t from = 0;
+        for (std::size_t to = worker.rest.find('\n'); to != std::string::npos;
+             to = worker.rest.find('\n', from)) {
+            const std::string line = worker.rest.substr(from, to - from);
+            from = to + 1;
+            if (line == "end") {
+                reap(worker);
+                return false;
+            }
+            if (take(worker, line)) {
+                return true;
+            }
+        }
+        worker.rest.erase(0, from);
+        return false;
+    }
+
+    bool take(Worker& worker, const std::string& line) {
+        std::istringstream in(line);
+        std::string word;
+        in >> word;
+        Lived& now = worker.now;
+        if (word == "begin") {
+            now = Lived{};
+            in >> now.seed;
+            worker.since = Clock::now();
+        } else if (word == "mark") {
+            std::int64_t count = 0;
+            std::string name;
+            in >> count;
+            std::getline(in >> std::ws, name);
+            now.marks[name] = count;
+        } else if (word == "violation") {
+            std::string invariant;
+            std::string text;
+            in >> invariant;
+            std::getline(in >> std::ws, text);
+            now.violations.emplace_back(invariant, text);
+        } else if (word == "assert") {
+            std::getline(in >> std::ws, now.assertion);
+        } else if (word == "done") {
+            in >> now.hash >> now.instance_ms >> now.faults >> now.crashes >> now.commits >> now.events >>
+                now.cpu_ms;
+            ++worker.next;
+            return enough_(now);
+        }
+        return false;
+    }
+
+    /// The life that it was at is a failure; the worker's others go on in another process.
+    bool died(Worker& worker, std::string why) {
+        const int status = reap(worker);
+        if (why.empty()) {
+            why = WIFSIGNALED(status) ? std::string{"the process died: "} + ::strsignal(WTERMSIG(status))
+                                      : "the process ended with " + std::to_string(WEXITSTATUS(status));
+        }
+        Lived lived = worker.now;
+        lived.seed = worker.seeds.at(worker.next);
+        lived.died = true;
+        lived.violations.emplace_back("crash", why);
+        ++worker.next;
+        if (enough_(lived)) {
+            return true;
+        }
+        if (worker.next < worker.seeds.size()) {
+            start(worker);
+        }
+        return false;
+    }
+
+    const Arguments& a_;
+    std::function<bool(const Lived&)> enough_;
+};
+
+// ---- reports --------------------------------------------------------------------------------------------
+
+std::vector<std::uint64_t> from_on(std::uint64_t seed, std::size_t count) {
+    std::vector<std::uint64_t> seeds(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        seeds[i] = seed + i;
+    }
+    return seeds;
+}
+
+struct Sum {
+    std::int64_t lives = 0;
+    std::int64_t instance_ms = 0;
+    std::int64_t faults = 0;
+    std::int64_t crashes = 0;
+    std::int64_t commits = 0;
+    std::int64_t events = 0;
+    std::int64_t cpu_ms = 0;
+    std::map<std::string, std::int64_t> marks;
+    std::vector<Lived> bad;
+
+    void add(const Lived& lived) {
+        ++lives;
+        instance_ms += lived.instance_ms;
+        faults += lived.faults;
+        crashes += lived.crashes;
+        commits += lived.commits;
+        events += lived.events;
+        cpu_ms += lived.cpu_ms;
+        for (const auto& [name, count] : lived.marks) {
+            std::int64_t& all = marks[name];
+            all = name.starts_with("max.") ? std::max(all, count) : all + count;
+        }
+        if (!lived.violations.empty()) {
+            bad.push_back(lived);
+        }
+    }
+    double years() const { return static_cast<double>(instance_ms) / ms_per_year; }
+};
+
+/// What every simulation of some size must have come by; what never happened proves nothing.
+const std::vector<std::string>& wanted_marks() {
+    static const std::vector<std::string> marks{"enforcement.warned",
+                                                "enforcement.due",
+                                                "enforcement.packing",
+                                                "enforcement.packed",
+                                                "enforcement.stopping",
+                                                "enforcement.confirming",
+                                                "enforcement.stopped",
+                                                "enforcement.pack_failed",
+                                                "enforcement.held",
+                                                "enforcement.stop_failed",
+                                                "enforcement.over",
+                                                "stop.call.provider",
+                                                "stop.call.guest",
+                                                "stop.cause.idle",
+                                                "stop.cause.schedule",
+                                                "stop.cause.age",
+                                                "stop.cause.budget",
+                                                "stop.cause.manual",
+                                                "stop.with_receipt",
+                                                "stop.with_override",
+                                                "breaker.open",
+                                                "breaker.reset",
+                                                "budget.fired",
+                                                "budget.exceeded",
+                                                "clock.step",
+                                                "suspend",
+                                                "config",
+                                                "crash",
+                                                "ledger.exact",
+                                                "ledger.estimated",
+                                                "parcel.taken",
+                                                "parcel.taken_unheard",
+                                                "outbox.delivered",
+                                                "outbox.dead",
+                                                "outbox.superseded",
+                                                "run.ended_by_user",
+                                                "run.ended_by_stop",
+                                                "alert.stop_warning.firing",
+                                                "alert.stop_failed.firing",
+                                                "alert.pack_failed.firing",
+                                                "alert.blind.firing",
+                                                "alert.key_rejected.firing",
+                                                "alert.unpriced.firing",
+                                                "alert.undelivered.firing"};
+    return marks;
+}
+
+std::string how_again;  // what else belongs to the command
+
+void print_bad(const Lived& lived) {
+    std::printf("\nseed %llu breaks what must hold:\n", static_cast<unsigned long long>(lived.seed));
+    for (const auto& [invariant, text] : lived.violations) {
+        std::printf("  %-5s %s\n", invariant.c_str(), text.c_str());
+    }
+    if (!lived.assertion.empty()) {
+        std::printf("  assert %s\n", lived.assertion.c_str());
+    }
+    std::printf("  again: ./dev simulate --seed %llu --years 0\n",
+                static_cast<unsigned long long>(lived.seed));
+}
+
+void print_sum(const Sum& sum, double seconds) {
+    std::printf(
+        "%lld worlds, %.1f instance-years, %lld faults, %lld crashes, %lld commits, %lld events in %.1f s "
+        "(%.1f s of CPU)\n",
+        static_cast<long long>(sum.lives), sum.years(), static_cast<long long>(sum.faults),
+        static_cast<long long>(sum.crashes), static_cast<long long>(sum.commits),
+        static_cast<long long>(sum.events), seconds, static_cast<double>(sum.cpu_ms) / 1000);
+    for (const auto& [name, count] : sum.marks) {
+        if (name.starts_with("time.")) {
+            std::printf("  %-24s %8.1f s\n", name.substr(5).c_str(), static_cast<double>(count) / 1e9);
+        }
+    }
+    std::int64_t stops = 0;
+    for (const auto& [name, count] : sum.marks) {
+        stops += name.starts_with("stop.call.") ? count : 0;
+    }
+    const auto worst = sum.marks.find("max.I7_permille");
+    std::printf("stops called: %lld; worst overshoot of a hard budget: %.3f of its bound\n",
+                static_cast<long long>(stops),
+                worst == sum.marks.end() ? 0.0 : static_cast<double>(worst->second) / 1000);
+    std::string never;
+    for (const std::string& mark : wanted_marks()) {
+        never += sum.marks.contains(mark) ? "" : " " + mark;
+    }
+    std::printf("never reached:%s\n", never.empty() ? " nothing" : never.c_str());
+}
+
+void print_marks(const Sum& sum) {
+    for (const auto& [name, count] : sum.marks) {
+        std::printf("  %10lld %s\n", static_cast<long long>(count), name.c_str());
+    }
+}
+
+// ---- modes ----------------------------------------------------------------------------------------------
+
+Sum live_many(const Arguments& a, std::chrono::duration<double> most) {
+    Sum sum;
+    const bool one = a.years_given && a.years <= 0;
+    const bool by_time = most.count() > 0 && !a.years_given;
+    Clock::time_point told = Clock::now();
+    Crowd crowd(a, [&](const Lived& lived) {
+        sum.add(lived);
+        if (Clock::now() - told > std::chrono::seconds{10}) {
+            told = Clock::now();
+            std::fprintf(stderr, "simulate: %lld worlds, %.1f instance-years, %zu bad\n",
+                         static_cast<long long>(sum.lives), sum.years(), sum.bad.size());
+        }
+        return !one && ((!by_time && sum.years() >= a.years) || sum.bad.size() >= 20);
+    });
+    constexpr std::size_t worlds_most = 1'000'000;
+    crowd.live_all(from_on(a.seed, one ? 1 : worlds_most), most);
+    return sum;
+}
+
+int run(const Arguments& a) {
+    const auto begun = Clock::now();
+    const Sum sum = live_many(a, std::chrono::duration<double>{a.seconds});
+    for (const Lived& lived : sum.bad) {
+        print_bad(lived);
+    }
+    print_sum(sum, std::chrono::duration<double>(Clock::now() - begun).count());
+    if (a.years_given && a.years <= 0) {
+        print_marks(sum);
+    }
+    std::printf("simulate: %zu of %lld worlds broke an invariant\n", sum.bad.size(),
+                static_cast<long long>(sum.lives));
+    return sum.bad.empty() ? 0 : 1;
+}
+
+int hashes(const Arguments& a) {
+    std::map<std::uint64_t, std::uint64_t> all;
+    int status = 0;
+    Crowd crowd(a, [&](const Lived& lived) {
+        all[lived.seed] = lived.hash;
+        status = lived.died ? 1 : status;
+        return false;
+    });
+    crowd.live_all(from_on(a.hashes->first, a.hashes->second));
+    for (const auto& [seed, hash] : all) {
+        std::printf("%llu %016llx\n", static_cast<unsigned long long>(seed),
+                    static_cast<unsigned long long>(hash));
+    }
+    return status;
+}
+
+struct Caught {
+    bool caught = false;
+    std::string by;
+    std::string text;
+    std::string assertion;
+    double years = 0;
+    std::uint64_t seed = 0;
+};
+
+/// Lives of one wrong variant, until somebody sees it: these worlds first, then those from --seed on.
+Caught hunt([[maybe_unused]] Mutant mutant, const Arguments& a,
+            [[maybe_unused]] std::vector<std::uint64_t> seeds, [[maybe_unused]] bool only_these) {
+    Caught caught;
+#ifdef CURFEW_MUTANTS
+    mutant_in_force = mutant;
+    assertion_noted = note;
+    std::int64_t lived_ms = 0;
+    Crowd crowd(a, [&](const Lived& lived) {
+        lived_ms += lived.instance_ms;
+        caught.years = static_cast<double>(lived_ms) / ms_per_year;
+        if (caught.assertion.empty()) {
+            caught.assertion = lived.assertion;
+        }
+        if (!lived.violations.empty()) {
+            caught.caught = true;
+            caught.by = lived.violations.front().first;
+            caught.text = lived.violations.front().second;
+            caught.seed = lived.seed;
+        }
+        return caught.caught || caught.years >= mutant_years;
+    });
+    if (!only_these) {
+        const auto more = from_on(a.seed, 100'000);
+        seeds.insert(seeds.end(), more.begin(), more.end());
+    }
+    crowd.live_all(seeds, std::chrono::duration<double>{a.seconds});
+    mutant_in_force = Mutant::none;
+    assertion_noted = nullptr;
+#endif
+    return caught;
+}
+
+/// How many were caught, of how many.
+std::pair<int, int> mutants([[maybe_unused]] const Arguments& a, [[maybe_unused]] bool briefly) {
+#ifndef CURFEW_MUTANTS
+    std::fputs("this build has no wrong variants: configure with -DCURFEW_MUTANTS=ON (./dev simulate does)\n",
+               stderr);
+    return {0, 1};
+#else
+    int caught = 0;
+    int all = 0;
+    std::printf("%-27s %-9s %-10s %7s %10s  %s\n", "variant", "judge", "assert", "years", "seed",
+                "what is wrong");
+    for (const MutantCard& card : mutant_cards()) {
+        if (!a.names.empty() && std::ranges::find(a.names, card.name) == a.names.end()) {
+            continue;
+        }
+        ++all;
+        std::vector<std::uint64_t> first;
+        if (briefly && card.seed != 0) {
+            first.push_back(card.seed);
+        }
+        const Caught result = hunt(card.mutant, a, first, briefly);
+        caught += result.caught ? 1 : 0;
+        std::printf("%-27s %-9s %-10.10s %7.2f %10llu  %s\n", std::string{card.name}.c_str(),
+                    result.caught ? result.by.c_str() : "SURVIVED",
+                    result.assertion.empty() ? "-" : result.assertion.c_str(), result.years,
+                    static_cast<unsigned long long>(result.seed), std::string{card.wrong}.c_str());
+        if (!a.names.empty() && result.caught) {
+            std::printf("    %s\n", result.text.c_str());
+        }
+        std::fflush(stdout);
+    }
+    std::printf("%d of %d variants caught within %.0f instance-years each\n", caught, all, mutant_years);
+    return {caught, all};
+#endif
+}
+
+std::vector<std::uint64_t> known_seeds(const std::string& path) {
+    std::vector<std::uint64_t> seeds;
+    std::ifstream in(path);
+    for (std::string line; std::getline(in, line);) {
+        if (!line.empty() && line.front() >= '0' && line.front() <= '9') {
+            seeds.push_back(std::strtoull(line.c_str(), nullptr, 10));
+        }
+    }
+    return seeds;
+}
+
+int brief(Arguments a) {
+    int passed = 0;
+    int failed = 0;
+    const auto known = known_seeds(a.seeds);
+    if (!known.empty()) {
+        Crowd crowd(a, [&](const Lived& lived) {
+            lived.violations.empty() ? ++passed : ++failed;
+            if (!lived.violations.empty()) {
+                print_bad(lived);
+            }
+            return false;
+        });
+        crowd.live_all(known);
+        std::printf("known seeds: %zu\n", known.size());
+    }
+    const auto begun = Clock::now();
+    a.years_given = false;
+    const Sum fresh = live_many(a, std::chrono::duration<double>{a.seconds > 0 ? a.seconds : 60});
+    for (const Lived& lived : fresh.bad) {
+        print_bad(lived);
+    }
+    print_sum(fresh, std::chrono::duration<double>(Clock::now() - begun).count());
+    fresh.bad.empty() ? ++passed : ++failed;
+    const auto [caught, all] = mutants(a, true);
+    passed += caught;
+    failed += all - caught;
+    std::printf("simulate: %d passed, %d failed\n", passed, failed);
+    return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+}  // namespace curfew::simulation
+
+int main(int argc, char** argv) {
+    using namespace curfew::simulation;
+    const Arguments a = parse(argc, argv);
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("none", std::make_shared<spdlog::sinks::null_sink_st>()));
+    spdlog::set_level(spdlog::level::off);
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    if (a.days > 0) {
+        std::ostringstream days;
+        days << " --days " << a.days;
+        how_again += days.str();
+    }
+    how_again += a.without_faults ? " --calm" : "";
+    if (a.hashes) {
+        return hashes(a);
+    }
+    if (a.brief) {
+        return brief(a);
+    }
+    if (a.mutants) {
+        const auto [caught, all] = mutants(a, false);
+        return caught == all ? 0 : 1;
+    }
+    return run(a);
+}

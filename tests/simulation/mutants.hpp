@@ -1,0 +1,20 @@
+// The wrong variants by name, and what is wrong with each.
+#pragma once
+
+#include "curfew/core/mutant.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace curfew::simulation {
+
+struct MutantCard {
+    Mutant mutant = Mutant::none;
+    std::string_view name;
+    std::string_view wrong;
+    std::uint64_t seed = 0;  // of a world that is known to catch it, for a short run
+};
+std::span<const MutantCard> mutant_cards();
+
+}  // namespace curfew::simulation

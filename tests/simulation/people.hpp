@@ -1,0 +1,44 @@
+// Those who use the machines, and those who run Curfew.
+#pragma once
+
+#include "simulation/fleet.hpp"
+#include "simulation/host.hpp"
+#include "simulation/story.hpp"
+
+#include <string>
+#include <vector>
+
+namespace curfew::simulation {
+
+class People {
+public:
+    People(Stage& stage, Fleet& fleet, Host& host, const Story& story);
+    void begin();
+    /// Nobody begins anything new; who is at work comes to an end.
+    void calm();
+    /// Somebody restarts, or works, just when Curfew looks.
+    void worst_moment(const ResourceId& resource);
+
+private:
+    void plan_session(SimResource& r, Duration in);
+    void session(const ResourceId& id, std::uint64_t number);
+    void stretch(const ResourceId& id, const RunId& run, int left);
+    void pause(const ResourceId& id, const RunId& run, int left);
+    void leave(SimResource& r);
+    void save(const ResourceId& id, const RunId& run);
+    void operate();
+    void mend();
+    SimResource* still(const ResourceId& id, const RunId& run);
+    Duration until_hour(int hour);
+
+    Stage& stage_;
+    Fleet& fleet_;
+    Host& host_;
+    Dice users_;
+    Dice operators_;
+    Dice worst_;
+    Duration operator_every_;
+    bool calm_ = false;
+};
+
+}  // namespace curfew::simulation

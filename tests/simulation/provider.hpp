@@ -1,0 +1,67 @@
+// One account of the provider, as Curfew reaches it: what is true, with every way in which a network and an API spoil it.
+#pragma once
+
+#include "curfew/ports/cloud.hpp"
+#include "simulation/fleet.hpp"
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace curfew::simulation {
+
+/// What of the account outlives every life of the daemon.
+struct SimAccount {
+    AccountName name;
+    Dice dice;
+    Duration poll = minutes{1};
+    bool reports_ends = true;
+    bool reports_money = false;
+    bool metrics = true;
+    std::optional<Instant> down_until;          // nobody answers
+    std::optional<Instant> key_refused_until;   // 401
+    std::deque<std::vector<Resource>> earlier;  // lists, for stale ones
+    std::int64_t lists = 0;
+};
+
+/// Told when a request is under way: people do things at the worst moment.
+using WorstMoment = std::function<void(const ResourceId&)>;
+
+class SimCloud final : public Cloud {
+public:
+    SimCloud(Fleet& fleet, SimAccount& account, Line line, WorstMoment worst_moment)
+        : fleet_(fleet), stage_(fleet.stage), account_(account), line_(line),
+          worst_moment_(std::move(worst_moment)) {}
+
+    const AccountName& account() const override { return account_.name; }
+    Task<Result<std::string>> check_key(Deadline deadline) override;
+    Task<Result<Listing>> list(Deadline deadline) override;
+    Task<Result<RunLook>> look(RunRef ref, Deadline deadline) override;
+    Task<StopReply> stop(RunRef ref, Deadline deadline) override;
+    Task<Result<std::optional<RunEnd>>> ended_at(RunRef ref, Deadline deadline) override;
+    Task<Result<std::vector<Run>>> past_runs(ResourceKind kind, ResourceId resource, WallTime since,
+                                             Deadline deadline) override;
+    Task<Result<std::optional<Reported>>> reported(Deadline deadline) override;
+    Task<Result<std::vector<Observation>>> metrics(RunRef ref, Duration window, Deadline deadline) override;
+
+private:
+    /// The way there: nullopt = it arrived.
+    Task<std::optional<Error>> reach(const char* what, Deadline deadline);
+    /// … and back.
+    Task<std::optional<Error>> come_back(const char* what, Deadline deadline);
+    Error refused();
+    std::vector<Resource> everything() const;
+    void spoil(Listing& listing);
+
+    Fleet& fleet_;
+    Stage& stage_;
+    SimAccount& account_;
+    Line line_;
+    WorstMoment worst_moment_;
+};
+
+}  // namespace curfew::simulation

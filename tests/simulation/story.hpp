@@ -1,0 +1,54 @@
+// What a seed makes of a world: the configuration and how it changes, the fleet, the habits of its users, and how much
+// goes wrong.
+#pragma once
+
+#include "curfew/core/config.hpp"
+#include "curfew/core/price_book.hpp"
+#include "simulation/fleet.hpp"
+#include "simulation/stage.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace curfew::simulation {
+
+struct Story {
+    Config config;
+    std::string prices;              // the table that Curfew reads
+    std::vector<std::string> types;  // machine types
+    std::map<std::string, Money> rates;
+    std::vector<SimResource> resources;
+    struct AccountTraits {
+        bool reports_ends = true;
+        bool reports_money = false;
+    };
+    std::map<AccountName, AccountTraits> accounts;
+    Rates rates_of_faults;
+    bool calm_user = false;
+    Duration chaos{0};
+    Duration calm{0};
+    /// Mean pauses between things that happen to the whole; zero = never.
+    Duration crash_every{0};
+    Duration reboot_every{0};
+    Duration suspend_every{0};
+    Duration clock_every{0};
+    Duration disk_every{0};
+    Duration outage_every{0};
+    Duration key_every{0};
+    Duration receiver_every{0};
+    Duration reload_every{0};
+    Duration operator_every{0};
+    Duration vanish_every{0};
+};
+
+Story draw_story(const Dice& seed, bool faults, bool crashes);
+
+/// Another configuration that a person could have made of it.
+void change_config(Config& config, Dice& dice);
+
+/// "NAME AMOUNT KIND ACTION": the document of a budget. The real parser is an adapter's.
+std::string budget_document(const Budget& budget);
+Result<Budget> parse_budget(const std::string& document, const Config& config);
+
+}  // namespace curfew::simulation

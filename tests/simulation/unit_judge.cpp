@@ -1,0 +1,859 @@
+// The judge itself: for each invariant a history that breaks it, and one that does not.
+#include "simulation/judge.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace curfew;
+using namespace curfew::simulation;
+
+namespace {
+
+const RunId run{"r1"};
+const ResourceId box{"nb1"};
+const AccountName account{"lab"};
+const ChannelName mail{"mail"};
+const TrueFiles files{{"a.txt", 1}, {"b.txt", 2}};
+constexpr WallTime midnight{1'790'000'000'000 / 3'600'000 * 3'600'000};
+
+/// A short history that a good Curfew could have had: a notebook goes quiet, is warned of, packed and stopped.
+struct Story {
+    Tally tally;
+    Judge judge{tally};
+    std::int64_t ms = 0;
+    Config config = plain();
+
+    static Config plain() {
+        Config c;
+        c.mode = Mode::enforce;
+        AccountConfig lab;
+        lab.name = account;
+        c.accounts.push_back(lab);
+        VaultConfig vault;
+        vault.name = VaultName{"folder"};
+        c.vaults.push_back(vault);
+        Rule rule;
+        rule.name = RuleName{"night"};
+        rule.mode = Mode::enforce;
+        c.rules.push_back(rule);
+        c.routing.channels = {mail};
+        return c;
+    }
+
+    Moment at() const {
+        return {.mono = {ms}, .utc = midnight + Duration{ms}, .wall = midnight + Duration{ms}};
+    }
+    void pass(Duration d) { ms += d.count(); }
+    bool breaks(const std::string& invariant) const {
+        return std::ranges::any_of(judge.violations(),
+                                   [&](const Violation& v) { return v.invariant == invariant; });
+    }
+    std::string all() const {
+        std::string text;
+        for (const Violation& v : judge.violations()) {
+            text += v.invariant + ": " + v.text + "\n";
+        }
+        return text;
+    }
+
+    void use() { judge.config_in_force(std::make_shared<const Config>(config), at()); }
+    void begin(const RunId& id = run, const ResourceId& where = box) {
+        judge.committed({ResourceRow{.id = where, .account = account, .name = where.value}}, at());
+        judge.run_began({.account = account,
+                         .resource = where,
+                         .run = id,
+                         .machine_type = "P4000",
+                         .per_hour = Money{510'000'000}},
+                        at());
+        judge.files_changed(id, files, at());
+    }
+    void look(const RunId& id = run, Verdict kernels = Verdict::quiet, Verdict processes = Verdict::quiet) {
+        judge.answered(id, Signal::kernels, kernels, at());
+        judge.answered(id, Signal::metrics, Verdict::quiet, at());
+        judge.answered(id, Signal::processes, processes, at());
+    }
+    /// A look a minute.
+    void quiet_for(Duration d, const RunId& id = run) {
+        for (Duration gone{0}; gone < d; gone += minutes{1}) {
+            look(id);
+            pass(minutes{1});
+        }
+        look(id);
+    }
+
+    Enforcement e{.id = EnforcementId{"enf_1"},
+                  .account = account,
+                  .resource = box,
+                  .run = run,
+                  .cause = {CauseKind::idle, "night"}};
+    int messages = 0;
+
+    void store(EnforcementState state, Batch more = {}) {
+        e.state = state;
+        more.emplace_back(e);
+        judge.committed(more, at());
+    }
+    OutboxRow message(AlertKind kind, int step = 0) {
+        OutboxRow row;
+        row.id = "msg_" + std::to_string(++messages) + "/mail";
+        row.channel = mail;
+        row.message.id = "msg_" + std::to_string(messages);
+        row.message.kind = kind;
+        row.enforcement = e.id;
+        row.warn_step = step;
+        return row;
+    }
+    ParcelRow parcel(std::int64_t seq, const std::string& id, AlertKind kind = AlertKind::stop_warning) {
+        ParcelRow row;
+        row.id = ParcelId{id};
+        row.channel = mail;
+        row.message.id = id;
+        row.message.kind = kind;
+        judge.committed(
+            {row, ParcelFill{.parcel = row.id, .channel = mail, .to = {}, .rows = {seq}, .rest = {}}}, at());
+        return row;
+    }
+    void take(const ParcelRow& row, bool heard = true) {
+        judge.took(mail, {.message = row.message, .to = {}}, heard, at());
+    }
+    void delivered(ParcelRow row) {
+        row.state = OutboxState::delivered;
+        row.attempts = 1;
+        judge.committed({row}, at());
+    }
+
+    void warn() {
+        e.warned_step = 1;
+        store(EnforcementState::warned, {message(AlertKind::stop_warning, 1)});
+        const ParcelRow row = parcel(messages, "par_1");
+        take(row);
+        delivered(row);
+    }
+    void pack(const TrueFiles& held = files) {
+        store(EnforcementState::due);
+        ++e.pack_attempts;
+        store(EnforcementState::packing,
+              {IntentRow{.id = "int_p", .enforcement = e.id, .run = run, .act = "pack", .at = {}}});
+        Receipt receipt;
+        receipt.id = ReceiptId{"rcp_1"};
+        receipt.enforcement = e.id;
+        receipt.run = run;
+        receipt.verified = true;
+        receipt.proofs = {{.vault = VaultName{"folder"}, .locator = {}, .method = {}}};
+        judge.published(receipt, held, at());
+        e.receipt = receipt.id;
+        store(EnforcementState::packed,
+              {receipt, OutcomeRow{.intent = "int_p", .outcome = "receipt", .at = {}}});
+    }
+    void intend() {
+        ++e.stop_attempts;
+        store(EnforcementState::stopping,
+              {IntentRow{.id = "int_s", .enforcement = e.id, .run = run, .act = "stop:provider", .at = {}}});
+    }
+    void call() { judge.stop_called(StopMethod::provider, run, run, true, at()); }
+    void whole(Duration quiet = hours{1}) {
+        use();
+        begin();
+        quiet_for(quiet - minutes{30});
+        warn();
+        quiet_for(minutes{30});
+        pack();
+        intend();
+        call();
+    }
+    CostRow row(std::int64_t from_min, std::int64_t to_min, std::int64_t nanos) const {
+        CostRow cost;
+        cost.resource = box;
+        cost.run = run;
+        cost.from = midnight + minutes{from_min};
+        cost.to = midnight + minutes{to_min};
+        cost.sku = "P4000";
+        cost.rate = Rate{Money{510'000'000}};
+        cost.gross = Money{nanos};
+        return cost;
+    }
+    void close(const std::vector<CostRow>& rows) {
+        for (const CostRow& cost : rows) {
+            judge.committed({cost}, at());
+        }
+        Judge::End end;
+        end.ledger = rows;
+        judge.ended(end, at());
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a stop as it should be breaks nothing") {
+    Story s;
+    s.whole();
+    CHECK(s.all().empty());
+}
+
+TEST_CASE("I1: what the vault holds is what there is") {
+    Story s;
+    SECTION("a file is missing in the pack") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{30});
+        s.pack({{"a.txt", 1}});
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I1"));
+    }
+    SECTION("a file changed long after the pack") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{30});
+        s.pack();
+        s.judge.files_changed(run, {{"a.txt", 9}}, s.at());
+        s.quiet_for(minutes{5});
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I1"));
+    }
+    SECTION("a file changed in the very moment of the call") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{30});
+        s.pack();
+        s.intend();
+        s.judge.files_changed(run, {{"a.txt", 9}}, s.at());
+        s.call();
+        CHECK(s.all().empty());
+    }
+    SECTION("neither receipt nor override") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{30});
+        s.store(EnforcementState::due);
+        s.store(EnforcementState::packed);
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I1"));
+    }
+    SECTION("an override by somebody who asked for nothing") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{30});
+        s.store(EnforcementState::due);
+        s.e.override_ = Override{.by = "ana", .reason = "no pack"};
+        s.store(EnforcementState::packed);
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I1"));
+    }
+    SECTION("an override by a person who asked") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{10});
+        s.judge.committed({AuditRow{.kind = "stop.asked", .actor = "ana"}}, s.at());
+        s.e.cause = {CauseKind::manual, "ana"};
+        s.e.override_ = Override{.by = "ana", .reason = "no pack"};
+        s.store(EnforcementState::due);
+        s.store(EnforcementState::packed);
+        s.intend();
+        s.call();
+        CHECK(s.all().empty());
+    }
+}
+
+TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
+    Story s;
+    SECTION("half an hour of an hour") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{15});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("at work in between") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.look(run, Verdict::active);
+        s.pass(minutes{1});
+        s.quiet_for(minutes{30});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("unknown in between for longer than the slack") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        for (int i = 0; i < 20; ++i) {
+            s.look(run, Verdict::unknown);
+            s.pass(minutes{1});
+        }
+        s.quiet_for(minutes{10});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("a gap is not bridged") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.pass(minutes{25});
+        s.quiet_for(minutes{6});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("the last look saw work") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.look(run, Verdict::active);
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("the last look saw nothing") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.look(run, Verdict::unknown);
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("nobody looked right before the call") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.pass(minutes{4});
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("too few probes") {
+        s.use();
+        s.begin();
+        s.look();
+        for (int i = 0; i < 60; ++i) {
+            s.pass(minutes{1});
+            s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+            s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
+            if (i == 29) {
+                s.warn();
+            }
+        }
+        s.pass(minutes{1});
+        s.look();
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+    SECTION("a crash and a long absence give the ladder again") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{50});
+        s.warn();
+        s.judge.crashed(s.at());
+        s.pass(hours{2});
+        s.judge.booted(s.at());
+        s.quiet_for(minutes{12});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I2"));
+    }
+}
+
+TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or over the breaker") {
+    Story s;
+    SECTION("a keep") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        Hold hold;
+        hold.id = HoldId{"h1"};
+        hold.resource = box;
+        hold.run = run;
+        hold.by = "ana";
+        hold.until = midnight + hours{9};
+        s.judge.committed({hold}, s.at());
+        s.quiet_for(minutes{31});
+        SECTION("in force") {
+            s.pack();
+            s.intend();
+            s.call();
+            CHECK(s.breaks("I3"));
+        }
+        SECTION("released") {
+            hold.released_at = s.at().wall;
+            s.judge.committed({hold}, s.at());
+            s.pack();
+            s.intend();
+            s.call();
+            CHECK(s.all().empty());
+        }
+    }
+    SECTION("protected") {
+        s.config.protect = {"nb*"};
+        s.whole();
+        CHECK(s.breaks("I3"));
+    }
+    SECTION("mode warn") {
+        s.config.rules.front().mode = Mode::warn;
+        s.whole();
+        CHECK(s.breaks("I3"));
+    }
+    SECTION("an account that observes") {
+        s.config.accounts.front().mode = "observe";
+        s.whole();
+        CHECK(s.breaks("I3"));
+    }
+    SECTION("on trial") {
+        s.config.rules.front().observe_first = hours{24};
+        s.whole();
+        CHECK(s.breaks("I3"));
+    }
+    SECTION("maintenance") {
+        s.use();
+        s.begin();
+        Silence silence;
+        silence.id = SilenceId{"s1"};
+        silence.kind = SilenceKind::maintenance;
+        silence.until = midnight + hours{9};
+        s.judge.committed({silence}, s.at());
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I3"));
+    }
+    SECTION("an open breaker") {
+        s.use();
+        s.begin();
+        s.judge.committed({Breaker{.rule = RuleName{"night"}, .why = "3 stops", .at = {}, .open = true}},
+                          s.at());
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I3"));
+    }
+}
+
+TEST_CASE("I3: three stops by one rule within an hour are too many for three runs") {
+    Story s;
+    s.use();
+    const std::vector<RunId> runs{RunId{"r1"}, RunId{"r2"}, RunId{"r3"}};
+    for (const RunId& each : runs) {
+        s.begin(each, ResourceId{"nb-" + each.value});
+    }
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        s.e = Enforcement{.id = EnforcementId{"enf_" + runs[i].value},
+                          .account = account,
+                          .resource = ResourceId{"nb-" + runs[i].value},
+                          .run = runs[i],
+                          .cause = {CauseKind::idle, "night"}};
+        s.intend();
+        s.judge.stop_called(StopMethod::provider, runs[i], runs[i], true, s.at());
+        const bool many = std::ranges::any_of(s.judge.violations(), [](const Violation& v) {
+            return v.invariant == "I3" && v.text.contains("within an hour");
+        });
+        CHECK(many == (i == 2));
+    }
+}
+
+TEST_CASE("I4: one enforcement of a run, no other run, no two calls in a minute") {
+    Story s;
+    s.whole();
+    REQUIRE(s.all().empty());
+    SECTION("another run is reached") {
+        s.pass(minutes{5});
+        s.judge.stop_called(StopMethod::provider, run, RunId{"r2"}, true, s.at());
+        CHECK(s.breaks("I4"));
+    }
+    SECTION("again after 10 s") {
+        s.pass(seconds{10});
+        s.call();
+        CHECK(s.breaks("I4"));
+    }
+    SECTION("a second enforcement") {
+        s.e.id = EnforcementId{"enf_2"};
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
+        CHECK(s.breaks("I4"));
+    }
+}
+
+TEST_CASE("I5: an act has an older intent and an outcome") {
+    Story s;
+    SECTION("a call without an intent") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        ++s.e.stop_attempts;
+        s.store(EnforcementState::stopping);
+        s.call();
+        CHECK(s.breaks("I5"));
+    }
+    SECTION("a call before its state is durable") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.call();
+        CHECK(s.breaks("I5"));
+    }
+    SECTION("an intent that is left open") {
+        s.whole();
+        s.pass(hours{1});
+        Judge::End end;
+        end.open_intents = {
+            IntentRow{.id = "int_s", .enforcement = s.e.id, .run = run, .act = "stop:provider", .at = {}}};
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I5"));
+    }
+    SECTION("two outcomes") {
+        s.whole();
+        s.judge.committed({OutcomeRow{.intent = "int_p", .outcome = "again", .at = {}}}, s.at());
+        CHECK(s.breaks("I5"));
+    }
+    SECTION("a broken chain, or one that lost rows") {
+        s.whole();
+        Judge::End end;
+        end.audit = 3;
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I5"));
+    }
+}
+
+TEST_CASE("I6: the ledger is what it cost") {
+    Story s;
+    s.use();
+    s.begin();
+    s.pass(minutes{90});
+    s.judge.run_ended(run, "user", s.at());
+    SECTION("to the nano") {
+        s.close({s.row(0, 60, 510'000'000), s.row(60, 90, 255'000'000)});
+        CHECK(s.all().empty());
+    }
+    SECTION("half an hour is missing") {
+        s.close({s.row(0, 60, 510'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("… and its error bar says so") {
+        CostRow last = s.row(60, 61, 8'500'000);
+        last.estimated = true;
+        last.error_bar = minutes{29};
+        s.close({s.row(0, 60, 510'000'000), last});
+        CHECK(s.all().empty());
+    }
+    SECTION("a gap") {
+        s.close({s.row(0, 60, 510'000'000), s.row(61, 90, 246'500'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("an overlap") {
+        s.close({s.row(0, 60, 510'000'000), s.row(59, 60, 8'500'000), s.row(60, 90, 255'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a row of more than an hour") {
+        s.close({s.row(0, 90, 765'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a row cut within the hour") {
+        s.close({s.row(0, 20, 170'000'000), s.row(20, 60, 340'000'000), s.row(60, 90, 255'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a nano too much in a row") {
+        s.close({s.row(0, 60, 510'000'001), s.row(60, 90, 255'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a row that changed") {
+        s.judge.committed({s.row(0, 60, 510'000'000)}, s.at());
+        CostRow other = s.row(0, 60, 600'000'000);
+        other.rate = Rate{Money{600'000'000}};
+        s.judge.committed({other}, s.at());
+        CHECK(s.breaks("I6"));
+    }
+}
+
+TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
+    Story s;
+    Budget budget;
+    budget.name = BudgetName{"team"};
+    budget.amount = Money{1'020'000'000};  // two hours
+    budget.period.kind = PeriodKind::total;
+    budget.mode = Mode::enforce;
+    budget.thresholds = {{.percent = 100, .action = ThresholdAction::stop_now}};
+    s.config.budgets = {budget};
+    s.use();
+    s.begin();
+    const auto until = [&](Duration end) {
+        while (Duration{s.ms} < end) {
+            s.judge.listed(account, s.at());
+            s.pass(minutes{1});
+        }
+        s.judge.run_ended(run, "user", s.at());
+        std::vector<CostRow> rows;
+        for (std::int64_t m = 0; m < end / minutes{1}; m += 60) {
+            rows.push_back(s.row(m, m + 60, 510'000'000));
+        }
+        s.close(rows);
+    };
+    SECTION("off in time") {
+        until(hours{2});
+        CHECK_FALSE(s.breaks("I7"));
+    }
+    SECTION("hours later") {
+        until(hours{5});
+        CHECK(s.breaks("I7"));
+    }
+}
+
+TEST_CASE("I7: a threshold fires once in a period") {
+    Story s;
+    s.use();
+    const FiredThresholdRow row{.budget = BudgetName{"team"}, .period = "total", .key = "80 %", .at = {}};
+    s.judge.committed({row}, s.at());
+    CHECK(s.all().empty());
+    s.judge.committed({row}, s.at());
+    CHECK(s.breaks("I7"));
+}
+
+TEST_CASE("I8: what happens is told, once more at most for each lost acknowledgement") {
+    Story s;
+    s.use();
+    s.begin();
+    s.e.warned_step = 1;
+    SECTION("a warning in another transaction") {
+        s.store(EnforcementState::warned);
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("twice without a reason") {
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
+        const ParcelRow row = s.parcel(1, "par_1");
+        s.take(row);
+        s.take(row);
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("twice after a lost acknowledgement, and once more after a crash") {
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
+        const ParcelRow row = s.parcel(1, "par_1");
+        s.take(row, false);
+        s.take(row);
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+        s.take(row);
+        CHECK(s.all().empty());
+    }
+    SECTION("called delivered, and nobody took it") {
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
+        s.delivered(s.parcel(1, "par_1"));
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("sent without being durable") {
+        ParcelRow row;
+        row.message.id = "par_9";
+        s.take(row);
+        CHECK(s.breaks("I5"));
+    }
+    SECTION("an alert that fires and tells nobody") {
+        Alert alert;
+        alert.id = AlertId{"alr_1"};
+        alert.key = "blind/lab";
+        s.judge.committed({alert}, s.at());
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("an end that is told to nobody who knew") {
+        Alert alert;
+        alert.id = AlertId{"alr_1"};
+        alert.key = "blind/lab";
+        alert.told = {{.channel = mail, .to = {}}};
+        OutboxRow row = s.message(AlertKind::blind);
+        row.message.alert = alert.id;
+        s.judge.committed({alert, row}, s.at());
+        REQUIRE(s.all().empty());
+        alert.state = AlertState::resolved;
+        s.judge.committed({alert}, s.at());
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("given up after one attempt") {
+        OutboxRow row = s.message(AlertKind::blind);
+        s.judge.committed({row}, s.at());
+        ParcelRow parcel = s.parcel(1, "par_1", AlertKind::blind);
+        s.judge.refused(mail, false, s.at());
+        parcel.state = OutboxState::dead;
+        parcel.attempts = 1;
+        s.judge.committed({parcel}, s.at());
+        row.state = OutboxState::dead;
+        row.parcel = parcel.id;
+        row.seq = 1;
+        Judge::End end;
+        end.outbox = {row};
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("a stop without a delivered warning") {
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
+        s.quiet_for(hours{1});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I8"));
+    }
+    SECTION("a stop a minute after the warning") {
+        s.quiet_for(hours{1});
+        s.warn();
+        s.pass(minutes{1});
+        s.look();
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I8"));
+    }
+}
+
+TEST_CASE("I9: in the calm all comes to its end") {
+    Story s;
+    s.use();
+    s.begin();
+    s.judge.calm(s.at());
+    SECTION("an idle run that nobody stops") {
+        s.quiet_for(hours{9});
+        s.close({s.row(0, 60, 510'000'000)});
+        CHECK(s.breaks("I9"));
+    }
+    SECTION("one that somebody keeps") {
+        Hold hold;
+        hold.id = HoldId{"h1"};
+        hold.resource = box;
+        hold.by = "ana";
+        hold.until = midnight + hours{24};
+        s.judge.committed({hold}, s.at());
+        s.quiet_for(hours{9});
+        s.close({s.row(0, 60, 510'000'000)});
+        CHECK_FALSE(s.breaks("I9"));
+    }
+    SECTION("an enforcement that hangs") {
+        s.store(EnforcementState::due);
+        s.pass(hours{3});
+        s.close({});
+        CHECK(s.breaks("I9"));
+    }
+    SECTION("called stopped, and it bills") {
+        s.e.off_sightings = 2;
+        s.store(EnforcementState::stopped);
+        CHECK(s.breaks("I9"));
+    }
+    SECTION("called stopped after one sighting") {
+        s.judge.run_ended(run, "stop", s.at());
+        s.e.off_sightings = 1;
+        s.store(EnforcementState::stopped);
+        CHECK(s.breaks("I9"));
+    }
+    SECTION("a message that waits for ever") {
+        OutboxRow row = s.message(AlertKind::blind);
+        s.judge.committed({row}, s.at());
+        s.pass(hours{60});
+        Judge::End end;
+        end.waiting = {row};
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I9"));
+    }
+}
+
+TEST_CASE("I10: a new life reads what was durable") {
+    Story s;
+    s.use();
+    s.begin();
+    s.e.warned_step = 1;
+    s.store(EnforcementState::warned,
+            {s.message(AlertKind::stop_warning, 1),
+             IntentRow{.id = "int_1", .enforcement = s.e.id, .run = run, .act = "pack", .at = {}}});
+    StoredState state;
+    state.enforcements = {s.e};
+    state.open_intents = {
+        IntentRow{.id = "int_1", .enforcement = s.e.id, .run = run, .act = "pack", .at = {}}};
+    SECTION("all of it") {
+        s.judge.loaded(state, s.at());
+        CHECK(s.all().empty());
+    }
+    SECTION("an enforcement is forgotten") {
+        state.enforcements.clear();
+        s.judge.loaded(state, s.at());
+        CHECK(s.breaks("I10"));
+    }
+    SECTION("an enforcement is in another state") {
+        state.enforcements.front().state = EnforcementState::due;
+        s.judge.loaded(state, s.at());
+        CHECK(s.breaks("I10"));
+    }
+    SECTION("an intent is forgotten") {
+        state.open_intents.clear();
+        s.judge.loaded(state, s.at());
+        CHECK(s.breaks("I10"));
+    }
+}
+
+TEST_CASE("I13: tasks and the picture stay bounded") {
+    Story s;
+    s.use();
+    Judge::End end;
+    end.tasks_running = 10;
+    s.judge.ended(end, s.at());
+    CHECK(s.all().empty());
+    end.tasks_running = 400;
+    s.judge.ended(end, s.at());
+    CHECK(s.breaks("I13"));
+}
+
+TEST_CASE("I14: an age is an age, whatever the wall clock shows") {
+    Story s;
+    s.config.rules.front().max_age = hours{4};
+    s.e.cause = {CauseKind::age, "night"};
+    SECTION("too young") {
+        s.whole(hours{2});
+        CHECK(s.breaks("I14"));
+    }
+    SECTION("old enough") {
+        s.whole(hours{4});
+        CHECK_FALSE(s.breaks("I14"));
+    }
+}
