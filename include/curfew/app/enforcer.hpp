@@ -99,6 +99,7 @@ private:
     void count_stop(const Enforcement& e, Batch& batch);
     void record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind, Batch& batch);
 
+    void close_orphans(const std::vector<IntentRow>& open_intents);
     Task<void> make_durable(Batch batch);
     Task<void> fetch_receipt(RunId run, ReceiptId id);
     Task<void> do_look(RunId run, bool fence);

@@ -244,6 +244,24 @@ TEST_CASE("a restart does not let a rule stop its quarter of everything once mor
     CHECK(rig.told(AlertKind::breaker) == 1);
 }
 
+TEST_CASE("after an absence in the middle of a stop the whole ladder is given again (I2)") {
+    for (const Duration off : {Duration{seconds{30}}, Duration{minutes{40}}}) {
+        Rig rig;
+        FakeNotebook& n = rig.world.add("demo");
+        rig.vault->failing = Error{Errc::unavailable, Retry::later(), "not mounted", "home"};
+        rig.begin();
+        rig.scheduler.run_for(minutes{64});
+        REQUIRE(rig.enforcement_of(n.resource.run.id)->state == EnforcementState::pack_failed);
+        rig.vault->failing.reset();
+        rig.restart(off);
+        rig.scheduler.run_for(minutes{20});
+        CHECK(rig.world.stop_calls.empty() == (off > minutes{3}));
+        rig.scheduler.run_for(minutes{60});
+        CHECK(rig.world.stop_calls.size() == 1);
+        rig.check_intents();
+    }
+}
+
 TEST_CASE("an act that a restart cut short and nobody goes on with has an outcome (I5)") {
     Rig rig;
     FakeNotebook& n = rig.world.add("demo");
