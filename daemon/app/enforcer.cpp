@@ -358,6 +358,10 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
         looked->look.answered = false;
         looked->look.why = "the database did not take what was seen";
     }
+    active.pumping = false;
+    if (resting_) {
+        return;
+    }
     active.alarm = world_.scheduler.at(world_.scheduler.mono() + commit_retry, [this, run] {
         const auto found = active_.find(run);
         if (found != active_.end() && !found->second.pumping) {
@@ -365,7 +369,6 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
             tasks_.spawn("enforcement " + run.value, pump(run));
         }
     });
-    active.pumping = false;
 }
 
 void Enforcer::finish(const RunId& run) {
@@ -378,8 +381,15 @@ void Enforcer::finish(const RunId& run) {
     active_.erase(found);
 }
 
+void Enforcer::rest() {
+    resting_ = true;
+    for (auto& [run, active] : active_) {
+        active.alarm.cancel();
+    }
+}
+
 void Enforcer::arm(const RunId& run, Active& active) {
-    if (!active.e.next_at) {
+    if (!active.e.next_at || resting_) {
         active.alarm.cancel();
         return;
     }

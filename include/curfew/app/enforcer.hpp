@@ -54,6 +54,8 @@ public:
     void rule_changed(const RuleName& rule, const std::string& reason);
     /// Stops and confirmations under way reach a persisted state; nothing new begins.
     void stop_accepting() { accepting_ = false; }
+    /// No alarm begins anything any more: what is under way ends, and the rest waits for the next start.
+    void rest();
     bool call_under_way() const;
     std::size_t live() const { return active_.size(); }
 
@@ -125,6 +127,7 @@ private:
     std::map<std::string, std::map<RunId, Instant>> stops_by_rule_;  // of the last hour
     std::function<void(const AccountName&)> stopped_ = [](const AccountName&) {};
     bool accepting_ = true;
+    bool resting_ = false;
 };
 
 }  // namespace curfew

@@ -70,6 +70,25 @@ TEST_CASE("a jump of the wall clock stops nothing early and nothing late (I14)")
     }
 }
 
+TEST_CASE("after its end nothing begins, whatever was due next (I13)") {
+    Rig rig;
+    rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{64});
+    REQUIRE(rig.world.stop_calls.size() == 1);  // to be looked at again after 10 and 60 minutes
+    bool ended = false;
+    boost::asio::co_spawn(rig.io, rig.life->daemon.shut_down(),
+                          [&](const std::exception_ptr&) { ended = true; });
+    for (int i = 0; i < 100 && !ended; ++i) {
+        rig.scheduler.run_for(seconds{1});
+    }
+    REQUIRE(ended);
+    int points = 0;
+    rig.life->world.at_point = [&](std::string_view) { ++points; };
+    rig.scheduler.run_for(hours{2});
+    CHECK(points == 0);
+}
+
 TEST_CASE("nothing acts that is not on disk first") {
     Rig rig;
     rig.world.add("demo");
