@@ -32,9 +32,18 @@ if(CURFEW_SANITIZE)
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   target_compile_options(curfew_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
+if(CURFEW_FUZZ)  # all of ours leads the fuzzer on, not only its targets
+  target_compile_options(curfew_flags INTERFACE -O1 -fsanitize=fuzzer-no-link)
+endif()
 if(CURFEW_COVERAGE)
-  target_compile_options(curfew_flags INTERFACE --coverage)
-  target_link_options(curfew_flags INTERFACE --coverage)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "Coverage is Clang's own (-fcoverage-mapping): use clang-19.")
+  endif()
+  # Counters live in a mapped file (%c in LLVM_PROFILE_FILE), so that a killed process keeps them.
+  target_compile_options(curfew_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping
+    "SHELL:-Xclang -fprofile-list=${CMAKE_SOURCE_DIR}/cmake/coverage.list"  # so that ccache goes on caching
+    "SHELL:-mllvm -runtime-counter-relocation")
+  target_link_options(curfew_flags INTERFACE -fprofile-instr-generate)
 endif()
 target_compile_definitions(curfew_flags INTERFACE
   _GLIBCXX_ASSERTIONS

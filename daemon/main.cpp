@@ -371,13 +371,29 @@ int fatal(int code, const std::string& text) {
     return code;
 }
 
-http::ClientOptions client_options(const clock::ClockOptions& clock) {
+/// The way out that the environment names; plain http never takes it, so HTTP_PROXY is not read.
+Result<std::optional<http::Proxy>> proxy_of_environment() {
+    const auto either = [](const char* lower, const char* upper) {
+        const std::string value = environment(lower);
+        return value.empty() ? environment(upper) : value;
+    };
+    const std::string address = either("https_proxy", "HTTPS_PROXY");
+    if (address.empty()) {
+        return std::nullopt;
+    }
+    auto proxy = http::parse_proxy(address, either("no_proxy", "NO_PROXY"));
+    return proxy ? Result<std::optional<http::Proxy>>{std::move(*proxy)}
+                 : fail(proxy.error().code, proxy.error().text, "HTTPS_PROXY");
+}
+
+http::ClientOptions client_options(const clock::ClockOptions& clock, std::optional<http::Proxy> proxy) {
     // The network does not run faster because our clock does.
     http::ClientOptions options;
     options.connect_timeout *= clock.speed;
     options.stall_timeout *= clock.speed;
     options.idle_max *= clock.speed;
     options.age_max *= clock.speed;
+    options.proxy = std::move(proxy);
     return options;
 }
 
@@ -406,10 +422,10 @@ private:
 
 class Service {
 public:
-    Service(Options options, std::map<std::string, int> inherited)
+    Service(Options options, std::map<std::string, int> inherited, std::optional<http::Proxy> proxy)
         : options_(std::move(options)), inherited_(std::move(inherited)),
           scheduler_(io_.get_executor(), options_.clock),
-          client_(io_.get_executor(), scheduler_, client_options(options_.clock)),
+          client_(io_.get_executor(), scheduler_, client_options(options_.clock, std::move(proxy))),
           programs_(io_.get_executor(), scheduler_, process_options(options_.clock)),
           assembly_(options_, io_.get_executor(), scheduler_, client_),
           signals_(io_, SIGTERM, SIGINT, SIGHUP), tasks_(io_.get_executor(), [this](const std::string& what) {
@@ -499,7 +515,10 @@ private:
         historian_ = std::make_unique<Historian>(*world_, *reporter_);
         handler_ = std::make_unique<api::Handler>(*world_, *daemon_, *reporter_, *money_, *historian_,
                                                   parse_rule);
-        server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, *handler_, tasks_,
+        const auto answer = [this](api::Request request, api::Peer peer) {
+            return handler_->handle(std::move(request), std::move(peer));
+        };
+        server_ = std::make_unique<api::Server>(io_.get_executor(), scheduler_, answer, tasks_,
                                                 api_read_patience * options_.clock.speed);
         keep_links_ = std::make_unique<KeepLinks>(*world_, *signer_, daemon_->holds());
         keep_pages_ = std::make_unique<api::KeepPages>(*world_, *keep_links_);
@@ -544,7 +563,10 @@ private:
             co_return;
         }
         if (no_links_.empty()) {
-            auto listening = server_->start_keep_links(address, *keep_pages_);
+            auto listening = server_->start_keep_links(address,
+                                                       [this](api::Request request, const api::Peer&) {
+                                                           return keep_pages_->handle(std::move(request));
+                                                       });
             if (listening) {
                 signer_->listening(address);
                 spdlog::info("event=keep_links address={}", address);
@@ -696,7 +718,15 @@ int serve(const Options& options) {
     for (const config::Fault& warning : loaded->warnings) {
         spdlog::warn("event=config_warning text=\"{}\"", config::to_string(warning));
     }
-    Service service(options, std::move(*inherited));
+    auto proxy = proxy_of_environment();
+    if (!proxy) {
+        answer_waiting(*inherited);
+        return fatal(exit_config, to_string(proxy.error()));
+    }
+    if (*proxy) {
+        spdlog::info("event=proxy host={} port={}", (*proxy)->host, (*proxy)->port);
+    }
+    Service service(options, std::move(*inherited), std::move(*proxy));
     return service.run(std::move(loaded->config));
 }
 

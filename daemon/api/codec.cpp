@@ -130,10 +130,6 @@ Json to_json(const Saved& saved) {
              "machine types and flat machines save nothing"}};
 }
 
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 Json to_json(Money money) {
     return {{"amount", to_decimal(money)}, {"currency", std::string{money.currency.view()}}};
 }

@@ -47,6 +47,5 @@ Json to_json(const KeepAnswer& answer);
 Json to_json(const StopAnswer& answer);
 /// schema, as_of, stale_for, degraded.
 Json envelope(std::string_view schema, const Freshness& freshness);
-std::string dump(const Json& json);
 
 }  // namespace curfew::api

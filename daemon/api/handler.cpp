@@ -84,6 +84,12 @@ Task<Reply> Handler::read(const Request& request) {
     if (path == "/v1/doctor") {
         co_return co_await doctor();
     }
+    if (path == "/v1/verify") {
+        co_return co_await verify();
+    }
+    if (path.starts_with("/v1/verify/")) {
+        co_return co_await verify_receipt(path.substr(11));
+    }
     if (path == "/v1/rules") {
         co_return co_await rules();
     }
@@ -98,10 +104,11 @@ Task<Reply> Handler::read(const Request& request) {
     if (auto reply = co_await alert_routes_->read(request)) {
         co_return std::move(*reply);
     }
-    co_return problem(404, Exit::usage, "no_route", "there is no " + path,
-                      "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/budgets /v1/forecast /v1/credit "
-                      "/v1/advice /v1/export/focus /v1/receipts /v1/events /v1/alerts /v1/alerts/ID "
-                      "/v1/silences /v1/outbox /v1/rules /v1/doctor /v1/version");
+    co_return problem(
+        404, Exit::usage, "no_route", "there is no " + path,
+        "/v1/status /v1/explain/NAME /v1/plan /v1/spend /v1/budgets /v1/forecast /v1/credit "
+        "/v1/advice /v1/export/focus /v1/receipts /v1/events /v1/alerts /v1/alerts/ID "
+        "/v1/silences /v1/outbox /v1/rules /v1/doctor /v1/verify /v1/verify/RECEIPT /v1/version");
 }
 
 Task<Reply> Handler::status() {
@@ -217,12 +224,37 @@ Task<Reply> Handler::doctor() {
     if (!findings) {
         co_return problem(findings.error());
     }
-    Json json = envelope(schema::doctor, reporter_.freshness());
+    co_return this->findings(schema::doctor, *findings);
+}
+
+Task<Reply> Handler::verify() {
+    auto found = co_await reporter_.verify();
+    co_return found ? findings(schema::verify, *found) : problem(found.error());
+}
+
+/// One at a time: its files may be many gigabytes.
+Task<Reply> Handler::verify_receipt(std::string id) {
+    auto receipt = co_await world_.store.receipt(ReceiptId{id});
+    if (!receipt) {
+        co_return problem(receipt.error());
+    }
+    if (!*receipt) {
+        co_return problem(404, Exit::not_found, "not_found", "no receipt " + id,
+                          "curfew receipts lists them");
+    }
+    const std::string whole = std::to_string((*receipt)->files) + " files are those of the manifest";
+    auto same = co_await control_.check_copies(std::move(**receipt));
+    co_return findings(schema::verify,
+                       {{same.has_value(), "receipt " + id, same ? whole : to_string(same.error())}});
+}
+
+Reply Handler::findings(std::string_view schema, const std::vector<DoctorFinding>& items) const {
+    Json json = envelope(schema, reporter_.freshness());
     json["items"] = Json::array();
-    for (const DoctorFinding& finding : *findings) {
+    for (const DoctorFinding& finding : items) {
         json["items"].push_back({{"good", finding.good}, {"what", finding.what}, {"text", finding.text}});
     }
-    co_return good(json);
+    return good(json);
 }
 
 Task<Reply> Handler::rules() {

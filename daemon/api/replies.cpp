@@ -7,6 +7,8 @@ namespace curfew::api {
 
 namespace {
 
+constexpr int body_depth_max = 8;
+
 struct Trouble {
     int status;
     Exit exit;
@@ -41,6 +43,10 @@ Trouble trouble_of(Errc code) {
             break;
     }
     return {500, Exit::failed};
+}
+
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -81,19 +87,20 @@ std::int64_t number_of(const Request& request, const std::string& key, std::int6
                : otherwise;
 }
 
-/// The body of a change: a flat JSON object of bounded depth.
+/// Checked while it is read, so that nothing deep is ever built; what is too deep makes the whole body invalid.
 Result<Json> body_of(const Request& request) {
     if (request.body.empty()) {
         return Json::object();
     }
-    int depth = 0;
-    const auto bounded = [&](int, Json::parse_event_t event, Json&) {
-        depth += event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start ? 1
-                                                                                                         : 0;
-        return depth <= 8;
+    bool deep = false;
+    const auto bounded = [&deep](int depth, Json::parse_event_t event, Json&) {
+        const bool opens = event == Json::parse_event_t::object_start ||
+                           event == Json::parse_event_t::array_start;
+        deep = deep || (opens && depth >= body_depth_max);
+        return !deep;
     };
     Json json = Json::parse(request.body, bounded, false);
-    if (!json.is_object()) {
+    if (deep || !json.is_object()) {
         return fail(Errc::invalid, "the body must be a JSON object");
     }
     return json;

@@ -1,5 +1,4 @@
 #include "curfew/api/api.hpp"
-#include "curfew/api/keep_pages.hpp"
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -152,16 +151,50 @@ std::string user_of(uid_t uid) {
            ")";
 }
 
+/// A descriptor to do without: who connects while there is none is told so by the end of the connection, and does not
+/// wait for one.
+class Spare {
+public:
+    Spare() { refill(); }
+    Spare(const Spare&) = delete;
+    Spare& operator=(const Spare&) = delete;
+    ~Spare() { give_up(); }
+
+    void turn_away(int listener) {
+        give_up();
+        for (int i = 0; i < backlog; ++i) {
+            const int caller = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            if (caller < 0) {
+                break;
+            }
+            ::close(caller);
+            ++turned_away_;
+        }
+        refill();
+    }
+    long turned_away() const { return turned_away_; }  // ever
+
+private:
+    void refill() { fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+    void give_up() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+    int fd_ = -1;
+    long turned_away_ = 0;
+};
+
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-    Impl(asio::any_io_executor executor, Scheduler& s, Handler& h, TaskGroup& t, int p)
-        : loop(std::move(executor)), scheduler(s), handler(h), tasks(t), patience(p) {}
+    Impl(asio::any_io_executor executor, Scheduler& s, Answer a, TaskGroup& t, int p)
+        : loop(std::move(executor)), scheduler(s), answer(std::move(a)), tasks(t), patience(p) {}
 
     /// What is answered behind a socket, and to how many.
     struct Room {
         std::string name;
-        std::function<Task<Reply>(Request, Peer)> answer;
+        Answer answer;
         std::function<std::string(const Raw&)> refusal;
         std::function<Reply(const std::string& detail)> problem;
         std::size_t body_max = 0;
@@ -177,7 +210,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
     Result<int> listen_at(const std::string& path, mode_t mode);
     Result<void> add(std::optional<int> inherited, const std::string& path, bool admin);
-    Result<void> add(const std::string& address, KeepPages& pages);
+    Result<void> add(const std::string& address, Answer pages);
     static std::optional<Caller> caller(stream_protocol::socket& socket, bool admin);
     static std::optional<Caller> caller(tcp::socket& socket, bool admin);
     template <class Acceptor>
@@ -190,13 +223,14 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
     asio::any_io_executor loop;
     Scheduler& scheduler;
-    Handler& handler;
+    Answer answer;
     TaskGroup& tasks;
     int patience;
     std::shared_ptr<Room> local;              // of both Unix sockets
     std::vector<std::function<void()>> ends;  // of listeners
     std::set<std::shared_ptr<Socket>> sockets;
     decltype(sockets) fresh;  // those that have not asked anything yet
+    Spare spare;
     bool stopping = false;
 };
 
@@ -270,9 +304,7 @@ Result<void> Server::Impl::add(std::optional<int> inherited, const std::string& 
     if (!local) {
         local = std::make_shared<Room>();
         local->name = "api";
-        local->answer = [this](Request request, Peer peer) {
-            return handler.handle(std::move(request), std::move(peer));
-        };
+        local->answer = answer;
         local->refusal = not_for_a_browser;
         local->problem = problem;
         local->body_max = body_bytes_max;
@@ -284,7 +316,7 @@ Result<void> Server::Impl::add(std::optional<int> inherited, const std::string& 
     return {};
 }
 
-Result<void> Server::Impl::add(const std::string& address, KeepPages& pages) {
+Result<void> Server::Impl::add(const std::string& address, Answer pages) {
     const std::size_t colon = std::min(address.rfind(':'), address.size());
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) {
@@ -309,7 +341,7 @@ Result<void> Server::Impl::add(const std::string& address, KeepPages& pages) {
     }
     auto room = std::make_shared<Room>();
     room->name = "keep link";
-    room->answer = [&pages](Request request, const Peer&) { return pages.handle(std::move(request)); };
+    room->answer = std::move(pages);
     room->refusal = [](const Raw&) { return std::string{}; };  // by the pages, who know their own origin
     room->problem = plain_problem;
     room->body_max = press_bytes_max;
@@ -338,6 +370,7 @@ template <class Acceptor>
 Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::shared_ptr<Room> room,
                                      bool admin) {
     const auto self = shared_from_this();
+    bool failing = false;
     while (!stopping) {
         typename Acceptor::protocol_type::socket accepted(loop);
         boost::system::error_code error;
@@ -346,9 +379,17 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::sh
             if (stopping || error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
                 break;
             }
-            spdlog::warn("event=accept_failed error=\"{}\"", error.message());
+            if (!std::exchange(failing, true)) {
+                spdlog::warn("event=accept_failed socket=\"{}\" error=\"{}\"", room->name, error.message());
+            }
+            if (error == asio::error::no_descriptors || error.value() == ENFILE) {
+                spare.turn_away(acceptor->native_handle());
+            }
             co_await scheduler.sleep_for(accept_pause);  // no descriptors: do not spin
             continue;
+        }
+        if (std::exchange(failing, false)) {
+            spdlog::info("event=accept_works socket=\"{}\" turned_away={}", room->name, spare.turned_away());
         }
         auto from = caller(accepted, admin);
         if (!from || room->open >= room->connections_max || room->by_peer[from->key] >= room->per_peer_max) {
@@ -455,9 +496,9 @@ Task<void> Server::Impl::serve(std::shared_ptr<Socket> socket, std::shared_ptr<R
     }
 }
 
-Server::Server(asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks,
+Server::Server(asio::any_io_executor loop, Scheduler& scheduler, Answer answer, TaskGroup& tasks,
                int patience)
-    : impl_(std::make_shared<Impl>(std::move(loop), scheduler, handler, tasks, patience)) {}
+    : impl_(std::make_shared<Impl>(std::move(loop), scheduler, std::move(answer), tasks, patience)) {}
 
 Server::~Server() = default;
 
@@ -468,8 +509,8 @@ Result<void> Server::start(const Sockets& sockets) {
     return impl_->add(sockets.admin_fd, sockets.admin_path, true);
 }
 
-Result<void> Server::start_keep_links(const std::string& address, KeepPages& pages) {
-    return impl_->add(address, pages);
+Result<void> Server::start_keep_links(const std::string& address, Answer pages) {
+    return impl_->add(address, std::move(pages));
 }
 
 void Server::stop() {

@@ -308,6 +308,7 @@ Task<void> Daemon::shut_down() {
     health_.stop();
     summary_.stop();
     watchdog_rest_.stop();
+    enforcer_.rest();
     tasks_.cancel_all();  // packs are cancelled; they begin anew after the next start
     co_await tasks_.join();
     co_await store_open_history();
@@ -447,6 +448,10 @@ AuditRow Daemon::audit(std::string kind, std::string actor, std::string text) co
             .run = {},
             .actor = std::move(actor),
             .text = std::move(text)};
+}
+
+Task<Result<void>> Daemon::check_copies(Receipt receipt) {
+    return packer_.check_copies(std::move(receipt));
 }
 
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::string actor) {

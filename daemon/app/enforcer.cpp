@@ -62,11 +62,6 @@ Batch taken_out(Batch& batch) {
     return out;
 }
 
-Task<void> told_apart(Store& store, Batch batch) {
-    auto ignored = co_await store.commit(std::move(batch));
-    static_cast<void>(ignored);
-}
-
 std::string stop_act(const Enforcement& e) {
     return "stop:" + std::string{to_string(e.method)};
 }
@@ -110,31 +105,7 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
             stops_by_rule_[active.e.cause.name].emplace(run, *active.e.stop_called_at);
         }
     }
-    // Acts that nobody goes on with: a pack without a stop, or an enforcement that is over.
-    Batch orphans;
-    for (const IntentRow& intent : open_intents) {
-        if (std::ranges::none_of(
-                active_, [&](const auto& entry) { return entry.second.e.id == intent.enforcement; })) {
-            orphans.emplace_back(OutcomeRow{.intent = intent.id,
-                                            .outcome = "unknown: the daemon restarted before it ended",
-                                            .at = world_.scheduler.wall()});
-        }
-    }
-    if (!orphans.empty()) {
-        tasks_.spawn("acts of an earlier life", make_durable(std::move(orphans)));
-    }
-}
-
-/// Until the database takes it.
-Task<void> Enforcer::make_durable(Batch batch) {
-    for (;;) {
-        auto done = co_await world_.store.commit(batch);
-        if (done || !accepting_) {
-            break;
-        }
-        spdlog::error("event=outcome_not_durable error=\"{}\"", to_string(done.error()));
-        co_await world_.scheduler.sleep_for(commit_retry);
-    }
+    close_orphans(open_intents);
 }
 
 Task<void> Enforcer::fetch_receipt(RunId run, ReceiptId id) {
@@ -326,7 +297,7 @@ Task<void> Enforcer::pump(RunId run) {
             act(active, std::exchange(t.effects, {}));
         }
         if (mutant(Mutant::messages_apart)) {
-            tasks_.spawn("messages of " + run.value, told_apart(world_.store, taken_out(batch)));
+            tasks_.spawn("messages of " + run.value, make_durable(taken_out(batch)));
         }
         world_.at_point("decided " + std::string{to_string(t.next.state)});
         auto durable = co_await world_.store.commit(std::move(batch));
@@ -387,6 +358,10 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
         looked->look.answered = false;
         looked->look.why = "the database did not take what was seen";
     }
+    active.pumping = false;
+    if (resting_) {
+        return;
+    }
     active.alarm = world_.scheduler.at(world_.scheduler.mono() + commit_retry, [this, run] {
         const auto found = active_.find(run);
         if (found != active_.end() && !found->second.pumping) {
@@ -394,7 +369,6 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
             tasks_.spawn("enforcement " + run.value, pump(run));
         }
     });
-    active.pumping = false;
 }
 
 void Enforcer::finish(const RunId& run) {
@@ -407,8 +381,15 @@ void Enforcer::finish(const RunId& run) {
     active_.erase(found);
 }
 
+void Enforcer::rest() {
+    resting_ = true;
+    for (auto& [run, active] : active_) {
+        active.alarm.cancel();
+    }
+}
+
 void Enforcer::arm(const RunId& run, Active& active) {
-    if (!active.e.next_at) {
+    if (!active.e.next_at || resting_) {
         active.alarm.cancel();
         return;
     }
@@ -795,7 +776,12 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;
-    look.asked = asks && (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
+    // After an absence the quiet clock stands before the ladder, which is then given again: nobody knows what was done
+    // meanwhile.
+    const Rule* idle = e.cause.kind == CauseKind::idle ? rule_for(world_.config->rules, resource) : nullptr;
+    const bool quiet_enough = idle == nullptr || live->current.clock.quiet >= idle->idle_limit;
+    look.asked = asks && quiet_enough &&
+                 (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = mutant(Mutant::hold_ignored_at_fence) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;

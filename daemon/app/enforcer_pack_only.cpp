@@ -1,6 +1,9 @@
 // Pack without a stop.
 #include "curfew/app/enforcer.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <utility>
 
 namespace curfew {
@@ -8,6 +11,7 @@ namespace curfew {
 namespace {
 
 constexpr Duration pack_limit = hours{6};
+constexpr Duration commit_retry = seconds{5};
 
 }  // namespace
 
@@ -71,6 +75,34 @@ Task<void> Enforcer::do_pack_only(ResourceId resource, ReceiptId receipt, std::s
         end.emplace_back(*packed);
     }
     co_await make_durable(std::move(end));
+}
+
+/// Acts of an earlier life that nobody goes on with: a pack without a stop, or one of an enforcement that is over.
+void Enforcer::close_orphans(const std::vector<IntentRow>& open_intents) {
+    Batch orphans;
+    for (const IntentRow& intent : open_intents) {
+        if (std::ranges::none_of(
+                active_, [&](const auto& entry) { return entry.second.e.id == intent.enforcement; })) {
+            orphans.emplace_back(OutcomeRow{.intent = intent.id,
+                                            .outcome = "unknown: the daemon restarted before it ended",
+                                            .at = world_.scheduler.wall()});
+        }
+    }
+    if (!orphans.empty()) {
+        tasks_.spawn("acts of an earlier life", make_durable(std::move(orphans)));
+    }
+}
+
+/// Until the database takes it.
+Task<void> Enforcer::make_durable(Batch batch) {
+    for (;;) {
+        auto done = co_await world_.store.commit(batch);
+        if (done || !accepting_) {
+            break;
+        }
+        spdlog::error("event=outcome_not_durable error=\"{}\"", to_string(done.error()));
+        co_await world_.scheduler.sleep_for(commit_retry);
+    }
 }
 
 }  // namespace curfew

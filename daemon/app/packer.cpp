@@ -536,6 +536,25 @@ Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> gue
     co_return published;
 }
 
+Task<Result<void>> Packer::check_copies(Receipt receipt) {
+    for (const VaultProof& proof : receipt.proofs) {
+        const auto vault = std::ranges::find_if(
+            vaults_, [&](const std::shared_ptr<Vault>& one) { return one->name() == proof.vault; });
+        if (vault == vaults_.end()) {
+            co_return fail(Errc::not_found, "vault " + proof.vault.value + " is not configured any more",
+                           proof.locator);
+        }
+        const std::shared_ptr<Vault> asked = *vault;  // a reload may replace them
+        auto same = co_await asked->verify(receipt);
+        if (!same) {
+            Error error = same.error();
+            error.text = "vault " + proof.vault.value + ": " + error.text;
+            co_return std::unexpected(std::move(error));
+        }
+    }
+    co_return Result<void>{};
+}
+
 Task<Result<bool>> Packer::unchanged(std::shared_ptr<Guest> guest, Receipt receipt, PackPolicy policy,
                                      Deadline deadline) {
     if (vaults_.empty()) {

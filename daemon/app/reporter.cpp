@@ -44,6 +44,19 @@ std::string name_of(const LiveResource& live) {
     return std::string{to_string(live.resource.kind)} + " " + live.resource.name;
 }
 
+DoctorFinding audit_finding(const Result<std::int64_t>& rows) {
+    return {rows.has_value(), "audit",
+            rows ? std::to_string(*rows) + " rows, chain whole" : rows.error().text};
+}
+
+DoctorFinding ledger_finding(const Result<std::int64_t>& repaired) {
+    return {repaired == 0, "ledger",
+            !repaired        ? repaired.error().text
+            : *repaired == 0 ? "the sums of days are those of their rows"
+                             : "the sums of " + std::to_string(*repaired) +
+                                   " days were not those of their rows, and were made anew"};
+}
+
 }  // namespace
 
 std::string what_would_stop(const Rule* rule, Mode mode, Duration limit, Duration quiet,
@@ -456,6 +469,28 @@ Task<Result<ExplainReport>> Reporter::explain(ResourceId resource) {
     co_return report;
 }
 
+Task<Result<std::vector<DoctorFinding>>> Reporter::verify() {
+    std::vector<DoctorFinding> findings;
+    auto flaws = co_await world_.store.check_file();
+    if (!flaws && flaws.error().code != Errc::corrupt) {
+        co_return std::unexpected(flaws.error());
+    }
+    if (!flaws) {
+        findings.push_back({false, "database", flaws.error().text});
+        findings.push_back({false, "audit", "not looked at: the file cannot be read to its end"});
+        co_return findings;  // what asks on meets the damage, which ends the process
+    }
+    for (std::string& flaw : *flaws) {
+        findings.push_back({false, "database", std::move(flaw)});
+    }
+    if (flaws->empty()) {
+        findings.push_back({true, "database", "every page, index and reference is whole"});
+    }
+    findings.push_back(audit_finding(co_await world_.store.verify_audit()));
+    findings.push_back(ledger_finding(co_await world_.store.check_rollups()));
+    co_return findings;
+}
+
 Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
     std::vector<DoctorFinding> findings;
     const auto add = [&](bool good, std::string what, std::string text) {
@@ -477,13 +512,8 @@ Task<Result<std::vector<DoctorFinding>>> Reporter::doctor() {
                                     : live->second.error;
         add(seen, "account " + account.name.value, seen ? "the key works: " + live->second.identity : why);
     }
-    add(chain.has_value(), "audit",
-        chain ? std::to_string(*chain) + " rows, chain whole" : chain.error().text);
-    add(repaired == 0, "ledger",
-        !repaired        ? repaired.error().text
-        : *repaired == 0 ? "the sums of days are those of their rows"
-                         : "the sums of " + std::to_string(*repaired) +
-                               " days were not those of their rows, and were made anew");
+    findings.push_back(audit_finding(chain));
+    findings.push_back(ledger_finding(repaired));
     const std::int64_t dead = (*outbox)[OutboxState::dead];
     const std::int64_t waiting = (*outbox)[OutboxState::waiting];
     add(dead == 0 && waiting < 100, "outbox",

@@ -284,6 +284,38 @@ int doctor(const Options& o) {
     return 0;
 }
 
+constexpr int receipts_asked_max = 1000;
+
+/// The database in one answer, then the copies one receipt after the other, the newest first.
+int verify(const Options& o) {
+    std::vector<std::string> targets;
+    if (!o.noun.empty()) {
+        targets.push_back("/v1/verify/" + encoded(o.noun));
+    } else {
+        targets.emplace_back("/v1/verify");
+        const Answer listed = ask(o.socket, Verb::get,
+                                  "/v1/receipts?limit=" + std::to_string(receipts_asked_max));
+        if (listed.exit != 0) {
+            return say(listed);
+        }
+        for (const Json& receipt : member(listed.body, "items")) {
+            targets.push_back("/v1/verify/" + encoded(text_of(member(receipt, "id"))));
+        }
+    }
+    int exit = 0;
+    for (const std::string& target : targets) {
+        const Answer answer = ask(o.socket, Verb::get, target);
+        if (answer.exit != 0) {
+            return say(answer);
+        }
+        std::cout << (o.json ? answer.raw : doctor_text(answer.body)) << std::flush;
+        for (const Json& item : member(answer.body, "items")) {
+            exit = flag(member(item, "good")) ? exit : static_cast<int>(Exit::findings);
+        }
+    }
+    return exit;
+}
+
 int reload(const Options& o) {
     return changed(o, change(o, "/v1/reload", Json::object()),
                    [](const Json&) { return std::string{"reloaded\n"}; });
@@ -556,6 +588,9 @@ int main(int argc, char** argv) {
     sub = verb("check-config", "every fault of a configuration file, with file:line:column", check_config);
     sub->add_option("FILE", o.noun, "default: the system's");
     verb("doctor", "is everything well? keys, channels, vaults, audit", doctor);
+    sub = verb("verify", "is what was stored still what was stored? file, audit, ledger, every packed file",
+               verify);
+    sub->add_option("RECEIPT", o.noun, "only the copies of this receipt");
     verb("reload", "read the configuration anew", reload);
     verb("version", "of this program", version);
     try {

@@ -186,9 +186,9 @@ std::optional<WallTime> escalation_at(const Alert& a, const AlertPolicy& policy)
                : std::nullopt;
 }
 
-/// May time make it speak again?
+/// May time make it speak again? For what flaps, see `calm_at` first.
 bool speaks_by_itself(const Alert& a) {
-    return a.state == AlertState::firing && !a.flapping && !held_back(a);
+    return a.state == AlertState::firing && !held_back(a);
 }
 
 /// One row of the table.

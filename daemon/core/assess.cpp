@@ -265,7 +265,10 @@ AssessResult assess(const AssessInput& in) {
     if (in.hold != nullptr) {
         apply_hold(in, out);
     }
-    if (in.exhausted_budget) {
+    // A budget that may do less than the rule that asks leaves it to the rule: what only warns must save nothing
+    // from being stopped.
+    const bool rule_does_more = a.cause && !a.held_by && out.mode > weakest(in.mode, in.budget_mode);
+    if (in.exhausted_budget && !rule_does_more) {
         apply_budget(in, out);
     }
     const bool never = in.protected_ || !in.saves_nothing.empty();

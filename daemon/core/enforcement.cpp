@@ -72,7 +72,7 @@ public:
     }
 
     void on(const event::WarningDelivered&) {
-        if (t_.next.state != State::over && !t_.next.notice_at) {
+        if (t_.next.live() && !t_.next.notice_at) {
             t_.next.notice_at = now_;
             t_.changed = true;
         }
@@ -107,6 +107,7 @@ public:
             return;
         }
         if (mutant(Mutant::stop_without_receipt)) {
+            t_.next.receipt = ReceiptId{"rcp_none"};
             return go(State::packed, "the copy will do", {Effect::fence});
         }
         if (e.error.code == Errc::changing && by_activity(t_.next.cause.kind)) {
@@ -659,12 +660,9 @@ private:
 }  // namespace
 
 std::string_view to_string(EnforcementState state) {
-    for (const auto& [s, word] : state_words) {
-        if (s == state) {
-            return word;
-        }
-    }
-    return "over";
+    const auto found = std::ranges::find(state_words, state, [](const auto& row) { return row.first; });
+    CURFEW_ASSERT(found != state_words.end(), "every state has a word");
+    return found->second;
 }
 
 std::optional<EnforcementState> enforcement_state_from(std::string_view word) {
@@ -746,9 +744,7 @@ std::string_view to_string(Effect effect) {
 Transition step(const Enforcement& current, const EnforcementEvent& event, Instant now,
                 const EnforcementPolicy& policy) {
     Machine machine(current, now, policy);
-    if (current.state != State::over) {
-        std::visit([&](const auto& e) { machine.on(e); }, event);
-    }
+    std::visit([&](const auto& e) { machine.on(e); }, event);
     Transition t = machine.take();
     CURFEW_ASSERT(t.next.run == current.run && t.next.resource == current.resource, "I4");
     CURFEW_ASSERT(std::ranges::count(t.effects, Effect::call_stop) == 0 ||

@@ -1,21 +1,27 @@
 """kill -9 at every numbered point of an enforcement, then a restart: the same final state, no second stop for a
 run that is off, no stop for a newer run, no file missing from the receipt.
 
-A first enforcement without a crash tells how many points there are; then each point has its own stage."""
+A first enforcement without a crash tells how many points there are; then each point has its own stage.
+
+With --random N it is killed at N moments instead that nobody chose, a few in each stage, also while it starts."""
 
 import argparse
 import concurrent.futures
 import json
 import os
 import pathlib
+import random
 import re
 import signal
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "end_to_end"))
 from stage import Failure, Stage, money, wait_for  # noqa: E402
 
 SPEED = 20
+KILLS_A_STAGE = 4
 FILES = {"notes.ipynb": json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}),
          "outputs/model.bin": {"bytes": 300_000, "seed": 7}, "outputs/results.csv": "step,loss\n1,0.5\n",
          "odd name [1]%.txt": "x"}
@@ -75,10 +81,13 @@ def points_of(log):
 def whole_run(binaries):
     stage, notebook = make_stage(binaries)
     with stage:
+        begun = time.monotonic()
         stage.start_daemon()
+        stage.wait_event("enforcement.stopped", notebook.id, 120)
+        took = time.monotonic() - begun
         final_state(stage, notebook)
         found = points_of(stage.log_text())
-    return found
+    return found, took
 
 
 def crash_at(binaries, number, name):
@@ -98,13 +107,55 @@ def crash_at(binaries, number, name):
     return None
 
 
+def killed_at_random(binaries, seed, kills, took):
+    dice = random.Random(seed)
+    stage, notebook = make_stage(binaries)
+    moments = []
+    with stage:
+        try:
+            for _ in range(kills):
+                stage.start_daemon(wait=False)
+                moments.append(dice.uniform(0, took))
+                try:
+                    raise Failure(f"it ended by itself with {stage.daemon.wait(moments[-1])}")
+                except subprocess.TimeoutExpired:
+                    stage.daemon.kill()
+                    stage.daemon.wait()
+            stage.start_daemon()
+            final_state(stage, notebook)
+            if stage.stop_daemon() != 0:
+                raise Failure("the restarted daemon did not end in order")
+        except (Failure, OSError, ValueError, KeyError) as failure:
+            return f"seed {seed} (after {[f'{m:.2f}s' for m in moments]}): {failure}\n{stage.log_text()[-3000:]}"
+    return None
+
+
+def at_random(options):
+    _, took = whole_run(options.bin)
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    stages = max(1, (options.random + KILLS_A_STAGE - 1) // KILLS_A_STAGE)
+    failures = []
+    with concurrent.futures.ThreadPoolExecutor(options.parallel) as pool:
+        for failure in pool.map(lambda i: killed_at_random(options.bin, seed + i, KILLS_A_STAGE, took), range(stages)):
+            if failure:
+                print(f"FAILED {failure}", flush=True)
+                failures.append(failure)
+    print(f"{stages * KILLS_A_STAGE} kills at random moments, seed {seed}: {stages - len(failures)} of {stages} stages end in "
+          "the same final state")
+    return 1 if failures else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=os.environ.get("CURFEW_BIN"))
     parser.add_argument("--at", type=int, help="only this point")
+    parser.add_argument("--random", type=int, metavar="N", help="N kills at random moments")
+    parser.add_argument("--seed", type=int, help="of those moments")
     parser.add_argument("--parallel", type=int, default=3)
     options = parser.parse_args()
-    points = whole_run(options.bin)
+    if options.random:
+        return at_random(options)
+    points, _ = whole_run(options.bin)
     wanted = ["decided warned", "durable packing", "pack ended", "durable stopping", "calling stop", "stop answered",
               "durable confirming", "decided stopped"]
     missing = [name for name in wanted if name not in [n for _, n in points]]

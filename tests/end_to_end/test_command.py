@@ -85,6 +85,8 @@ class Verbs(StageTest):
         self.assertEqual(self.read("curfew.receipts/1", "receipts", table=("no receipt yet",))["items"], [])
         body = self.read("curfew.doctor/1", "doctor", table=("account me", "the key works", "audit", "outbox", "channels", "vaults", "mode"))
         self.assertTrue(all(f["good"] for f in body["items"]), body)
+        body = self.read("curfew.verify/1", "verify", table=("database: every page", "audit: ", "chain whole", "ledger: "))
+        self.assertTrue(all(f["good"] for f in body["items"]), body)
         self.read("curfew.version/1", "version", table=("curfew 0.",))
         self.assertEqual(stage.curfew("--version").stdout, stage.curfew("version").stdout)
         self.assertEqual(stage.curfew("check-config", str(stage.folder / "curfew.toml")).returncode, 0)
@@ -350,7 +352,7 @@ class Secrets(StageTest):
         wait_for("the next run", lambda: stage.item("one")["run"]["id"] == one.id, 30)
         receipt = stage.receipts()[0]["id"]
         for target in ("status", "explain/one", "spend", "spend?by=day", "receipts", f"receipts/{receipt}", "events?limit=1000",
-                       "alerts?all=1", "doctor", "version", "nothing"):
+                       "alerts?all=1", "doctor", "verify", f"verify/{receipt}", "version", "nothing"):
             around[target] = ask_unix(stage.folder / "api.sock", f"/v1/{target}", raw=True)[1]
         stage.secret("key", key[:-1] + "x y")
         around["a refused reload"] = stage.curfew("reload", check=False).stderr.encode()

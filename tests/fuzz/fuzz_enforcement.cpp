@@ -1,90 +1,89 @@
-// Any sequence of events: the machine's own assertions (I1 to I4) hold, and it never leaves its states.
+// Any sequence of events, of reloads that change the policy, and of crashes before, after and between. The
+// invariants are judged by a model that keeps its own record of what was said, not by the machine's fields.
 #include "curfew/core/enforcement.hpp"
+#include "fuzz/fuzzed_data.hpp"
 
 #include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
+#include <array>
+#include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 
 using namespace curfew;
+using curfew::fuzz::FuzzedData;
+using curfew::fuzz::must;
 
 namespace {
 
-class Bytes {
-public:
-    Bytes(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-    bool empty() const { return left_ == 0; }
-    unsigned next() {
-        if (left_ == 0) {
-            return 0;
-        }
-        --left_;
-        return *data_++;
+Error some_error(FuzzedData& in) {
+    static constexpr std::array codes{Errc::unavailable, Errc::changing, Errc::disk_full, Errc::protocol};
+    const Errc code = codes[in.up_to(codes.size() - 1)];
+    const Retry retry = in.flag() ? Retry::never() : Retry::after(minutes{in.up_to(90)});
+    return {code, retry, "x", "y"};
+}
+
+std::optional<std::string> some_hold(FuzzedData& in) {
+    return in.up_to(7) == 1 ? std::optional<std::string>{"a keep"} : std::nullopt;
+}
+
+/// A byte whose rarer bits are rarer troubles, so that most sequences get somewhere.
+Assessment some_assessment(FuzzedData& in) {
+    Assessment a;
+    const unsigned kind = in.up_to(7);
+    if (kind < 5) {
+        a.cause = Cause{static_cast<CauseKind>(kind), in.flag() ? "night" : "team"};
     }
-    bool flag() { return (next() & 1U) != 0; }
-
-private:
-    const std::uint8_t* data_;
-    std::size_t left_;
-};
-
-Mode mode_of(unsigned n) {
-    return static_cast<Mode>(n % 3);
+    a.warn_step = static_cast<int>(in.up_to(4));
+    a.time_is_up = in.flag();
+    a.verdict = in.word<Verdict>(3);
+    a.held_by = some_hold(in);
+    a.mode = in.flag() ? Mode::enforce : in.word<Mode>(3);
+    const unsigned rare = in.byte();
+    a.on = (rare & 0x07U) != 0x07U;
+    a.gone = (rare & 0x38U) == 0x38U;
+    a.newest = (rare & 0xC0U) != 0xC0U;
+    const unsigned rarer = in.byte();
+    a.state_known = (rarer & 0x07U) != 0x07U;
+    a.breaker_open = (rarer & 0x38U) == 0x38U;
+    a.needs_notice = !a.cause || a.cause->kind != CauseKind::manual;
+    a.min_notice = minutes{in.up_to(30)};
+    return a;
 }
-Verdict verdict_of(unsigned n) {
-    return static_cast<Verdict>(n % 3);
+
+FreshLook some_look(FuzzedData& in) {
+    FreshLook look;
+    look.verdict = in.flag() ? Verdict::quiet : in.word<Verdict>(3);
+    look.held_by = some_hold(in);
+    look.mode = in.flag() ? Mode::enforce : in.word<Mode>(3);
+    const unsigned rare = in.byte();
+    look.answered = (rare & 0x07U) != 0x07U;
+    look.asked = (rare & 0x38U) != 0x38U;
+    look.same_run_on = (rare & 0xC0U) != 0xC0U;
+    const unsigned rarer = in.byte();
+    look.newest = (rarer & 0x07U) != 0x07U;
+    look.gone = (rarer & 0x38U) == 0x38U;
+    look.breaker_open = (rarer & 0xC0U) == 0xC0U;
+    look.files_unchanged = in.up_to(3) != 3;
+    return look;
 }
 
-EnforcementEvent event_from(Bytes& in) {
-    switch (in.next() % 10) {
-        case 0: {
-            Assessment a;
-            if (in.flag()) {
-                a.cause = Cause{static_cast<CauseKind>(in.next() % 5), "name"};
-            }
-            a.warn_step = static_cast<int>(in.next() % 4);
-            a.time_is_up = in.flag();
-            a.verdict = verdict_of(in.next());
-            a.on = in.flag();
-            a.gone = in.flag();
-            a.state_known = in.flag();
-            a.newest = in.flag();
-            if (in.flag()) {
-                a.held_by = "a keep";
-            }
-            a.breaker_open = in.flag();
-            a.mode = mode_of(in.next());
-            a.needs_notice = in.flag();
-            return event::Assessed{a};
-        }
+EnforcementEvent some_event(FuzzedData& in) {
+    switch (in.up_to(9)) {
+        case 0:
+            return event::Assessed{some_assessment(in)};
         case 1:
-            return event::WarningDelivered{static_cast<int>(in.next() % 4)};
-        case 2: {
-            FreshLook look;
-            look.answered = in.flag();
-            look.verdict = verdict_of(in.next());
-            look.asked = in.flag();
-            look.same_run_on = in.flag();
-            look.newest = in.flag();
-            look.gone = in.flag();
-            look.files_unchanged = in.flag();
-            if (in.flag()) {
-                look.held_by = "a keep";
-            }
-            look.mode = mode_of(in.next());
-            look.breaker_open = in.flag();
-            return event::Looked{look};
-        }
+            return event::WarningDelivered{static_cast<int>(in.up_to(4))};
+        case 2:
+            return event::Looked{some_look(in)};
         case 3:
             return event::PackDone{ReceiptId{"rcp"}};
         case 4:
-            return event::PackFailed{
-                {Errc::unavailable, in.flag() ? Retry::later() : Retry::never(), "x", "y"}};
+            return event::PackFailed{some_error(in)};
         case 5:
-            return event::StopAnswered{static_cast<event::Answer>(in.next() % 5), "text"};
+            return event::StopAnswered{in.word<event::Answer>(5), "text"};
         case 6:
-            return event::Seen{static_cast<event::Sighting>(in.next() % 3)};
+            return event::Seen{in.word<event::Sighting>(3)};
         case 7:
             return event::Woken{};
         case 8:
@@ -94,34 +93,204 @@ EnforcementEvent event_from(Bytes& in) {
     }
 }
 
+EnforcementPolicy some_policy(FuzzedData& in) {
+    EnforcementPolicy policy;
+    const unsigned bits = in.byte();
+    policy.override_when_pack_failed = (bits & 1U) != 0;
+    policy.respect_activity = (bits & 2U) != 0;
+    policy.pack_attempts_max = 1 + static_cast<int>(bits >> 2U & 3U);
+    if ((bits & 0x10U) != 0) {
+        policy.pack_within = minutes{5 + (bits >> 5U)};
+    }
+    return policy;
+}
+
+bool has(const Transition& t, Effect effect) {
+    return std::ranges::find(t.effects, effect) != t.effects.end();
+}
+
+/// What was said and done, as somebody notes it who sees only events, effects and the clock.
+struct Model {
+    // I1
+    bool packing = false;  // asked for, and not answered or given up
+    bool proven = false;   // a copy was verified, and none was asked for since
+    int failures = 0;      // of packs
+    bool overridden = false;
+    std::optional<Instant> first_pack;
+    // I4, I5
+    int calls = 0;
+    std::optional<Instant> called;
+    bool seen_on = false;  // by a lookup after the newest call
+    bool refused = false;  // the newest call was
+    // notice
+    std::optional<Instant> warned;
+    std::optional<Instant> delivered;
+    bool warned_for_real = false;
+
+    void note(const EnforcementEvent& event, const Enforcement& before, const Transition& t, Instant now,
+              const EnforcementPolicy& policy);
+    void judge_call(const EnforcementEvent& event, const Enforcement& before, const Transition& t,
+                    Instant now, const EnforcementPolicy& policy) const;
+    void judge_begin(const EnforcementEvent& event, CauseKind cause, Instant now,
+                     const EnforcementPolicy& policy) const;
+};
+
+bool may_go_without(const Model& m, const EnforcementPolicy& policy, Instant now) {
+    const bool rule = policy.override_when_pack_failed && m.failures >= policy.pack_attempts_max;
+    const bool budget = policy.pack_within && m.first_pack && now > *m.first_pack;
+    return rule || budget;
+}
+
+/// I1 to I4, at the moment of the call.
+void Model::judge_call(const EnforcementEvent& event, const Enforcement& before, const Transition& t,
+                       Instant now, const EnforcementPolicy& policy) const {
+    const auto* looked = std::get_if<event::Looked>(&event);
+    must(looked != nullptr);
+    const FreshLook& look = looked->look;
+    must(look.answered && look.asked && !look.gone);
+    must(proven || overridden);                                                       // I1
+    must(overridden || look.files_unchanged);                                         // I1
+    must(!by_activity(before.cause.kind, policy) || look.verdict == Verdict::quiet);  // I2
+    must(!look.held_by);                                                              // I3
+    must(before.cause.kind == CauseKind::manual || (look.mode == Mode::enforce && !look.breaker_open));
+    must(look.newest && look.same_run_on);  // I4
+    // Never again before it was looked up, found on, and left in peace for a while.
+    must(calls == 0 || (seen_on && now - *called >= policy.stop_retry_first));
+    // Durable before the call (I5).
+    must(t.changed && t.next.state == EnforcementState::stopping && t.next.stop_attempts == calls + 1);
+    must(t.next.stop_called_at == now);
+}
+
+/// Who is warned first was told long enough ago.
+void Model::judge_begin(const EnforcementEvent& event, CauseKind cause, Instant now,
+                        const EnforcementPolicy& policy) const {
+    const auto* assessed = std::get_if<event::Assessed>(&event);
+    must(assessed != nullptr);
+    const Assessment& a = assessed->assessment;
+    must(a.cause && a.time_is_up && a.state_known && !a.held_by && a.newest && a.on && !a.gone);
+    must(a.mode == Mode::enforce && !a.breaker_open);
+    must(!by_activity(cause, policy) || a.verdict != Verdict::active);
+    if (!a.needs_notice) {
+        return;
+    }
+    must(warned.has_value());
+    must(delivered ? now - *delivered >= a.min_notice
+                   : now - *warned >= a.min_notice + policy.undelivered_extra);
+}
+
+void Model::note(const EnforcementEvent& event, const Enforcement& before, const Transition& t, Instant now,
+                 const EnforcementPolicy& policy) {
+    if (has(t, Effect::call_stop)) {
+        judge_call(event, before, t, now, policy);
+        ++calls;
+        called = now;
+        seen_on = refused = false;
+    }
+    const bool begins = t.next.state == EnforcementState::due && (before.state == EnforcementState::warned ||
+                                                                  before.state == EnforcementState::watching);
+    if (begins) {
+        judge_begin(event, t.next.cause.kind, now, policy);
+    }
+    if (std::holds_alternative<event::PackDone>(event) && packing) {
+        proven = true;
+        packing = false;
+    } else if (std::holds_alternative<event::PackFailed>(event) && packing) {
+        ++failures;
+        packing = false;
+        overridden = overridden ||
+                     (t.next.state == EnforcementState::packed && may_go_without(*this, policy, now));
+    } else if (std::holds_alternative<event::Overridden>(event)) {
+        static constexpr std::array open{EnforcementState::due, EnforcementState::packing,
+                                         EnforcementState::packed, EnforcementState::pack_failed,
+                                         EnforcementState::held};
+        overridden = overridden || std::ranges::find(open, before.state) != open.end();
+    } else if (std::holds_alternative<event::Woken>(event) && may_go_without(*this, policy, now)) {
+        overridden = overridden || t.next.state == EnforcementState::packed;
+    } else if (const auto* seen = std::get_if<event::Seen>(&event)) {
+        seen_on = seen_on || (seen->sighting == event::Sighting::on && called);
+    } else if (std::holds_alternative<event::WarningDelivered>(event)) {
+        delivered = delivered || !warned_for_real ? delivered : std::optional{now};
+    }
+    if (has(t, Effect::pack)) {
+        packing = true;
+        proven = false;
+        first_pack = first_pack.value_or(now);
+    }
+    if (has(t, Effect::cancel_pack)) {
+        packing = false;
+    }
+    if (has(t, Effect::warn)) {
+        if (before.cause != t.next.cause && of_rule(before.cause.kind) &&
+            before.state == EnforcementState::warned && of_rule(t.next.cause.kind) &&
+            before.cause.kind != t.next.cause.kind) {
+            warned.reset();  // told of another reason and another time
+            delivered.reset();
+        }
+        warned = warned.value_or(now);
+        warned_for_real = true;
+    }
+    if (has(t, Effect::record_would_stop) && !warned) {
+        warned = now;
+    }
+}
+
+/// A restart reads the world: it sends nothing, packs nothing, warns nobody.
+Transition restarted(const Enforcement& stored, Model& model, Instant now, bool same_boot,
+                     const EnforcementPolicy& policy) {
+    const Transition t = recover(stored, now, same_boot, policy);
+    for (const Effect effect : t.effects) {
+        must(effect == Effect::look_fresh || effect == Effect::fence || effect == Effect::look_up);
+    }
+    must(t.effects.size() <= 1);
+    must(t.next.stop_attempts == stored.stop_attempts && t.next.run == stored.run);
+    must(stored.state == EnforcementState::over || t.next.live());
+    // Once more is as good as once (I10).
+    const Transition again = recover(t.next, now, same_boot, policy);
+    must(again.next.state == t.next.state && again.effects == t.effects);
+    model.packing = false;
+    if (!same_boot) {
+        model.warned = model.warned ? std::optional{now} : std::nullopt;
+        model.delivered = model.delivered ? std::optional{now} : std::nullopt;
+        model.called = model.called ? std::optional{now} : std::nullopt;
+    }
+    return t;
+}
+
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    Bytes in(data, size);
+CURFEW_FUZZ_TARGET(enforcement) {
+    FuzzedData in(data);
     Enforcement e;
     e.id = EnforcementId{"enf"};
     e.resource = ResourceId{"r"};
     e.run = RunId{"n"};
-    EnforcementPolicy policy;
-    policy.override_when_pack_failed = in.flag();
-    policy.respect_activity = in.flag();
+    Model model;
+    EnforcementPolicy policy = some_policy(in);
     Instant now{1'000'000};
-    int calls = 0;
-    while (!in.empty()) {
-        now = now + Duration{in.next() * 7'000U};
-        const bool restart = in.next() % 16 == 0 && e.live();
-        const Transition t = restart ? recover(e, now, in.flag(), policy)
-                                     : step(e, event_from(in), now, policy);
-        const auto stops = std::ranges::count(t.effects, Effect::call_stop);
-        // A restart alone sends nothing, and one step sends at most once.
-        if (stops > 1 || (restart && stops > 0)) {
-            std::abort();
+    for (int steps = 0; !in.empty() && steps < 120; ++steps) {
+        now = now + Duration{in.byte() * 7'000U};
+        const unsigned what = in.up_to(31);
+        if (what == 31) {
+            policy = some_policy(in);
+            continue;
         }
-        calls += static_cast<int>(stops);
-        if (calls != t.next.stop_attempts) {
-            std::abort();
+        const bool crash_before = what == 30;  // of the commit: neither state nor effects
+        const bool crash_after = what == 29;   // of it: the state, and whoever knows what of the effects
+        const EnforcementEvent event = some_event(in);
+        if (!crash_before) {
+            Transition t = step(e, event, now, policy);
+            must(std::ranges::count(t.effects, Effect::call_stop) <= 1);
+            must(t.effects.empty() || t.changed);
+            must(e.state != EnforcementState::over || !t.changed);
+            must(t.next.state != EnforcementState::over || !t.next.outcome.empty());
+            must(t.next.run == e.run && t.next.resource == e.resource && t.next.id == e.id);
+            model.note(event, e, t, now, policy);
+            must(model.calls == t.next.stop_attempts);
+            e = std::move(t.next);
         }
-        e = t.next;
+        if ((crash_before || crash_after) && e.live()) {
+            e.pack_until.reset();  // is not stored
+            e = restarted(e, model, now, in.flag(), policy).next;
+        }
     }
-    return 0;
 }

@@ -1,5 +1,5 @@
-// The machine that the daemon runs on. It starts the real daemon over the simulated world, kills it at any moment without
-// a word, and starts it again from what its disk holds.
+// The machine that the daemon runs on. It starts the real daemon over the simulated world, kills it at any moment
+// without a word, and starts it again from what its disk holds.
 #pragma once
 
 #include "curfew/app/daemon.hpp"

@@ -187,6 +187,25 @@ void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap
 Judge::Judge(Tally& tally) : tally_(tally), model_(std::make_unique<Model>()) {}
 Judge::~Judge() = default;
 
+void Judge::Model::note_wall(const Moment& at) {
+    constexpr Duration worth_noting{200};
+    const Duration off = at.wall - at.utc;
+    if (wall_off.empty() || std::chrono::abs(off - wall_off.back().second) >= worth_noting) {
+        wall_off.emplace_back(at.mono, off);
+    }
+}
+
+Duration Judge::Model::most_wall_off(Instant from, Instant to) const {
+    Duration most{0};
+    for (std::size_t i = 0; i < wall_off.size(); ++i) {
+        const Instant until = i + 1 < wall_off.size() ? wall_off[i + 1].first : to;
+        if (until >= from && wall_off[i].first <= to) {
+            most = std::max(most, std::chrono::abs(wall_off[i].second));
+        }
+    }
+    return most;
+}
+
 void Judge::violated(std::string invariant, Moment at, std::string text) {
     constexpr std::size_t most = 200;  // the first ones tell; a broken variant must not fill the memory
     tally_.mark("violation." + invariant);
@@ -279,6 +298,7 @@ void Judge::files_changed(const RunId& run, const TrueFiles& files, Moment at) {
 
 void Judge::listed(const AccountName& account, Moment at) {
     model_->listed[account].push_back(at);
+    model_->note_wall(at);
 }
 
 void Judge::published(const Receipt& receipt, const TrueFiles& held, Moment at) {
@@ -310,7 +330,8 @@ void Judge::config_in_force(std::shared_ptr<const Config> config, Moment at) {
     tally_.mark("config");
 }
 
-void Judge::clock_stepped(Duration, Moment) {
+void Judge::clock_stepped(Duration, Moment at) {
+    model_->note_wall(at);
     tally_.mark("clock.step");
 }
 

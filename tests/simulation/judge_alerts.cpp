@@ -76,6 +76,7 @@ void Judge::judge_outbox(const End& end, Moment at) {
     struct Told {
         std::int64_t seq;
         Instant at;
+        std::string what;
     };
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<Told>> by_alert;
     for (const auto& [id, durable] : m.outbox) {
@@ -92,7 +93,9 @@ void Judge::judge_outbox(const End& end, Moment at) {
                 violated("I8", at, "outbox row " + id + " is called delivered, and nobody took it");
             } else if (!row.message.alert.empty()) {
                 by_alert[{row.channel.value, row.to, row.message.alert.value}].push_back(
-                    {row.seq, *parcel->second.first_taken});
+                    {row.seq, *parcel->second.first_taken,
+                     std::string{to_string(row.message.kind)} + " " +
+                         std::string{to_string(row.message.telling)} + " in " + row.parcel.value});
             }
         } else if (row.state == OutboxState::dead) {
             const auto parcel = m.parcels.find({row.channel.value, row.to, row.parcel.value});
@@ -121,8 +124,9 @@ void Judge::judge_outbox(const End& end, Moment at) {
         for (std::size_t i = 1; i < told.size(); ++i) {
             if (told[i].at < told[i - 1].at) {
                 violated("I8", at,
-                         "alert " + std::get<2>(key) + ": row " + std::to_string(told[i].seq) + " reached " +
-                             std::get<0>(key) + " before row " + std::to_string(told[i - 1].seq));
+                         "alert " + std::get<2>(key) + ": row " + std::to_string(told[i].seq) + " (" +
+                             told[i].what + ") reached " + std::get<0>(key) + " before row " +
+                             std::to_string(told[i - 1].seq) + " (" + told[i - 1].what + ")");
                 break;
             }
         }

@@ -85,6 +85,8 @@ struct Judge::Model {
     // ---- truth
     std::map<RunId, RunTruth> runs;
     std::map<AccountName, std::vector<Moment>> listed;
+    std::vector<std::pair<Instant, Duration>>
+        wall_off;  // how far Curfew's clock was off, whenever that changed
     std::deque<std::pair<Instant, std::shared_ptr<const Config>>> configs;
     std::vector<std::pair<Instant, std::optional<Instant>>> down;  // from crash to boot
     std::optional<Instant> calm_since;
@@ -125,6 +127,10 @@ struct Judge::Model {
     bool refusals_told = false;
 
     bool crashed_since_calm = false;
+
+    /// Curfew's wall clock was off by so much at most between these.
+    Duration most_wall_off(Instant from, Instant to) const;
+    void note_wall(const Moment& at);
 
     const Config* config() const { return configs.empty() ? nullptr : configs.back().second.get(); }
     /// Does any configuration that Curfew may have gone by say so?

@@ -106,6 +106,12 @@ void Judge::judge_ledger(const End& end, Moment at) {
             }
             before = &row;
         }
+        // Rows that stamps do not bound are of our own clock: where that was off, so are they, and `clock` is told.
+        const Duration clock = m.most_wall_off(truth.began.mono - hours{1},
+                                               truth.ended ? truth.ended->mono + hours{1} : at.mono);
+        if (clock > Duration{500}) {
+            allowed += Wide{highest_price(truth).nanos} * clock.count() * 2;
+        }
         // The open rest of a run that is on, up to the newest row, is what can be compared.
         const auto meter = m.meters.find({run, MeterKind::compute});
         const bool open = meter != m.meters.end() && meter->second.open;
@@ -308,8 +314,9 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     for (const AccountConfig& account : m.config()->accounts) {
         poll = std::max(poll, account.poll_interval);
     }
-    // Poll with its jitter and its deadline, decision and its looks, notice, pack, stop and its confirmation.
-    Duration may = poll * 2 + minutes{5} + minutes{10} + hard.pack_within + minutes{6};
+    // Poll with its jitter and its deadline; the decision, whose looks may each go unanswered for 2 min and are taken
+    // again after 30 s; notice, pack, stop and its confirmation.
+    Duration may = poll * 2 + minutes{15} + minutes{10} + hard.pack_within + minutes{6};
     // Not there: between two good lists of the account that are further apart than polls are.
     const auto lists = m.listed.find(truth.run.account);
     Instant last = from;

@@ -71,6 +71,7 @@ bool fires(AlertState state) {
 
 void Judge::committed(const Batch& batch, Moment at) {
     Model& m = *model_;
+    m.note_wall(at);
     const bool somebody = m.config() != nullptr && !m.config()->routing.channels.empty();
 
     for (const auto* row : all_of<ResourceRow>(batch)) {

@@ -1,4 +1,5 @@
-// One account of the provider, as Curfew reaches it: what is true, with every way in which a network and an API spoil it.
+// One account of the provider, as Curfew reaches it: what is true, with every way in which a network and an API
+// spoil it.
 #pragma once
 
 #include "curfew/ports/cloud.hpp"

@@ -148,6 +148,7 @@ public:
     }
     Task<Result<StoreHealth>> health() override { return inner_->health(); }
     Task<Result<std::int64_t>> verify_audit() override { return inner_->verify_audit(); }
+    Task<Result<std::vector<std::string>>> check_file() override { return inner_->check_file(); }
     Task<Result<void>> close() override {
         batch_.reset();
         return inner_->close();

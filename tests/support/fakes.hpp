@@ -629,6 +629,7 @@ public:
         co_return well;
     }
     Task<Result<std::int64_t>> verify_audit() override { co_return std::int64_t{0}; }
+    Task<Result<std::vector<std::string>>> check_file() override { co_return std::vector<std::string>{}; }
     Task<Result<void>> close() override { co_return Result<void>{}; }
 
 private:

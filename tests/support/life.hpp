@@ -83,10 +83,12 @@ inline std::vector<std::shared_ptr<Channel>> with(std::vector<std::shared_ptr<Ch
 
 /// One life of the daemon over a world and a store that outlive it.
 struct Life {
-    Life(boost::asio::io_context& loop, ManualScheduler& time, FakeStore& rows, FakeWorld& world_,
+    Life(boost::asio::io_context& loop, ManualScheduler& time, Store& rows, FakeWorld& world_,
          std::shared_ptr<Config> config, std::shared_ptr<FakeChannel> channel,
-         std::shared_ptr<FakeVault> vault, PriceBook prices = test::prices(), Outside outside = {})
-        : io(loop), scheduler(time), door(world_), cloud(std::make_shared<FakeCloud>(world_)),
+         std::shared_ptr<FakeVault> vault, PriceBook prices = test::prices(), Outside outside = {},
+         std::uint64_t entropy_from = 1)
+        : io(loop), scheduler(time), entropy(entropy_from), door(world_),
+          cloud(std::make_shared<FakeCloud>(world_)),
           tasks(loop.get_executor(), [](const std::string& bug) { FAIL(bug); }),
           world{.loop = loop.get_executor(),
                 .scheduler = time,
@@ -106,8 +108,10 @@ struct Life {
                     .heartbeat = outside.heartbeat,
                     .disks = outside.disks},
               supervisor, tasks, outside.assemble, [](std::string_view) { return true; }, parse_budget) {
-        await(daemon.start());
-        daemon.run();
+        started = await(daemon.start()).has_value();
+        if (started) {
+            daemon.run();
+        }
         scheduler.settle();
     }
     ~Life() {
@@ -133,6 +137,7 @@ struct Life {
     TaskGroup tasks;
     World world;
     Daemon daemon;
+    bool started = false;  // the real one's process ends when it could not be
 };
 
 struct Rig {

@@ -79,9 +79,11 @@ private:
     std::multimap<Instant, std::weak_ptr<std::function<void()>>> alarms_;
 };
 
-/// A counter through a mixer: the same numbers in every run.
+/// A counter through a mixer: the same numbers in every run from the same beginning. A life over the rows of an
+/// earlier one needs another, or it gives ids twice.
 class CountingEntropy final : public Entropy {
 public:
+    explicit CountingEntropy(std::uint64_t from = 1) : state_(from) {}
     std::uint64_t next() override {
         std::uint64_t z = (state_ += 0x9E3779B97F4A7C15);
         z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9;
@@ -90,7 +92,7 @@ public:
     }
 
 private:
-    std::uint64_t state_ = 1;
+    std::uint64_t state_;
 };
 
 }  // namespace curfew::test

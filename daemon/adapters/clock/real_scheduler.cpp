@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace curfew::clock {
@@ -37,8 +38,21 @@ std::int64_t clock_ms(clockid_t id) {
 
 /// Alarms in order of time, one Asio timer below them.
 struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
+    struct Entry;
+    using Alarms = std::multimap<Instant, Entry*>;
+    /// Leaves with its alarm: a cancelled one must not stay until its time comes (I13).
     struct Entry {
+        explicit Entry(std::function<void()> what) : callback(std::move(what)) {}
+        Entry(const Entry&) = delete;
+        Entry& operator=(const Entry&) = delete;
+        ~Entry() {
+            if (const auto owner = place ? impl.lock() : nullptr) {
+                owner->alarms.erase(*place);
+            }
+        }
         std::function<void()> callback;
+        std::weak_ptr<Impl> impl;
+        std::optional<Alarms::iterator> place;  // while it waits
     };
 
     Impl(asio::any_io_executor executor, ClockOptions o)
@@ -76,17 +90,14 @@ struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
     void fire() {
         const Instant at = now().mono;
         while (!alarms.empty() && alarms.begin()->first <= at) {
-            const std::shared_ptr<Entry> entry = alarms.begin()->second.lock();
+            Entry& entry = *alarms.begin()->second;
+            entry.place.reset();
             alarms.erase(alarms.begin());
-            if (entry && entry->callback) {
-                // Moved out first: the callback may cancel or renew its own alarm.
-                const auto callback = std::exchange(entry->callback, nullptr);
+            // Moved out first: the callback may cancel or renew its own alarm.
+            const auto callback = std::exchange(entry.callback, nullptr);
+            if (callback) {
                 callback();
             }
-        }
-        // Forget cancelled ones at the front, so that they do not wake us for nothing.
-        while (!alarms.empty() && alarms.begin()->second.expired()) {
-            alarms.erase(alarms.begin());
         }
         arm();
     }
@@ -94,7 +105,7 @@ struct RealScheduler::Impl : std::enable_shared_from_this<RealScheduler::Impl> {
     asio::any_io_executor loop;
     ClockOptions options;
     asio::steady_timer timer;
-    std::multimap<Instant, std::weak_ptr<Entry>> alarms;
+    Alarms alarms;
     std::string own_id = "process " + std::to_string(::getpid()) + " of " +
                          std::to_string(clock_ms(CLOCK_REALTIME));
 };
@@ -105,7 +116,9 @@ RealScheduler::RealScheduler(asio::any_io_executor loop, ClockOptions options)
 }
 
 RealScheduler::~RealScheduler() {
-    impl_->alarms.clear();
+    for (const auto& [at, entry] : std::exchange(impl_->alarms, {})) {
+        entry->place.reset();
+    }
     impl_->timer.cancel();
 }
 
@@ -128,8 +141,9 @@ std::string RealScheduler::boot_id() const {
 
 Scheduler::Alarm RealScheduler::at(Instant at, std::function<void()> callback) {
     auto entry = std::make_shared<Impl::Entry>(std::move(callback));
-    const auto place = impl_->alarms.emplace(at, entry);
-    if (place == impl_->alarms.begin()) {
+    entry->impl = impl_;
+    entry->place = impl_->alarms.emplace(at, entry.get());
+    if (*entry->place == impl_->alarms.begin()) {
         impl_->arm();
     }
     return Alarm{std::move(entry)};

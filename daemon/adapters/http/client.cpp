@@ -1,5 +1,7 @@
 #include "adapters/http/client.hpp"
 
+#include "adapters/http/names.hpp"
+#include "adapters/http/proxy.hpp"
 #include "adapters/http/transport.hpp"
 #include "adapters/http/wire.hpp"
 
@@ -32,8 +34,6 @@ constexpr std::size_t headers_max = 64;
 constexpr std::size_t read_bytes = 256 * 1024;
 constexpr std::size_t small_read_bytes = 16 * 1024;
 constexpr std::size_t error_body_max = 64 * 1024;
-constexpr Duration address_age_max = minutes{5};
-constexpr Duration address_stale_max = hours{1};
 
 /// Header names and values, methods and targets: nothing that could end a line (I12, request splitting).
 Result<std::string> serialize(const Request& request, const std::string& user_agent) {
@@ -141,18 +141,6 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         int open = 0;
         std::deque<std::shared_ptr<asio::steady_timer>> waiting;
     };
-    struct Addresses {
-        std::vector<tcp::endpoint> endpoints;
-        Instant at;
-    };
-    struct Lookup {
-        explicit Lookup(const asio::any_io_executor& loop)
-            : done(loop, asio::steady_timer::time_point::max()) {}
-        asio::steady_timer done;
-        boost::system::error_code error;
-        std::vector<tcp::endpoint> endpoints;
-        bool finished = false;
-    };
     /// Gives the connection back, or its place, when the exchange ends in whatever way.
     class Lease {
     public:
@@ -201,7 +189,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     };
 
     Impl(asio::any_io_executor executor, Scheduler& s, ClientOptions o)
-        : loop(std::move(executor)), scheduler(s), options(std::move(o)), resolver(loop) {}
+        : loop(std::move(executor)), scheduler(s), options(std::move(o)),
+          names(loop, s, options.connect_timeout) {}
 
     /// A gateway dialled in plain http knows by each request's Host who is meant, so all hosts behind it
     /// share their connections.
@@ -305,7 +294,10 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
 
     /// A connection of the pool, or a place for a new one.
     Task<Result<Lease>> acquire(std::string key, int at_once_max, bool fresh, Deadline deadline);
-    Task<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::uint16_t port, Deadline deadline);
+    Task<Result<Endpoints>> endpoints_of(const Request& request, std::string host, std::uint16_t port,
+                                         Deadline deadline);
+    Task<Result<tcp::socket>> reach(const Endpoints& among, const std::string& host, Deadline deadline);
+    Task<Result<tcp::socket>> tunnel(const Request& request, Deadline deadline);
     Task<Result<std::unique_ptr<Connection>>> connect(const Request& request, Deadline deadline);
     Task<Result<Lease>> connected(const Request& request, std::string key, bool fresh, Deadline deadline);
     Task<Result<std::shared_ptr<TrustStore>>> trust(const std::string& ca_file);
@@ -322,11 +314,9 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     asio::any_io_executor loop;
     Scheduler& scheduler;
     ClientOptions options;
-    tcp::resolver resolver;
+    Names names;
     std::map<std::string, Endpoint> endpoints;
     std::deque<std::shared_ptr<asio::steady_timer>> starved;
-    std::map<std::string, Addresses> addresses;
-    std::map<std::string, std::shared_ptr<Lookup>> lookups;
     std::map<std::string, std::shared_ptr<TrustStore>> trusts;
     Traffic traffic;
     int open = 0;
@@ -377,63 +367,6 @@ Task<Result<Client::Impl::Lease>> Client::Impl::acquire(std::string key, int at_
     }
 }
 
-Task<Result<std::vector<tcp::endpoint>>> Client::Impl::resolve(std::string host, std::uint16_t port,
-                                                               Deadline deadline) {
-    boost::system::error_code not_an_address;
-    const auto literal = asio::ip::make_address(host, not_an_address);
-    if (!not_an_address) {
-        co_return std::vector{tcp::endpoint{literal, port}};
-    }
-    if (host == "localhost" || host.ends_with(".localhost")) {  // RFC 6761, also where no hosts file says so
-        co_return std::vector{tcp::endpoint{asio::ip::address_v4::loopback(), port},
-                              tcp::endpoint{asio::ip::address_v6::loopback(), port}};
-    }
-    const std::string key = host + ":" + std::to_string(port);
-    const auto known = addresses.find(key);
-    if (known != addresses.end() && scheduler.mono() - known->second.at < address_age_max) {
-        co_return known->second.endpoints;
-    }
-    // The system's resolver cannot be interrupted: a deadline leaves the waiter, not the lookup, whose
-    // late answer still serves the next one.
-    std::shared_ptr<Lookup>& slot = lookups[key];
-    if (!slot) {
-        slot = std::make_shared<Lookup>(loop);
-        resolver.async_resolve(
-            host, std::to_string(port),
-            [self = shared_from_this(), key, lookup = slot](const boost::system::error_code& error,
-                                                            const tcp::resolver::results_type& found) {
-                lookup->error = error;
-                lookup->finished = true;
-                for (const auto& entry : found) {
-                    lookup->endpoints.push_back(entry.endpoint());
-                }
-                if (!error) {
-                    self->addresses[key] = {lookup->endpoints, self->scheduler.mono()};
-                }
-                self->lookups.erase(key);
-                lookup->done.cancel();
-            });
-    }
-    const std::shared_ptr<Lookup> lookup = slot;
-    const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
-    while (!lookup->finished && scheduler.mono() < until) {  // another waiter's deadline wakes all
-        const Scheduler::Alarm alarm = scheduler.at(until, [&lookup] { lookup->done.cancel(); });
-        boost::system::error_code ended;
-        co_await lookup->done.async_wait(asio::redirect_error(asio::use_awaitable, ended));
-    }
-    if (lookup->finished && !lookup->error) {
-        co_return lookup->endpoints;
-    }
-    const auto stale = addresses.find(key);
-    if (stale != addresses.end() && scheduler.mono() - stale->second.at < address_stale_max) {
-        co_return stale->second.endpoints;
-    }
-    co_return fail(Errc::unavailable,
-                   lookup->finished ? "cannot find the host: " + lookup->error.message()
-                                    : "finding the host took too long",
-                   host, Retry::later());
-}
-
 Task<Result<std::shared_ptr<TrustStore>>> Client::Impl::trust(const std::string& ca_file) {
     std::shared_ptr<TrustStore>& known = trusts[ca_file];
     if (!known) {
@@ -446,33 +379,29 @@ Task<Result<std::shared_ptr<TrustStore>>> Client::Impl::trust(const std::string&
     co_return known;
 }
 
-Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& request, Deadline deadline) {
-    const Origin& origin = request.url.origin;
-    std::string host = origin.host;
-    std::uint16_t port = origin.port;
-    if (!request.route.connect_to.empty()) {
-        auto dial = parse_url("http://" + request.route.connect_to);
-        if (!dial) {
-            co_return fail(Errc::invalid, "connect_to is no host:port", request.route.connect_to);
-        }
-        host = dial->origin.host;
-        port = dial->origin.port;
+/// The addresses of who is dialled for this request: judged where that is asked for.
+Task<Result<Endpoints>> Client::Impl::endpoints_of(const Request& request, std::string host,
+                                                   std::uint16_t port, Deadline deadline) {
+    auto found = co_await names.resolve(host, port, deadline);
+    if (!found || !request.route.check_addresses) {
+        co_return found;
     }
-    auto found = co_await resolve(host, port, deadline);
-    if (!found) {
-        co_return std::unexpected(found.error());
-    }
-    if (request.route.check_addresses) {
-        // All of them, and below only these are dialled: a second lookup could say something else.
-        const AddressRule rule{request.route.allow_private, request.route.allowed, origin.scheme == "http"};
-        for (const tcp::endpoint& endpoint : *found) {
-            if (auto good = check_address(endpoint.address(), rule); !good) {
-                co_return fail(good.error().code, good.error().text, host);
-            }
-        }
-    }
-    Error last{Errc::unavailable, Retry::later(), "it has no address", host};
+    // All of them, and only these are dialled: a second lookup could say something else.
+    const AddressRule rule{request.route.allow_private, request.route.allowed,
+                           request.url.origin.scheme == "http"};
     for (const tcp::endpoint& endpoint : *found) {
+        if (auto good = check_address(endpoint.address(), rule); !good) {
+            co_return fail(good.error().code, good.error().text, host);
+        }
+    }
+    co_return found;
+}
+
+/// A connection to the first address that takes one; all share the deadline.
+Task<Result<tcp::socket>> Client::Impl::reach(const Endpoints& among, const std::string& host,
+                                              Deadline deadline) {
+    Error last{Errc::unavailable, Retry::later(), "it has no address", host};
+    for (const tcp::endpoint& endpoint : among) {
         tcp::socket socket(loop);
         bool late = false;
         boost::system::error_code error;
@@ -485,35 +414,95 @@ Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& r
             });
             co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
         }
-        if (error) {
-            last = late ? Error{Errc::timeout, Retry::later(), "no connection in time", host}
-                        : network_error(error, host);
-            continue;
+        if (!error) {
+            boost::system::error_code ignored;
+            socket.set_option(tcp::no_delay(true), ignored);
+            co_return socket;
         }
-        boost::system::error_code ignored;
-        socket.set_option(tcp::no_delay(true), ignored);
-        auto connection = std::make_unique<Connection>();
-        connection->made = scheduler.mono();
-        if (origin.scheme == "http") {
-            connection->transport = plain_transport(std::move(socket));
-            co_return connection;
-        }
-        auto anchors = co_await trust(request.route.ca_file);
-        if (!anchors) {
-            co_return std::unexpected(anchors.error());
-        }
-        auto tls = tls_transport(std::move(socket), std::move(*anchors), origin.host);
-        Guard guard(scheduler, deadline, options.connect_timeout);
-        guard.watch(*tls);
-        auto secured = co_await tls->handshake();
-        if (!secured) {
-            co_return std::unexpected(guard.explain(secured.error()));
-        }
-        guard.release();
-        connection->transport = std::move(tls);
-        co_return connection;
+        last = late ? Error{Errc::timeout, Retry::later(), "no connection in time", host}
+                    : network_error(error, host);
+    }
+    if (!among.empty()) {
+        names.doubt(host, among.front().port());
     }
     co_return std::unexpected(last);
+}
+
+/// A tunnel to the request's host. Where its addresses are judged the proxy is not asked for a name, which it
+/// would look up by itself.
+Task<Result<tcp::socket>> Client::Impl::tunnel(const Request& request, Deadline deadline) {
+    const Proxy& proxy = *options.proxy;
+    const Origin& origin = request.url.origin;
+    std::string target = origin.host;
+    if (request.route.check_addresses) {
+        auto judged = co_await endpoints_of(request, origin.host, origin.port, deadline);
+        if (!judged) {
+            co_return std::unexpected(judged.error());
+        }
+        target = judged->empty() ? target : judged->front().address().to_string();
+    }
+    auto found = co_await names.resolve(proxy.host, proxy.port, deadline);
+    if (!found) {
+        co_return std::unexpected(found.error());
+    }
+    auto socket = co_await reach(*found, proxy.host, deadline);
+    if (!socket) {
+        co_return std::unexpected(socket.error());
+    }
+    const Instant until = std::min(deadline.at, scheduler.mono() + options.connect_timeout);
+    auto open_to = co_await open_tunnel(*socket, scheduler, until, target, origin.port, options.user_agent);
+    if (!open_to) {
+        co_return std::unexpected(open_to.error());
+    }
+    co_return socket;
+}
+
+Task<Result<std::unique_ptr<Connection>>> Client::Impl::connect(const Request& request, Deadline deadline) {
+    const Origin& origin = request.url.origin;
+    const bool by_proxy = options.proxy && request.route.connect_to.empty() && options.proxy->serves(origin);
+    Result<tcp::socket> socket = std::unexpected(Error{});
+    if (by_proxy) {
+        socket = co_await tunnel(request, deadline);
+    } else {
+        std::string host = origin.host;
+        std::uint16_t port = origin.port;
+        if (!request.route.connect_to.empty()) {
+            auto dial = parse_url("http://" + request.route.connect_to);
+            if (!dial) {
+                co_return fail(Errc::invalid, "connect_to is no host:port", request.route.connect_to);
+            }
+            host = dial->origin.host;
+            port = dial->origin.port;
+        }
+        auto found = co_await endpoints_of(request, host, port, deadline);
+        if (!found) {
+            co_return std::unexpected(found.error());
+        }
+        socket = co_await reach(*found, host, deadline);
+    }
+    if (!socket) {
+        co_return std::unexpected(socket.error());
+    }
+    auto connection = std::make_unique<Connection>();
+    connection->made = scheduler.mono();
+    if (origin.scheme == "http") {
+        connection->transport = plain_transport(std::move(*socket));
+        co_return connection;
+    }
+    auto anchors = co_await trust(request.route.ca_file);
+    if (!anchors) {
+        co_return std::unexpected(anchors.error());
+    }
+    auto tls = tls_transport(std::move(*socket), std::move(*anchors), origin.host);
+    Guard guard(scheduler, deadline, options.connect_timeout);
+    guard.watch(*tls);
+    auto secured = co_await tls->handshake();
+    if (!secured) {
+        co_return std::unexpected(guard.explain(secured.error()));
+    }
+    guard.release();
+    connection->transport = std::move(tls);
+    co_return connection;
 }
 
 namespace {
@@ -855,8 +844,13 @@ int Client::connections() const {
     return impl_->open;
 }
 
+std::size_t Client::names() const {
+    return impl_->names.kept();
+}
+
 Task<void> Client::close() {
     impl_->closed = true;
+    impl_->names.close();
     impl_->sweeping = {};
     for (const auto& waiting : impl_->starved) {
         waiting->cancel();

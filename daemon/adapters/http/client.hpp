@@ -4,6 +4,7 @@
 #pragma once
 
 #include "adapters/http/addresses.hpp"
+#include "adapters/http/proxy.hpp"
 #include "curfew/core/error.hpp"
 #include "curfew/core/secret.hpp"
 #include "curfew/core/time.hpp"
@@ -97,6 +98,8 @@ struct ClientOptions {
     Duration connect_timeout = seconds{10};
     Duration stall_timeout = seconds{30};  // no progress for so long ends a transfer
     std::string user_agent = "curfew/0.1";
+    /// For https requests that say nothing of where to connect to. The environment is the caller's to read.
+    std::optional<Proxy> proxy = {};
 };
 
 class Client {
@@ -127,6 +130,8 @@ public:
 
     /// Open connections, for /v1/status and leak tests (I13).
     int connections() const;
+    /// Names of hosts whose addresses are remembered, likewise.
+    std::size_t names() const;
     /// Closes idle connections, refuses new requests and those that wait for a connection.
     Task<void> close();
 

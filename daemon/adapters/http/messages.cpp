@@ -195,7 +195,7 @@ Error error_of(const Response& response, std::string where, Duration longest_wai
     } else if (status == 429) {
         error.code = Errc::rate_limited;
         error.retry = again;
-    } else if (status == 408 || status == 425 || status >= 500) {
+    } else if (status == 408 || status == 425 || (status >= 500 && status < 600)) {
         error.code = status == 408 ? Errc::timeout : Errc::unavailable;
         error.retry = again;
     } else if (status >= 300 && status < 400) {

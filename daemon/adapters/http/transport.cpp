@@ -11,7 +11,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -30,6 +32,27 @@ bool nothing_to_read(tcp::socket& socket) {
     char byte = 0;
     const auto got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+/// Authorities are read from files while a certificate is judged: without descriptors every one looks unknown.
+bool out_of_descriptors() {
+    const int spare = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (spare >= 0) {
+        ::close(spare);
+        return false;
+    }
+    return errno == EMFILE || errno == ENFILE;
+}
+
+Error no_descriptors(const std::string& where) {
+    return {Errc::unavailable, Retry::later(), "too many open files to read the certificates of authorities",
+            where};
+}
+
+Error refusal(const std::string& where) {
+    return out_of_descriptors()
+               ? no_descriptors(where)
+               : Error{Errc::unsafe, Retry::never(), std::string{refused_certificate}, where};
 }
 
 class Plain final : public Transport {
@@ -74,7 +97,7 @@ Error network_error(const boost::system::error_code& error, const std::string& w
                              ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
                                  SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (certificate) {
-        return {Errc::unsafe, Retry::never(), std::string{refused_certificate}, where};
+        return refusal(where);
     }
     return {Errc::unavailable, Retry::later(), error.message(), where};
 }
@@ -97,10 +120,16 @@ Result<std::shared_ptr<TrustStore>> load_trust(const std::string& extra_ca_file)
     auto trust = std::make_shared<TrustStore>();
     boost::system::error_code error;
     trust->context.set_default_verify_paths(error);
+    if (out_of_descriptors()) {  // then nothing was read, and nothing was said
+        return std::unexpected(no_descriptors("the system's certificates"));
+    }
     SSL_CTX_set_min_proto_version(trust->context.native_handle(), TLS1_2_VERSION);
     trust->context.set_verify_mode(asio::ssl::verify_peer, error);
     if (!extra_ca_file.empty()) {
         trust->context.load_verify_file(extra_ca_file, error);
+        if (error && out_of_descriptors()) {
+            return std::unexpected(no_descriptors(extra_ca_file));
+        }
         if (error) {
             return fail(Errc::invalid, "cannot read CA certificates: " + error.message(), extra_ca_file);
         }
@@ -123,7 +152,9 @@ public:
         co_await stream_.async_handshake(asio::ssl::stream_base::client,
                                          asio::redirect_error(asio::use_awaitable, error));
         if (error) {
-            co_return std::unexpected(network_error(error, host_));
+            // A forged signature comes as an error of the library's arithmetic, not of verification.
+            const bool refused = SSL_get_verify_result(stream_.native_handle()) != X509_V_OK;
+            co_return std::unexpected(refused ? refusal(host_) : network_error(error, host_));
         }
         co_return Result<void>{};
     }

@@ -242,7 +242,7 @@ Error Conversation::explain(CURLcode code) const {
 
 Error Conversation::refused(CURLcode code) const {
     const std::string& where = account_.config.host;
-    const bool for_good = reply_ >= 500;
+    const bool for_good = reply_ / 100 == 5;  // what is no reply at all may be one next time
     if (code == CURLE_LOGIN_DENIED) {
         // Its text is left out: a server may repeat what it was just given.
         const std::string text = "the mail server refused the user or the password (" +

@@ -259,7 +259,10 @@ std::vector<MachineRun> machine_runs(const std::vector<json::Value>& events) {
     std::vector<MachineRun> runs;
     for (const Event& e : ordered) {
         if (e.what == What::starts) {
-            runs.push_back({.start_event = e.id, .started_at = e.at, .stopped_at = std::nullopt});
+            // Without an id two starts would be one run, and a stop meant for the first could reach the second.
+            runs.push_back({.start_event = e.id.empty() ? to_string(e.at) : e.id,
+                            .started_at = e.at,
+                            .stopped_at = std::nullopt});
         } else if (e.what == What::retypes) {
             std::ranges::for_each(runs, [](MachineRun& run) { run.retyped = true; });
         } else if (!runs.empty() && !runs.back().stopped_at) {

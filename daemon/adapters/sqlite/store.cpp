@@ -135,7 +135,7 @@ Result<void> configure(Database& db, const Setup& setup) {
     db.execute("PRAGMA trusted_schema = OFF");
     db.execute("PRAGMA cell_size_check = ON");
     db.execute("PRAGMA cache_size = -8000");  // KiB: a month of a thousand resources, by day
-    db.execute("PRAGMA wal_autocheckpoint = 1000");
+    db.execute(("PRAGMA wal_autocheckpoint = " + std::to_string(setup.log_pages_max)).c_str());
     db.execute("PRAGMA journal_size_limit = 67108864");
     return checked(db);
 }
@@ -205,6 +205,24 @@ Result<void> open_and_check(Database& db, const std::string& path, const Setup& 
     return migrate(db, *version);
 }
 
+/// What SQLite finds, in its words; the first few.
+std::vector<std::string> flaws(Database& db) {
+    constexpr std::size_t flaws_max = 20;
+    std::vector<std::string> found;
+    Query whole(db, "PRAGMA integrity_check(20)");
+    while (whole.row()) {
+        if (std::string flaw = whole.text(0); flaw != "ok") {
+            found.push_back(std::move(flaw));
+        }
+    }
+    Query references(db, "PRAGMA foreign_key_check");
+    while (found.size() < flaws_max && references.row()) {
+        found.push_back("row " + references.text(1) + " of " + references.text(0) + " refers to a row of " +
+                        references.text(2) + " that is not there");
+    }
+    return found;
+}
+
 /// Who keeps a lock on it, e.g. somebody's sqlite3 shell; empty when nobody can be named.
 std::string holder_of(const std::string& path) {
     for (const char* suffix : {"", "-shm", "-wal"}) {
@@ -223,6 +241,27 @@ std::string holder_of(const std::string& path) {
     return {};
 }
 
+bool synced(const std::string& path, int flags) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
+    const bool done = fd >= 0 && ::fsync(fd) == 0;
+    if (fd >= 0) {
+        ::close(fd);
+    }
+    return done;
+}
+
+/// On disk before anything is written on top of it: a log whose base is lost in a power cut repairs nothing.
+bool put_in_place(const std::string& backup, const std::string& path) {
+    const std::string fresh = path + ".restoring";
+    std::error_code error;
+    std::filesystem::copy_file(backup, fresh, std::filesystem::copy_options::overwrite_existing, error);
+    if (error || !synced(fresh, O_RDONLY)) {
+        return false;
+    }
+    std::filesystem::rename(fresh, path, error);
+    return !error && synced(std::filesystem::path(path).parent_path().string(), O_RDONLY | O_DIRECTORY);
+}
+
 /// A damaged database is moved aside, never deleted; the last backup takes its place if it is whole.
 std::string set_aside(const std::string& path, const std::string& why) {
     const std::string aside = path + ".corrupt-" + std::to_string(std::time(nullptr));
@@ -232,11 +271,8 @@ std::string set_aside(const std::string& path, const std::string& why) {
     }
     std::ofstream{suspicion_of(path)} << why << "\n";  // what takes its place is checked as well
     std::string text = "the database was damaged (" + why + ") and was moved to " + aside;
-    if (std::filesystem::exists(path + ".backup", ignored)) {
-        std::filesystem::copy_file(path + ".backup", path, ignored);
-        if (!ignored) {
-            return text + "; the last backup took its place, and what the provider still knows is read again";
-        }
+    if (std::filesystem::exists(path + ".backup", ignored) && put_in_place(path + ".backup", path)) {
+        return text + "; the last backup took its place, and what the provider still knows is read again";
     }
     return text + "; there was no backup, so the ledger begins anew";
 }
@@ -498,6 +534,21 @@ public:
     }
     Task<Result<std::int64_t>> verify_audit() override {
         return ask<std::int64_t>([](Database& db) { return verify_chain(db); });
+    }
+    Task<Result<std::vector<std::string>>> check_file() override {
+        return ask<std::vector<std::string>>([this](Database& db) -> Result<std::vector<std::string>> {
+            sqlite3_db_release_memory(db.raw());  // else it is what was read once that is looked at
+            std::vector<std::string> found = flaws(db);
+            const auto error = db.take_error();
+            if (error && error->code != Errc::corrupt) {
+                judge(*error);
+                return std::unexpected(*error);
+            }
+            if (error || !found.empty()) {
+                std::ofstream{suspicion_of(path_)} << (error ? error->text : found.front()) << "\n";
+            }
+            return error ? Result<std::vector<std::string>>{std::unexpected(*error)} : std::move(found);
+        });
     }
     Task<Result<void>> close() override {
         auto done = co_await ask<bool>([](Database& db) -> Result<bool> {

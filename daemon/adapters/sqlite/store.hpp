@@ -23,6 +23,8 @@ struct Setup {
     bool own_thread = true;
     /// Weaker than FULL loses what was acknowledged: only for the tests that must notice that.
     const char* synchronous = "FULL";
+    /// So many pages in the log are written back to their place.
+    int log_pages_max = 1000;
 };
 
 struct Opened {

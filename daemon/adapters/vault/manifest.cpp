@@ -3,6 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <utility>
 
 namespace curfew::vault {
@@ -12,9 +15,23 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+constexpr std::int64_t number_max = std::numeric_limits<std::int64_t>::max();
+
 template <class Json>
 std::string dump(const Json& j, int indent) {
     return j.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+/// A whole number from `least` to `most`; anything else, fractions too, is damage.
+std::optional<std::int64_t> whole(const json& value, std::int64_t least, std::int64_t most) {
+    if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(most)) {
+        return std::nullopt;
+    }
+    if (!value.is_number_integer()) {
+        return std::nullopt;
+    }
+    const auto number = value.get<std::int64_t>();
+    return number >= least && number <= most ? std::optional{number} : std::nullopt;
 }
 
 }  // namespace
@@ -49,16 +66,19 @@ Result<std::vector<ManifestEntry>> parse_manifest(std::string_view text, const s
             ManifestEntry e;
             e.path = j.at("path").get<std::string>();
             e.local_path = j.at("local").get<std::string>();
-            e.size = j.at("size").get<std::int64_t>();
-            e.mtime_us = j.at("mtime_us").get<std::int64_t>();
+            const auto size = whole(j.at("size"), 0, number_max);
+            const auto mtime_us = whole(j.at("mtime_us"), -number_max, number_max);
+            const auto attempts = whole(j.at("attempts"), 0, std::numeric_limits<int>::max());
             const auto hash = sha256_from_hex(j.at("sha256").get<std::string>());
             const auto read_at = parse_wall_time(j.at("read_at").get<std::string>());
-            if (!hash || !read_at) {
+            if (!size || !mtime_us || !attempts || !hash || !read_at) {
                 return fail(Errc::corrupt, "a damaged manifest", where);
             }
+            e.size = *size;
+            e.mtime_us = *mtime_us;
             e.sha256 = *hash;
             e.read_at = *read_at;
-            e.attempts = j.at("attempts").get<int>();
+            e.attempts = static_cast<int>(*attempts);
             e.how = j.at("how").get<std::string>();
             e.note = j.value("note", std::string{});
             entries.push_back(std::move(e));

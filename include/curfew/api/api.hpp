@@ -74,6 +74,9 @@ private:
     Task<Reply> receipt(std::string id);
     Task<Reply> events(Request request);
     Task<Reply> doctor();
+    Task<Reply> verify();
+    Task<Reply> verify_receipt(std::string id);
+    Reply findings(std::string_view schema, const std::vector<DoctorFinding>& items) const;
     Task<Reply> rules();
     Task<Reply> lease(ResourceId resource, std::string how_long, std::string job, std::string reason,
                       std::string actor);
@@ -90,7 +93,8 @@ private:
     std::unique_ptr<AlertRoutes> alert_routes_;
 };
 
-class KeepPages;
+/// What answers requests: a `Handler`, or the `KeepPages`.
+using Answer = std::function<Task<Reply>(Request, Peer)>;
 
 struct Sockets {
     std::string api_path;
@@ -103,13 +107,13 @@ struct Sockets {
 class Server {
 public:
     /// `patience` stretches the time limits of requests; more than 1 only under an accelerated clock.
-    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Handler& handler, TaskGroup& tasks,
+    Server(boost::asio::any_io_executor loop, Scheduler& scheduler, Answer answer, TaskGroup& tasks,
            int patience);
     ~Server();
     Result<void> start(const Sockets& sockets);
     /// Answers keep links at `address` ("127.0.0.1:8123", "[::1]:8123") as well, and nothing else there. Its
     /// connections are counted apart: who can reach it takes none from the Unix sockets.
-    Result<void> start_keep_links(const std::string& address, KeepPages& pages);
+    Result<void> start_keep_links(const std::string& address, Answer pages);
     /// No new connections; those that are open end with their request.
     void stop();
     /// Whether a connection is open. After `stop` not for long, but for clients that say nothing.

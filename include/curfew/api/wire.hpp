@@ -32,6 +32,7 @@ constexpr std::string_view enforcement = "curfew.enforcement/1";
 constexpr std::string_view replay = "curfew.replay/1";
 constexpr std::string_view plan = "curfew.plan/1";
 constexpr std::string_view doctor = "curfew.doctor/1";
+constexpr std::string_view verify = "curfew.verify/1";
 constexpr std::string_view version = "curfew.version/1";
 constexpr std::string_view problem = "curfew.problem/1";
 }  // namespace schema

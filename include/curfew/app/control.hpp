@@ -6,6 +6,7 @@
 #include "curfew/core/hold.hpp"
 #include "curfew/core/ids.hpp"
 #include "curfew/core/money.hpp"
+#include "curfew/core/receipt.hpp"
 #include "curfew/core/silence.hpp"
 #include "curfew/ports/channel.hpp"
 #include "curfew/ports/task.hpp"
@@ -81,6 +82,8 @@ public:
     virtual Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) = 0;
     /// Packs without stopping; returns at once, the receipt appears in `receipts`.
     virtual Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) = 0;
+    /// Reads every copy of a receipt once more; changes nothing. Errors: as of `Packer::check_copies`.
+    virtual Task<Result<void>> check_copies(Receipt receipt) = 0;
     /// By name, with a word: no repeats until it gets worse. Errors: not_found (nothing with this id fires).
     virtual Task<Result<void>> acknowledge(AlertId alert, std::string note, std::string actor) = 0;
     /// `wanted` without an id, times and a name. Errors: invalid (no end, one that is too far, no reason).

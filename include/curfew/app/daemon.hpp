@@ -70,6 +70,7 @@ public:
     Task<Result<bool>> reset_rule(RuleName rule, std::string actor) override;
     Task<Result<StopAnswer>> stop(ResourceId resource, StopOptions options, std::string actor) override;
     Task<Result<ReceiptId>> pack(ResourceId resource, std::string actor) override;
+    Task<Result<void>> check_copies(Receipt receipt) override;
     Task<Result<void>> acknowledge(AlertId alert, std::string note, std::string actor) override;
     Task<Result<Silence>> silence(Silence wanted, HoldEnd end, std::string actor) override;
     Task<Result<void>> unsilence(SilenceId silence, std::string actor) override;

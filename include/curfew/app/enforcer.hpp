@@ -54,6 +54,8 @@ public:
     void rule_changed(const RuleName& rule, const std::string& reason);
     /// Stops and confirmations under way reach a persisted state; nothing new begins.
     void stop_accepting() { accepting_ = false; }
+    /// No alarm begins anything any more: what is under way ends, and the rest waits for the next start.
+    void rest();
     bool call_under_way() const;
     std::size_t live() const { return active_.size(); }
 
@@ -97,6 +99,7 @@ private:
     void count_stop(const Enforcement& e, Batch& batch);
     void record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind, Batch& batch);
 
+    void close_orphans(const std::vector<IntentRow>& open_intents);
     Task<void> make_durable(Batch batch);
     Task<void> fetch_receipt(RunId run, ReceiptId id);
     Task<void> do_look(RunId run, bool fence);
@@ -124,6 +127,7 @@ private:
     std::map<std::string, std::map<RunId, Instant>> stops_by_rule_;  // of the last hour
     std::function<void(const AccountName&)> stopped_ = [](const AccountName&) {};
     bool accepting_ = true;
+    bool resting_ = false;
 };
 
 }  // namespace curfew

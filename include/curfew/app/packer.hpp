@@ -46,6 +46,10 @@ public:
     Task<Result<bool>> unchanged(std::shared_ptr<Guest> guest, Receipt receipt, PackPolicy policy,
                                  Deadline deadline);
 
+    /// Reads every copy that a receipt proves once more and compares it with its manifest. Errors: those of the vault,
+    /// with its name; not_found when no vault of today holds it.
+    Task<Result<void>> check_copies(Receipt receipt);
+
 private:
     /// `held`: the tree that the vaults before hold, and this one then. One receipt speaks for all of them, and the
     /// fence asks any.

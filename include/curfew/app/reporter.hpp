@@ -127,6 +127,8 @@ public:
     /// What a person should know when something seems wrong: accounts, channels, vaults, prices, outbox,
     /// audit chain.
     Task<Result<std::vector<DoctorFinding>>> doctor();
+    /// Is what was stored still what was stored? The file, the audit's chain, the ledger's sums; each read anew.
+    Task<Result<std::vector<DoctorFinding>>> verify();
 
 private:
     RuleItem item_of(const Rule& rule) const;

@@ -454,6 +454,10 @@ public:
 
     /// Walks the audit's hash chain: the number of rows, or Errc::corrupt naming the first bad one.
     virtual Task<Result<std::int64_t>> verify_audit() = 0;
+    /// What is wrong with the file, as it lies on the disk: pages, indices, rows that refer to none. Empty = nothing.
+    /// Errc::corrupt when it cannot be read to its end. Damage that is found here is also looked for at the next
+    /// opening, which sets such a file aside.
+    virtual Task<Result<std::vector<std::string>>> check_file() = 0;
 
     /// Checkpoints and closes; nothing may follow.
     virtual Task<Result<void>> close() = 0;

@@ -124,6 +124,11 @@ void Peer::await_close() {
     }
 }
 
+void Peer::reset_at_end() {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 void Peer::say_goodbye() {
     SSL_shutdown(ssl_);
 }
@@ -137,10 +142,16 @@ Server::Server(Script script, ServerTls tls) : script_(std::move(script)) {
     std::signal(SIGPIPE, SIG_IGN);
     if (!tls.certificate.empty()) {
         context_ = SSL_CTX_new(TLS_server_method());
-        if (tls.version_max != 0) {
+        if (tls.version_max != 0 || tls.weak) {
             SSL_CTX_set_security_level(context_, 0);  // the old versions are refused here otherwise
             SSL_CTX_set_min_proto_version(context_, TLS1_VERSION);
             SSL_CTX_set_max_proto_version(context_, tls.version_max);
+        }
+        if (tls.version_min != 0) {
+            SSL_CTX_set_min_proto_version(context_, tls.version_min);
+        }
+        if (!tls.ciphers.empty() && SSL_CTX_set_cipher_list(context_, tls.ciphers.c_str()) != 1) {
+            throw std::runtime_error("no such cipher: " + tls.ciphers);
         }
         if (SSL_CTX_use_certificate_chain_file(context_, tls.certificate.c_str()) != 1 ||
             SSL_CTX_use_PrivateKey_file(context_, tls.key.c_str(), SSL_FILETYPE_PEM) != 1) {

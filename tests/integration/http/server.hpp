@@ -31,6 +31,8 @@ public:
     void await_close();
     /// Says good-bye in TLS; without it a closed connection is a truncated one.
     void say_goodbye();
+    /// The end of the script ends the connection with a reset instead of a good-bye.
+    void reset_at_end();
     int number() const { return number_; }  // 1 for the first connection
     std::string server_name() const;        // SNI
 
@@ -48,6 +50,9 @@ struct ServerTls {
     std::string certificate;  // files
     std::string key;
     int version_max = 0;  // e.g. TLS1_1_VERSION
+    int version_min = 0;
+    bool weak = false;         // keys, digests and ciphers that OpenSSL would not serve with
+    std::string ciphers = {};  // of TLS 1.2 and before
 };
 
 class Server {

@@ -142,6 +142,7 @@ TEST_CASE("statuses become errors in one place") {
         {408, Errc::timeout, Retry::Kind::later},      {409, Errc::conflict, Retry::Kind::never},
         {410, Errc::forbidden, Retry::Kind::never},    {425, Errc::unavailable, Retry::Kind::later},
         {429, Errc::rate_limited, Retry::Kind::later}, {500, Errc::unavailable, Retry::Kind::later},
+        {600, Errc::protocol, Retry::Kind::never},     {802, Errc::protocol, Retry::Kind::never},
         {502, Errc::unavailable, Retry::Kind::later},  {504, Errc::unavailable, Retry::Kind::later},
         {301, Errc::unsafe, Retry::Kind::never},       {308, Errc::unsafe, Retry::Kind::never},
         {418, Errc::protocol, Retry::Kind::never},     {200, Errc::protocol, Retry::Kind::never}};

@@ -1,9 +1,12 @@
 // Databases of older versions are taken over with everything in them.
 #include "integration/store/bench.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace curfew;
 using support::Raw;
@@ -11,15 +14,55 @@ using support::StoreBench;
 
 namespace {
 
-std::string version(int number) {
+std::string text_of(const std::string& name) {
     const char* source = std::getenv("CURFEW_SOURCE");
-    std::ifstream in(std::string{source != nullptr ? source : "."} + "/tests/integration/store/version_" +
-                     std::to_string(number) + ".sql");
+    std::ifstream in(std::string{source != nullptr ? source : "."} + "/tests/integration/store/" + name);
     std::ostringstream out;
     out << in.rdbuf();
     REQUIRE_FALSE(out.str().empty());
     return out.str();
 }
+std::string version(int number) {
+    return text_of("version_" + std::to_string(number) + ".sql");
+}
+/// What fills the tables that `version` leaves empty.
+std::string more_rows(int number) {
+    return number == 1 ? text_of("rows_1.sql") : number == 2 ? text_of("rows_2.sql") : std::string{};
+}
+
+/// Every row of a table, by the columns that it had when the rows were written.
+std::vector<std::string> rows_of(Raw& raw, const std::string& table, const std::string& columns) {
+    return raw.ask("SELECT json_array(" + columns + ") AS row FROM \"" + table + "\" ORDER BY row");
+}
+std::string columns_of(Raw& raw, const std::string& table) {
+    std::string all;
+    for (const std::string& column :
+         raw.ask("SELECT '\"' || name || '\"' FROM pragma_table_info('" + table + "')")) {
+        all += (all.empty() ? "" : ", ") + column;
+    }
+    return all;
+}
+
+/// A table that was made anew: how its rows read before, and how they read now.
+struct MadeAnew {
+    std::string table;
+    int before_version;
+    std::string was;
+    std::string is_in;
+    std::string is;
+};
+const std::vector<MadeAnew> made_anew{
+    {"meter", 3, "run, resource, machine_type, rate_nanos, currency, counted_to, last_seen_billing, open",
+     "meter", "run, resource, sku, rate_nanos, currency, counted_to, last_seen_billing, open"},
+    {"cost", 3,
+     "resource, run, meter, from_ms, to_ms, machine_type, rate_nanos, gross_nanos, currency, source, "
+     "estimated, "
+     "error_bar_ms",
+     "ledger",
+     "resource, run, meter, from_ms, to_ms, sku, rate_nanos, gross_nanos, currency, source, estimated, "
+     "error_bar_ms"},
+    {"fired", 3, "budget, period, percent || '%', at", "fired", "budget, period, key, at"},
+};
 
 }  // namespace
 
@@ -60,6 +103,47 @@ TEST_CASE("a database of version 1 becomes one of today's, with its rows") {
     Raw raw(b.path);
     CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"4"});
     CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
+}
+
+TEST_CASE("every row of every table of every older version is there afterwards, and nothing else") {
+    for (const int from : {1, 2, 3}) {
+        DYNAMIC_SECTION("version " << from) {
+            StoreBench b;
+            std::vector<std::pair<std::string, std::string>> now;  // table, columns
+            std::vector<std::vector<std::string>> rows;
+            {
+                Raw raw(b.path);
+                REQUIRE(raw.run(version(from) + more_rows(from)) == "");
+                for (const std::string& table : raw.ask("SELECT name FROM sqlite_schema WHERE type = 'table' "
+                                                        "AND name NOT LIKE 'sqlite_%'")) {
+                    const auto anew = std::ranges::find_if(made_anew, [&](const MadeAnew& one) {
+                        return one.table == table && from < one.before_version;
+                    });
+                    const bool same = anew == made_anew.end();
+                    const std::string columns = same ? columns_of(raw, table) : anew->was;
+                    rows.push_back(rows_of(raw, table, columns));
+                    CAPTURE(table);
+                    // Of later versions only what no older row was in may be empty.
+                    CHECK((!rows.back().empty() ||
+                           (from == 2 && version(1).find("TABLE " + table + " ") != std::string::npos)));
+                    now.emplace_back(same ? table : anew->is_in, same ? columns : anew->is);
+                }
+            }
+            b.open();
+            CHECK(b.recovered.empty());
+            CHECK(b.loop.run(b.store->verify_audit()) == (from == 1 ? 2 : 1));
+            CHECK(b.loop.run(b.store->check_file())->empty());
+            b.close();
+            Raw raw(b.path);
+            for (std::size_t i = 0; i < now.size(); ++i) {
+                CAPTURE(now[i].first);
+                CHECK(rows_of(raw, now[i].first, now[i].second) == rows[i]);
+            }
+            CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{"4"});
+            CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
+            CHECK(raw.ask("PRAGMA foreign_key_check").empty());
+        }
+    }
 }
 
 TEST_CASE("a database of version 2 keeps every row of its ledger, its meters and what fired") {

@@ -1,6 +1,7 @@
 // The folder vault on a real disk.
 #include "adapters/vault/folder.hpp"
 #include "adapters/vault/folder_vault.hpp"
+#include "adapters/vault/manifest.hpp"
 #include "adapters/vault/workers.hpp"
 #include "integration/http/loop.hpp"
 
@@ -658,4 +659,24 @@ TEST_CASE("the vault works where openat2 is refused, as in the unit's sandbox (R
         CHECK(WEXITSTATUS(status) == 0);
     }
     fs::remove_all(folder);
+}
+
+TEST_CASE("numbers of a manifest that cannot be are damage") {
+    const auto reads = [](const std::string& size, const std::string& attempts) {
+        const std::string line = R"({"path":"a","local":"a","size":)" + size +
+                                 R"(,"mtime_us":-2,"sha256":")" + std::string(64, 'a') +
+                                 R"(","read_at":"2026-11-23T03:12:18Z","attempts":)" + attempts +
+                                 R"(,"how":"files"})";
+        const auto entries = vault::parse_manifest(line + "\n", "manifest.jsonl");
+        REQUIRE((entries || entries.error().code == Errc::corrupt));
+        return entries.has_value();
+    };
+    CHECK(reads("0", "1"));
+    CHECK(reads("9223372036854775807", "1"));
+    for (const std::string size : {"-1", "1e300", "1.5", "18446744073709551615", "true", "\"1\"", "null"}) {
+        CAPTURE(size);
+        CHECK_FALSE(reads(size, "1"));
+    }
+    CHECK_FALSE(reads("1", "99999999999"));
+    CHECK_FALSE(reads("1", "-1"));
 }

@@ -41,16 +41,28 @@ TEST_CASE("jitter never leaves its bounds and grows with its argument") {
 }
 
 TEST_CASE("every word of an alert is its own") {
+    constexpr int last = static_cast<int>(AlertKind::test);
     std::set<std::string_view> kinds;
-    for (int kind = 0; kind <= static_cast<int>(AlertKind::false_stops); ++kind) {
-        kinds.insert(to_string(static_cast<AlertKind>(kind)));
+    for (int i = 0; i <= last; ++i) {
+        const auto kind = static_cast<AlertKind>(i);
+        kinds.insert(to_string(kind));
+        CHECK(alert_kind_from(to_string(kind)) == kind);
     }
-    CHECK(kinds.size() == static_cast<std::size_t>(AlertKind::false_stops) + 1);
+    CHECK(kinds.size() == static_cast<std::size_t>(last) + 1);
+    CHECK_FALSE(alert_kind_from("stop warning"));
+    CHECK_FALSE(alert_kind_from(""));
+    std::set<std::string_view> tellings;
+    for (int i = 0; i <= static_cast<int>(Telling::resolved); ++i) {
+        tellings.insert(to_string(static_cast<Telling>(i)));
+    }
+    CHECK(tellings == std::set<std::string_view>{"notice", "firing", "rise", "repeat", "escalation",
+                                                 "acknowledged", "resolved"});
     CHECK(to_string(AlertKind::would_stop) == "would_stop");
     CHECK(to_string(AlertKind::stop_warning) == "stop_warning");
     CHECK(to_string(Severity::info) == "info");
     CHECK(to_string(Severity::warning) == "warning");
     CHECK(to_string(Severity::critical) == "critical");
+    CHECK(to_string(AlertState::pending) == "pending");
     CHECK(to_string(AlertState::firing) == "firing");
     CHECK(to_string(AlertState::acknowledged) == "acknowledged");
     CHECK(to_string(AlertState::resolved) == "resolved");

@@ -424,6 +424,75 @@ TEST_CASE("a policy of one turn or less never calls anything flapping") {
     }
 }
 
+TEST_CASE("a warning of a budget and of a stop is not repeated by time, and a failed stop never flaps") {
+    for (const AlertKind kind : {AlertKind::budget_threshold, AlertKind::stop_warning}) {
+        Bench b(kind);
+        b.give(warning);
+        CHECK_FALSE(next_due(b.alert, b.policy));
+    }
+    for (const AlertKind kind : {AlertKind::stop_failed, AlertKind::stop_warning}) {
+        Bench b(kind);
+        for (int i = 0; i < 10; ++i) {
+            CHECK(b.give(critical) == Telling::firing);
+            CHECK(b.give(Over{}) == Telling::resolved);
+        }
+        CHECK_FALSE(b.alert.flapping);
+    }
+}
+
+TEST_CASE("a silence and an inhibition that change nothing say nothing") {
+    Bench b;
+    b.give(Inhibited{"account/me"});  // of what is over there is nothing to hide
+    CHECK_FALSE(b.event);
+    b.give(warning);
+    b.give(Inhibited{"account/me"});
+    CHECK(b.event);
+    CHECK_FALSE(next_due(b.alert, b.policy));  // held back: no repeats
+    b.give(Inhibited{"account/me"});
+    b.expect_nothing();
+    b.give(Uninhibited{});
+    CHECK(b.event);
+    b.give(Uninhibited{});
+    b.expect_nothing();
+}
+
+TEST_CASE("the firing that makes it flap is told as that, and a silence that ends then says nothing") {
+    Bench b;
+    b.policy.flap_turns = 3;
+    b.give(warning);
+    b.give(Over{});
+    b.give(warning);
+    b.expect(AlertState::firing, Telling::firing, "flapping");
+    CHECK(b.alert.flapping);
+    b.give(Silenced{SilenceId{"sil_1"}});
+    b.give(Unsilenced{});
+    CHECK_FALSE(b.telling);  // it is told once it is calm
+    CHECK(next_due(b.alert, b.policy) == begun + b.policy.flap_calm);
+}
+
+TEST_CASE("nobody hears that somebody has taken on what nobody was told of") {
+    Bench b;
+    b.give(Silenced{SilenceId{"sil_1"}});  // of what is over there is nothing to hold back
+    b.expect_nothing();
+    b.give(warning);
+    b.alert.told.clear();
+    CHECK_FALSE(b.give(Acknowledged{.by = "ana", .note = {}}));
+    CHECK(b.alert.state == AlertState::acknowledged);
+    CHECK(b.alert.acknowledged_by == "ana");
+}
+
+TEST_CASE("stored without its times, an alert goes by what it has") {
+    Bench b(AlertKind::blind);
+    b.give(warning);
+    Alert untold = b.alert;  // nobody was told, so there is nothing to repeat
+    untold.told_at.reset();
+    CHECK_FALSE(next_due(untold, b.policy));
+    Alert flaps = b.alert;
+    flaps.flapping = true;
+    flaps.turns.clear();
+    CHECK(next_due(flaps, b.policy) == begun + b.policy.flap_calm);
+}
+
 TEST_CASE("what makes others superfluous") {
     const auto make = [](AlertKind kind, Severity severity, std::string key, std::string account,
                          std::string resource) {
@@ -457,6 +526,12 @@ TEST_CASE("what makes others superfluous") {
     CHECK(inhibitor(soft, {&hard}) == &hard);
     CHECK(inhibitor(hard, {&soft, &hard}) == nullptr);
     CHECK(inhibitor(next_month, {&hard}) == nullptr);
+    CHECK(inhibitor(soft, {&soft}) == nullptr);  // only the hard one says it all
+    // One blind notebook says nothing of another, and a key of no account nothing of anybody.
+    const Alert other_blind = make(AlertKind::blind, Severity::critical, "blind/me/r2", "me", "n2");
+    CHECK(hides(other_blind).empty());
+    CHECK(hides(make(AlertKind::key_rejected, Severity::critical, "key/", "", "")).empty());
+    CHECK(inhibitor(blind, {&other_blind}) == nullptr);
     Alert acknowledged = rejected;
     acknowledged.state = AlertState::acknowledged;
     CHECK(inhibitor(blind, {&acknowledged}) == &acknowledged);

@@ -70,6 +70,25 @@ TEST_CASE("a jump of the wall clock stops nothing early and nothing late (I14)")
     }
 }
 
+TEST_CASE("after its end nothing begins, whatever was due next (I13)") {
+    Rig rig;
+    rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{64});
+    REQUIRE(rig.world.stop_calls.size() == 1);  // to be looked at again after 10 and 60 minutes
+    bool ended = false;
+    boost::asio::co_spawn(rig.io, rig.life->daemon.shut_down(),
+                          [&](const std::exception_ptr&) { ended = true; });
+    for (int i = 0; i < 100 && !ended; ++i) {
+        rig.scheduler.run_for(seconds{1});
+    }
+    REQUIRE(ended);
+    int points = 0;
+    rig.life->world.at_point = [&](std::string_view) { ++points; };
+    rig.scheduler.run_for(hours{2});
+    CHECK(points == 0);
+}
+
 TEST_CASE("nothing acts that is not on disk first") {
     Rig rig;
     rig.world.add("demo");
@@ -223,6 +242,24 @@ TEST_CASE("a restart does not let a rule stop its quarter of everything once mor
     rig.scheduler.run_for(minutes{45});
     CHECK(rig.world.stop_calls.size() <= 5);  // 25 % of 20
     CHECK(rig.told(AlertKind::breaker) == 1);
+}
+
+TEST_CASE("after an absence in the middle of a stop the whole ladder is given again (I2)") {
+    for (const Duration off : {Duration{seconds{30}}, Duration{minutes{40}}}) {
+        Rig rig;
+        FakeNotebook& n = rig.world.add("demo");
+        rig.vault->failing = Error{Errc::unavailable, Retry::later(), "not mounted", "home"};
+        rig.begin();
+        rig.scheduler.run_for(minutes{64});
+        REQUIRE(rig.enforcement_of(n.resource.run.id)->state == EnforcementState::pack_failed);
+        rig.vault->failing.reset();
+        rig.restart(off);
+        rig.scheduler.run_for(minutes{20});
+        CHECK(rig.world.stop_calls.empty() == (off > minutes{3}));
+        rig.scheduler.run_for(minutes{60});
+        CHECK(rig.world.stop_calls.size() == 1);
+        rig.check_intents();
+    }
 }
 
 TEST_CASE("an act that a restart cut short and nobody goes on with has an outcome (I5)") {

@@ -2,7 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace curfew;
@@ -83,6 +86,8 @@ TEST_CASE("money, runway and bases") {
         CHECK(hits(b, {.spent = Money{12'499'999'999}}).empty());
         CHECK(hits(b, {.spent = Money{12'500'000'000}}) == Keys{"12.50 accrued warn at 12.50"});
         CHECK(t.words() == "$12.50");
+        t.amount = Money{123'456'789};
+        CHECK(t.key(b.amount) == "0.123456789 accrued warn at 0.123456789");
     }
     SECTION("runway") {
         t.runway = hours{2};
@@ -93,6 +98,12 @@ TEST_CASE("money, runway and bases") {
         CHECK(hits(b, {.spent = dollars(99)}).empty());  // nothing burns
         CHECK(hits(b, {.spent = dollars(100)}).size() == 1);
         CHECK(t.words() == "a runway of 2h");
+        // Sums beyond the range of money are beyond any budget.
+        const Money most{std::numeric_limits<std::int64_t>::max()};
+        CHECK(hits(b, {.spent = dollars(1), .burn_per_hour = most}).size() == 1);
+        b.thresholds[0].runway = Duration{1};
+        CHECK(hits(b, {.spent = dollars(99), .burn_per_hour = most}).size() == 1);
+        CHECK(left_of(b, {.spent = most, .reserve = most}) == dollars(100) - most);
     }
     SECTION("reported") {
         t.percent = 50;
@@ -198,6 +209,39 @@ TEST_CASE("what fired is the same after it was stored and read, in any order") {
     old.add("80%");
     CHECK(old.fired_like(team().thresholds[0]));
     CHECK_FALSE(old.fired_like(team().thresholds[1]));
+    Threshold other = team().thresholds[0];
+    other.basis = Basis::reported;  // such a key never stood for these
+    CHECK_FALSE(old.fired_like(other));
+    other.percent.reset();
+    other.amount = dollars(80);
+    CHECK_FALSE(old.fired_like(other));
+    old.add("80% armed");
+    CHECK_FALSE(old.fired_like(team().thresholds[0]));
+}
+
+TEST_CASE("what fired and cannot be judged now stays as it is") {
+    Budget b = team();
+    b.thresholds = {{80, ThresholdAction::warn}};
+    b.thresholds[0].basis = Basis::reported;
+    FiredLog log;
+    log.fire(b.thresholds[0].key(b.amount));
+    b.amount = dollars(1000);  // no figure of the provider says that it is not reached any more
+    const std::string moved = b.thresholds[0].key(b.amount);
+    CHECK(settle(b, {.spent = dollars(1)}, none, log) == Keys{moved});
+    b.period = {.kind = PeriodKind::rolling, .length = hours{24}};
+    CHECK(settle(b, {.spent = dollars(1)}, none, log).empty());
+    CHECK(settle(b, {.spent = dollars(1), .reported = dollars(1)}, none, log) == Keys{moved + " armed"});
+}
+
+TEST_CASE("a runway arms again where what is left lasts well beyond it") {
+    Budget b = team();
+    b.thresholds = {{.percent = std::nullopt, .action = ThresholdAction::warn}};
+    b.thresholds[0].runway = hours{2};
+    b.period = {.kind = PeriodKind::rolling, .length = hours{24}};
+    FiredLog log;
+    const std::string key = log.fire(b.thresholds[0].key(b.amount));
+    CHECK(settle(b, {.spent = dollars(80), .burn_per_hour = dollars(5)}, none, log).empty());
+    CHECK(settle(b, {.spent = dollars(79), .burn_per_hour = dollars(5)}, none, log) == Keys{key + " armed"});
 }
 
 TEST_CASE("the lead is measured where there is enough to measure") {
@@ -228,6 +272,11 @@ TEST_CASE("a row that lies across the end of a period belongs to both, and the p
     CHECK(part_of(row, second) == Money{500'000'000});
     CHECK(part_of(row, {"all", {0}, {3'600'000}}) == row.gross);
     CHECK(part_of(row, {"none", {3'600'000}, {7'200'000}}) == Money{});
+    const Period third{"c", {0}, {1'200'000}};
+    const Period rest{"d", {1'200'000}, {3'600'000}};
+    row.gross = Money{10};
+    CHECK(part_of(row, third) == Money{3});
+    CHECK(part_of(row, rest) == Money{7});
     row.gross = Money{-1'000'000'003};
     CHECK(part_of(row, first) == Money{-500'000'002});
 }
@@ -245,6 +294,17 @@ TEST_CASE("what is left, and how long it lasts") {
     CHECK(exhausting(b, fired)->action == ThresholdAction::stop);
     const std::vector<std::string> both{fired[0], b.thresholds[1].key(b.amount)};
     CHECK(exhausting(b, both)->action == ThresholdAction::stop_now);
+    // The strongest counts, and of equals the first, in whatever order they are written.
+    std::swap(b.thresholds[0], b.thresholds[1]);
+    CHECK(exhausting(b, both)->action == ThresholdAction::stop_now);
+    b.thresholds = {{90, ThresholdAction::stop}, {95, ThresholdAction::stop}};
+    const std::vector<std::string> twins{b.thresholds[0].key(b.amount), b.thresholds[1].key(b.amount)};
+    CHECK(exhausting(b, twins) == &b.thresholds[0]);
+    // Where nothing stops at an amount that is spent, it lasts to the whole amount.
+    b.thresholds = {{50, ThresholdAction::notify}, {60, ThresholdAction::stop}, {70, ThresholdAction::stop}};
+    b.thresholds[1].basis = Basis::forecast;
+    b.thresholds[2].runway = hours{1};
+    CHECK(left_until_stop(b, {.spent = dollars(80)}) == dollars(20));
 }
 
 TEST_CASE("quiet ones are stopped first, then the costliest") {
@@ -257,6 +317,14 @@ TEST_CASE("quiet ones are stopped first, then the costliest") {
     CHECK(c[1].run.value == "quiet");
     CHECK(c[2].run.value == "dear");
     CHECK(c[3].run.value == "cheap");
+    // Quiet for as long: the costliest; for as much: by name, so that every run stops the same ones.
+    c = {{RunId{"b"}, true, minutes{5}, dollars(1)},
+         {RunId{"a"}, true, minutes{5}, dollars(1)},
+         {RunId{"dear"}, true, minutes{5}, dollars(3)}};
+    sort_for_stopping(c);
+    CHECK(c[0].run.value == "dear");
+    CHECK(c[1].run.value == "a");
+    CHECK(c[2].run.value == "b");
 }
 
 TEST_CASE("words of actions") {

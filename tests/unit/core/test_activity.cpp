@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <vector>
 
 using namespace curfew;
@@ -10,6 +12,9 @@ using namespace curfew;
 namespace {
 
 constexpr Instant now{10'000'000};
+constexpr std::array signals{
+    Signal::kernels, Signal::terminals,    Signal::server,        Signal::metrics, Signal::processes,
+    Signal::gpu,     Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat};
 
 Observation seen(Signal source, Verdict verdict, Strength strength = Strength::strong,
                  Duration age = Duration{0}) {
@@ -49,6 +54,10 @@ TEST_CASE("verdicts combine as the design says") {
     CHECK(judge({seen(kernels, quiet), seen(metrics, quiet), seen(processes, unknown)}).verdict == unknown);
     CHECK(judge({seen(kernels, quiet), seen(processes, quiet), seen(gpu, unknown)}).verdict == quiet);
     CHECK(judge({seen(kernels, quiet), seen(gpu, active), seen(processes, quiet)}).verdict == active);
+    CHECK(judge({seen(kernels, quiet), seen(metrics, unknown, Strength::weak)}).verdict == unknown);
+    // What else speaks for work is told before a busy kernel, and of several the first.
+    CHECK(judge({seen(kernels, active), seen(gpu, active), seen(terminals, active)}).step ==
+          "terminals: active");
 }
 
 TEST_CASE("weak activity delays and does not decide") {
@@ -80,6 +89,20 @@ TEST_CASE("of one source the newest counts, at one instant the most careful") {
     CHECK(judge({seen(Signal::kernels, Verdict::quiet), seen(Signal::kernels, Verdict::unknown),
                  seen(Signal::metrics, Verdict::quiet)})
               .verdict == Verdict::unknown);
+    const Observation glimpse = seen(Signal::terminals, Verdict::active, Strength::weak);
+    const Observation certain = seen(Signal::terminals, Verdict::active);
+    CHECK(judge({glimpse, certain}).verdict == Verdict::active);
+    CHECK(judge({certain, glimpse}).verdict == Verdict::active);
+    // Those that say the same with other words: the same one, whichever came first.
+    Observation one = seen(Signal::kernels, Verdict::active);
+    Observation other = one;
+    one.evidence = "kernel 1 busy";
+    other.evidence = "kernel 2 busy";
+    CHECK(judge({one, other}).step == "kernels: kernel 1 busy");
+    CHECK(judge({other, one}).step == "kernels: kernel 1 busy");
+    other.ttl -= Duration{1};  // the one that lapses first
+    CHECK(judge({one, other}).step == "kernels: kernel 2 busy");
+    CHECK(judge({other, one}).step == "kernels: kernel 2 busy");
 }
 
 TEST_CASE("the quiet clock adds what was observed and nothing else") {
@@ -111,18 +134,28 @@ TEST_CASE("after a restart the clock goes on or gives the whole ladder again") {
     CHECK(resume({minutes{5}, now}, now, false, gap, hours{1}, minutes{30}).quiet == minutes{5});
     CHECK(resume(c, now, false, gap, minutes{10}, minutes{30}).quiet == Duration{0});
     CHECK_FALSE(resume(c, now, false, gap, hours{1}, minutes{30}).last_quiet_at);
+    const QuietClock frozen{minutes{50}, std::nullopt};  // the newest look before it was not quiet
+    CHECK(resume(frozen, now, true, gap, hours{1}, minutes{30}).quiet == minutes{30});
 }
 
 TEST_CASE("words") {
-    CHECK(verdict_from("quiet") == Verdict::quiet);
+    for (const Verdict v : {Verdict::active, Verdict::quiet, Verdict::unknown}) {
+        CHECK(verdict_from(to_string(v)) == v);
+    }
     CHECK(verdict_from("busy") == Verdict::unknown);
+    CHECK(to_string(Strength::strong) == "strong");
+    CHECK(to_string(Strength::weak) == "weak");
+    CHECK(to_string(Coverage::full) == "full");
+    CHECK(to_string(Coverage::partial) == "partial");
+    CHECK(to_string(Coverage::none) == "none");
     CHECK(observation_ttl(seconds{60}) == minutes{5});
     CHECK(observation_ttl(minutes{2}) == minutes{6});
-    for (const Signal s :
-         {Signal::kernels, Signal::terminals, Signal::server, Signal::metrics, Signal::processes, Signal::gpu,
-          Signal::disk_network, Signal::watched_paths, Signal::session, Signal::heartbeat}) {
-        CHECK_FALSE(to_string(s).empty());
+    std::set<std::string_view> words;
+    for (const Signal s : signals) {
+        words.insert(to_string(s));
     }
+    CHECK(words.size() == signals.size());
+    CHECK_FALSE(words.contains(""));
 }
 
 namespace {
@@ -230,6 +263,19 @@ TEST_CASE("probes: at the start of the ladder, at its steps, and until there are
     CHECK(probe_due(probed({}, Verdict::quiet, true, 0, now - minutes{2}), machine, hours{1}, false, now));
     CHECK_FALSE(
         probe_due(probed({}, Verdict::quiet, true, 0, now - minutes{1}), machine, hours{1}, false, now));
+    // A rule without warnings: nothing until the time is up, then until there are enough, at once.
+    LookPolicy silent = policy;
+    silent.ladder.clear();
+    CHECK_FALSE(probe_due({}, silent, Duration{1}, false, now));
+    CHECK(probe_due({}, silent, Duration{0}, false, now));
+    CHECK(probe_due(two, silent, Duration{0}, false, now));
+    CHECK_FALSE(probed_enough(two, silent, now));
+    CHECK(probed_enough(three, silent, now));
+    CHECK_FALSE(probe_due(three, silent, Duration{0}, false, now));
+    // Without the time of the first there is no telling how old the row is.
+    ProbeState undated = three;
+    undated.first_quiet.reset();
+    CHECK_FALSE(probed_enough(undated, policy, now + hours{9}));
 }
 
 TEST_CASE("a probe counts until the next one, and three polls") {
@@ -270,4 +316,21 @@ TEST_CASE("what is known after a look: the newest of each source, and nothing th
     take_in(known, {seen(kernels, active)}, now);
     CHECK(has(terminals) == 0);
     CHECK(has(processes) == 1);
+    // At rest by its kernels, and the terminals did not answer: what is known of them stays, until it is stale.
+    take_in(known, {seen(terminals, quiet)}, now);
+    take_in(known, {seen(kernels, quiet)}, now);
+    CHECK(has(terminals) == 1);
+    take_in(known, {seen(metrics, active)}, now);  // work that is not of a kernel cuts no look short
+    CHECK(has(terminals) == 1);
+}
+
+TEST_CASE("what only a probe fills is forgotten with the probe") {
+    for (const Signal s : signals) {
+        INFO(to_string(s));
+        std::vector<Observation> known{seen(s, Verdict::quiet, Strength::strong, minutes{5} + Duration{1})};
+        take_in(known, {}, now);
+        const bool of_a_probe = s == Signal::processes || s == Signal::gpu || s == Signal::disk_network ||
+                                s == Signal::watched_paths || s == Signal::session;
+        CHECK(known.empty() == of_a_probe);
+    }
 }

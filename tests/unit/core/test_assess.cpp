@@ -85,6 +85,24 @@ TEST_CASE(
     CHECK_FALSE(assess(in).assessment.held_by);
 }
 
+TEST_CASE("an exhausted budget that only warns keeps no rule from acting") {
+    AssessInput in = quiet_for(hours{2});
+    in.exhausted_budget = "team";
+    in.budget_mode = Mode::warn;
+    AssessResult r = assess(in);
+    CHECK(r.assessment.cause->kind == CauseKind::idle);
+    CHECK(r.mode == Mode::enforce);
+    CHECK(r.assessment.time_is_up);
+    // Where no rule asks, or a keep holds it, the budget says what it would do.
+    in.hold = &keep;
+    CHECK(assess(in).assessment.cause->kind == CauseKind::budget);
+    in = quiet_for(minutes{5});
+    in.exhausted_budget = "team";
+    in.budget_mode = Mode::warn;
+    CHECK(assess(in).assessment.cause->kind == CauseKind::budget);
+    CHECK(assess(in).mode == Mode::warn);
+}
+
 TEST_CASE("order of force: manual > hard budget > keep > idle; protection holds all but a person") {
     AssessInput in = quiet_for(hours{1});
     in.hold = &keep;

@@ -1,103 +1,18 @@
 // Every (state, event) pair of the enforcement machine, the forbidden ones too.
-#include "curfew/core/enforcement.hpp"
+#include "enforcement_bench.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace curfew;
-using State = EnforcementState;
+using namespace enforcement_bench;
 
 namespace {
-
-const EnforcementPolicy policy{};
-constexpr Instant t0{1'000'000'000};
-
-Enforcement in_state(State state, CauseKind cause = CauseKind::idle) {
-    Enforcement e;
-    e.id = EnforcementId{"enf_1"};
-    e.account = AccountName{"me"};
-    e.resource = ResourceId{"r1"};
-    e.run = RunId{"n1"};
-    e.cause = {cause, "night"};
-    e.state = state;
-    if (state != State::watching) {
-        e.warned_step = 3;
-        e.warned_at = t0 - hours{1};
-        e.notice_at = t0 - hours{1};
-    }
-    switch (state) {
-        case State::packing:
-        case State::pack_failed:
-            e.pack_attempts = 1;
-            break;
-        case State::packed:
-            e.pack_attempts = 1;
-            e.receipt = ReceiptId{"rcp_1"};
-            break;
-        case State::stopping:
-        case State::confirming:
-        case State::stopped:
-        case State::stop_failed:
-            e.pack_attempts = 1;
-            e.receipt = ReceiptId{"rcp_1"};
-            e.stop_attempts = 1;
-            e.stop_called_at = t0 - minutes{30};
-            break;
-        case State::watching:
-        case State::warned:
-        case State::due:
-        case State::held:
-        case State::over:
-            break;
-    }
-    if (state == State::pack_failed || state == State::stop_failed || state == State::stopped ||
-        state == State::confirming) {
-        e.next_at = t0;
-    }
-    return e;
-}
-
-Assessment quiet_and_up() {
-    Assessment a;
-    a.cause = Cause{CauseKind::idle, "night"};
-    a.warn_step = 3;
-    a.time_is_up = true;
-    a.verdict = Verdict::quiet;
-    a.mode = Mode::enforce;
-    a.why = "quiet 60m of 60m";
-    return a;
-}
-
-template <class F>
-event::Assessed assessed(F change) {
-    Assessment a = quiet_and_up();
-    change(a);
-    return {a};
-}
-
-FreshLook good_look() {
-    FreshLook look;
-    look.verdict = Verdict::quiet;
-    look.same_run_on = true;
-    look.mode = Mode::enforce;
-    look.why = "all quiet";
-    return look;
-}
-
-template <class F>
-event::Looked looked(F change) {
-    FreshLook look = good_look();
-    change(look);
-    return {look};
-}
-
-const Error disk_full{Errc::disk_full, Retry::later(), "no space", "vault"};
-const Error lost{Errc::conflict, Retry::never(), "listed files could not be read", "n1"};
-const Error moving{Errc::changing, Retry::later(), "a.csv", "n1"};
 
 /// All events that can arrive, by name.
 const std::vector<std::pair<std::string, EnforcementEvent>> events{
@@ -122,6 +37,7 @@ const std::vector<std::pair<std::string, EnforcementEvent>> events{
          a.gone = true;
          a.on = false;
      })},
+    {"assessed off", assessed([](Assessment& a) { a.on = false; })},
     {"assessed observe", assessed([](Assessment& a) { a.mode = Mode::observe; })},
     {"assessed breaker", assessed([](Assessment& a) { a.breaker_open = true; })},
     {"warning delivered", event::WarningDelivered{1}},
@@ -172,6 +88,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed held", State::over},
       {"assessed newer run", State::over},
       {"assessed gone", State::over},
+      {"assessed off", State::over},
       {"cancelled", State::over}}},
     {State::due,
      {{"assessed active", State::over},
@@ -179,6 +96,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed held", State::over},
       {"assessed newer run", State::over},
       {"assessed gone", State::over},
+      {"assessed off", State::over},
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
       {"look good", State::packing},
@@ -198,6 +116,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed held", State::over},
       {"assessed newer run", State::over},
       {"assessed gone", State::over},
+      {"assessed off", State::over},
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
       {"pack done", State::packed},
@@ -212,6 +131,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed held", State::over},
       {"assessed newer run", State::over},
       {"assessed gone", State::over},
+      {"assessed off", State::over},
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
       {"look good", State::stopping},
@@ -239,6 +159,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed held", State::over},
       {"assessed newer run", State::over},
       {"assessed gone", State::over},
+      {"assessed off", State::over},
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
       {"woken", State::due},
@@ -250,6 +171,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed held", State::over},
       {"assessed newer run", State::over},
       {"assessed gone", State::over},
+      {"assessed off", State::over},
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
       {"overridden", State::packed},
@@ -300,10 +222,6 @@ State expected_after(State state, const std::string& name, bool by_activity) {
         }
     }
     return state;
-}
-
-bool has(const Transition& t, Effect effect) {
-    return std::ranges::find(t.effects, effect) != t.effects.end();
 }
 
 }  // namespace
@@ -418,11 +336,19 @@ TEST_CASE("a schedule that respects activity waits for a quiet look; one that do
     CHECK(step(e, unknown, t0, any_case).next.state == State::due);
 }
 
-TEST_CASE("words of the states round-trip") {
+TEST_CASE("words of the states round-trip, and those of effects and methods are their own") {
     for (const auto& [state, row] : table) {
         CHECK(enforcement_state_from(to_string(state)) == state);
     }
     CHECK_FALSE(enforcement_state_from("paused"));
+    std::set<std::string_view> effects;
+    for (int i = 0; i <= static_cast<int>(Effect::record_would_stop); ++i) {
+        effects.insert(to_string(static_cast<Effect>(i)));
+    }
+    CHECK(effects.size() == static_cast<std::size_t>(Effect::record_would_stop) + 1);
+    CHECK(effects.contains("call_stop"));
+    CHECK(to_string(StopMethod::provider) == "provider");
+    CHECK(to_string(StopMethod::guest) == "guest");
 }
 
 TEST_CASE("the whole way of an idle stop") {
@@ -506,6 +432,18 @@ TEST_CASE("observe and warn end at the word, said once") {
     }
 }
 
+TEST_CASE("a mode that is weaker than configured says why") {
+    const auto on_leave = assessed([](Assessment& a) {
+        a.mode = Mode::warn;
+        a.mode_why = "maintenance until 14:00";
+    });
+    const Transition warned = step(in_state(State::warned), on_leave, t0, policy);
+    CHECK(warned.next.reason == "would stop now (mode warn (maintenance until 14:00)): quiet 60m of 60m");
+    const Transition due = step(in_state(State::due), on_leave, t0, policy);
+    CHECK(due.next.state == State::over);
+    CHECK(due.next.reason == "mode is now warn (maintenance until 14:00)");
+}
+
 TEST_CASE("a run whose state has an unknown word is never stopped by a rule") {
     const auto odd = assessed([](Assessment& a) { a.state_known = false; });
     const Transition t = step(in_state(State::warned), odd, t0, policy);
@@ -536,6 +474,19 @@ TEST_CASE("a manual stop goes on in observe mode and needs no notice") {
     CHECK(has(t, Effect::look_fresh));
 }
 
+TEST_CASE("a stop that a person began is not ended by a mode or a breaker, which are for rules") {
+    for (const State state : {State::due, State::packing, State::packed, State::pack_failed, State::held}) {
+        INFO(to_string(state));
+        const auto asked = assessed([](Assessment& a) {
+            a.cause = Cause{CauseKind::manual, "ana"};
+            a.mode = Mode::observe;
+            a.breaker_open = true;
+        });
+        CHECK(step(in_state(state, CauseKind::manual), asked, t0, policy).next.state == state);
+        CHECK(step(in_state(state, CauseKind::budget), asked, t0, policy).next.state == State::over);
+    }
+}
+
 TEST_CASE("a budget that asks no more does not stop by the idle rule's leave") {
     const Enforcement e = in_state(State::packed, CauseKind::budget);
     const Transition t = step(e, event::Assessed{quiet_and_up()}, t0, policy);
@@ -557,6 +508,10 @@ TEST_CASE("packing is retried with back-off, then a person is needed") {
     const Transition t = step(e, event::PackFailed{disk_full}, t0, policy);
     CHECK(t.next.state == State::held);
     CHECK(has(t, Effect::alert_pack_failed));
+    // Files that do not hold still may do so later, whatever the vault says of trying again.
+    const Error never_still{Errc::changing, Retry::never(), "a.csv", "n1"};
+    const Enforcement old = in_state(State::packing, CauseKind::age);
+    CHECK(step(old, event::PackFailed{never_still}, t0, policy).next.state == State::pack_failed);
 }
 
 TEST_CASE("only a rule that says so stops without a pack, and the override names it") {
@@ -594,6 +549,16 @@ TEST_CASE("a budget that stops now waits for a pack only so long, and the overri
     REQUIRE(t.next.override_);
     CHECK(t.next.override_->by == "budget night");
     CHECK(has(step(t.next, event::Looked{good_look()}, t0 + minutes{10}, now), Effect::call_stop));
+    // A vault that wants to be left alone for longer than that does not make it late.
+    const Error busy{Errc::unavailable, Retry::after(hours{1}), "come back later", "vault"};
+    t = step(in_state(State::packing, CauseKind::budget), event::PackFailed{busy}, t0, now);
+    REQUIRE(t.next.state == State::pack_failed);
+    CHECK(t.next.next_at == t0 + minutes{10});
+    CHECK(step(t.next, event::Woken{}, t0 + minutes{10}, now).next.state == State::packed);
+    // Due for another try since before the budget was to stop now: its time begins with that try.
+    t = step(in_state(State::pack_failed, CauseKind::budget), event::Woken{}, t0, now);
+    CHECK(t.next.state == State::due);
+    CHECK_FALSE(t.next.override_);
     // One that is held, or is at it since before the budget was to stop now, is bound from then on.
     for (const State state : {State::held, State::packing, State::pack_failed}) {
         Assessment a;
@@ -620,6 +585,8 @@ TEST_CASE("after a failed stop everything is looked at again, then the other met
     CHECK(t.next.stop_attempts == 2);
     e.stop_called_at = t0 - seconds{10};  // too soon after the last call
     CHECK(step(e, event::Seen{event::Sighting::on}, t0, policy).next.state == State::stop_failed);
+    e.stop_called_at.reset();  // not known when: nothing to wait for
+    CHECK(step(e, event::Seen{event::Sighting::on}, t0, policy).next.state == State::packed);
 }
 
 TEST_CASE("recovery reads the world before it acts") {
@@ -634,7 +601,10 @@ TEST_CASE("recovery reads the world before it acts") {
         {State::pack_failed, {State::pack_failed, {}}},
         {State::held, {State::held, {}}},
         {State::stop_failed, {State::stop_failed, {Effect::look_up}}},
+        {State::watching, {State::watching, {}}},
+        {State::over, {State::over, {}}},
     };
+    REQUIRE(expected.size() == table.size());
     for (const auto& [state, then] : expected) {
         for (const bool same_boot : {true, false}) {
             INFO(to_string(state));
@@ -665,6 +635,12 @@ TEST_CASE("events before their time do nothing") {
     CHECK_FALSE(step(e, event::Woken{}, t0, policy).changed);
     e.next_at.reset();
     CHECK_FALSE(step(e, event::Woken{}, t0, policy).changed);
+    // Nor does a time that was left over in a state that waits for something else.
+    for (const State state : {State::watching, State::stopping, State::over}) {
+        e = in_state(state);
+        e.next_at = t0;
+        CHECK_FALSE(step(e, event::Woken{}, t0, policy).changed);
+    }
 }
 
 TEST_CASE("a look that was not answered changes nothing but the time of the next one") {
@@ -698,4 +674,15 @@ TEST_CASE("a person who gives up the pack is heard in every state that waits") {
         CHECK(t.next.override_->by == "ana");
         CHECK(t.effects == std::vector{state == EnforcementState::due ? Effect::look_fresh : Effect::fence});
     }
+}
+
+TEST_CASE("a report of a delivery is no notice of a warning that was not decided yet") {
+    const Transition early = step(in_state(State::watching), event::WarningDelivered{1}, t0, policy);
+    CHECK_FALSE(early.changed);
+    const Transition warned = step(early.next, assessed([](Assessment& a) { a.time_is_up = false; }),
+                                   t0 + hours{1}, policy);
+    REQUIRE(warned.next.state == State::warned);
+    const Transition due = step(warned.next, event::Assessed{quiet_and_up()}, t0 + hours{1} + seconds{1},
+                                policy);
+    CHECK(due.next.state == State::warned);
 }

@@ -307,6 +307,16 @@ TEST_CASE("an end in an earlier month gives back parts of both") {
     CHECK(meter.used_in_month == Duration{0});
 }
 
+TEST_CASE("an end that is told of at the turn of the month gives back of the month that is over") {
+    Meter meter = disk_from("2026-11-01T00:00:00Z");
+    advance(meter, utc("2026-12-01T00:00:00Z"));
+    CHECK(meter.closed == five_dollars);
+    const auto rows = close(meter, utc("2026-11-15T00:00:00Z"), false, Duration{0});
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].gross == Money{-2'500'000'000});
+    CHECK(meter.closed == Money{2'500'000'000});
+}
+
 TEST_CASE("no more comes back than it has cost") {
     Meter meter = meter_from("2026-11-23T10:00:00Z", fifty_cents);
     advance(meter, utc("2026-11-23T12:00:00Z"));

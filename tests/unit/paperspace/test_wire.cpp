@@ -310,6 +310,17 @@ TEST_CASE("a start under way is a new run already") {
             ->start_event == "e1");
 }
 
+TEST_CASE("two starts without an id are two runs") {
+    // Named alike, a stop that was meant for the first would reach the second (I4).
+    const std::string first = event_of("", "start", "done", "08:00", "08:02");
+    const std::string stop = event_of("e2", "stop", "done", "09:00", "09:01");
+    const auto before = newest({first});
+    const auto after = newest({first, stop, event_of("", "start", "done", "09:30", "09:33")});
+    REQUIRE((before && after));
+    CHECK_FALSE(before->start_event.empty());
+    CHECK(before->start_event != after->start_event);
+}
+
 TEST_CASE("events that are no start and no stop, and stops that are not done") {
     const std::string start = event_of("e1", "start", "done", "08:00", "08:02");
     for (const std::string& other :

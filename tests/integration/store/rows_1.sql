@@ -1,0 +1,21 @@
+-- Rows for every table of version 1 that version_1.sql leaves empty.
+INSERT INTO cost VALUES ('r1', 'n1', 'compute', 900, 3600000, 'A4000', 760000000, 759810000, 'USD', 'own', 0, 0);
+INSERT INTO cost VALUES ('r1', 'n1', 'compute', 3600000, 3600900, 'A4000', 760000000, 190000, 'USD', 'provider', 1, 60000);
+INSERT INTO cost VALUES ('r1', 'n1', 'compute', 300, 7200300, 'A4000', 760000000, -1520000000, 'EUR', 'adjustment', 1, 5);
+INSERT INTO cost VALUES ('gone', 'n8', 'ip', 600, 700, 'address', NULL, 0, 'USD', 'own', 0, 0);
+INSERT INTO observation VALUES ('n1', 'kernels', 1900, 1900, 'quiet', 1500, 'strong', 'kernel idle', 300000);
+INSERT INTO observation VALUES ('n1', 'gpu', 1900, 1900, 'unknown', NULL, 'weak', '''; --', 300000);
+INSERT INTO quiet_clock VALUES ('n1', 1234, 1900);
+INSERT INTO quiet_clock VALUES ('n0', 5, NULL);
+INSERT INTO poll VALUES ('lab', 1900, 1900, 1, '');
+INSERT INTO receipt VALUES ('rcp_1', 'r1', 'n0', 300, '{}');
+INSERT INTO enforcement VALUES ('enf_0', 'lab', 'r1', 'n0', 'manual', 'ana', 'over', 0, NULL, NULL, 1, 1, 'guest', NULL, 350, 'rcp_1', NULL, NULL, 2, 2, 'off twice', 'stopped');
+INSERT INTO intent VALUES ('int_1', 'enf_0', 'n0', 'stop:guest', 350);
+INSERT INTO intent VALUES ('int_2', 'enf_1', 'n1', 'pack', 1950);
+INSERT INTO outcome VALUES ('int_1', 'accepted', 351);
+INSERT INTO alert VALUES ('alr_1', 'blind/lab', 7, 2, 'firing', 5, 6, 'lab is not seen', 'lab', '', '');
+INSERT INTO alert VALUES ('alr_0', 'blind/lab', 7, 1, 'resolved', 1, 2, 'lab is not seen', 'lab', 'r1', 'n0');
+INSERT INTO outbox VALUES ('msg_a/mail', 'mail', '{"id":"msg_a","alert":"alr_1","kind":7,"severity":2,"state":0,"at":5,"title":"t","body":["b"],"do_next":"","account":"lab","resource":"","resource_name":"","run":"","cause":"","stops_at":null,"cost_so_far":null,"per_hour":null,"saved":null,"expires_at":77}', 'waiting', 2, 20, '503', 20, 'enf_1', 1);
+INSERT INTO outbox VALUES ('msg_b/mail', 'mail', '{"id":"msg_b","alert":"","kind":2,"severity":0,"state":0,"at":5,"title":"t","body":[],"do_next":"","account":"lab","resource":"","resource_name":"","run":"","cause":"","stops_at":null,"cost_so_far":null,"per_hour":null,"saved":null,"expires_at":null}', 'delivered', 1, 10, '', 10, '', 0);
+INSERT INTO fired VALUES ('old', '2026-10@UTC', 80, 1000);
+INSERT INTO idempotency VALUES ('key_1', 200, '{}', 9000000000000);
