@@ -12,6 +12,8 @@ namespace curfew {
 
 namespace {
 
+constexpr Duration counted_kept = hours{24 * 7};
+
 constexpr Duration clock_slack = minutes{5};
 constexpr std::string_view standing = "machine/";
 
@@ -99,6 +101,9 @@ Bookkeeper::Bookkeeper(World& world, PriceBook prices) : world_(world), prices_(
 void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<ResourceRow>& known) {
     for (const Meter& meter : meters) {
         if (!of_add_on(meter)) {
+            if (!meter.open) {
+                counted_.insert_or_assign(meter.run, meter.counted_to);
+            }
             continue;
         }
         if (!meter.open) {
@@ -128,6 +133,18 @@ void Bookkeeper::put(const AccountName& account, Meter& meter, std::vector<CostR
     if (changed) {
         batch.emplace_back(meter);
     }
+    if (!meter.open && !of_add_on(meter)) {
+        counted_.insert_or_assign(meter.run, meter.counted_to);
+    }
+}
+
+std::optional<WallTime> Bookkeeper::counted(const RunId& run) const {
+    const auto found = counted_.find(run);
+    return found == counted_.end() ? std::nullopt : std::optional{found->second};
+}
+
+void Bookkeeper::forget_counted(WallTime now) {
+    std::erase_if(counted_, [&](const auto& entry) { return now - entry.second > counted_kept; });
 }
 
 // ---- runs ------------------------------------------------------------------------------------------
@@ -173,14 +190,14 @@ void Bookkeeper::count(Meter& meter, const Run& run, WallTime until, std::vector
     append(rows, advance(meter, until));
 }
 
-void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
-                       std::optional<WallTime> counted) {
+void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch) {
     const bool is_new = !run.meter;
     if (is_new) {
         const WallTime started = run.run.started_at.value_or(now);
         const auto stood = stood_until_.find(live.resource.id);
         const WallTime other = stood == stood_until_.end() ? started : stood->second;
-        const WallTime from = std::min(now, std::max({started, counted.value_or(started), other}));
+        const WallTime from = std::min(now,
+                                       std::max({started, counted(run.run.id).value_or(started), other}));
         run.meter = Meter{.resource = live.resource.id,
                           .run = run.run.id,
                           .sku = run.run.machine_type,

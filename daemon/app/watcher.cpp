@@ -24,7 +24,6 @@ constexpr Duration retry_after_max = minutes{10};
 constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
-constexpr Duration gone_kept = hours{24 * 7};
 constexpr std::size_t gaps_max = 10'000;
 
 RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
@@ -347,32 +346,29 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     live.seen_at = now.wall;
     live.asked_at = asked_at_;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
-    const auto gone = gone_.find(seen.run.id);
-    const std::optional<WallTime> ended = !other_run            ? live.current.run.ended_at
-                                          : gone != gone_.end() ? std::optional{gone->second}
-                                                                : std::nullopt;
+    const std::optional<WallTime> ended = other_run ? books_.counted(seen.run.id) : live.current.run.ended_at;
     live.current.run = seen.run;
     if (!live.current.run.ended_at && is_off(seen.run.state)) {
         live.current.run.ended_at = ended;
     }
     live.current.absent_in_complete_lists = 0;
     live.price = books_.price_of(seen, seen.run, now.wall);
-    bill(live, seen, other_run && !first_sight, ended, batch, endings);
+    bill(live, seen, other_run && !first_sight, batch, endings);
 }
 
 /// What it costs, as this list shows it. `unseen` = its newest run shows for the first time.
-void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, std::optional<WallTime> counted,
-                   Batch& batch, std::vector<Ending>& endings) {
+void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch& batch,
+                   std::vector<Ending>& endings) {
     const Now now = world_.scheduler.now();
     if (books_.stands(live, now.wall, batch)) {
         live.older.clear();  // it costs the same whatever runs
         return;
     }
     if (bills(seen.run.state)) {
-        books_.bills(live, live.current, now.wall, batch, counted);
+        books_.bills(live, live.current, now.wall, batch);
     } else if (is_off(seen.run.state) && live.current.meter) {
         endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
-    } else if (is_off(seen.run.state) && unseen && seen.run.started_at) {
+    } else if (is_off(seen.run.state) && unseen && seen.run.started_at && !books_.counted(seen.run.id)) {
         // It came and went between two polls; its own stamps say what it cost.
         endings.push_back({.resource = seen.id, .run = seen.run.id, .at = seen.run.ended_at, .unseen = true});
     }
@@ -493,7 +489,7 @@ void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& 
     std::vector<Run> missed;
     for (Run& run : gap.runs) {
         const bool known = run.id == gap.before || run.id == gap.after || run.id == live.current.run.id ||
-                           gone_.contains(run.id) || std::ranges::any_of(live.older, [&](const LiveRun& o) {
+                           books_.counted(run.id) || std::ranges::any_of(live.older, [&](const LiveRun& o) {
                                return o.run.id == run.id;
                            });
         if (run.id == gap.before && run.ended_at) {
@@ -789,15 +785,7 @@ void Watcher::act() {
 }
 
 void Watcher::forget_gone() {
-    const WallTime now = world_.scheduler.wall();
-    std::erase_if(gone_, [&](const auto& entry) { return now - entry.second > gone_kept; });
-    for (const auto& [id, live] : world_.picture.resources) {
-        const Run& run = live.current.run;
-        if (live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 && run.ended_at) {
-            gone_.insert_or_assign(
-                run.id, *run.ended_at);  // a list that left it out may be followed by one that does not
-        }
-    }
+    books_.forget_counted(world_.scheduler.wall());
     std::erase_if(world_.picture.resources, [&](const auto& entry) {
         const LiveResource& live = entry.second;
         return live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 &&

@@ -81,7 +81,7 @@ public:
             s.runs.push_back(row);
         }
         for (const auto& [id, row] : meters) {
-            if (row.open || row.tariff.monthly_cap) {
+            if (row.open || row.tariff.monthly_cap || row.kind == MeterKind::compute) {
                 s.meters.push_back(row);
             }
         }

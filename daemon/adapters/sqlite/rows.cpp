@@ -380,7 +380,10 @@ constexpr const char* open_meters =
     // What a closed add-on has used up of its month's cap matters until the month is over.
     " OR (cap_nanos IS NOT NULL AND counted_to > (SELECT MAX(counted_to) FROM meter WHERE cap_nanos IS NOT "
     "NULL)"
-    " - 2764800000) ORDER BY run, kind";
+    " - 2764800000)"
+    // A run that a list left out by mistake is billed on from where it was billed to.
+    " OR (kind = 'compute' AND counted_to > (SELECT MAX(counted_to) FROM meter) - 604800000) ORDER BY run, "
+    "kind";
 
 Meter meter(const Query& q) {
     const std::string code = q.text(6);

@@ -21,14 +21,17 @@ class Bookkeeper {
 public:
     Bookkeeper(World& world, PriceBook prices);
 
-    /// Meters of add-ons as the store has them; `known` tells whose they are.
+    /// Meters as the store has them, those of runs for `counted`; `known` tells whose the add-ons are.
     void load(const std::vector<Meter>& meters, const std::vector<ResourceRow>& known);
 
     /// The run is listed in a state that bills: its meter is opened or advanced. A dated price makes a new row
-    /// at its time; a change of machine type, or one that only shows now, from now on. `counted` is how far
-    /// it was billed before, when it was taken for ended too early. Not for what `stands`.
-    void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch,
-               std::optional<WallTime> counted = std::nullopt);
+    /// at its time; a change of machine type, or one that only shows now, from now on. One that was taken for
+    /// ended too early goes on from where it was billed to. Not for what `stands`.
+    void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch);
+    /// How far a run that has no meter any more was billed; nullopt = not within the last 7 days.
+    std::optional<WallTime> counted(const RunId& run) const;
+    /// What ended long ago does not come back.
+    void forget_counted(WallTime now);
 
     /// The run does not bill any more. `ended_at` is the provider's stamp where it has one that can be true;
     /// otherwise the end lies between the last look that showed it billing and `latest`.
@@ -71,9 +74,10 @@ private:
 
     World& world_;
     PriceBook prices_;
-    std::map<ResourceId, Price> made_;             // prices that stand in no table
-    std::map<RunId, Meter> ended_;                 // of add-ons that are gone; they may come back
-    std::map<AccountName, WallTime> lists_;        // newest list of add-ons
+    std::map<ResourceId, Price> made_;       // prices that stand in no table
+    std::map<RunId, Meter> ended_;           // of add-ons that are gone; they may come back
+    std::map<RunId, WallTime> counted_;      // runs without a meter: a list may have left them out by mistake
+    std::map<AccountName, WallTime> lists_;  // newest list of add-ons
     std::map<ResourceId, WallTime> stood_until_;   // machines that are billed by the hour again
     std::map<ResourceId, WallTime> ends_of_runs_;  // newest, by the provider's stamp
     std::vector<CostRow> cut_;

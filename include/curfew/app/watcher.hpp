@@ -66,8 +66,8 @@ private:
     void bill_past_runs(std::vector<Ending>& endings, Batch& batch);
     void bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& endings, Batch& batch);
     void note_other_run(const LiveResource& before, const Resource& seen, bool is_new);
-    void bill(LiveResource& live, const Resource& seen, bool unseen, std::optional<WallTime> counted,
-              Batch& batch, std::vector<Ending>& endings);
+    void bill(LiveResource& live, const Resource& seen, bool unseen, Batch& batch,
+              std::vector<Ending>& endings);
     void close_ended(const std::vector<Ending>& endings, Batch& batch);
     Task<void> ask_guests(Batch& batch);
     void store_look(LiveRun& run, const QuietClock& before, Batch& batch) const;
@@ -94,11 +94,10 @@ private:
     Reconciler reconciler_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
-    AccountConfig config_;            // as last seen in the configuration
-    WallTime asked_at_;               // when the newest list was asked for
-    Batch carried_;                   // of a cycle whose transaction failed: cost rows must not be lost
-    std::vector<Gap> gaps_;           // until the provider has answered
-    std::map<RunId, WallTime> gone_;  // runs that lists left out, and how far they were billed
+    AccountConfig config_;   // as last seen in the configuration
+    WallTime asked_at_;      // when the newest list was asked for
+    Batch carried_;          // of a cycle whose transaction failed: cost rows must not be lost
+    std::vector<Gap> gaps_;  // until the provider has answered
     bool key_checked_ = false;
     bool whole_ = false;
     bool stopping_ = false;

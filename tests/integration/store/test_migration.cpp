@@ -161,18 +161,19 @@ TEST_CASE("a database of version 2 keeps every row of its ledger, its meters and
     b.open();
     CHECK(b.recovered.empty());
     const StoredState state = b.load();
-    REQUIRE(state.meters.size() == 2);
-    CHECK(state.meters[0].run == RunId{"n1"});
-    CHECK(state.meters[0].kind == MeterKind::compute);
-    CHECK(state.meters[0].tariff.rate == Rate{Money{760'000'000}});
-    CHECK_FALSE(state.meters[0].tariff.monthly_cap);
-    CHECK(state.meters[0].increment == Increment::none);
-    CHECK(state.meters[0].started == WallTime{900});
-    CHECK(state.meters[0].counted_to == WallTime{3'600'900});
-    CHECK(state.meters[0].last_seen_billing == WallTime{3'601'000});
-    CHECK(state.meters[0].closed == Money{759'810'000 + 190'000 + 190'001});
-    CHECK_FALSE(state.meters[1].tariff.priced());
-    CHECK(state.meters[1].started == WallTime{700});  // no stamp: from where it is counted
+    REQUIRE(state.meters.size() == 3);
+    CHECK(std::ranges::count(state.meters, true, &Meter::open) == 2);  // and one that ended not long ago
+    CHECK(state.meters[1].run == RunId{"n1"});
+    CHECK(state.meters[1].kind == MeterKind::compute);
+    CHECK(state.meters[1].tariff.rate == Rate{Money{760'000'000}});
+    CHECK_FALSE(state.meters[1].tariff.monthly_cap);
+    CHECK(state.meters[1].increment == Increment::none);
+    CHECK(state.meters[1].started == WallTime{900});
+    CHECK(state.meters[1].counted_to == WallTime{3'600'900});
+    CHECK(state.meters[1].last_seen_billing == WallTime{3'601'000});
+    CHECK(state.meters[1].closed == Money{759'810'000 + 190'000 + 190'001});
+    CHECK_FALSE(state.meters[2].tariff.priced());
+    CHECK(state.meters[2].started == WallTime{700});  // no stamp: from where it is counted
     REQUIRE(state.fired.size() == 2);
     CHECK(state.fired[0].key == "100%");
     CHECK(state.fired[1].key == "80%");

@@ -307,6 +307,35 @@ TEST_CASE("an incomplete list makes nothing absent, a complete one only the seco
     CHECK_FALSE(rig.store.meters.begin()->second.open);
 }
 
+TEST_CASE("a run that lists left out by mistake is billed on from there, also after a restart (I6)") {
+    for (const bool restarted : {false, true}) {
+        CAPTURE(restarted);
+        Rig rig;
+        FakeNotebook& n = rig.world.add("demo");
+        n.kernel = "busy";
+        const RunId run = n.resource.run.id;
+        rig.begin();
+        rig.scheduler.run_for(hours{3});
+        const auto kept = rig.world.notebooks.extract("demo");
+        rig.scheduler.run_for(minutes{5});
+        REQUIRE_FALSE(rig.store.meters.at({run, MeterKind::compute}).open);
+        if (restarted) {
+            rig.restart(minutes{1});
+        }
+        rig.world.notebooks.insert({kept.key(), kept.mapped()});
+        rig.scheduler.run_for(hours{2});
+        std::vector<CostRow> rows;
+        std::ranges::copy_if(rig.store.costs, std::back_inserter(rows),
+                             [&](const CostRow& row) { return row.run == run; });
+        std::ranges::sort(rows, {}, &CostRow::from);
+        REQUIRE(rows.size() > 3);
+        for (std::size_t i = 1; i < rows.size(); ++i) {
+            CHECK(rows[i].from == rows[i - 1].to);
+        }
+        CHECK(rows.back().to - rows.front().from > hours{4});
+    }
+}
+
 TEST_CASE("a restart in mid-life changes only timing (I10)") {
     for (const Duration off : {Duration{seconds{30}}, Duration{minutes{30}}}) {
         Rig rig;
