@@ -235,7 +235,23 @@ void Judge::judge_budget(const Budget& budget, WallTime from, WallTime to, Momen
     WallTime first = to;
     for (const auto& [id, truth] : m.runs) {
         const auto resource = m.resources.find(truth.run.resource);
-        if (!unpriced.contains(id) && resource != m.resources.end() &&
+        // What people keep out of its reach is not its overshoot.
+        const bool out_of_reach =
+            resource == m.resources.end() ||
+            std::ranges::any_of(m.configs,
+                                [&](const auto& entry) {
+                                    return std::ranges::any_of(
+                                        entry.second->protect, [&](const std::string& glob) {
+                                            return own_glob(glob, resource->second.name);
+                                        });
+                                }) ||
+            std::ranges::any_of(m.silences, [&](const auto& entry) {
+                const SilenceScope& scope = entry.second.row.scope;
+                return entry.second.row.kind == SilenceKind::maintenance &&
+                       (scope.resources.empty() ||
+                        std::ranges::find(scope.resources, resource->first.value) != scope.resources.end());
+            });
+        if (!unpriced.contains(id) && !out_of_reach &&
             own_match(budget.scope, resource->second, truth.run.machine_type)) {
             runs.push_back(&truth);
             first = std::min(first, truth.began.utc);
