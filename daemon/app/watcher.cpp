@@ -329,14 +329,21 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     if (other_run && !(is_new && first_sight)) {
         note_other_run(live, seen, is_new);
     }
-    if (other_run && !is_new && live.current.meter) {
-        live.older.push_back(std::move(live.current));
-    }
     if (other_run) {
-        const QuietClock before = live.current.clock;
-        live.current = LiveRun{};
-        live.current.first_seen = now.mono;
-        live.current.clock = mutant(Mutant::clock_outlives_run) ? before : QuietClock{};
+        LiveRun run;
+        run.first_seen = now.mono;
+        // Of two that run at once either may be shown as the newest; its meter goes on (I6).
+        const auto known = std::ranges::find(live.older, seen.run.id,
+                                             [](const LiveRun& o) { return o.run.id; });
+        if (known != live.older.end()) {
+            run = std::move(*known);
+            live.older.erase(known);
+        }
+        run.clock = mutant(Mutant::clock_outlives_run) ? live.current.clock : QuietClock{};
+        if (!is_new && live.current.meter) {
+            live.older.push_back(std::move(live.current));
+        }
+        live.current = std::move(run);
     }
     if (other_run || live.current.run.started_at != seen.run.started_at) {
         live.current.began = began(seen.run, now);

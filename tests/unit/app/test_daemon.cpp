@@ -336,6 +336,39 @@ TEST_CASE("a run that lists left out by mistake is billed on from there, also af
     }
 }
 
+TEST_CASE("two runs at once are billed once each, whichever is shown as the newest (I6)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    n.kernel = "busy";
+    Run other = n.resource.run;
+    other.id = RunId{"twin"};
+    n.resource.other_runs = {other};
+    rig.begin();
+    for (int i = 0; i < 6; ++i) {
+        rig.scheduler.run_for(minutes{50});
+        FakeNotebook& now = rig.world.notebooks.at("demo");
+        std::swap(now.resource.run, now.resource.other_runs.front());
+        if (i % 2 == 0) {
+            rig.restart(minutes{1});
+        }
+    }
+    rig.scheduler.run_for(minutes{50});
+    std::map<RunId, std::vector<CostRow>> rows;
+    for (const CostRow& row : rig.store.costs) {
+        rows[row.run].push_back(row);
+    }
+    REQUIRE(rows.size() == 2);
+    for (auto& [run, of_run] : rows) {
+        CAPTURE(run.value);
+        std::ranges::sort(of_run, {}, &CostRow::from);
+        REQUIRE(of_run.size() >= 5);
+        for (std::size_t i = 1; i < of_run.size(); ++i) {
+            CHECK(of_run[i].from == of_run[i - 1].to);
+        }
+        CHECK(rig.store.meters.at({run, MeterKind::compute}).open);
+    }
+}
+
 TEST_CASE("a restart in mid-life changes only timing (I10)") {
     for (const Duration off : {Duration{seconds{30}}, Duration{minutes{30}}}) {
         Rig rig;
