@@ -184,7 +184,7 @@ TEST_CASE("runs: the newest of a resource, and those that still cost") {
     CHECK(state.runs[2].id == RunId{"p1"});
     CHECK(state.runs[2].state == RunState::pending);
     CHECK_FALSE(state.runs[2].started_at);
-    REQUIRE(state.meters.size() == 1);
+    REQUIRE(state.meters.size() == 2);  // and the one that ended not long ago
     CHECK(state.meters[0].run == RunId{"n1"});
     CHECK(state.meters[0].tariff.rate == Rate{Money{760'000'000}});
     CHECK(state.meters[0].counted_to == WallTime{1100});
