@@ -122,6 +122,7 @@ struct Model {
     std::optional<Instant> called;
     bool seen_on = false;  // by a lookup after the newest call
     bool refused = false;  // the newest call was
+    bool rested = false;   // what the newest call did not end was left in peace for a while
     // notice
     std::optional<Instant> warned;
     std::optional<Instant> delivered;
@@ -155,7 +156,7 @@ void Model::judge_call(const EnforcementEvent& event, const Enforcement& before,
     must(before.cause.kind == CauseKind::manual || (look.mode == Mode::enforce && !look.breaker_open));
     must(look.newest && look.same_run_on);  // I4
     // Never again before it was looked up, found on, and left in peace for a while.
-    must(calls == 0 || (seen_on && now - *called >= policy.stop_retry_first));
+    must(calls == 0 || (seen_on && rested));
     // Durable before the call (I5).
     must(t.changed && t.next.state == EnforcementState::stopping && t.next.stop_attempts == calls + 1);
     must(t.next.stop_called_at == now);
@@ -184,7 +185,11 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
         judge_call(event, before, t, now, policy);
         ++calls;
         called = now;
-        seen_on = refused = false;
+        seen_on = refused = rested = false;
+    }
+    if (called && before.state == EnforcementState::stop_failed && t.next.state == EnforcementState::packed) {
+        must(now - *called >= policy.stop_retry_first);
+        rested = true;  // a reboot makes instants meaningless, and this no less true
     }
     const bool begins = t.next.state == EnforcementState::due && (before.state == EnforcementState::warned ||
                                                                   before.state == EnforcementState::watching);

@@ -32,10 +32,12 @@ std::optional<int> number(std::string_view text) {
 }
 
 bool good_host(std::string_view host) {
-    return !host.empty() && host.size() <= 253 && std::ranges::all_of(host, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-               c == ':';
-    });
+    const bool no_part_is_empty = !host.starts_with('.') && !host.ends_with('.') &&
+                                  host.find("..") == std::string_view::npos;
+    return no_part_is_empty && !host.empty() && host.size() <= 253 && std::ranges::all_of(host, [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+                      c == ':';
+           });
 }
 
 }  // namespace
