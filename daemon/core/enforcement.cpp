@@ -250,6 +250,8 @@ public:
             case State::due:
                 return add({Effect::look_fresh});
             case State::packing:
+                // What was cut short has not failed: only failures count for a rule that goes on without a pack.
+                t_.next.pack_attempts = std::max(0, t_.next.pack_attempts - 1);
                 // Signals may have changed while nobody looked: entering packing means looking first.
                 return begin_due("daemon restarted in mid-pack");
             case State::packed:

@@ -589,6 +589,18 @@ TEST_CASE("after a failed stop everything is looked at again, then the other met
     CHECK(step(e, event::Seen{event::Sighting::on}, t0, policy).next.state == State::packed);
 }
 
+TEST_CASE("a pack that a crash cut short is no attempt that failed: no rule overrides for it (I1)") {
+    Enforcement e = in_state(State::packing);
+    e.pack_attempts = 3;
+    for (const bool same_boot : {true, false}) {
+        const Transition t = recover(e, t0, same_boot, policy);
+        CHECK(t.next.pack_attempts == 2);
+        CHECK(recover(t.next, t0, same_boot, policy).next.pack_attempts == 2);
+    }
+    e.state = State::pack_failed;
+    CHECK(recover(e, t0, true, policy).next.pack_attempts == 3);
+}
+
 TEST_CASE("recovery reads the world before it acts") {
     const std::map<State, std::pair<State, std::vector<Effect>>> expected{
         {State::warned, {State::warned, {}}},
