@@ -6,6 +6,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include <fstream>
 #include <stdexcept>
 
 namespace network {
@@ -114,6 +115,14 @@ std::string key_pem_of(const Certificate& certificate) {
     BIO* bio = BIO_new(BIO_s_mem());
     PEM_write_bio_PrivateKey(bio, certificate.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
     return text_of(bio);
+}
+
+Identity::Identity(const std::string& alternatives) {
+    const Certificate root = make({.name = "Root", .basic = "critical,CA:TRUE"});
+    const Certificate leaf = make({.alternatives = alternatives}, &root);
+    std::ofstream(in("ca.pem")) << pem_of({root});
+    std::ofstream(in("leaf.pem")) << pem_of({leaf});
+    std::ofstream(in("leaf.key")) << key_pem_of(leaf);
 }
 
 }  // namespace network

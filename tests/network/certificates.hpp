@@ -1,6 +1,9 @@
 // Certificates with every fault one can have, made on the spot. For tests only: keys are as weak as asked for.
 #pragma once
 
+#include "integration/http/server.hpp"
+#include "support/folder.hpp"
+
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -37,5 +40,18 @@ Certificate make(const Recipe& recipe, const Certificate* issuer = nullptr);
 /// PEM of the certificates in this order.
 std::string pem_of(const std::vector<Certificate>& chain);
 std::string key_pem_of(const Certificate& certificate);
+
+/// A certificate for these names and the authority that vouches for it, as the files of a server and of a client.
+class Identity {
+public:
+    explicit Identity(const std::string& alternatives);
+    support::ServerTls tls() const { return {.certificate = in("leaf.pem"), .key = in("leaf.key")}; }
+    std::string ca_file() const { return in("ca.pem"); }
+
+private:
+    std::string in(const std::string& name) const { return folder_.path + "/" + name; }
+
+    support::Folder folder_{"identity"};
+};
 
 }  // namespace network

@@ -16,7 +16,6 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <thread>
 
 using namespace curfew;
@@ -25,8 +24,6 @@ using namespace network;
 using support::Server;
 
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Only so many descriptors beyond those that are open. Numbers below the limit are taken first, so that none is free
 /// in between.
@@ -153,18 +150,12 @@ TEST_CASE(
 }
 
 TEST_CASE("a certificate that cannot be judged for want of descriptors is not called a bad one") {
-    std::string folder = (fs::temp_directory_path() / "curfew-scarce-XXXXXX").string();
-    folder = ::mkdtemp(folder.data());
-    const Certificate root = make({.name = "Root", .basic = "critical,CA:TRUE"});
-    const Certificate leaf = make({.alternatives = "DNS:box.test"}, &root);
-    std::ofstream(folder + "/ca.pem") << pem_of({root});
-    std::ofstream(folder + "/leaf.pem") << pem_of({leaf});
-    std::ofstream(folder + "/leaf.key") << key_pem_of(leaf);
-    Server server(support::echo, {.certificate = folder + "/leaf.pem", .key = folder + "/leaf.key"});
+    const Identity box("DNS:box.test");
+    Server server(support::echo, box.tls());
     for (const bool given : {true, false}) {
         CAPTURE(given);
         Request request = get("https://box.test/x");
-        request.route = {.connect_to = server.address(), .ca_file = given ? folder + "/ca.pem" : ""};
+        request.route = {.connect_to = server.address(), .ca_file = given ? box.ca_file() : ""};
         for (int spare = 0; spare < 4; ++spare) {
             CAPTURE(spare);
             Bench b;
@@ -189,8 +180,6 @@ TEST_CASE("a certificate that cannot be judged for want of descriptors is not ca
             }
         }
     }
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
 }
 
 TEST_CASE("ten thousand connections, good and bad, leave nothing behind") {

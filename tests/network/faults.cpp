@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -23,8 +22,6 @@ using support::ServerTls;
 
 namespace {
 
-namespace fs = std::filesystem;
-
 /// What may come of a connection that broke: nothing that looks like an answer, and the truth about trying again.
 void check_broken(const Result<Response>& response, bool idempotent) {
     INFO(told(response));
@@ -36,27 +33,11 @@ void check_broken(const Result<Response>& response, bool idempotent) {
 }
 
 /// A certificate for box.test in files.
-struct Trust {
-    std::string folder;
-    Certificate root = make({.name = "Root", .basic = "critical,CA:TRUE"});
-    Certificate leaf = make({.alternatives = "DNS:box.test"}, &root);
-    Trust() {
-        std::string name = (fs::temp_directory_path() / "curfew-faults-XXXXXX").string();
-        folder = ::mkdtemp(name.data());
-        std::ofstream(folder + "/ca.pem") << pem_of({root});
-        std::ofstream(folder + "/leaf.pem") << pem_of({leaf});
-        std::ofstream(folder + "/leaf.key") << key_pem_of(leaf);
-    }
-    Trust(const Trust&) = delete;
-    Trust& operator=(const Trust&) = delete;
-    ~Trust() {
-        std::error_code ignored;
-        fs::remove_all(folder, ignored);
-    }
-    ServerTls tls() const { return {.certificate = folder + "/leaf.pem", .key = folder + "/leaf.key"}; }
+struct Trust : Identity {
+    Trust() : Identity("DNS:box.test") {}
     Request ask(const std::string& address) const {
         Request request = get("https://box.test/x");
-        request.route = {.connect_to = address, .ca_file = folder + "/ca.pem"};
+        request.route = {.connect_to = address, .ca_file = ca_file()};
         return request;
     }
 };

@@ -8,7 +8,6 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
-#include <cstdlib>
 
 using namespace curfew;
 using namespace curfew::http;
@@ -19,31 +18,11 @@ using support::Server;
 
 namespace {
 
-namespace fs = std::filesystem;
-
-struct Far {
-    std::string folder;
-    Certificate root = make({.name = "Root", .basic = "critical,CA:TRUE"});
-    Certificate leaf = make({.alternatives = "DNS:far.test,IP:192.0.2.7"}, &root);
-    Far() {
-        std::string name = (fs::temp_directory_path() / "curfew-proxy-XXXXXX").string();
-        folder = ::mkdtemp(name.data());
-        std::ofstream(folder + "/ca.pem") << pem_of({root});
-        std::ofstream(folder + "/leaf.pem") << pem_of({leaf});
-        std::ofstream(folder + "/leaf.key") << key_pem_of(leaf);
-    }
-    Far(const Far&) = delete;
-    Far& operator=(const Far&) = delete;
-    ~Far() {
-        std::error_code ignored;
-        fs::remove_all(folder, ignored);
-    }
-    support::ServerTls tls() const {
-        return {.certificate = folder + "/leaf.pem", .key = folder + "/leaf.key"};
-    }
+struct Far : Identity {
+    Far() : Identity("DNS:far.test,IP:192.0.2.7") {}
     Request ask(const std::string& url = "https://far.test/x") const {
         Request request = get(url);
-        request.route.ca_file = folder + "/ca.pem";
+        request.route.ca_file = ca_file();
         request.credential = Request::Credential{"Authorization", "Bearer ", Secret{"CANARY-of-proxy"}};
         return request;
     }

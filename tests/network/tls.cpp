@@ -5,7 +5,6 @@
 #include <catch2/catch.hpp>
 
 #include <cstdio>
-#include <cstdlib>
 
 using namespace curfew;
 using namespace curfew::http;
@@ -15,13 +14,11 @@ using support::ServerTls;
 
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr long day = 24L * 3600;
 
 /// The authorities of the test, and a folder for what the servers read.
 struct World {
-    std::string folder;
+    support::Folder folder{"tls"};
     Certificate root = make(
         {.name = "Test Root", .basic = "critical,CA:TRUE", .usage = "critical,keyCertSign"});
     Certificate middle = make(
@@ -31,18 +28,8 @@ struct World {
         {.name = "Test Root", .basic = "critical,CA:TRUE", .usage = "critical,keyCertSign"});
     int files = 0;
 
-    World() {
-        std::string name = (fs::temp_directory_path() / "curfew-tls-XXXXXX").string();
-        folder = ::mkdtemp(name.data());
-    }
-    World(const World&) = delete;
-    World& operator=(const World&) = delete;
-    ~World() {
-        std::error_code ignored;
-        fs::remove_all(folder, ignored);
-    }
     std::string write(const std::string& text) {
-        const std::string path = folder + "/" + std::to_string(++files) + ".pem";
+        const std::string path = folder.path + "/" + std::to_string(++files) + ".pem";
         std::ofstream(path) << text;
         return path;
     }

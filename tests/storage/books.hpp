@@ -3,15 +3,12 @@
 
 #include "adapters/sqlite/store.hpp"
 #include "storage/disk.hpp"
+#include "support/folder.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,22 +18,9 @@
 namespace curfew::storage {
 
 /// Only the lock file, and what is suspected, is really there.
-class Folder {
-public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "curfew-storage-XXXXXX").string();
-        path_ = ::mkdtemp(name.data()) == nullptr ? std::string{} : name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    std::string database() const { return path_ + "/curfew.db"; }
-
-private:
-    std::string path_;
+struct Folder : support::Folder {
+    Folder() : support::Folder("storage") {}
+    std::string database() const { return path + "/curfew.db"; }
 };
 
 /// A life of the store, one step after the other.

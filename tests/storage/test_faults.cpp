@@ -6,16 +6,13 @@
 #include "adapters/sqlite/store.hpp"
 #include "storage/disk.hpp"
 #include "storage/memory.hpp"
+#include "support/folder.hpp"
 #include "support/life.hpp"
 
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
 
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,21 +24,6 @@ using storage::Fault;
 using storage::Memory;
 
 namespace {
-
-struct Folder {
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "curfew-faults-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    std::string path;
-};
 
 /// The file system and SQLite's memory outlive every connection.
 storage::Vfs& file_system() {
@@ -59,7 +41,7 @@ struct Machine {
     FakeWorld world{io, scheduler};
     std::shared_ptr<FakeChannel> mail = std::make_shared<FakeChannel>(scheduler, "mail");
     std::shared_ptr<FakeVault> vault = std::make_shared<FakeVault>(scheduler);
-    Folder folder;
+    support::Folder folder{"faults"};
     std::string path = folder.path + "/curfew.db";
     Disk disk;
     std::unique_ptr<Store> store;

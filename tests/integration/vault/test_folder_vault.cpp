@@ -4,6 +4,7 @@
 #include "adapters/vault/manifest.hpp"
 #include "adapters/vault/workers.hpp"
 #include "integration/http/loop.hpp"
+#include "support/folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -630,8 +631,7 @@ TEST_CASE("a disk that becomes full is said so, and goes on when there is room")
 }
 
 TEST_CASE("the vault works where openat2 is refused, as in the unit's sandbox (RestrictSUIDSGID=)") {
-    char folder[] = "/tmp/curfew-vault-XXXXXX";
-    REQUIRE(::mkdtemp(folder) != nullptr);
+    const support::Folder folder("vault");
     const pid_t child = ::fork();
     if (child == 0) {
         sock_filter steps[] = {
@@ -645,7 +645,7 @@ TEST_CASE("the vault works where openat2 is refused, as in the unit's sandbox (R
             ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
             ::_exit(77);
         }
-        const auto at = vault::open_folder(folder, false);
+        const auto at = vault::open_folder(folder.path, false);
         const bool good = at && vault::put(*at, "a/b/c.txt", "work") && vault::hash_file(*at, "a/b/c.txt") &&
                           vault::remove_below(*at, "a/b/c.txt");
         ::_exit(good ? 0 : 1);
@@ -658,7 +658,6 @@ TEST_CASE("the vault works where openat2 is refused, as in the unit's sandbox (R
     } else {
         CHECK(WEXITSTATUS(status) == 0);
     }
-    fs::remove_all(folder);
 }
 
 TEST_CASE("numbers of a manifest that cannot be are damage") {
