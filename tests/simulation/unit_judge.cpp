@@ -1,198 +1,19 @@
 // The judge itself: for each invariant a history that breaks it, and one that does not.
-#include "simulation/judge.hpp"
+#include "simulation/history.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <algorithm>
 
 using namespace curfew;
 using namespace curfew::simulation;
 
-namespace {
-
-const RunId run{"r1"};
-const ResourceId box{"nb1"};
-const AccountName account{"lab"};
-const ChannelName mail{"mail"};
-const TrueFiles files{{"a.txt", 1}, {"b.txt", 2}};
-constexpr WallTime midnight{1'790'000'000'000 / 3'600'000 * 3'600'000};
-
-/// A short history that a good Curfew could have had: a notebook goes quiet, is warned of, packed and stopped.
-struct Story {
-    Tally tally;
-    Judge judge{tally};
-    std::int64_t ms = 0;
-    Config config = plain();
-
-    static Config plain() {
-        Config c;
-        c.mode = Mode::enforce;
-        AccountConfig lab;
-        lab.name = account;
-        c.accounts.push_back(lab);
-        VaultConfig vault;
-        vault.name = VaultName{"folder"};
-        c.vaults.push_back(vault);
-        Rule rule;
-        rule.name = RuleName{"night"};
-        rule.mode = Mode::enforce;
-        c.rules.push_back(rule);
-        c.routing.channels = {mail};
-        return c;
-    }
-
-    Moment at() const {
-        return {.mono = {ms}, .utc = midnight + Duration{ms}, .wall = midnight + Duration{ms}};
-    }
-    void pass(Duration d) { ms += d.count(); }
-    bool breaks(const std::string& invariant) const {
-        return std::ranges::any_of(judge.violations(),
-                                   [&](const Violation& v) { return v.invariant == invariant; });
-    }
-    std::string all() const {
-        std::string text;
-        for (const Violation& v : judge.violations()) {
-            text += v.invariant + ": " + v.text + "\n";
-        }
-        return text;
-    }
-
-    void use() { judge.config_in_force(std::make_shared<const Config>(config), at()); }
-    void begin(const RunId& id = run, const ResourceId& where = box) {
-        judge.committed({ResourceRow{.id = where, .account = account, .name = where.value}}, at());
-        judge.run_began({.account = account,
-                         .resource = where,
-                         .run = id,
-                         .machine_type = "P4000",
-                         .per_hour = Money{510'000'000}},
-                        at());
-        judge.files_changed(id, files, at());
-    }
-    void look(const RunId& id = run, Verdict kernels = Verdict::quiet, Verdict processes = Verdict::quiet) {
-        judge.answered(id, Signal::kernels, kernels, at());
-        judge.answered(id, Signal::metrics, Verdict::quiet, at());
-        judge.answered(id, Signal::processes, processes, at());
-    }
-    /// A look a minute.
-    void quiet_for(Duration d, const RunId& id = run) {
-        for (Duration gone{0}; gone < d; gone += minutes{1}) {
-            look(id);
-            pass(minutes{1});
-        }
-        look(id);
-    }
-
-    Enforcement e{.id = EnforcementId{"enf_1"},
-                  .account = account,
-                  .resource = box,
-                  .run = run,
-                  .cause = {CauseKind::idle, "night"}};
-    int messages = 0;
-
-    void store(EnforcementState state, Batch more = {}) {
-        e.state = state;
-        more.emplace_back(e);
-        judge.committed(more, at());
-    }
-    OutboxRow message(AlertKind kind, int step = 0) {
-        OutboxRow row;
-        row.id = "msg_" + std::to_string(++messages) + "/mail";
-        row.channel = mail;
-        row.message.id = "msg_" + std::to_string(messages);
-        row.message.kind = kind;
-        row.enforcement = e.id;
-        row.warn_step = step;
-        return row;
-    }
-    ParcelRow parcel(std::int64_t seq, const std::string& id, AlertKind kind = AlertKind::stop_warning) {
-        ParcelRow row;
-        row.id = ParcelId{id};
-        row.channel = mail;
-        row.message.id = id;
-        row.message.kind = kind;
-        judge.committed(
-            {row, ParcelFill{.parcel = row.id, .channel = mail, .to = {}, .rows = {seq}, .rest = {}}}, at());
-        return row;
-    }
-    void take(const ParcelRow& row, bool heard = true) {
-        judge.took(mail, {.message = row.message, .to = {}}, heard, at());
-    }
-    void delivered(ParcelRow row) {
-        row.state = OutboxState::delivered;
-        row.attempts = 1;
-        judge.committed({row}, at());
-    }
-
-    void warn() {
-        e.warned_step = 1;
-        store(EnforcementState::warned, {message(AlertKind::stop_warning, 1)});
-        const ParcelRow row = parcel(messages, "par_1");
-        take(row);
-        delivered(row);
-    }
-    void pack(const TrueFiles& held = files) {
-        store(EnforcementState::due);
-        ++e.pack_attempts;
-        store(EnforcementState::packing,
-              {IntentRow{.id = "int_p", .enforcement = e.id, .run = run, .act = "pack", .at = {}}});
-        Receipt receipt;
-        receipt.id = ReceiptId{"rcp_1"};
-        receipt.enforcement = e.id;
-        receipt.run = run;
-        receipt.verified = true;
-        receipt.proofs = {{.vault = VaultName{"folder"}, .locator = {}, .method = {}}};
-        judge.published(receipt, held, at());
-        e.receipt = receipt.id;
-        store(EnforcementState::packed,
-              {receipt, OutcomeRow{.intent = "int_p", .outcome = "receipt", .at = {}}});
-    }
-    void intend() {
-        ++e.stop_attempts;
-        store(EnforcementState::stopping,
-              {IntentRow{.id = "int_s", .enforcement = e.id, .run = run, .act = "stop:provider", .at = {}}});
-    }
-    void call() { judge.stop_called(StopMethod::provider, run, run, true, at()); }
-    void whole(Duration quiet = hours{1}) {
-        use();
-        begin();
-        quiet_for(quiet - minutes{30});
-        warn();
-        quiet_for(minutes{30});
-        pack();
-        intend();
-        call();
-    }
-    CostRow row(std::int64_t from_min, std::int64_t to_min, std::int64_t nanos) const {
-        CostRow cost;
-        cost.resource = box;
-        cost.run = run;
-        cost.from = midnight + minutes{from_min};
-        cost.to = midnight + minutes{to_min};
-        cost.sku = "P4000";
-        cost.rate = Rate{Money{510'000'000}};
-        cost.gross = Money{nanos};
-        return cost;
-    }
-    void close(const std::vector<CostRow>& rows) {
-        for (const CostRow& cost : rows) {
-            judge.committed({cost}, at());
-        }
-        Judge::End end;
-        end.ledger = rows;
-        judge.ended(end, at());
-    }
-};
-
-}  // namespace
-
 TEST_CASE("a stop as it should be breaks nothing") {
-    Story s;
+    History s;
     s.whole();
     CHECK(s.all().empty());
 }
 
 TEST_CASE("I1: what the vault holds is what there is") {
-    Story s;
+    History s;
     SECTION("a file is missing in the pack") {
         s.use();
         s.begin();
@@ -270,7 +91,7 @@ TEST_CASE("I1: what the vault holds is what there is") {
 }
 
 TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
-    Story s;
+    History s;
     SECTION("half an hour of an hour") {
         s.use();
         s.begin();
@@ -394,7 +215,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
 }
 
 TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or over the breaker") {
-    Story s;
+    History s;
     SECTION("a keep") {
         s.use();
         s.begin();
@@ -475,7 +296,7 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
 }
 
 TEST_CASE("I3: three stops by one rule within an hour are too many for three runs") {
-    Story s;
+    History s;
     s.use();
     const std::vector<RunId> runs{RunId{"r1"}, RunId{"r2"}, RunId{"r3"}};
     for (const RunId& each : runs) {
@@ -497,7 +318,7 @@ TEST_CASE("I3: three stops by one rule within an hour are too many for three run
 }
 
 TEST_CASE("I4: one enforcement of a run, no other run, no two calls in a minute") {
-    Story s;
+    History s;
     s.whole();
     REQUIRE(s.all().empty());
     SECTION("another run is reached") {
@@ -518,7 +339,7 @@ TEST_CASE("I4: one enforcement of a run, no other run, no two calls in a minute"
 }
 
 TEST_CASE("I5: an act has an older intent and an outcome") {
-    Story s;
+    History s;
     SECTION("a call without an intent") {
         s.use();
         s.begin();
@@ -564,101 +385,8 @@ TEST_CASE("I5: an act has an older intent and an outcome") {
     }
 }
 
-TEST_CASE("I6: the ledger is what it cost") {
-    Story s;
-    s.use();
-    s.begin();
-    s.pass(minutes{90});
-    s.judge.run_ended(run, "user", s.at());
-    SECTION("to the nano") {
-        s.close({s.row(0, 60, 510'000'000), s.row(60, 90, 255'000'000)});
-        CHECK(s.all().empty());
-    }
-    SECTION("half an hour is missing") {
-        s.close({s.row(0, 60, 510'000'000)});
-        CHECK(s.breaks("I6"));
-    }
-    SECTION("… and its error bar says so") {
-        CostRow last = s.row(60, 61, 8'500'000);
-        last.estimated = true;
-        last.error_bar = minutes{29};
-        s.close({s.row(0, 60, 510'000'000), last});
-        CHECK(s.all().empty());
-    }
-    SECTION("a gap") {
-        s.close({s.row(0, 60, 510'000'000), s.row(61, 90, 246'500'000)});
-        CHECK(s.breaks("I6"));
-    }
-    SECTION("an overlap") {
-        s.close({s.row(0, 60, 510'000'000), s.row(59, 60, 8'500'000), s.row(60, 90, 255'000'000)});
-        CHECK(s.breaks("I6"));
-    }
-    SECTION("a row of more than an hour") {
-        s.close({s.row(0, 90, 765'000'000)});
-        CHECK(s.breaks("I6"));
-    }
-    SECTION("a row cut within the hour") {
-        s.close({s.row(0, 20, 170'000'000), s.row(20, 60, 340'000'000), s.row(60, 90, 255'000'000)});
-        CHECK(s.breaks("I6"));
-    }
-    SECTION("a nano too much in a row") {
-        s.close({s.row(0, 60, 510'000'001), s.row(60, 90, 255'000'000)});
-        CHECK(s.breaks("I6"));
-    }
-    SECTION("a row that changed") {
-        s.judge.committed({s.row(0, 60, 510'000'000)}, s.at());
-        CostRow other = s.row(0, 60, 600'000'000);
-        other.rate = Rate{Money{600'000'000}};
-        s.judge.committed({other}, s.at());
-        CHECK(s.breaks("I6"));
-    }
-}
-
-TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
-    Story s;
-    Budget budget;
-    budget.name = BudgetName{"team"};
-    budget.amount = Money{1'020'000'000};  // two hours
-    budget.period.kind = PeriodKind::total;
-    budget.mode = Mode::enforce;
-    budget.thresholds = {{.percent = 100, .action = ThresholdAction::stop_now}};
-    s.config.budgets = {budget};
-    s.use();
-    s.begin();
-    const auto until = [&](Duration end) {
-        while (Duration{s.ms} < end) {
-            s.judge.listed(account, s.at());
-            s.pass(minutes{1});
-        }
-        s.judge.run_ended(run, "user", s.at());
-        std::vector<CostRow> rows;
-        for (std::int64_t m = 0; m < end / minutes{1}; m += 60) {
-            rows.push_back(s.row(m, m + 60, 510'000'000));
-        }
-        s.close(rows);
-    };
-    SECTION("off in time") {
-        until(hours{2});
-        CHECK_FALSE(s.breaks("I7"));
-    }
-    SECTION("hours later") {
-        until(hours{5});
-        CHECK(s.breaks("I7"));
-    }
-}
-
-TEST_CASE("I7: a threshold fires once in a period") {
-    Story s;
-    s.use();
-    const FiredThresholdRow row{.budget = BudgetName{"team"}, .period = "total", .key = "80 %", .at = {}};
-    s.judge.committed({row}, s.at());
-    CHECK(s.all().empty());
-    s.judge.committed({row}, s.at());
-    CHECK(s.breaks("I7"));
-}
-
 TEST_CASE("I8: what happens is told, once more at most for each lost acknowledgement") {
-    Story s;
+    History s;
     s.use();
     s.begin();
     s.e.warned_step = 1;
@@ -751,7 +479,7 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
 }
 
 TEST_CASE("I9: in the calm all comes to its end") {
-    Story s;
+    History s;
     s.use();
     s.begin();
     s.judge.calm(s.at());
@@ -800,7 +528,7 @@ TEST_CASE("I9: in the calm all comes to its end") {
 }
 
 TEST_CASE("I10: a new life reads what was durable") {
-    Story s;
+    History s;
     s.use();
     s.begin();
     s.e.warned_step = 1;
@@ -833,7 +561,7 @@ TEST_CASE("I10: a new life reads what was durable") {
 }
 
 TEST_CASE("I13: tasks and the picture stay bounded") {
-    Story s;
+    History s;
     s.use();
     Judge::End end;
     end.tasks_running = 10;
@@ -845,7 +573,7 @@ TEST_CASE("I13: tasks and the picture stay bounded") {
 }
 
 TEST_CASE("I14: an age is an age, whatever the wall clock shows") {
-    Story s;
+    History s;
     s.config.rules.front().max_age = hours{4};
     s.e.cause = {CauseKind::age, "night"};
     SECTION("too young") {

@@ -1,0 +1,100 @@
+// The judge on I6 and I7: what things cost, and budgets.
+#include "simulation/history.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace curfew;
+using namespace curfew::simulation;
+
+TEST_CASE("I6: the ledger is what it cost") {
+    History s;
+    s.use();
+    s.begin();
+    s.pass(minutes{90});
+    s.judge.run_ended(run, "user", s.at());
+    SECTION("to the nano") {
+        s.close({s.row(0, 60, 510'000'000), s.row(60, 90, 255'000'000)});
+        CHECK(s.all().empty());
+    }
+    SECTION("half an hour is missing") {
+        s.close({s.row(0, 60, 510'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("… and its error bar says so") {
+        CostRow last = s.row(60, 61, 8'500'000);
+        last.estimated = true;
+        last.error_bar = minutes{29};
+        s.close({s.row(0, 60, 510'000'000), last});
+        CHECK(s.all().empty());
+    }
+    SECTION("a gap") {
+        s.close({s.row(0, 60, 510'000'000), s.row(61, 90, 246'500'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("an overlap") {
+        s.close({s.row(0, 60, 510'000'000), s.row(59, 60, 8'500'000), s.row(60, 90, 255'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a row of more than an hour") {
+        s.close({s.row(0, 90, 765'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a row cut within the hour") {
+        s.close({s.row(0, 20, 170'000'000), s.row(20, 60, 340'000'000), s.row(60, 90, 255'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a nano too much in a row") {
+        s.close({s.row(0, 60, 510'000'001), s.row(60, 90, 255'000'000)});
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("a row that changed") {
+        s.judge.committed({s.row(0, 60, 510'000'000)}, s.at());
+        CostRow other = s.row(0, 60, 600'000'000);
+        other.rate = Rate{Money{600'000'000}};
+        s.judge.committed({other}, s.at());
+        CHECK(s.breaks("I6"));
+    }
+}
+
+TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
+    History s;
+    Budget budget;
+    budget.name = BudgetName{"team"};
+    budget.amount = Money{1'020'000'000};  // two hours
+    budget.period.kind = PeriodKind::total;
+    budget.mode = Mode::enforce;
+    budget.thresholds = {{.percent = 100, .action = ThresholdAction::stop_now}};
+    s.config.budgets = {budget};
+    s.use();
+    s.begin();
+    const auto until = [&](Duration end) {
+        while (Duration{s.ms} < end) {
+            s.judge.listed(account, s.at());
+            s.pass(minutes{1});
+        }
+        s.judge.run_ended(run, "user", s.at());
+        std::vector<CostRow> rows;
+        for (std::int64_t m = 0; m < end / minutes{1}; m += 60) {
+            rows.push_back(s.row(m, m + 60, 510'000'000));
+        }
+        s.close(rows);
+    };
+    SECTION("off in time") {
+        until(hours{2});
+        CHECK_FALSE(s.breaks("I7"));
+    }
+    SECTION("hours later") {
+        until(hours{5});
+        CHECK(s.breaks("I7"));
+    }
+}
+
+TEST_CASE("I7: a threshold fires once in a period") {
+    History s;
+    s.use();
+    const FiredThresholdRow row{.budget = BudgetName{"team"}, .period = "total", .key = "80 %", .at = {}};
+    s.judge.committed({row}, s.at());
+    CHECK(s.all().empty());
+    s.judge.committed({row}, s.at());
+    CHECK(s.breaks("I7"));
+}
