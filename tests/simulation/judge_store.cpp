@@ -155,10 +155,10 @@ void Judge::committed(const Batch& batch, Moment at) {
 
     // ---- outbox: rows in order, then what is put together
     for (const auto* row : all_of<OutboxRow>(batch)) {
+        const std::int64_t seq = ++m.seq;  // one that is there already uses a number up all the same
         if (m.outbox.contains(row->id)) {
             continue;
         }
-        const std::int64_t seq = ++m.seq;
         m.outbox.emplace(row->id, DurableRow{*row, at.mono, seq});
         m.by_seq.emplace(seq, row->id);
         if (row->message.kind == AlertKind::budget_threshold && row->message.telling == Telling::firing) {

@@ -458,6 +458,24 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         s.judge.ended(end, s.at());
         CHECK(s.breaks("I8"));
     }
+    SECTION("a row that is there already leaves a number out") {
+        OutboxRow first = s.message(AlertKind::blind);
+        OutboxRow second = s.message(AlertKind::blind);
+        s.judge.committed({first}, s.at());
+        s.judge.committed({first}, s.at());  // a fail-over to a channel that has it
+        s.judge.committed({second}, s.at());
+        first.seq = 1;
+        SECTION("as it does") {
+            second.seq = 3;
+        }
+        SECTION("another one is not accounted for") {
+            second.seq = 4;
+        }
+        Judge::End end;
+        end.outbox = {first, second};
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("judge") == (second.seq != 3));
+    }
     SECTION("a stop without a delivered warning") {
         s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
         s.quiet_for(hours{1});

@@ -44,9 +44,13 @@ Task<Result<void>> WatchedStore::commit(Batch batch) {
     if (inside) {
         disk_.freeze_after(deaths_.writes_inside);
     }
-    batch_ = std::make_shared<const Batch>(batch);
+    const auto mine = std::make_shared<const Batch>(batch);
+    batch_ = mine;
     // The transaction runs before this coroutine lets go; its answer comes later.
     auto done = co_await inner_->commit(std::move(batch));
+    if (batch_ == mine) {
+        batch_.reset();  // it failed: what becomes durable next is something else
+    }
     co_return done;
 }
 
