@@ -75,6 +75,7 @@ struct DurableParcel {
     int taken = 0;
     int uncertain = 0;
     bool in_flight = false;  // taken, and that is not durable yet
+    bool given_up = false;   // was a dead letter once, which a person may have sent again
     std::optional<Instant> first_taken;
 };
 

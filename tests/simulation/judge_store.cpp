@@ -176,6 +176,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     for (const auto* row : all_of<ParcelRow>(batch)) {
         DurableParcel& parcel = m.parcels[{row->channel.value, row->to, row->id.value}];
         parcel.row = *row;
+        parcel.given_up = parcel.given_up || row->state == OutboxState::dead;
         if (row->state != OutboxState::waiting || row->attempts > 0) {
             parcel.in_flight = false;
         }

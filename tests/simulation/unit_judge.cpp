@@ -526,6 +526,35 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         s.judge.ended(end, s.at());
         CHECK(s.breaks("I8"));
     }
+    SECTION("a dead letter gives way to newer news of its alert, one that waits does not") {
+        OutboxRow old = s.message(AlertKind::blind);
+        OutboxRow newer = s.message(AlertKind::blind);
+        old.message.alert = newer.message.alert = AlertId{"alr_1"};
+        s.judge.committed({old, newer}, s.at());
+        ParcelRow dead = s.parcel(1, "par_1", AlertKind::blind);
+        const bool given_up = GENERATE(true, false);
+        const bool told = GENERATE(true, false);
+        if (given_up) {
+            dead.state = OutboxState::dead;
+            dead.attempts = 10;
+            s.judge.committed({dead}, s.at());
+        }
+        if (told) {
+            const ParcelRow other = s.parcel(2, "par_2", AlertKind::blind);
+            s.take(other);
+            s.delivered(other);
+            newer.parcel = other.id;
+            newer.state = OutboxState::delivered;
+        }
+        old.state = OutboxState::superseded;
+        old.parcel = dead.id;
+        old.seq = 1;
+        newer.seq = 2;
+        Judge::End end;
+        end.outbox = {old, newer};
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I8") == !(given_up && told));
+    }
     SECTION("a row that is there already leaves a number out") {
         OutboxRow first = s.message(AlertKind::blind);
         OutboxRow second = s.message(AlertKind::blind);
