@@ -71,8 +71,9 @@ public:
         }
     }
 
-    void on(const event::WarningDelivered&) {
-        if (t_.next.live() && !t_.next.notice_at) {
+    void on(const event::WarningDelivered& e) {
+        const bool of_now = e.step / warning_round == t_.next.warned_step / warning_round;
+        if (t_.next.live() && !t_.next.notice_at && of_now) {
             t_.next.notice_at = now_;
             t_.changed = true;
         }
@@ -384,8 +385,9 @@ private:
             t_.next.cause = *a.cause;
             t_.changed = true;
         }
-        if (a.warn_step > t_.next.warned_step) {
-            t_.next.warned_step = a.warn_step;
+        const int told = ladder_step(t_.next.warned_step);
+        if (a.warn_step > told) {
+            t_.next.warned_step += a.warn_step - told;
             return go(State::warned, a.why, {Effect::warn});
         }
         if (!a.time_is_up || a.verdict == Verdict::unknown) {
@@ -402,7 +404,7 @@ private:
     /// Those who were warned were told of another reason and another time: they are warned anew.
     void turn_to(const Assessment& a) {
         t_.next.cause = *a.cause;
-        t_.next.warned_step = std::max(1, a.warn_step);
+        t_.next.warned_step += warning_round - ladder_step(t_.next.warned_step) + std::max(1, a.warn_step);
         t_.next.warned_at = now_;
         t_.next.notice_at.reset();
         t_.next.next_at.reset();
@@ -563,6 +565,7 @@ private:
                 return cancel("files changed after they were packed");
             }
             t_.next.receipt.reset();
+            t_.next.pack_attempts = 0;  // did not fail; a rule that goes on without a pack counts failures
             return pack("files changed after they were packed; packing again");
         }
         CURFEW_ASSERT(t_.next.receipt || t_.next.override_, "I1");

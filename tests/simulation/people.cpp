@@ -134,7 +134,7 @@ void People::worst_moment(const ResourceId& id) {
         return;
     }
     if (stage_.goes_wrong(worst_, stage_.rates.restart_underway, "restart_underway")) {
-        if (r->runs.back().state == RunState::running) {
+        if (r->runs.back().state != RunState::stopping) {
             fleet_.end(*r, r->runs.back(), "user");
         }
         fleet_.start(*r);
