@@ -260,6 +260,11 @@ bool Watcher::is_old(const Listing& listing) {
     return false;
 }
 
+Now Watcher::provider_now() const {
+    const Now now = world_.scheduler.now();
+    return newest_list_ ? Now{now.mono, newest_list_->date + (now.mono - newest_list_->at)} : now;
+}
+
 Task<Duration> Watcher::failed(Error error) {
     LiveAccount& account = picture_of_account();
     ++account.failures_in_a_row;
@@ -379,8 +384,12 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         }
         live.current = std::move(run);
     }
-    if (other_run || live.current.run.started_at != seen.run.started_at) {
-        live.current.began = began(seen.run, now);
+    const Instant by_stamp = began(seen.run, provider_now());
+    // Perhaps it was taken from our own wall clock, of which nobody knows how wrong it was.
+    const bool off = newest_list_ && seen.run.started_at &&
+                     std::chrono::abs(by_stamp - live.current.began) > dates_differ * 2;
+    if (other_run || live.current.run.started_at != seen.run.started_at || off) {
+        live.current.began = by_stamp;
     }
     live.resource = seen;
     live.resource.provider = config().provider;
@@ -434,7 +443,7 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
             LiveRun run;
             run.run = other;
             run.first_seen = now.mono;
-            run.began = began(other, now);
+            run.began = began(other, provider_now());
             batch.emplace_back(row_of(live, other, now.wall));
             books_.bills(live, run, now.wall, batch);
             live.older.push_back(std::move(run));

@@ -59,6 +59,8 @@ private:
     Task<Duration> failed(Error error);
     Duration clock_ahead(WallTime provider) const;
     bool is_old(const Listing& listing);
+    /// Mono of ours, and the provider's wall clock where it is known: its stamps are by that.
+    Now provider_now() const;
     void apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings);
     void apply_resource(const Resource& seen, bool first_sight, Batch& batch, std::vector<Ending>& endings);
     void apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings);

@@ -723,19 +723,35 @@ TEST_CASE("a maximum age stops a busy run after warning and pack; no keep holds 
 }
 
 TEST_CASE("an age counts from the provider's stamp, through restarts, and not by the wall clock (I14)") {
-    for (const Duration jump : {Duration{0}, Duration{hours{5}}, Duration{-hours{5}}}) {
+    struct Case {
+        Duration wrong{0};  // our clock, when the daemon begins
+        Duration jump{0};
+        bool restarts = false;
+        bool reboots = false;
+    };
+    for (const Case c : {Case{.restarts = true}, Case{.jump = hours{5}}, Case{.jump = -hours{5}},
+                         Case{.wrong = hours{2}}, Case{.wrong = -hours{2}, .restarts = true},
+                         Case{.jump = hours{2}, .restarts = true, .reboots = true}}) {
         NightRig rig(0);
         rig.rule().schedule.reset();
         rig.rule().max_age = hours{6};
         FakeNotebook& n = rig.world.add("demo");
         n.kernel = "busy";
+        const auto step = [&](Duration by) {
+            rig.scheduler.step_wall(by);
+            rig.world.provider_ahead = rig.world.provider_ahead.value_or(Duration{0}) - by;
+        };
         rig.scheduler.run_for(hours{2});  // it runs before the daemon does
+        step(c.wrong);
         rig.begin();
         rig.scheduler.run_for(hours{1});
-        if (jump == Duration{0}) {
+        step(c.jump);
+        if (c.reboots) {
+            rig.scheduler.boot = "boot-2";
+        }
+        if (c.restarts) {
             rig.restart(hours{1});
         } else {
-            rig.scheduler.step_wall(jump);
             rig.scheduler.run_for(hours{1});
         }
         rig.scheduler.run_for(hours{1} + minutes{28});
