@@ -68,7 +68,8 @@ public:
     /// Billing ended. `by`: "user", "provider", "stop" (a call of Curfew's).
     void run_ended(const RunId& run, const std::string& by, Moment at);
     /// The price of a running run is another from now on; the past stays.
-    void price_changed(const RunId& run, Money per_hour, Moment at);
+    /// `announced`: it was in the table of prices before. Else Curfew learns of it from a list, or by a reload.
+    void price_changed(const RunId& run, Money per_hour, bool announced, Moment at);
     /// Real work in the run, that any honest look must see.
     void work_began(const RunId& run, Moment at);
     void work_ended(const RunId& run, Moment at);

@@ -39,7 +39,8 @@ struct RunTruth {
     Moment began;
     std::optional<Moment> ended;
     std::string ended_by;
-    std::vector<std::pair<WallTime, Money>> prices;  // from when on, rising
+    std::vector<std::pair<WallTime, Money>> prices;     // from when on, rising
+    std::vector<std::pair<Moment, Money>> unannounced;  // by how much more
     std::optional<Moment> work_since;
     std::map<Signal, std::pair<Verdict, Instant>> newest;  // answer of each source
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest
