@@ -177,7 +177,8 @@ Task<Result<int>> Notifier::retry(std::string id) {
         co_return std::unexpected(rows.error());
     }
     if (*rows == 0 && !id.empty()) {
-        co_return fail(Errc::not_found, "no dead letter has this id", id);
+        co_return fail(Errc::not_found,
+                       "no dead letter has this id, or newer news of its alert went out since", id);
     }
     wake();
     co_return static_cast<int>(*rows);

@@ -179,6 +179,7 @@ Message together(const std::vector<OutboxRow>& rows, const std::string& id, Wall
                 told.body.push_back(row.message.title + ".");
             }
         }
+        set_times(rows, told);
         return told;
     }
     Message whole;

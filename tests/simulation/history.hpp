@@ -70,6 +70,12 @@ struct History {
         judge.answered(id, Signal::metrics, Verdict::quiet, at());
         judge.answered(id, Signal::processes, processes, at());
     }
+    void polled() {
+        judge.committed(
+            {AccountPollRow{
+                .account = account, .mono = at().mono, .wall = at().wall, .complete = true, .error = {}}},
+            at());
+    }
     /// A look a minute.
     void quiet_for(Duration d, const RunId& id = run) {
         for (Duration gone{0}; gone < d; gone += minutes{1}) {

@@ -286,18 +286,17 @@ void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at
     }
     truth.look->at = at.mono;
     truth.look->answers[source] = verdict;
+    truth.work_seen_since = truth.work_seen_since || verdict == Verdict::active;
     truth.newest[source] = {verdict, at.mono};
     truth.probed = truth.probed || source == Signal::processes;
 }
 
 void Judge::files_changed(const RunId& run, const TrueFiles& files, Moment at) {
     RunTruth& truth = model_->runs[run];
-    // Several changes within the window: what lay there when it began may still be what was compared.
-    if (!truth.files_changed_at || at.mono - *truth.files_changed_at > knowledge_lag) {
-        truth.files_before = truth.files;
+    truth.files_past.emplace_back(std::exchange(truth.files, files), at.mono);
+    while (at.mono - truth.files_past.front().second > knowledge_lag) {
+        truth.files_past.pop_front();
     }
-    truth.files_changed_at = at.mono;
-    truth.files = files;
 }
 
 void Judge::listed(const AccountName& account, Moment at) {
@@ -345,6 +344,12 @@ void Judge::suspended(Duration, Moment) {
 
 void Judge::crashed(Moment at) {
     Model& m = *model_;
+    for (auto& [id, truth] : m.runs) {
+        // Work that was seen is no less true.
+        if (truth.durable_own && !truth.work_seen_since) {
+            std::tie(truth.own, truth.look) = *truth.durable_own;
+        }
+    }
     m.down.emplace_back(at.mono, std::nullopt);
     for (auto& [key, parcel] : m.parcels) {
         if (std::exchange(parcel.in_flight, false)) {

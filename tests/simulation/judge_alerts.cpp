@@ -112,7 +112,17 @@ void Judge::judge_outbox(const End& end, Moment at) {
                 return std::ranges::find(entry.second->routing.channels, row.channel) ==
                        entry.second->routing.channels.end();
             });
-            if (!past && !outdone && !removed) {
+            // A dead letter that is sent again when newer news of its alert went out already.
+            const auto parcel = m.parcels.find({row.channel.value, row.to, row.parcel.value});
+            const bool was_dead = (parcel != m.parcels.end() && parcel->second.given_up) ||
+                                  m.refused_for_good.contains(row.channel.value);
+            const bool late = was_dead && !row.message.alert.empty() &&
+                              std::ranges::any_of(end.outbox, [&](const OutboxRow& other) {
+                                  return other.message.alert == row.message.alert &&
+                                         other.channel == row.channel && other.to == row.to &&
+                                         other.seq > row.seq && !other.parcel.empty();
+                              });
+            if (!past && !outdone && !removed && !late) {
                 violated("I8", at,
                          "outbox row " + id + " (" + std::string{to_string(row.message.kind)} +
                              ") was superseded for no reason: " + row.last_error);

@@ -46,9 +46,12 @@ struct RunTruth {
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest
     bool probed = false;                                   // a probe was ever answered for
     OwnQuiet own;
+    /// Own count and newest look as they were when the account's last poll became durable: what was seen since
+    /// then dies with the process, and is no observation.
+    std::optional<std::pair<OwnQuiet, std::optional<OwnLook>>> durable_own;
+    bool work_seen_since = false;
     TrueFiles files;
-    TrueFiles files_before;
-    std::optional<Instant> files_changed_at;
+    std::deque<std::pair<TrueFiles, Instant>> files_past;  // what lay there before, and until when
     std::vector<Instant> calls;
     bool listed_on = false;
 };
@@ -73,6 +76,7 @@ struct DurableParcel {
     int taken = 0;
     int uncertain = 0;
     bool in_flight = false;  // taken, and that is not durable yet
+    bool given_up = false;   // was a dead letter once, which a person may have sent again
     std::optional<Instant> first_taken;
 };
 

@@ -133,10 +133,11 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         if (held == m.held.end()) {
             violated("I1", at, "no vault holds the receipt " + e.receipt->value + " of " + who);
         } else {
-            const bool fresh_change = truth.files_changed_at &&
-                                      at.mono - *truth.files_changed_at <= knowledge_lag;
-            if (held->second.first != truth.files &&
-                !(fresh_change && held->second.first == truth.files_before)) {
+            // What lay there a moment ago, and no longer, may still be what was compared.
+            const bool just_now = std::ranges::any_of(truth.files_past, [&](const auto& past) {
+                return at.mono - past.second <= knowledge_lag && past.first == held->second.first;
+            });
+            if (held->second.first != truth.files && !just_now) {
                 violated("I1", at,
                          "what the vaults hold for " + who + " (" +
                              std::to_string(held->second.first.size()) + " files) is not what there is (" +

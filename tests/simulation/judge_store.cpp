@@ -112,6 +112,14 @@ void Judge::committed(const Batch& batch, Moment at) {
     for (const auto* row : all_of<BudgetEdit>(batch)) {
         m.edited.emplace(row->budget, at.mono);
     }
+    for (const auto* row : all_of<AccountPollRow>(batch)) {
+        for (auto& [id, truth] : m.runs) {
+            if (truth.run.account == row->account && !truth.ended) {
+                truth.durable_own.emplace(truth.own, truth.look);
+                truth.work_seen_since = false;
+            }
+        }
+    }
     for (const auto* row : all_of<QuietRow>(batch)) {
         m.quiet_rows[row->run] = *row;
     }
@@ -168,6 +176,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     for (const auto* row : all_of<ParcelRow>(batch)) {
         DurableParcel& parcel = m.parcels[{row->channel.value, row->to, row->id.value}];
         parcel.row = *row;
+        parcel.given_up = parcel.given_up || row->state == OutboxState::dead;
         if (row->state != OutboxState::waiting || row->attempts > 0) {
             parcel.in_flight = false;
         }

@@ -50,6 +50,38 @@ TEST_CASE("I1: what the vault holds is what there is") {
         s.call();
         CHECK(s.all().empty());
     }
+    SECTION("a file changes, is packed as it is then, and changes again right before the call") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        const TrueFiles packed{{"a.txt", 8}};
+        s.judge.files_changed(run, packed, s.at());
+        s.pass(seconds{12});
+        s.look();
+        s.pack(packed);
+        s.intend();
+        s.judge.files_changed(run, {{"a.txt", 9}}, s.at());
+        s.call();
+        CHECK(s.all().empty());
+    }
+    SECTION("files that change all the time, packed as they were minutes ago") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{28});
+        for (std::uint64_t version = 10; version < 16; ++version) {
+            s.judge.files_changed(run, {{"a.txt", version}}, s.at());
+            s.pass(seconds{30});
+        }
+        s.look();
+        s.pack(files);  // what lay there before the first of these changes
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I1"));
+    }
     SECTION("neither receipt nor override") {
         s.use();
         s.begin();
@@ -197,6 +229,42 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.intend();
         s.call();
         CHECK(s.breaks("I2"));
+    }
+    SECTION("looks that died with the process are no observations, unless they saw work") {
+        const auto stretch = [&](Verdict seen, bool durable) {
+            s.use();
+            s.begin();
+            s.quiet_for(minutes{20});
+            for (int i = 0; i < 5; ++i) {
+                s.polled();
+                s.pass(minutes{1});
+                s.look(run, seen);
+                if (durable) {
+                    s.polled();
+                }
+                s.judge.crashed(s.at());
+                s.judge.booted(s.at());
+                s.pass(minutes{1});
+                s.look();
+            }
+            s.warn();
+            s.quiet_for(minutes{31});
+            s.pack();
+            s.intend();
+            s.call();
+        };
+        SECTION("nothing was seen, and that died") {
+            stretch(Verdict::unknown, false);
+            CHECK(s.all().empty());
+        }
+        SECTION("nothing was seen, and that was durable") {
+            stretch(Verdict::unknown, true);
+            CHECK(s.breaks("I2"));
+        }
+        SECTION("work was seen, and that died") {
+            stretch(Verdict::active, false);
+            CHECK(s.breaks("I2"));
+        }
     }
     SECTION("a crash and a long absence give the ladder again") {
         s.use();
@@ -457,6 +525,35 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         end.outbox = {row};
         s.judge.ended(end, s.at());
         CHECK(s.breaks("I8"));
+    }
+    SECTION("a dead letter gives way to newer news of its alert, one that waits does not") {
+        OutboxRow old = s.message(AlertKind::blind);
+        OutboxRow newer = s.message(AlertKind::blind);
+        old.message.alert = newer.message.alert = AlertId{"alr_1"};
+        s.judge.committed({old, newer}, s.at());
+        ParcelRow dead = s.parcel(1, "par_1", AlertKind::blind);
+        const bool given_up = GENERATE(true, false);
+        const bool told = GENERATE(true, false);
+        if (given_up) {
+            dead.state = OutboxState::dead;
+            dead.attempts = 10;
+            s.judge.committed({dead}, s.at());
+        }
+        if (told) {
+            const ParcelRow other = s.parcel(2, "par_2", AlertKind::blind);
+            s.take(other);
+            s.delivered(other);
+            newer.parcel = other.id;
+            newer.state = OutboxState::delivered;
+        }
+        old.state = OutboxState::superseded;
+        old.parcel = dead.id;
+        old.seq = 1;
+        newer.seq = 2;
+        Judge::End end;
+        end.outbox = {old, newer};
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I8") == !(given_up && told));
     }
     SECTION("a row that is there already leaves a number out") {
         OutboxRow first = s.message(AlertKind::blind);

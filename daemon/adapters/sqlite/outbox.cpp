@@ -246,6 +246,7 @@ Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, Wall
     }
     {
         // The index is named: without statistics SQLite takes another, and walks every parcel that is kept.
+        // Dead letters of one alert that are sent again wait for each other: an older parcel goes first.
         Query q(
             db,
             "SELECT * FROM (SELECT id, receiver, message, rows, attempts, next_at, last_error, created_at, "
@@ -256,7 +257,13 @@ Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, Wall
             "AND n.parcel <> parcel.id AND n.seq > (SELECT MAX(m.seq) FROM outbox m "
             "WHERE m.parcel = parcel.id AND m.parcel <> '' AND m.channel = parcel.channel "
             "AND m.receiver = parcel.receiver)) AS outdone FROM parcel INDEXED BY parcel_open "
-            "WHERE channel = ?1 AND state = 'waiting') WHERE outdone OR next_at <= ?2 "
+            "WHERE channel = ?1 AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox m "
+            "JOIN outbox b ON b.alert = m.alert AND b.alert <> '' AND b.state = 'waiting' "
+            "AND b.channel = m.channel AND b.receiver = m.receiver AND b.seq < m.seq AND b.parcel <> '' "
+            "JOIN parcel p ON p.id = b.parcel AND p.channel = b.channel AND p.receiver = b.receiver "
+            "AND (p.created_at, p.id) < (parcel.created_at, parcel.id) "
+            "WHERE m.parcel = parcel.id AND m.parcel <> '' AND m.channel = parcel.channel "
+            "AND m.receiver = parcel.receiver)) WHERE outdone OR next_at <= ?2 "
             "ORDER BY outdone DESC, severity DESC, created_at, id LIMIT ?3",
             channel.value, now.ms, limit, static_cast<int>(AlertKind::stop_warning));
         while (q.row()) {
@@ -385,19 +392,40 @@ Result<std::vector<OutboxRow>> find_strays(Database& db, const std::vector<Chann
 }
 
 std::int64_t retry_dead(Database& db, const std::string& id, WallTime now) {
+    struct {
+        std::string parcel, channel, receiver;
+    } with;  // what is in its parcel goes with it
+    {
+        Query q(db, "SELECT parcel, channel, receiver FROM outbox WHERE id = ? AND state = 'dead'", id);
+        if (q.row()) {
+            with = {.parcel = q.text(0), .channel = q.text(1), .receiver = q.text(2)};
+        }
+    }
+    // Told after newer news it would be taken for the newest, and where alerts are incidents open one that never ends.
     Query(db,
-          "UPDATE parcel SET state = 'waiting', attempts = 0, next_at = ?2, last_error = '', ended_at = NULL "
+          "WITH told AS MATERIALIZED (SELECT alert, channel, receiver, MAX(seq) AS seq FROM outbox "
+          "WHERE alert <> '' AND (state = 'delivered' OR (state = 'waiting' AND parcel <> '')) "
+          "GROUP BY alert, channel, receiver) "
+          "UPDATE outbox SET state = 'superseded', last_error = 'newer news of its alert went out since' "
+          "WHERE state = 'dead' AND (?1 = '' OR id = ?1 OR (parcel <> '' AND parcel = ?2 AND channel = ?3 "
+          "AND receiver = ?4)) AND EXISTS (SELECT 1 FROM told t WHERE t.alert = outbox.alert "
+          "AND t.channel = outbox.channel AND t.receiver = outbox.receiver AND t.seq > outbox.seq)",
+          id, with.parcel, with.channel, with.receiver)
+        .run();
+    Query(db,
+          "UPDATE outbox SET state = 'waiting', attempts = 0, next_at = ?5, last_error = '' "
+          "WHERE state = 'dead' AND (?1 = '' OR id = ?1 OR (parcel <> '' AND parcel = ?2 AND channel = ?3 "
+          "AND receiver = ?4))",
+          id, with.parcel, with.channel, with.receiver, now.ms)
+        .run();
+    const std::int64_t rows = db.changes();
+    Query(db,
+          "UPDATE parcel SET state = 'waiting', attempts = 0, next_at = ?, last_error = '', ended_at = NULL "
           "WHERE state = 'dead' AND (id, channel, receiver) IN (SELECT parcel, channel, receiver FROM outbox "
-          "WHERE state = 'dead' AND parcel <> '' AND (?1 = '' OR id = ?1))",
-          id, now.ms)
+          "WHERE state = 'waiting' AND parcel <> '')",
+          now.ms)
         .run();
-    Query(db,
-          "UPDATE outbox SET state = 'waiting', attempts = 0, next_at = ?2, last_error = '' "
-          "WHERE state = 'dead' AND (?1 = '' OR id = ?1 OR (parcel <> '' AND (parcel, channel, receiver) IN "
-          "(SELECT parcel, channel, receiver FROM outbox WHERE id = ?1 AND state = 'dead')))",
-          id, now.ms)
-        .run();
-    return db.changes();
+    return rows;
 }
 
 void shift_waits(Database& db, Duration by) {

@@ -294,6 +294,56 @@ TEST_CASE_METHOD(Outbox, "dead letters wait again under their ids, with those of
     CHECK(loop.run(store->outbox_retry("", WallTime{500})) == 1);
 }
 
+TEST_CASE_METHOD(Outbox, "a dead letter is not sent after newer news of its alert") {
+    const auto end = [&](const std::string& id, OutboxState state) {
+        ParcelRow ended = parcel(id);
+        ended.state = state;
+        REQUIRE(commit({ended}));
+    };
+    REQUIRE(commit({row("1", "alr_1", "g"), row("other", "alr_2", "g")}));
+    fill("p", {1, 2});
+    end("p", OutboxState::dead);
+    REQUIRE(commit({row("2", "alr_1", "g")}));
+    fill("q", {3});
+    SECTION("it arrived") {
+        end("q", OutboxState::delivered);
+    }
+    SECTION("it is on its way") {}
+    CHECK(loop.run(store->outbox_retry("1/mail", WallTime{500})) == 1);
+    CHECK(named("1").state == OutboxState::superseded);
+    CHECK(named("1").last_error == "newer news of its alert went out since");
+    CHECK(named("other").state == OutboxState::waiting);
+    const OutboxLook l = look(500);
+    CHECK(std::ranges::count(l.parcels, ParcelId{"p"}, &ParcelRow::id) == 1);
+    CHECK(loop.run(store->outbox_retry("1/mail", WallTime{500})) == 0);
+}
+
+TEST_CASE_METHOD(Outbox, "dead letters of one alert go again one after the other") {
+    REQUIRE(commit({row("1", "alr_1")}));
+    fill("p", {1});
+    ParcelRow first = parcel("p");
+    first.state = OutboxState::dead;
+    REQUIRE(commit({first, row("2", "alr_1")}));
+    ParcelRow second = parcel("q", 150);
+    REQUIRE(commit(
+        {second, ParcelFill{.parcel = second.id, .channel = mail, .to = "", .rows = {2}, .rest = {}}}));
+    second.state = OutboxState::dead;
+    REQUIRE(commit({second}));
+    CHECK(loop.run(store->outbox_retry("", WallTime{500})) == 2);
+    OutboxLook l = look(500);
+    REQUIRE(l.parcels.size() == 1);
+    CHECK(l.parcels[0].id == ParcelId{"p"});
+    first.state = OutboxState::waiting;
+    first.next_at = {900};  // it failed again: the other does not overtake it
+    REQUIRE(commit({first}));
+    CHECK(look(600).parcels.empty());
+    first.state = OutboxState::delivered;
+    REQUIRE(commit({first}));
+    l = look(700);
+    REQUIRE(l.parcels.size() == 1);
+    CHECK(l.parcels[0].id == ParcelId{"q"});
+}
+
 TEST_CASE_METHOD(Outbox, "a channel that is buried takes its rows and parcels with it") {
     OutboxRow other = row("other");
     other.channel = ChannelName{"hook"};

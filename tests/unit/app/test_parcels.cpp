@@ -74,6 +74,21 @@ TEST_CASE("the news of a stop is not hidden by the end of the alert that it coul
     CHECK_THAT(both.body.at(0), Catch::Matchers::StartsWith("Over: demo IS"));
 }
 
+TEST_CASE("the end of an alert does not expire with the warning that it is told with") {
+    OutboxRow over = row("blind", AlertKind::blind, Severity::info, "demo");
+    over.message.run = RunId{"n1"};
+    over.message.telling = Telling::resolved;
+    over.message.state = AlertState::resolved;
+    over.message.title = "Over: demo cannot be seen (it lasted 20m)";
+    OutboxRow stop = warning("demo", 100);
+    stop.message.run = RunId{"n1"};
+    const Message m = together({over, stop}, "msg_other", WallTime{5});
+    CHECK(m.kind == AlertKind::stop_warning);
+    CHECK(m.title == stop.message.title);
+    CHECK_THAT(m.body.back(), Contains("demo cannot be seen"));
+    CHECK_FALSE(m.expires_at);
+}
+
 TEST_CASE("several warnings say in the title how many, which, and what they cost together") {
     const Message m = together({warning("a", 300), warning("b", 100), warning("c", 200)}, "msg_1",
                                WallTime{5});
