@@ -141,9 +141,14 @@ void Judge::judge_outbox(const End& end, Moment at) {
             }
         }
     }
-    for (const auto& [key, times] : m.told_firing) {
-        if (times > 1) {
-            violated("I7", at, "a threshold was told as new " + std::to_string(times) + " times: " + key);
+    for (const auto& [key, channels] : m.told_firing) {
+        const auto fired = m.firings.find(key);
+        for (const auto& [channel, times] : channels) {
+            if (times > (fired == m.firings.end() ? 0 : fired->second)) {
+                violated("I7", at,
+                         "a threshold was told as new " + std::to_string(times) + " times by " + channel +
+                             ", which is more often than it fired: " + key);
+            }
         }
     }
 }

@@ -115,8 +115,9 @@ struct Judge::Model {
     std::map<std::string, DurableIntent> intents;
     std::map<AlertId, Alert> alerts;
     std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
-    std::map<BudgetName, Instant> edited;                                        // at run time
-    std::set<std::string> asked_by;  // who asked for a stop by hand
+    std::map<std::string, int> firings;    // by "budget/period/threshold"
+    std::map<BudgetName, Instant> edited;  // at run time
+    std::set<std::string> asked_by;        // who asked for a stop by hand
     std::vector<AuditRow> audit;
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
@@ -127,8 +128,8 @@ struct Judge::Model {
     std::map<std::int64_t, std::string> by_seq;
     std::int64_t seq = 0;
     std::map<ParcelKey, DurableParcel> parcels;
-    std::map<std::string, int> told_firing;  // of a budget's crossing
-    std::set<std::string> refused_for_good;  // channels that ever did
+    std::map<std::string, std::map<std::string, int>> told_firing;  // of a budget's crossing, by channel
+    std::set<std::string> refused_for_good;                         // channels that ever did
     bool refusals_told = false;
 
     bool crashed_since_calm = false;

@@ -163,6 +163,24 @@ const Threshold* hard_of(const Budget& budget) {
     return hard;
 }
 
+/// Nano of "448.901448534".
+std::int64_t nanos_of(std::string_view text) {
+    std::int64_t nanos = 0;
+    int decimals = -1;
+    for (const char c : text) {
+        if (c == '.') {
+            decimals = 0;
+        } else {
+            nanos = nanos * 10 + (c - '0');
+            decimals += decimals < 0 ? 0 : 1;
+        }
+    }
+    for (int i = std::max(decimals, 0); i < 9; ++i) {
+        nanos *= 10;
+    }
+    return nanos;
+}
+
 /// The budget of this configuration that ends things in time: only our own meter's figure is known in time, and a
 /// window that rolls is left as it was entered.
 const Budget* judged(const Config& config, const BudgetName& name) {
@@ -185,6 +203,88 @@ bool same(const Budget& a, const Budget& b) {
 }
 
 }  // namespace
+
+/// What the durable rows and meters say that a budget's scope has cost in a period: of a rolling one the rows are
+/// counted whole, by the hour in which they begin.
+Wide Judge::known_spend(const Budget& budget, const Period& period, WallTime now) const {
+    const Model& m = *model_;
+    const auto covers = [&](const ResourceId& id, const RunId& run, const std::string& sku) {
+        const auto resource = m.resources.find(id);
+        return resource != m.resources.end() && own_match(budget.scope, resource->second, sku) &&
+               (budget.period.kind != PeriodKind::run || period.id == "run:" + run.value);
+    };
+    const auto part = [&](WallTime from, WallTime to) {
+        return std::max<std::int64_t>(0, (std::min(to, period.to) - std::max(from, period.from)).count());
+    };
+    Wide sum = 0;
+    for (const auto& [key, row] : m.ledger) {
+        if (covers(row.resource, row.run, row.sku) && row.to > row.from) {
+            sum += Wide{row.gross.nanos} * part(row.from, row.to) / (row.to - row.from).count();
+        }
+    }
+    for (const auto& [key, meter] : m.meters) {
+        if (meter.open && meter.tariff.rate && covers(meter.resource, meter.run, meter.sku)) {
+            sum += Wide{meter.tariff.rate->per_hour.nanos} * part(meter.counted_to, now) / hour_ms;
+        }
+    }
+    return sum;
+}
+
+/// Once in a period, unless it was armed again in between: under another amount, or in a window that rolls once what
+/// is known to be spent has come down to less than 90 %.
+void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
+    Model& m = *model_;
+    tally_.mark("budget.fired");
+    constexpr std::string_view armed_word = " armed";
+    std::string key = row.key;
+    const bool arms = key.ends_with(armed_word);
+    key.resize(key.size() - (arms ? armed_word.size() : 0));
+    int times = 1;
+    if (const std::size_t mark = key.rfind(" #"); mark != std::string::npos) {
+        times = std::stoi(key.substr(mark + 2));
+        key.resize(mark);
+    }
+    const std::string name = "budget/" + row.budget.value + "/" + row.period + "/" + key;
+    auto& rows = m.fired[{row.budget.value, row.period}];
+    const auto armed_after = [&](int firing) {
+        return key + (firing == 1 ? "" : " #" + std::to_string(firing)) + std::string{armed_word};
+    };
+    if (!rows.insert(row.key).second) {
+        violated("I7", at,
+                 "threshold " + row.key + " of budget " + row.budget.value + " fired twice in " + row.period);
+    } else if (!arms) {
+        ++m.firings[name];
+        if (times > 1 && !rows.contains(armed_after(times - 1))) {
+            violated("I7", at, name + " fired again, and was not armed");
+        }
+        return;
+    }
+    const Config* config = m.config();
+    const std::size_t amount = key.rfind(" at ");
+    if (!arms || config == nullptr || amount == std::string::npos) {
+        return;
+    }
+    const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
+    if (budget == config->budgets.end()) {
+        return;
+    }
+    const bool rolls = budget->period.kind == PeriodKind::rolling;
+    if (times > 0 && !rolls) {
+        violated("I7", at, name + " was armed again, and its period does not roll");
+        return;
+    }
+    tally_.mark("budget.armed");
+    if (!key.contains(" accrued ") && !key.contains(" max ")) {
+        return;
+    }
+    Period period = period_at(budget->period, at.wall, budget->zone);
+    period.id = row.period;
+    const Wide spent = known_spend(*budget, period, at.wall);
+    const Wide bound = Wide{nanos_of(std::string_view{key}.substr(amount + 4))};
+    if (spent * 100 >= bound * (rolls && times > 0 ? 90 : 100)) {
+        violated("I7", at, name + " was armed again, and " + dollars(spent) + " are spent");
+    }
+}
 
 /// Every budget for as long as it stood unchanged.
 void Judge::judge_budgets(Moment at) {

@@ -140,12 +140,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
     }
     for (const auto* row : all_of<FiredThresholdRow>(batch)) {
-        if (!m.fired[{row->budget.value, row->period}].insert(row->key).second) {
-            violated("I7", at,
-                     "threshold " + row->key + " of budget " + row->budget.value + " fired twice in " +
-                         row->period);
-        }
-        tally_.mark("budget.fired");
+        judge_fired(*row, at);
     }
 
     // ---- intents and outcomes
@@ -170,7 +165,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         m.outbox.emplace(row->id, DurableRow{*row, at.mono, seq});
         m.by_seq.emplace(seq, row->id);
         if (row->message.kind == AlertKind::budget_threshold && row->message.telling == Telling::firing) {
-            ++m.told_firing[row->id.substr(row->id.find('/')) + " " + row->message.key];
+            ++m.told_firing[row->message.key][row->id.substr(row->id.find('/') + 1)];
         }
     }
     for (const auto* row : all_of<ParcelRow>(batch)) {

@@ -98,3 +98,73 @@ TEST_CASE("I7: a threshold fires once in a period") {
     s.judge.committed({row}, s.at());
     CHECK(s.breaks("I7"));
 }
+
+TEST_CASE("I7: in a window that rolls a threshold fires again once the spend came down") {
+    History s;
+    Budget budget;
+    budget.name = BudgetName{"team"};
+    budget.amount = Money{1'000'000'000};
+    budget.period = {.kind = PeriodKind::rolling, .length = hours{6}};
+    budget.thresholds = {{.percent = 80, .action = ThresholdAction::warn}};
+    s.config.budgets = {budget};
+    s.use();
+    s.begin();
+    const std::string key = "80% accrued warn at 0.80";
+    const auto fires = [&](const std::string& words) {
+        s.judge.committed(
+            {FiredThresholdRow{.budget = budget.name, .period = "rolling:6h", .key = words, .at = {}}},
+            s.at());
+    };
+    const auto told = [&] {
+        OutboxRow row = s.message(AlertKind::budget_threshold);
+        row.message.key = "budget/team/rolling:6h/" + key;
+        row.message.telling = Telling::firing;
+        s.judge.committed({row}, s.at());
+        row.seq = s.messages;
+        return row;
+    };
+    Judge::End end;
+    s.pass(hours{2});
+    s.judge.committed({s.row(0, 60, 510'000'000), s.row(60, 120, 510'000'000)}, s.at());
+    fires(key);
+    end.outbox.push_back(told());
+    REQUIRE(s.all().empty());
+    SECTION("as it may") {
+        s.pass(hours{5});
+        fires(key + " armed");
+        s.pass(hours{1});
+        fires(key + " #2");
+        end.outbox.push_back(told());
+        s.judge.ended(end, s.at());
+        CHECK_FALSE(s.breaks("I7"));
+    }
+    SECTION("told again, and it did not fire again") {
+        s.pass(hours{5});
+        fires(key + " armed");
+        end.outbox.push_back(told());
+        s.judge.ended(end, s.at());
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("not armed in between") {
+        fires(key + " #2");
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("armed with the first hour gone, and too much still in the window") {
+        s.judge.committed({Meter{.resource = box,
+                                 .run = run,
+                                 .tariff = {.rate = Rate{Money{60'000'000}}, .monthly_cap = {}},
+                                 .started = midnight + hours{2},
+                                 .counted_to = midnight + hours{2},
+                                 .last_seen_billing = midnight + hours{2}}},
+                          s.at());
+        s.pass(hours{5});
+        fires(key + " armed");
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("armed in a period of the calendar") {
+        s.config.budgets.front().period.kind = PeriodKind::day;
+        s.use();
+        fires(key + " armed");
+        CHECK(s.breaks("I7"));
+    }
+}
