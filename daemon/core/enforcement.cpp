@@ -563,6 +563,7 @@ private:
                 return cancel("files changed after they were packed");
             }
             t_.next.receipt.reset();
+            t_.next.pack_attempts = 0;  // did not fail; a rule that goes on without a pack counts failures
             return pack("files changed after they were packed; packing again");
         }
         CURFEW_ASSERT(t_.next.receipt || t_.next.override_, "I1");

@@ -428,6 +428,7 @@ class Sockets(StageTest):
                  ("two lengths", b"POST /v1/keep HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
                  ("both lengths", b"POST /v1/keep HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
                                   b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+                 ("chunks", b"POST /v1/keep HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", 411),
                  ("no such place", b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 404),
                  ("a bad length", b"POST /v1/keep HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400)]
         for name, data, status in cases:

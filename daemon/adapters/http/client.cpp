@@ -626,15 +626,20 @@ Task<Result<void>> Client::Impl::read_body(Connection& connection, Parser& parse
         !boost::beast::iequals(parser.get()[bhttp::field::connection], "close")) {
         co_return fail(Errc::protocol, "an answer without a length that does not end its connection");
     }
+    // A header of a chunk that is not whole is put again when there is more. Of the last one Beast asserts then that
+    // all its bytes are there, though a peer may send them one by one.
+    constexpr std::size_t last_chunk_bytes = 5;  // "0", CR, LF, CR, LF: so many always follow
+    std::size_t least = 1;
     std::vector<std::byte> piece(small_read_bytes);
     while (!parser.is_done()) {
         parser.get().body().data = piece.data();
         parser.get().body().size = piece.size();
         parser.get().body().more = true;
         boost::system::error_code error;
-        if (buffer.size() > 0) {
+        if (buffer.size() >= least) {
             const std::size_t used = parser.put(buffer.data(), error);
             buffer.consume(used);
+            least = error == bhttp::error::need_more && buffer.size() > 0 ? last_chunk_bytes : 1;
         } else {
             error = bhttp::error::need_more;
         }

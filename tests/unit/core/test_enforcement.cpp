@@ -601,6 +601,27 @@ TEST_CASE("a pack that a crash cut short is no attempt that failed: no rule over
     CHECK(recover(e, t0, true, policy).next.pack_attempts == 3);
 }
 
+TEST_CASE("a pack that succeeded and went stale is no attempt that failed either (I1)") {
+    EnforcementPolicy lenient = policy;
+    lenient.override_when_pack_failed = true;
+    lenient.pack_attempts_max = 2;
+    Enforcement e = in_state(State::packed, CauseKind::age);
+    e.pack_attempts = 1;
+    e.receipt = ReceiptId{"rcp_1"};
+    FreshLook changed = good_look();
+    changed.files_unchanged = false;
+    Transition t = step(e, event::Looked{changed}, t0, lenient);
+    REQUIRE(t.next.state == State::packing);
+    CHECK_FALSE(t.next.receipt);  // what it says is true no more
+    t = step(t.next, event::PackFailed{lost}, t0, lenient);
+    REQUIRE(t.next.state == State::pack_failed);  // one failure of two
+    CHECK_FALSE(t.next.override_);
+    t = step(t.next, event::Woken{}, *t.next.next_at, lenient);
+    t = step(t.next, event::Looked{good_look()}, t0, lenient);
+    REQUIRE(t.next.state == State::packing);
+    CHECK(step(t.next, event::PackFailed{lost}, t0, lenient).next.override_);
+}
+
 TEST_CASE("recovery reads the world before it acts") {
     const std::map<State, std::pair<State, std::vector<Effect>>> expected{
         {State::warned, {State::warned, {}}},
