@@ -351,7 +351,8 @@ private:
         if (t_.next.live() && !own) {
             return asks_no_more();
         }
-        if (a.held_by) {
+        const bool under_way = t_.next.state != State::watching && t_.next.state != State::warned;
+        if (a.held_by && !(under_way && mutant(Mutant::hold_ignored_under_way))) {
             return *a.held_by;
         }
         if (by_activity(t_.next.cause.kind) && by_activity(a.cause->kind) && a.verdict == Verdict::active) {

@@ -123,6 +123,8 @@ private:
     void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
     void judge_ledger(const End& end, Moment at);
     void judge_fired(const FiredThresholdRow& row, Moment at);
+    void judge_late(Moment at);
+    void judge_early(const FiredThresholdRow& row, Moment at);
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);

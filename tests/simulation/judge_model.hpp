@@ -101,7 +101,8 @@ struct Judge::Model {
     // ---- durable
     std::map<ResourceId, ResourceRow> resources;
     std::map<EnforcementId, Durable<Enforcement>> enforcements;
-    std::map<EnforcementId, Instant> warned_at;   // durable
+    std::map<EnforcementId, Instant> warned_at;  // durable
+    std::map<EnforcementId, Instant> state_since;
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::set<EnforcementId> probed_when_due;
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
@@ -115,7 +116,9 @@ struct Judge::Model {
     std::map<std::string, DurableIntent> intents;
     std::map<AlertId, Alert> alerts;
     std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
-    std::map<std::string, int> firings;    // by "budget/period/threshold"
+    std::map<std::string, int> firings;  // by "budget/period/threshold"
+    std::optional<Instant> thresholds_checked;
+    std::map<std::string, int> late;       // thresholds: checks in a row that found them due
     std::map<BudgetName, Instant> edited;  // at run time
     std::set<std::string> asked_by;        // who asked for a stop by hand
     std::vector<AuditRow> audit;

@@ -115,6 +115,9 @@ void Simulation::pass_until(Instant end) {
         }
         stage_.clock.step_on();
         ++events_;
+        if (options_.until_broken && !stage_.judge.violations().empty()) {
+            return;
+        }
     }
     stage_.clock.pass_to(end);
 }
@@ -189,6 +192,13 @@ LifeReport Simulation::run() {
     const Duration chaos = options_.chaos > Duration{0} ? options_.chaos : story_.chaos;
     const Duration calm = options_.calm > Duration{0} ? options_.calm : story_.calm;
     pass_until(stage_.clock.now() + chaos);
+    if (options_.until_broken && !stage_.judge.violations().empty()) {
+        LifeReport report;
+        report.violations = stage_.judge.violations();
+        report.instance_ms = fleet_.instance_ms();
+        report.tally = stage_.tally;
+        return report;
+    }
     begin_calm();
     pass_until(stage_.clock.now() + calm);
     const Judge::End end = read_end();

@@ -169,7 +169,7 @@ void draw_types(Story& story, Dice& dice, WallTime begins) {
 }
 
 void draw_fleet(Story& story, Dice& dice) {
-    const std::int64_t fleet = dice.one_in(4) ? dice.between(10, 40) : dice.between(1, 12);
+    const std::int64_t fleet = dice.one_in(8) ? dice.between(10, 30) : dice.between(2, 9);
     const bool shells = !dice.one_in(5);
     for (std::int64_t i = 0; i < fleet; ++i) {
         SimResource r;

@@ -15,7 +15,7 @@ enum class Mutant : std::uint8_t {
     fence_skipped,
     fence_ignored,
     files_not_compared,
-    hold_ignored_at_fence,
+    hold_ignored_under_way,
     observe_acts,
     breaker_off_by_one,
     breaker_not_counted,
