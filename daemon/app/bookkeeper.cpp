@@ -226,7 +226,7 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
 }
 
 void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
-                       WallTime latest, Batch& batch) {
+                       WallTime latest, Duration beside, Batch& batch) {
     if (!run.meter) {
         return;
     }
@@ -237,7 +237,8 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
                           *ended_at >= meter.started;
     const WallTime at = believed && !mutant(Mutant::ended_billed_until_now) ? *ended_at : latest;
     // Between the last sight of it and the latest time, whichever of the two is later.
-    const Duration bar = believed ? Duration{0} : std::chrono::abs(latest - meter.last_seen_billing);
+    const Duration bar = believed ? Duration{0}
+                                  : std::max(std::chrono::abs(latest - meter.last_seen_billing), beside);
     std::vector<CostRow> rows;
     count(meter, run.run, at, rows);
     append(rows, close(meter, at, !believed, mutant(Mutant::no_error_bar) ? Duration{0} : bar));
@@ -249,7 +250,7 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
 }
 
 void Bookkeeper::came_and_went(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
-                               WallTime latest, Batch& batch) {
+                               WallTime latest, Duration beside, Batch& batch) {
     CURFEW_ASSERT(run.run.started_at && !run.meter, "I6: a run is billed once, from its start");
     const Config& config = *world_.config;
     if (flat_price(config, live.resource) != nullptr || off_bills(config, live.resource)) {
@@ -257,7 +258,7 @@ void Bookkeeper::came_and_went(const LiveResource& live, LiveRun& run, std::opti
     }
     const WallTime started = *run.run.started_at;
     bills(live, run, started, batch);
-    ended(live, run, ended_at, std::max(latest, started), batch);
+    ended(live, run, ended_at, std::max(latest, started), beside, batch);
 }
 
 // ---- machines that cost the same on or off ---------------------------------------------------------

@@ -25,6 +25,9 @@ constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
 constexpr std::size_t gaps_max = 10'000;
+constexpr Duration dates_differ = seconds{30};  // of the provider's servers among each other
+constexpr int old_in_step_max = 2;
+constexpr Duration teardown_longest = minutes{5};
 
 RunRow row_of(const LiveResource& live, const Run& run, WallTime now) {
     return {.id = run.id,
@@ -155,6 +158,12 @@ Task<Duration> Watcher::cycle() {
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
     }
+    if (is_old(*listing)) {
+        co_return co_await failed(
+            {Errc::unavailable, Retry::later(),
+             "the provider answered with an old list, of " + to_string(*listing->provider_time), "list"});
+    }
+    shown_at_ = std::min(asked_at_, listing->provider_time.value_or(asked_at_));
     CycleEnd end{
         .account = account_,
         .error = {},
@@ -224,6 +233,31 @@ Duration Watcher::clock_ahead(WallTime provider) const {
     }
     const Duration behind = asked_at_ - (provider + Duration{999});
     return behind > Duration{0} ? -behind : Duration{0};
+}
+
+/// Was it made before an earlier one was here? A cache, or a copy that lags, answers so: what it shows is no news, and
+/// what has ended since would begin anew. A clock of the provider's that was set back is followed once its dates go
+/// on like time.
+bool Watcher::is_old(const Listing& listing) {
+    if (!listing.provider_time) {
+        return false;
+    }
+    const Instant asked = picture_of_account().last_attempt_mono.value_or(world_.scheduler.mono());
+    const Dated now{.date = *listing.provider_time, .at = world_.scheduler.mono()};
+    const auto fresh_after = [&](const Dated& earlier) {
+        return now.date + dates_differ >= earlier.date + (asked - earlier.at);
+    };
+    if (newest_list_ && !fresh_after(*newest_list_)) {
+        old_in_step_ = old_list_ && fresh_after(*old_list_) ? old_in_step_ + 1 : 0;
+        old_list_ = now;
+        if (old_in_step_ < old_in_step_max) {
+            return true;
+        }
+    }
+    newest_list_ = now;
+    old_list_.reset();
+    old_in_step_ = 0;
+    return false;
 }
 
 Task<Duration> Watcher::failed(Error error) {
@@ -351,7 +385,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     live.resource = seen;
     live.resource.provider = config().provider;
     live.seen_at = now.wall;
-    live.asked_at = asked_at_;
+    live.asked_at = shown_at_;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
     const std::optional<WallTime> ended = other_run ? books_.counted(seen.run.id) : live.current.run.ended_at;
     live.current.run = seen.run;
@@ -385,7 +419,7 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
             older.run = *still;
             books_.bills(live, older, now.wall, batch);
         } else {
-            // Never seen beside the newest run, it ended before that one began.
+            // Never seen beside the newest run, it ended about when that one began.
             const bool replaced = std::ranges::any_of(gaps_, [&](const Gap& gap) {
                 return gap.before == older.run.id && gap.after == seen.run.id;
             });
@@ -489,7 +523,7 @@ void Watcher::bill_past_runs(std::vector<Ending>& endings, Batch& batch) {
     std::erase_if(gaps_, [](const Gap& gap) { return gap.answered; });
 }
 
-/// Each from its own start to its own end; where the provider does not tell the end, it lies before the next start.
+/// Each from its own start to its own end; where the provider does not tell the end, it lies at about the next start.
 void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& endings, Batch& batch) {
     const WallTime now = world_.scheduler.wall();
     const auto after = live.current.run.id == gap.after ? live.current.run.started_at : std::nullopt;
@@ -516,15 +550,16 @@ void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& 
         LiveRun run;
         run.run = missed[i];
         const WallTime latest = i + 1 < missed.size() ? *missed[i + 1].started_at : after.value_or(now);
-        books_.came_and_went(live, run, missed[i].ended_at, latest, batch);
+        const Duration beside = std::clamp(now - latest, Duration{0}, teardown_longest);
+        books_.came_and_went(live, run, missed[i].ended_at, latest, beside, batch);
         run.run.state = is_off(run.run.state) ? run.run.state : RunState::stopped;
         run.run.ended_at = missed[i].ended_at.value_or(std::max(latest, *missed[i].started_at));
         batch.emplace_back(row_of(live, run.run, now));
     }
     if (!missed.empty()) {
         for (Ending& ending : endings) {
-            if (ending.run == gap.before && ending.not_after) {
-                ending.not_after = std::min(*ending.not_after, *missed.front().started_at);
+            if (ending.run == gap.before && ending.replaced_at) {
+                ending.replaced_at = std::min(*ending.replaced_at, *missed.front().started_at);
             }
         }
     }
@@ -545,13 +580,14 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
         if (run == nullptr) {
             continue;
         }
-        WallTime latest = std::min(now, ending.not_after.value_or(now));
+        WallTime latest = std::min(now, ending.replaced_at.value_or(now));
         latest = std::max(latest, run->run.started_at.value_or(latest));
+        const Duration beside = std::min(now - latest, teardown_longest);
         const auto end = stamps_.checked_end(run->run, live.resource, ending.at, batch);
         if (ending.unseen && !run->meter) {
-            books_.came_and_went(live, *run, end, latest, batch);
+            books_.came_and_went(live, *run, end, latest, beside, batch);
         } else {
-            books_.ended(live, *run, end, latest, batch);
+            books_.ended(live, *run, end, latest, beside, batch);
         }
         run->run.ended_at = end.value_or(latest);
         std::ranges::move(run->history.finish(), std::back_inserter(batch));

@@ -175,7 +175,8 @@ void SimCloud::spoil(Listing& listing) {
         }
     }
     if (!account_.earlier.empty() && stage_.goes_wrong(dice, rates.stale, "stale_list")) {
-        all = account_.earlier.front();
+        listing.provider_time = account_.earlier.front().date;
+        all = account_.earlier.front().resources;
         spoilt = true;
     }
     if (!all.empty() && stage_.goes_wrong(dice, rates.doubled, "doubled_list")) {
@@ -206,12 +207,13 @@ Task<Result<Listing>> SimCloud::list(Deadline deadline) {
     listing.resources = everything();
     listing.provider_time = WallTime{stage_.clock.utc().ms / 1000 * 1000};
     const std::vector<Resource> fresh = listing.resources;
+    const WallTime date = *listing.provider_time;
     if (auto lost = co_await come_back("list", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
     ++account_.lists;
     spoil(listing);
-    account_.earlier.push_back(fresh);
+    account_.earlier.push_back({.date = date, .resources = fresh});
     if (account_.earlier.size() > lists_kept) {
         account_.earlier.pop_front();
     }

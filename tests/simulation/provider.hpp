@@ -24,9 +24,13 @@ struct SimAccount {
     bool reports_money = false;
     bool lists_prices = false;  // a run is listed with its rate
     bool metrics = true;
-    std::optional<Instant> down_until;          // nobody answers
-    std::optional<Instant> key_refused_until;   // 401
-    std::deque<std::vector<Resource>> earlier;  // lists, for stale ones
+    std::optional<Instant> down_until;         // nobody answers
+    std::optional<Instant> key_refused_until;  // 401
+    struct Earlier {
+        WallTime date;
+        std::vector<Resource> resources;
+    };
+    std::deque<Earlier> earlier;  // lists, which a cache on the way gives out again as they were
     std::int64_t lists = 0;
 };
 

@@ -34,13 +34,14 @@ public:
     void forget_counted(WallTime now);
 
     /// The run does not bill any more. `ended_at` is the provider's stamp where it has one that can be true;
-    /// otherwise the end lies between the last look that showed it billing and `latest`.
+    /// otherwise the end lies between the last look that showed it billing and `latest`, or `beside` later: it may
+    /// have been torn down while the one that took its place was running.
     void ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at, WallTime latest,
-               Batch& batch);
+               Duration beside, Batch& batch);
 
     /// The run began and ended while nobody looked: billed from its start, which must be known; as `ended`.
     void came_and_went(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,
-                       WallTime latest, Batch& batch);
+                       WallTime latest, Duration beside, Batch& batch);
 
     /// A listed machine: does it cost the same on or off (a flat price, or machines billed while off)? Then its
     /// own meter is advanced, and none of its runs has one. Called before `bills`.

@@ -42,8 +42,8 @@ private:
         ResourceId resource;
         RunId run;
         std::optional<WallTime> at;
-        std::optional<WallTime> not_after = {};  // the start of the run that took its place
-        bool unseen = false;                     // it also began while nobody looked
+        std::optional<WallTime> replaced_at = {};  // the start of the run that took its place
+        bool unseen = false;                       // it also began while nobody looked
     };
     struct Gap {  // runs of a resource that may have come and gone between two sights of it
         ResourceKind kind = ResourceKind::notebook;
@@ -58,6 +58,7 @@ private:
     Task<void> check_key();
     Task<Duration> failed(Error error);
     Duration clock_ahead(WallTime provider) const;
+    bool is_old(const Listing& listing);
     void apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings);
     void apply_resource(const Resource& seen, bool first_sight, Batch& batch, std::vector<Ending>& endings);
     void apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings);
@@ -94,10 +95,18 @@ private:
     Reconciler reconciler_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
-    AccountConfig config_;   // as last seen in the configuration
-    WallTime asked_at_;      // when the newest list was asked for
-    Batch carried_;          // of a cycle whose transaction failed: cost rows must not be lost
-    std::vector<Gap> gaps_;  // until the provider has answered
+    AccountConfig config_;  // as last seen in the configuration
+    WallTime asked_at_;     // when the newest list was asked for
+    WallTime shown_at_;     // what it shows may be as old: a cache on the way says when it was made
+    struct Dated {          // a list
+        WallTime date;      // by the provider's clock
+        Instant at;         // when it was here
+    };
+    std::optional<Dated> newest_list_;
+    std::optional<Dated> old_list_;  // the newest that was refused, since then
+    int old_in_step_ = 0;            // old ones in a row whose dates go on like time
+    Batch carried_;                  // of a cycle whose transaction failed: cost rows must not be lost
+    std::vector<Gap> gaps_;          // until the provider has answered
     bool key_checked_ = false;
     bool whole_ = false;
     bool stopping_ = false;

@@ -614,6 +614,93 @@ TEST_CASE("an end before its start is not billed by: the end lies between two lo
     CHECK(b.spent(run).nanos > 0);
 }
 
+namespace {
+
+/// A cache on the way answers with the list of so long ago, once.
+void answer_old(Books& b, const std::map<std::string, FakeNotebook>& then, Duration ago) {
+    const auto now = std::exchange(b.world.notebooks, then);
+    b.world.provider_ahead = -ago;
+    const int before = b.world.lists;
+    while (b.world.lists == before) {
+        b.scheduler.run_for(seconds{1});
+    }
+    b.world.notebooks = now;
+    b.world.provider_ahead = Duration{0};
+}
+
+}  // namespace
+
+TEST_CASE("an older list than the one before changes nothing, and what has ended costs no more") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    b.world.add("demo");
+    FakeNotebook& n = b.world.notebooks["demo"];
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{50});
+    const auto then = b.world.notebooks;
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(minutes{10});
+    const Duration billed = b.metered(run);
+    CHECK(billed <= minutes{52});
+    answer_old(b, then, minutes{10});
+    CHECK_FALSE(b.meter(run).open);
+    b.scheduler.run_for(hours{2});
+    CHECK(b.metered(run) == billed);
+    SECTION("but a clock of the provider's that is set right is followed") {
+        b.world.provider_ahead = -hours{1};
+        b.world.start(b.world.notebooks["demo"]);
+        b.scheduler.run_for(hours{2});
+        CHECK(b.meter(b.world.notebooks["demo"].resource.run.id.value).open);
+    }
+}
+
+TEST_CASE("what the first list shows is as old as the list, and the bar says so") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    b.world.add("demo");
+    FakeNotebook& n = b.world.notebooks["demo"];
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{50});
+    b.life.reset();
+    const auto then = b.world.notebooks;
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(minutes{30});
+    b.begin();
+    answer_old(b, then, minutes{30});
+    b.scheduler.run_for(minutes{10});
+    CHECK_FALSE(b.meter(run).open);
+    CHECK(b.rows(run).back().estimated);
+    CHECK(b.metered(run) - b.bar(run) <= minutes{50});
+}
+
+TEST_CASE("a run may have billed beside the one that took its place, and the bar says so") {
+    Books b;
+    b.world.add("demo");
+    FakeNotebook& n = b.world.notebooks["demo"];
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    b.scheduler.run_for(seconds{20});
+    b.world.start(n);  // the old one goes on for a while, and no list shows it
+    const WallTime next = b.scheduler.wall();
+    const int before = b.world.lists;
+    while (b.world.lists == before) {
+        b.scheduler.run_for(seconds{1});
+    }
+    const WallTime not_seen = b.scheduler.wall();
+    b.scheduler.run_for(minutes{10});
+    const CostRow last = b.rows(run).back();
+    CHECK(last.to == next);
+    CHECK(last.estimated);
+    CHECK(last.to - last.error_bar <= next - seconds{20});  // the list before
+    CHECK(last.to + last.error_bar >= not_seen - seconds{1});
+    CHECK(last.to + last.error_bar <= not_seen);
+}
+
 TEST_CASE("a clock of ours that was set back makes no lie of what was believed") {
     Books b;
     b.world.add("demo");
