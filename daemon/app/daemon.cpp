@@ -193,7 +193,9 @@ Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+        co_return;
     }
+    alarms_.committed();
 }
 
 Task<void> Daemon::resolve(std::string key) {
@@ -205,7 +207,9 @@ Task<void> Daemon::resolve(std::string key) {
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+        co_return;
     }
+    alarms_.committed();
 }
 
 /// What was set at run time may not fit a configuration that was changed since: it is not in force, and that is
@@ -230,7 +234,9 @@ Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {
     auto done = co_await world_.store.commit(std::move(batch));
     if (!done) {
         spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+        co_return;
     }
+    alarms_.committed();
 }
 
 /// The wall clock went back into a period whose sums are gone.
@@ -284,8 +290,8 @@ Task<void> Daemon::feed_watchdog() {
                                                         (account.poll_interval + account.list_timeout) * 3);
             polled = polled && (!known || now - *live->second.last_attempt_mono < allowed);
         }
-        auto counts = co_await world_.store.outbox_counts();  // the database thread answers
-        if (polled && counts) {
+        auto answer = co_await world_.store.outbox_oldest();  // of the database thread
+        if (polled && answer) {
             supervisor_.alive();
         }
     } while (co_await watchdog_rest_.lasts(pause));
@@ -601,6 +607,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     Batch batch{audit("config.reloaded", std::move(actor), "configuration reloaded")};
     alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
     auto done = co_await world_.store.commit(std::move(batch));
+    alarms_.committed();
     tell_supervisor();
     supervisor_.ready();
     spdlog::info("event=reloaded");

@@ -23,6 +23,7 @@ constexpr Duration step_told_for = hours{1};
 constexpr Duration replaced_told_for = hours{12};
 constexpr int skewed_looks = 2;  // an answer out of somebody's cache is as old as it says
 constexpr Duration dead_calm = minutes{10};
+constexpr Duration dead_every = minutes{10};
 constexpr Duration written_calm = minutes{5};
 constexpr Duration direct_every = hours{1};
 constexpr Duration direct_timeout = seconds{30};
@@ -209,23 +210,14 @@ Task<Result<void>> Health::read() {
 /// The oldest row of each channel stands for all behind it. One that is in no parcel waits for its group, or for a
 /// place under the cap of its channel, and is late only beyond that.
 Task<Result<void>> Health::ask_outbox() {
-    auto counts = co_await world_.store.outbox_counts();
-    if (!counts) {
-        co_return std::unexpected(counts.error());
-    }
+    std::optional<std::int64_t> waiting;  // in all: counted only where it matters
     std::vector<Late> late;
-    std::set<ChannelName> unsent;
     const std::shared_ptr<const Config> config = world_.config;
     for (const ChannelConfig& channel : config->channels) {
         auto oldest = co_await world_.store.outbox(
             {.state = OutboxState::waiting, .channel = channel.name, .after_seq = 0, .limit = 1});
-        auto dead = co_await world_.store.outbox(
-            {.state = OutboxState::dead, .channel = channel.name, .after_seq = 0, .limit = 1});
-        if (!oldest || !dead) {
-            co_return std::unexpected(!oldest ? oldest.error() : dead.error());
-        }
-        if (!dead->empty()) {
-            unsent.insert(channel.name);
+        if (!oldest) {
+            co_return std::unexpected(oldest.error());
         }
         if (oldest->empty()) {
             continue;
@@ -235,14 +227,45 @@ Task<Result<void>> Health::ask_outbox() {
         const Duration waits = now - row.created_at;
         const bool refused = row.attempts > 0 && waits >= late_after;
         const bool stuck = row.attempts == 0 && now - row.next_at >= late_after + cap_window;
-        const bool much = (*counts)[OutboxState::waiting] > waiting_max && now - row.next_at >= much_after;
+        const bool overdue = now - row.next_at >= much_after;
+        if (!waiting && (refused || stuck || overdue)) {
+            auto counts = co_await world_.store.outbox_counts();
+            if (!counts) {
+                co_return std::unexpected(counts.error());
+            }
+            waiting = (*counts)[OutboxState::waiting];
+        }
+        const bool much = overdue && *waiting > waiting_max;
         if (refused || stuck || much) {
             late.push_back({.channel = channel.name, .waits = waits, .error = row.last_error});
         }
     }
-    waiting_ = (*counts)[OutboxState::waiting];
+    waiting_ = waiting.value_or(0);
     late_ = std::move(late);
+    co_return co_await ask_dead();
+}
+
+/// Those of earlier processes: what is given up in this one is told as it happens.
+Task<Result<void>> Health::ask_dead() {
+    const Instant now = world_.scheduler.mono();
+    const std::shared_ptr<const Config> config = world_.config;
+    if (asked_dead_ && now - *asked_dead_ < dead_every && asked_dead_of_ == config) {
+        co_return Result<void>{};
+    }
+    std::set<ChannelName> unsent;
+    for (const ChannelConfig& channel : config->channels) {
+        auto dead = co_await world_.store.outbox(
+            {.state = OutboxState::dead, .channel = channel.name, .after_seq = 0, .limit = 1});
+        if (!dead) {
+            co_return std::unexpected(dead.error());
+        }
+        if (!dead->empty()) {
+            unsent.insert(channel.name);
+        }
+    }
     unsent_ = std::move(unsent);
+    asked_dead_ = now;
+    asked_dead_of_ = config;
     co_return Result<void>{};
 }
 

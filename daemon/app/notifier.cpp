@@ -22,7 +22,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration attempt_limit = seconds{45};
-constexpr Duration look_again = minutes{1};
+constexpr Duration look_again = minutes{10};  // though nobody woke us and nothing was due
+constexpr Duration clock_watch = minutes{1};
 constexpr Duration store_retry = seconds{5};
 constexpr Duration retry_after_max = hours{24};
 constexpr Duration longest_wait = hours{29};  // the schedule's last, with its jitter
@@ -108,6 +109,8 @@ void Notifier::load(std::vector<ChannelStateRow> disabled) {
 std::vector<OutboxRow> Notifier::rows_for(const Message& message, const std::vector<Destination>& to) const {
     std::vector<OutboxRow> rows;
     const WallTime now = scheduler_.wall();
+    // By the clock that the other waits go by: when it was set and that is heeded, all of them move along.
+    const WallTime due = last_.wall + (scheduler_.mono() - last_.mono);
     for (const Destination& destination : to) {
         OutboxRow row;
         row.id = message.id + "/" + destination.channel.value +
@@ -115,10 +118,10 @@ std::vector<OutboxRow> Notifier::rows_for(const Message& message, const std::vec
         row.channel = destination.channel;
         row.to = destination.to;
         row.message = message;
-        row.next_at = now;
+        row.next_at = due;
         row.created_at = now;
         if (message.severity == Severity::critical) {
-            row.failover_at = now + delivery_.policy.failover_after;
+            row.failover_at = due + delivery_.policy.failover_after;
         }
         rows.push_back(std::move(row));
     }
@@ -127,11 +130,12 @@ std::vector<OutboxRow> Notifier::rows_for(const Message& message, const std::vec
 
 void Notifier::replace(Delivery delivery) {
     delivery_ = std::move(delivery);
-    next_strays_ = {};
     wake();
 }
 
 void Notifier::wake() {
+    woken_ = true;
+    next_strays_ = {};
     wakeup_.notify();
     for (const auto& [name, lane] : lanes_) {
         lane->wakeup.notify();
@@ -190,16 +194,20 @@ Task<void> Notifier::run() {
     // Not cancellable on purpose: the lanes use what this owns. They end by the deadlines of their attempts.
     co_await asio::this_coro::throw_if_cancelled(false);
     last_ = scheduler_.now();
+    Instant due = last_.mono;
     while (!stopping_) {
         start_lanes();
-        const auto next = co_await keep_house();
+        co_await heed_clock();
+        if (std::exchange(woken_, false) || due <= scheduler_.mono()) {
+            const auto next = co_await keep_house();
+            const Now now = scheduler_.now();
+            due = now.mono +
+                  (next ? std::clamp<Duration>(*next - now.wall, Duration{0}, look_again) : look_again);
+        }
         if (stopping_) {
             break;
         }
-        const Now now = scheduler_.now();
-        const Duration pause = next ? std::clamp<Duration>(*next - now.wall, Duration{0}, look_again)
-                                    : look_again;
-        alarm_ = scheduler_.at(now.mono + pause, [this] { wakeup_.notify(); });
+        alarm_ = scheduler_.at(std::min(due, scheduler_.mono() + clock_watch), [this] { wakeup_.notify(); });
         co_await wakeup_.wait();
     }
     alarm_.cancel();
@@ -222,8 +230,7 @@ void Notifier::start_lanes() {
         lane = std::make_shared<Lane>(loop_, channel);
         asio::co_spawn(loop_, serve(lane), [this, lane = lane](const std::exception_ptr& error) {
             lanes_.erase(lane->name);
-            next_strays_ = {};
-            wakeup_.notify();
+            wake();
             if (error) {
                 std::rethrow_exception(error);  // a bug: it ends the loop
             }
@@ -251,7 +258,6 @@ Task<void> Notifier::heed_clock() {
 }
 
 Task<std::optional<WallTime>> Notifier::keep_house() {
-    co_await heed_clock();
     const WallTime soon = scheduler_.wall() + store_retry;
     Batch enabled;
     for (auto entry = disabled_.begin(); entry != disabled_.end();) {
@@ -337,7 +343,6 @@ Task<Result<bool>> Notifier::readdress() {
     if (!stored) {
         co_return std::unexpected(stored.error());
     }
-    next_strays_ = {};
     wake();
     co_return true;
 }

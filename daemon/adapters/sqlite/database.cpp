@@ -73,6 +73,18 @@ void Database::execute(const char* sql) {
     }
 }
 
+void Database::begin() {
+    Query(*this, "BEGIN IMMEDIATE").run();
+}
+
+void Database::commit() {
+    Query(*this, "COMMIT").run();
+}
+
+void Database::roll_back() {
+    Query(*this, "ROLLBACK").run();
+}
+
 std::optional<Error> Database::take_error() {
     if (ok()) {
         return std::nullopt;

@@ -26,6 +26,10 @@ public:
     void close();
 
     void execute(const char* sql);
+    /// The words around every transaction: compiled once, since they come more often than any other.
+    void begin();
+    void commit();
+    void roll_back();
     /// Rows that the last INSERT, UPDATE or DELETE touched.
     std::int64_t changes() const { return sqlite3_changes64(db_); }
     bool ok() const { return code_ == SQLITE_OK; }

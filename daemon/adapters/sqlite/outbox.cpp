@@ -178,6 +178,19 @@ void write(Database& db, const FailoverDone& done) {
 }
 
 Result<std::vector<OutboxRow>> read_outbox(Database& db, const OutboxQuery& query) {
+    if (query.state && query.state != OutboxState::delivered && query.alert.empty()) {
+        // Few among many that were delivered, and asked for every minute: not by a walk through all that is kept.
+        Query q(db,
+                "SELECT o.id, o.channel, o.message, o.state, COALESCE(p.attempts, o.attempts), "
+                "COALESCE(p.next_at, o.next_at), COALESCE(p.last_error, o.last_error), o.created_at, "
+                "o.enforcement, o.warn_step, o.receiver, o.parcel, o.seq, o.failover_at FROM outbox o "
+                "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
+                "AND p.channel = o.channel AND p.receiver = o.receiver "
+                "WHERE o.seq IN (SELECT seq FROM outbox INDEXED BY outbox_by_state WHERE state = ?1 "
+                "AND seq > ?2 AND (?3 = '' OR channel = ?3) ORDER BY seq LIMIT ?4) ORDER BY o.seq",
+                std::string{to_string(*query.state)}, query.after_seq, query.channel.value, query.limit);
+        return outbox_rows(q);
+    }
     Query q(db,
             "SELECT o.id, o.channel, o.message, o.state, COALESCE(p.attempts, o.attempts), "
             "COALESCE(p.next_at, o.next_at), COALESCE(p.last_error, o.last_error), o.created_at, "
@@ -290,6 +303,8 @@ Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, Wall
     Query q(db,
             "SELECT MIN(at) FROM (SELECT MIN(next_at) AS at FROM outbox WHERE channel = ?1 "
             "AND state = 'waiting' AND parcel = '' AND next_at > ?2 UNION ALL "
+            "SELECT MIN(expires_at) FROM outbox WHERE channel = ?1 "
+            "AND state = 'waiting' AND parcel = '' AND expires_at > ?2 UNION ALL "
             "SELECT MIN(next_at) FROM parcel WHERE channel = ?1 AND state = 'waiting' AND next_at > ?2)",
             channel.value, now.ms);
     look.next = q.row() ? wall(q.optional_integer(0)) : std::nullopt;

@@ -300,7 +300,7 @@ public:
                 return read;
             }
             StoredState& state = *read;
-            db.execute("BEGIN IMMEDIATE");
+            db.begin();
             Query(db, "INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", boot_id).run();
             Query(db, "DELETE FROM idempotency WHERE at < ?",
                   std::int64_t{std::time(nullptr)} * 1000 - idempotency_kept_ms)
@@ -309,21 +309,21 @@ public:
             if (state.boot_id != boot_id) {
                 Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
             }
-            db.execute("COMMIT");
+            db.commit();
             return read;
         });
     }
 
     Task<Result<void>> commit(Batch batch) override {
         auto done = co_await ask<bool>([this, batch = std::move(batch)](Database& db) -> Result<bool> {
-            db.execute("BEGIN IMMEDIATE");
+            db.begin();
             for (const Write& row : batch) {
                 write(db, ledger_, row);
                 if (mutant(Mutant::half_a_batch)) {
                     db.execute("COMMIT; BEGIN IMMEDIATE");
                 }
             }
-            db.execute("COMMIT");
+            db.commit();
             return true;
         });
         if (!done && !mutant(Mutant::failure_called_success)) {
@@ -351,9 +351,9 @@ public:
         std::int64_t repaired = 0;
         for (std::optional<WallTime> from = WallTime{0}; from;) {
             auto checked = co_await ask<Ledger::Checked>([=, this](Database& db) -> Result<Ledger::Checked> {
-                db.execute("BEGIN IMMEDIATE");
+                db.begin();
                 Ledger::Checked part = ledger_.check_days(*from);
-                db.execute("COMMIT");
+                db.commit();
                 part.repaired += ledger_.take_repaired();
                 return part;
             });
@@ -567,9 +567,9 @@ private:
     template <class T>
     Task<Result<T>> change(std::function<Result<T>(Database&)> work) {
         return ask<T>([work = std::move(work)](Database& db) -> Result<T> {
-            db.execute("BEGIN IMMEDIATE");
+            db.begin();
             Result<T> result = work(db);
-            db.execute(result ? "COMMIT" : "ROLLBACK");
+            result ? db.commit() : db.roll_back();
             return result;
         });
     }

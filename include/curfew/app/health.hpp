@@ -103,6 +103,7 @@ private:
     Task<Result<void>> read();
     Task<void> ask_disks();
     Task<Result<void>> ask_outbox();
+    Task<Result<void>> ask_dead();
     void passed(const Result<void>& pass);
     std::vector<std::string> keys() const;
     Task<void> tell_unwritten();
@@ -129,7 +130,9 @@ private:
     StoreHealth store_;
     std::vector<Late> late_;        // channels for which something waits too long
     std::int64_t waiting_ = 0;      // in the outbox, in all
-    std::set<ChannelName> unsent_;  // channels with dead letters
+    std::set<ChannelName> unsent_;  // channels with dead letters, at the newest look for them
+    std::optional<Instant> asked_dead_;
+    std::shared_ptr<const Config> asked_dead_of_;
 
     std::optional<Error> unwritten_;  // the database takes nothing
     WallTime unwritten_since_;

@@ -120,6 +120,7 @@ private:
     Now last_;
     Instant next_prune_;
     Instant next_strays_;
+    bool woken_ = false;  // something may have been committed since the house was last kept
     bool stopping_ = false;
 };
 
