@@ -169,7 +169,7 @@ void draw_types(Story& story, Dice& dice, WallTime begins) {
 }
 
 void draw_fleet(Story& story, Dice& dice) {
-    const std::int64_t fleet = dice.one_in(8) ? dice.between(10, 30) : dice.between(2, 9);
+    const std::int64_t fleet = dice.one_in(8) ? dice.between(8, 16) : dice.between(2, 7);
     const bool shells = !dice.one_in(5);
     for (std::int64_t i = 0; i < fleet; ++i) {
         SimResource r;
@@ -237,7 +237,7 @@ Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes) {
     c.state_dir = "/state";
     c.public_name = "host";
     const std::int64_t accounts = dice.one_in(4) ? 2 : 1;
-    static const std::vector<Duration> polls{minutes{1}, minutes{2}, minutes{5}, minutes{5}, minutes{10}};
+    static const std::vector<Duration> polls{minutes{2}, minutes{5}, minutes{5}, minutes{5}, minutes{10}};
     for (std::int64_t i = 0; i < accounts; ++i) {
         AccountConfig account;
         account.name = AccountName{i == 0 ? "me" : "team"};
