@@ -429,7 +429,7 @@ Json to_json(const Enforcement& e) {
             {"cause", std::string{to_string(e.cause.kind)}},
             {"cause_name", e.cause.name},
             {"state", std::string{to_string(e.state)}},
-            {"warned_step", e.warned_step},
+            {"warned_step", ladder_step(e.warned_step)},
             {"pack_attempts", e.pack_attempts},
             {"stop_attempts", e.stop_attempts},
             {"method", std::string{to_string(e.method)}},

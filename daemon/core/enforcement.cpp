@@ -71,8 +71,9 @@ public:
         }
     }
 
-    void on(const event::WarningDelivered&) {
-        if (t_.next.live() && !t_.next.notice_at) {
+    void on(const event::WarningDelivered& e) {
+        const bool of_now = e.step / warning_round == t_.next.warned_step / warning_round;
+        if (t_.next.live() && !t_.next.notice_at && of_now) {
             t_.next.notice_at = now_;
             t_.changed = true;
         }
@@ -385,8 +386,9 @@ private:
             t_.next.cause = *a.cause;
             t_.changed = true;
         }
-        if (a.warn_step > t_.next.warned_step) {
-            t_.next.warned_step = a.warn_step;
+        const int told = ladder_step(t_.next.warned_step);
+        if (a.warn_step > told) {
+            t_.next.warned_step += a.warn_step - told;
             return go(State::warned, a.why, {Effect::warn});
         }
         if (!a.time_is_up || a.verdict == Verdict::unknown) {
@@ -403,7 +405,7 @@ private:
     /// Those who were warned were told of another reason and another time: they are warned anew.
     void turn_to(const Assessment& a) {
         t_.next.cause = *a.cause;
-        t_.next.warned_step = std::max(1, a.warn_step);
+        t_.next.warned_step += warning_round - ladder_step(t_.next.warned_step) + std::max(1, a.warn_step);
         t_.next.warned_at = now_;
         if (!mutant(Mutant::cause_turns_unwarned)) {
             t_.next.notice_at.reset();

@@ -68,12 +68,18 @@ FreshLook some_look(FuzzedData& in) {
     return look;
 }
 
+/// Of the first warnings, or of those after a turn to another cause.
+EnforcementEvent some_delivery(FuzzedData& in) {
+    const auto number = static_cast<int>(in.up_to(4));
+    return event::WarningDelivered{number < 3 ? number : (number - 2) * warning_round + 1};
+}
+
 EnforcementEvent some_event(FuzzedData& in) {
     switch (in.up_to(9)) {
         case 0:
             return event::Assessed{some_assessment(in)};
         case 1:
-            return event::WarningDelivered{static_cast<int>(in.up_to(4))};
+            return some_delivery(in);
         case 2:
             return event::Looked{some_look(in)};
         case 3:
@@ -127,6 +133,7 @@ struct Model {
     std::optional<Instant> warned;
     std::optional<Instant> delivered;
     bool warned_for_real = false;
+    int turns = 0;  // from one cause to another
 
     void note(const EnforcementEvent& event, const Enforcement& before, const Transition& t, Instant now,
               const EnforcementPolicy& policy);
@@ -213,8 +220,9 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
         overridden = overridden || t.next.state == EnforcementState::packed;
     } else if (const auto* seen = std::get_if<event::Seen>(&event)) {
         seen_on = seen_on || (seen->sighting == event::Sighting::on && called);
-    } else if (std::holds_alternative<event::WarningDelivered>(event)) {
-        delivered = delivered || !warned_for_real ? delivered : std::optional{now};
+    } else if (const auto* arrived = std::get_if<event::WarningDelivered>(&event)) {
+        const bool late = arrived->step / warning_round != turns;  // what was said before the turn
+        delivered = delivered || !warned_for_real || late ? delivered : std::optional{now};
     }
     if (has(t, Effect::pack)) {
         packing = true;
@@ -230,6 +238,7 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
             before.cause.kind != t.next.cause.kind) {
             warned.reset();  // told of another reason and another time
             delivered.reset();
+            ++turns;
         }
         warned = warned.value_or(now);
         warned_for_real = true;

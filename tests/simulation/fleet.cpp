@@ -41,6 +41,7 @@ Money Fleet::rate_of(const SimResource& r) const {
 }
 
 void Fleet::start(SimResource& r) {
+    CURFEW_ASSERT(!r.on() || r.runs.back().state == RunState::stopping, "started twice");
     // Stamps of one resource differ, as they do where seconds pass between two starts.
     SimRun run{.id = RunId{r.id.value + "-" + std::to_string(++starts_)},
                .state = RunState::provisioned,

@@ -85,6 +85,7 @@ public:
     SimRun* run(const ResourceId& resource, const RunId& run);
 
     // ---- by people and by the provider ---------------------------------------------------------
+    /// Two runs are on at once only while the older one is being torn down: what starts is not on already.
     void start(SimResource& r);
     /// Ends billing now.
     void end(SimResource& r, SimRun& run, const std::string& by);

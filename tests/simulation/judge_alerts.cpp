@@ -42,9 +42,13 @@ void Judge::took(const ChannelName& channel, const Parcel& parcel, bool heard, M
     for (const std::int64_t seq : durable.rows) {
         const auto id = m.by_seq.find(seq);
         const auto row = id == m.by_seq.end() ? m.outbox.end() : m.outbox.find(id->second);
-        if (row != m.outbox.end() && row->second.row.warn_step > 0 &&
-            !m.notice.contains(row->second.row.enforcement)) {
-            m.notice[row->second.row.enforcement] = at.mono;
+        if (row == m.outbox.end() || row->second.row.warn_step == 0) {
+            continue;
+        }
+        const EnforcementId& of = row->second.row.enforcement;
+        const auto anew = m.warned_anew.find(of);
+        if (anew == m.warned_anew.end() || row->second.seq > anew->second) {
+            m.notice.emplace(of, at.mono);
         }
     }
 }

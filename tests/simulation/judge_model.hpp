@@ -106,6 +106,8 @@ struct Judge::Model {
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::set<EnforcementId> probed_when_due;
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
+    std::map<EnforcementId, std::int64_t>
+        warned_anew;  // seq after which its warnings are of the cause in force
     std::set<EnforcementId> silenced_warnings;
     std::map<RunId, EnforcementId> live;
     std::map<ReceiptId, Durable<Receipt>> receipts;

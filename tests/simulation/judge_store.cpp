@@ -72,6 +72,7 @@ bool fires(AlertState state) {
 void Judge::committed(const Batch& batch, Moment at) {
     Model& m = *model_;
     m.note_wall(at);
+    const std::int64_t told_before = m.seq;
     const bool somebody = m.config() != nullptr && !m.config()->routing.channels.empty();
 
     for (const auto* row : all_of<ResourceRow>(batch)) {
@@ -262,10 +263,13 @@ void Judge::committed(const Batch& batch, Moment at) {
             m.warned_at[row->id] = at.mono;
         }
         // Another cause warns anew.
-        if (known != m.enforcements.end() && row->state == State::warned && known->second.row.notice_at &&
-            !row->notice_at) {
+        const CauseKind cause_before = known == m.enforcements.end() ? row->cause.kind
+                                                                     : known->second.row.cause.kind;
+        if (row->state == State::warned && row->cause.kind != cause_before && of_rule(row->cause.kind) &&
+            of_rule(cause_before)) {
             m.warned_at[row->id] = at.mono;
             m.notice.erase(row->id);
+            m.warned_anew[row->id] = told_before;
         }
         const bool warns_now = row->state == State::warned &&
                                row->warned_step >

@@ -155,7 +155,7 @@ void People::restarts(const ResourceId& id) {
     if (r == nullptr || r->runs.empty()) {
         return;
     }
-    if (r->runs.back().state == RunState::running) {
+    if (r->runs.back().state != RunState::stopping) {
         fleet_.end(*r, r->runs.back(), "user");
     }
     fleet_.start(*r);

@@ -581,6 +581,26 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         s.call();
         CHECK(s.breaks("I8"));
     }
+    SECTION("a warning of another cause that arrives late is no notice") {
+        s.e.cause.kind = CauseKind::schedule;
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
+        const ParcelRow late = s.parcel(1, "par_1");
+        s.quiet_for(minutes{30});
+        s.e.cause.kind = CauseKind::idle;
+        s.e.warned_step = warning_round + 1;
+        s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, warning_round + 1)});
+        const ParcelRow of_now = s.parcel(2, "par_2");
+        const bool told = GENERATE(true, false);
+        s.take(late);
+        if (told) {
+            s.take(of_now);
+        }
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.intend();
+        s.call();
+        CHECK(s.breaks("I8") == !told);
+    }
     SECTION("a stop a minute after the warning") {
         s.quiet_for(hours{1});
         s.warn();

@@ -27,7 +27,7 @@ namespace curfew {
 
 enum class EnforcementState : std::uint8_t {
     watching,  // nothing begun; never stored
-    warned,    // told `warned_step` times
+    warned,    // told of what is to come
     due,       // time is up; fresh signals are being read
     packing,
     packed,       // verified; the fence is being read
@@ -68,6 +68,13 @@ struct Override {
     std::string reason;
 };
 
+/// A warning's number is its step of the ladder, 1-based, and so much more with each turn to another cause, whose
+/// ladder begins anew: a late delivery is no notice of what was warned of since.
+constexpr int warning_round = 100;
+constexpr int ladder_step(int warned_step) {
+    return warned_step % warning_round;
+}
+
 struct Enforcement {
     EnforcementId id;
     AccountName account;
@@ -75,7 +82,7 @@ struct Enforcement {
     RunId run;
     Cause cause;
     EnforcementState state = EnforcementState::watching;
-    int warned_step = 0;
+    int warned_step = 0;               // number of the newest warning
     std::optional<Instant> warned_at;  // the first warning was decided
     std::optional<Instant> notice_at;  // the first warning was delivered
     int pack_attempts = 0;
@@ -136,7 +143,7 @@ struct Assessed {
     Assessment assessment;
 };
 struct WarningDelivered {
-    int step = 0;
+    int step = 0;  // the warning's number
 };  // at least one channel took it
 struct Looked {
     FreshLook look;

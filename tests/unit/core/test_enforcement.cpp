@@ -295,16 +295,41 @@ TEST_CASE(
             CHECK(t.effects == std::vector{Effect::warn});
             CHECK_FALSE(t.next.notice_at);
             // The notice counts from the delivery of the new warning.
-            t = step(t.next, event::WarningDelivered{3}, t0 + minutes{1}, policy);
+            t = step(t.next, event::WarningDelivered{t.next.warned_step}, t0 + minutes{1}, policy);
             t = step(t.next, soon(3, true), t0 + minutes{10}, policy);
             CHECK(t.next.state == State::warned);
             t = step(t.next, soon(3, true), t0 + minutes{11}, policy);
             CHECK(t.next.state == State::due);
             t = step(e, soon(1, false), t0, policy);
-            CHECK(t.next.warned_step == 1);  // so that its later warnings are sent
+            CHECK(ladder_step(t.next.warned_step) == 1);  // so that its later warnings are sent
             CHECK_FALSE(step(e, soon(0, false), t0, policy).changed);
         }
     }
+}
+
+TEST_CASE("a warning that arrives late is no notice of what another cause warned of since") {
+    const auto by = [](CauseKind kind, int step) {
+        return assessed([&](Assessment& a) {
+            a.cause->kind = kind;
+            a.warn_step = step;
+            a.time_is_up = true;
+        });
+    };
+    Enforcement e = step(in_state(State::watching), by(CauseKind::idle, 1), t0, policy).next;
+    const int of_idle = e.warned_step;
+    e = step(e, by(CauseKind::schedule, 1), t0, policy).next;
+    const int of_schedule = e.warned_step;
+    SECTION("a step of the new ladder is one of its warnings") {
+        e = step(e, by(CauseKind::schedule, 2), t0, policy).next;
+        CHECK(step(e, event::WarningDelivered{of_schedule}, t0, policy).next.notice_at == t0);
+        CHECK(step(e, event::WarningDelivered{e.warned_step}, t0, policy).next.notice_at == t0);
+    }
+    SECTION("nor of the same cause when it turns back: it told of another time") {
+        e = step(e, by(CauseKind::idle, 1), t0, policy).next;
+        CHECK_FALSE(step(e, event::WarningDelivered{of_schedule}, t0, policy).changed);
+    }
+    CHECK_FALSE(step(e, event::WarningDelivered{of_idle}, t0, policy).changed);
+    CHECK(step(e, event::WarningDelivered{e.warned_step}, t0, policy).next.notice_at == t0);
 }
 
 TEST_CASE("once a stop has begun only its own cause counts") {
