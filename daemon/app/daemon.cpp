@@ -171,6 +171,7 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         const auto clock = std::ranges::find(stored.quiet_clocks, live.current.run.id, &QuietRow::run);
         const AccountConfig* account = world_.account(live.resource.account);
         const Rule* rule = rule_for(world_.config->rules, live.resource);
+        live.current.clock_adds = clock != stored.quiet_clocks.end() && clock->clock.last_quiet_at;
         if (clock != stored.quiet_clocks.end() && account != nullptr && rule != nullptr) {
             const auto ladder = scaled_ladder(rule->ladder, rule->idle_limit);
             live.current.clock = resume(clock->clock, now.mono, same_boot, max_gap(account->poll_interval),

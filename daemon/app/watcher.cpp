@@ -68,6 +68,18 @@ std::string crossing_key(const BudgetName& budget, const std::string& period, co
     return "budget/" + budget.value + "/" + period + "/" + threshold;
 }
 
+/// While a clock adds the store works it out from the account's last poll. One that stands still since, after an
+/// absence or by a look before a stop, has to be durable with the next: it would go on over what nobody saw (I2).
+void store_stopped_clocks(Picture& picture, const AccountName& account, Batch& batch) {
+    for (auto& [id, live] : picture.resources) {
+        LiveRun& run = live.current;
+        if (live.resource.account == account && run.clock_adds && !run.clock.last_quiet_at) {
+            run.clock_adds = false;
+            batch.emplace_back(QuietRow{.run = run.run.id, .clock = run.clock});
+        }
+    }
+}
+
 /// When a run that is seen now began, by the monotonic clock.
 Instant began(const Run& run, const Now& now) {
     return run.started_at ? now.mono - std::max(Duration{0}, now.wall - *run.started_at) : now.mono;
@@ -210,6 +222,7 @@ Task<Duration> Watcher::cycle() {
     judge_money(batch);
     // A row may begin a day before it ends.
     batch.emplace_back(HistoryPrune{now.wall - world_.config->history - history_row_max});
+    store_stopped_clocks(world_.picture, account_, batch);
     batch.emplace_back(AccountPollRow{
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
@@ -302,6 +315,7 @@ Task<Duration> Watcher::failed(Error error) {
     }
     judge_money(batch);
     const Now now = world_.scheduler.now();
+    store_stopped_clocks(world_.picture, account_, batch);
     batch.emplace_back(AccountPollRow{
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = false, .error = text});
     if (co_await commit(std::move(batch))) {

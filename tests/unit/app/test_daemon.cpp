@@ -386,6 +386,22 @@ TEST_CASE("a restart in mid-life changes only timing (I10)") {
     }
 }
 
+TEST_CASE("hours that nobody saw are not quiet after two restarts either (I2)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{40});
+    rig.world.list_fails = Error{Errc::unauthorized, Retry::never(), "HTTP 401", "provider"};
+    rig.restart(minutes{30});
+    rig.scheduler.run_for(seconds{40});
+    rig.world.list_fails.reset();
+    rig.restart(seconds{30});
+    rig.scheduler.run_for(minutes{25});
+    CHECK(rig.world.stop_calls.empty());  // the ladder is given again
+    rig.scheduler.run_for(minutes{30});
+    CHECK(rig.world.stop_calls == std::vector{n.resource.run.id});
+}
+
 TEST_CASE("a hard budget ends even what works, after a warning, the quiet one first") {
     Rig rig;
     Budget budget;
