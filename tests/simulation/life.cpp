@@ -2,6 +2,7 @@
 
 #include "simulation/host.hpp"
 #include "simulation/people.hpp"
+#include "simulation/spent.hpp"
 #include "simulation/story.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -57,8 +58,9 @@ private:
 
 Simulation::Simulation(const LifeOptions& options)
     : options_(options), stage_(options.seed, options.print),
-      story_(draw_story(stage_.dice, options.faults, options.crashes)), chance_(stage_.dice.split("chance")),
-      fleet_(stage_), guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
+      story_(draw_story(stage_.dice, options.faults, options.crashes, options.large)),
+      chance_(stage_.dice.split("chance")), fleet_(stage_),
+      guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
     stage_.rates = story_.rates_of_faults;
     stage_.faults_on = options.faults;
     fleet_.rates = story_.rates;
@@ -377,7 +379,10 @@ LifeReport Simulation::run() {
     begin_calm();
     pass_until(stage_.clock.now() + calm);
     const Judge::End end = read_end();
-    stage_.judge.ended(end, stage_.moment());
+    {
+        const At judge(Work::judge);
+        stage_.judge.ended(end, stage_.moment());
+    }
 
     LifeReport report;
     report.instance_ms = fleet_.instance_ms();

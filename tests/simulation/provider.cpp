@@ -197,15 +197,21 @@ Task<Result<Listing>> SimCloud::list(Deadline deadline) {
     listing.complete = true;
     listing.resources = everything();
     listing.provider_time = WallTime{stage_.clock.utc().ms / 1000 * 1000};
-    const std::vector<Resource> fresh = listing.resources;
+    const bool may_be_stale = stage_.rates.stale > 0;
+    std::vector<Resource> fresh;
+    if (may_be_stale) {
+        fresh = listing.resources;
+    }
     if (auto lost = co_await come_back("list", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
     ++account_.lists;
     spoil(listing);
-    account_.earlier.push_back(fresh);
-    if (account_.earlier.size() > lists_kept) {
-        account_.earlier.pop_front();
+    if (may_be_stale) {
+        account_.earlier.push_back(std::move(fresh));
+        if (account_.earlier.size() > lists_kept) {
+            account_.earlier.pop_front();
+        }
     }
     stage_.note("listed", account_.name.value, static_cast<std::int64_t>(listing.resources.size()));
     co_return listing;

@@ -42,7 +42,8 @@ struct Story {
     Duration vanish_every{0};
 };
 
-Story draw_story(const Dice& seed, bool faults, bool crashes);
+/// `large`: what a lab has, hundreds of them, polled seldom.
+Story draw_story(const Dice& seed, bool faults, bool crashes, bool large);
 
 /// Another configuration that a person could have made of it.
 void change_config(Config& config, Dice& dice);

@@ -1,5 +1,7 @@
 #include "simulation/watched_store.hpp"
 
+#include "simulation/spent.hpp"
+
 namespace curfew::simulation {
 
 WatchedStore::WatchedStore(std::unique_ptr<Store> inner, Disk& disk, Stage& stage, Line line,
@@ -9,6 +11,7 @@ WatchedStore::WatchedStore(std::unique_ptr<Store> inner, Disk& disk, Stage& stag
     disk_.on_durable([this] {
         if (const auto batch = std::exchange(batch_, nullptr)) {
             ++commits_;
+            const At judge(Work::judge);
             stage_.note("commit", {}, static_cast<std::int64_t>(batch->size()));
             stage_.judge.committed(*batch, stage_.moment());
             if (deaths_.after > 0 && --deaths_.after == 0) {
@@ -24,9 +27,11 @@ WatchedStore::~WatchedStore() {
 }
 
 Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
+    count("load");
     batch_.reset();
     auto state = co_await inner_->load(std::move(boot_id));
     if (state) {
+        const At judge(Work::judge);
         stage_.judge.loaded(*state, stage_.moment());
     }
     co_return state;
@@ -36,6 +41,7 @@ Task<Result<void>> WatchedStore::commit(Batch batch) {
     if (line_.dead) {
         co_await line_.for_ever();
     }
+    count("commit");
     if (deaths_.before > 0 && --deaths_.before == 0) {
         die_("before a commit");
         co_await line_.for_ever();

@@ -34,127 +34,186 @@ public:
     Task<Result<StoredState>> load(std::string boot_id) override;
     Task<Result<void>> commit(Batch batch) override;
     Task<Result<std::vector<SpendRow>>> spend(SpendQuery query) override {
+        count("spend");
         return inner_->spend(std::move(query));
     }
     Task<Result<void>> use_zone(Zone zone) override {
+        count("use_zone");
         batch_.reset();
         return inner_->use_zone(std::move(zone));
     }
     Task<Result<std::int64_t>> check_rollups() override {
+        count("check_rollups");
         batch_.reset();
         return inner_->check_rollups();
     }
     Task<Result<LedgerPage>> ledger(WallTime from, WallTime to, std::string after, int limit) override {
+        count("ledger");
         return inner_->ledger(from, to, std::move(after), limit);
     }
-    Task<Result<std::vector<StopTimes>>> stop_times(int limit) override { return inner_->stop_times(limit); }
+    Task<Result<std::vector<StopTimes>>> stop_times(int limit) override {
+        count("stop_times");
+        return inner_->stop_times(limit);
+    }
     Task<Result<std::vector<QuarantineRow>>> quarantine(WallTime since, int limit) override {
+        count("quarantine");
         return inner_->quarantine(since, limit);
     }
-    Task<Result<std::vector<StoppedRun>>> stopped_by_us() override { return inner_->stopped_by_us(); }
-    Task<Result<std::vector<ResourceRow>>> resources() override { return inner_->resources(); }
+    Task<Result<std::vector<StoppedRun>>> stopped_by_us() override {
+        count("stopped_by_us");
+        return inner_->stopped_by_us();
+    }
+    Task<Result<std::vector<ResourceRow>>> resources() override {
+        count("resources");
+        return inner_->resources();
+    }
     Task<Result<std::vector<RunRow>>> runs_of(ResourceId resource, int limit) override {
+        count("runs_of");
         return inner_->runs_of(std::move(resource), limit);
     }
     Task<Result<std::vector<Observation>>> observations_of(RunId run) override {
+        count("observations_of");
         return inner_->observations_of(std::move(run));
     }
     Task<Result<std::vector<HistoryRow>>> history_of(RunId run, WallTime until) override {
+        count("history_of");
         return inner_->history_of(std::move(run), until);
     }
     Task<Result<std::vector<PastRun>>> recorded_runs(WallTime since, int limit) override {
+        count("recorded_runs");
         return inner_->recorded_runs(since, limit);
     }
     Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) override {
+        count("enforcements_of");
         return inner_->enforcements_of(std::move(resource), limit);
     }
     Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
                                               std::optional<ResourceId> resource) override {
+        count("audit");
         return inner_->audit(after_seq, limit, std::move(resource));
     }
     Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) override {
+        count("receipts");
         return inner_->receipts(std::move(resource), limit);
     }
     Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) override {
+        count("receipt");
         return inner_->receipt(std::move(id));
     }
     Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) override {
+        count("alerts");
         return inner_->alerts(with_resolved, limit);
     }
-    Task<Result<std::optional<Alert>>> alert(AlertId id) override { return inner_->alert(std::move(id)); }
+    Task<Result<std::optional<Alert>>> alert(AlertId id) override {
+        count("alert");
+        return inner_->alert(std::move(id));
+    }
     Task<Result<std::vector<AlertEvent>>> alert_events(AlertId id, int limit) override {
+        count("alert_events");
         return inner_->alert_events(std::move(id), limit);
     }
     Task<Result<std::vector<Silence>>> silences(bool with_ended, int limit) override {
+        count("silences");
         return inner_->silences(with_ended, limit);
     }
     Task<Result<std::vector<Hold>>> holds(std::optional<ResourceId> resource, WallTime since) override {
+        count("holds");
         return inner_->holds(std::move(resource), since);
     }
     Task<Result<std::vector<RuleEvent>>> rule_events(WallTime since, int limit) override {
+        count("rule_events");
         return inner_->rule_events(since, limit);
     }
     Task<Result<std::vector<OutboxRow>>> outbox(OutboxQuery query) override {
+        count("outbox");
         return inner_->outbox(std::move(query));
     }
     Task<Result<OutboxLook>> outbox_look(ChannelName channel, WallTime now, WallTime horizon,
                                          int limit) override {
+        count("outbox_look");
         batch_.reset();
         return inner_->outbox_look(std::move(channel), now, horizon, limit);
     }
     Task<Result<std::vector<OutboxRow>>> outbox_heap(Heap heap, bool worst_first, int limit) override {
+        count("outbox_heap");
         return inner_->outbox_heap(std::move(heap), worst_first, limit);
     }
     Task<Result<std::vector<KindCount>>> outbox_sums(Heap heap) override {
+        count("outbox_sums");
         return inner_->outbox_sums(std::move(heap));
     }
     Task<Result<std::vector<OutboxRow>>> parcel_warnings(ParcelRow parcel) override {
+        count("parcel_warnings");
         return inner_->parcel_warnings(std::move(parcel));
     }
     Task<Result<ParcelPlaces>> parcel_places(ChannelName channel, std::string to, WallTime since,
                                              WallTime now) override {
+        count("parcel_places");
         return inner_->parcel_places(std::move(channel), std::move(to), since, now);
     }
     Task<Result<OutboxOverdue>> outbox_overdue(WallTime now, int limit) override {
+        count("outbox_overdue");
         batch_.reset();
         return inner_->outbox_overdue(now, limit);
     }
     Task<Result<std::vector<OutboxRow>>> outbox_strays(std::vector<ChannelName> known, WallTime now,
                                                        int limit) override {
+        count("outbox_strays");
         batch_.reset();
         return inner_->outbox_strays(std::move(known), now, limit);
     }
     Task<Result<std::int64_t>> outbox_retry(std::string id, WallTime now) override {
+        count("outbox_retry");
         batch_.reset();
         return inner_->outbox_retry(std::move(id), now);
     }
     Task<Result<void>> outbox_shift(Duration by) override {
+        count("outbox_shift");
         batch_.reset();
         return inner_->outbox_shift(by);
     }
     Task<Result<std::int64_t>> outbox_prune(WallTime before, int limit) override {
+        count("outbox_prune");
         batch_.reset();
         return inner_->outbox_prune(before, limit);
     }
-    Task<Result<std::optional<WallTime>>> outbox_oldest() override { return inner_->outbox_oldest(); }
+    Task<Result<std::optional<WallTime>>> outbox_oldest() override {
+        count("outbox_oldest");
+        return inner_->outbox_oldest();
+    }
     Task<Result<std::map<OutboxState, std::int64_t>>> outbox_counts() override {
+        count("outbox_counts");
         return inner_->outbox_counts();
     }
     Task<Result<std::vector<ChannelStateRow>>> disabled_channels() override {
+        count("disabled_channels");
         return inner_->disabled_channels();
     }
     Task<Result<std::optional<IdempotencyRow>>> idempotent(std::string key) override {
+        count("idempotent");
         return inner_->idempotent(std::move(key));
     }
-    Task<Result<StoreHealth>> health() override { return inner_->health(); }
-    Task<Result<std::int64_t>> verify_audit() override { return inner_->verify_audit(); }
-    Task<Result<std::vector<std::string>>> check_file() override { return inner_->check_file(); }
+    Task<Result<StoreHealth>> health() override {
+        count("health");
+        return inner_->health();
+    }
+    Task<Result<std::int64_t>> verify_audit() override {
+        count("verify_audit");
+        return inner_->verify_audit();
+    }
+    Task<Result<std::vector<std::string>>> check_file() override {
+        count("check_file");
+        return inner_->check_file();
+    }
     Task<Result<void>> close() override {
+        count("close");
         batch_.reset();
         return inner_->close();
     }
 
 private:
+    void count(const char* what) { stage_.tally.mark(std::string{"store."} + what); }
+
     std::unique_ptr<Store> inner_;
     Disk& disk_;
     Stage& stage_;
