@@ -296,6 +296,8 @@ Task<void> Enforcer::pump(RunId run) {
             tasks_.spawn("messages of " + run.value, make_durable(taken_out(batch)));
         }
         world_.at_point("decided " + std::string{to_string(t.next.state)});
+        const bool tells = std::ranges::any_of(
+            batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
         auto durable = co_await world_.store.commit(std::move(batch));
         if (!durable) {
             not_durable(run, active, std::move(undo), durable.error());
@@ -308,7 +310,9 @@ Task<void> Enforcer::pump(RunId run) {
         active.inbox.pop_front();
         active.e = std::move(t.next);
         world_.at_point("durable " + std::string{to_string(active.e.state)});
-        notifier_.wake();
+        if (tells) {
+            notifier_.wake();
+        }
         show(active);
         act(active, t.effects);
         if (const int step = std::exchange(active.unheard, 0); step > 0) {

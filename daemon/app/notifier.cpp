@@ -24,6 +24,7 @@ namespace {
 constexpr Duration attempt_limit = seconds{45};
 constexpr Duration look_again = minutes{10};  // though nobody woke us and nothing was due
 constexpr Duration clock_watch = minutes{1};
+constexpr Duration house_pause = minutes{1};  // though much is committed
 constexpr Duration store_retry = seconds{5};
 constexpr Duration retry_after_max = hours{24};
 constexpr Duration longest_wait = hours{29};  // the schedule's last, with its jitter
@@ -130,12 +131,12 @@ std::vector<OutboxRow> Notifier::rows_for(const Message& message, const std::vec
 
 void Notifier::replace(Delivery delivery) {
     delivery_ = std::move(delivery);
+    changed_ = true;
     wake();
 }
 
 void Notifier::wake() {
     woken_ = true;
-    next_strays_ = {};
     wakeup_.notify();
     for (const auto& [name, lane] : lanes_) {
         lane->wakeup.notify();
@@ -195,12 +196,17 @@ Task<void> Notifier::run() {
     co_await asio::this_coro::throw_if_cancelled(false);
     last_ = scheduler_.now();
     Instant due = last_.mono;
+    Instant kept_at = last_.mono;
     while (!stopping_) {
         start_lanes();
         co_await heed_clock();
-        if (std::exchange(woken_, false) || due <= scheduler_.mono()) {
+        if (std::exchange(woken_, false)) {
+            due = std::min(due, kept_at + house_pause);
+        }
+        if (std::exchange(changed_, false) || due <= scheduler_.mono()) {
             const auto next = co_await keep_house();
             const Now now = scheduler_.now();
+            kept_at = now.mono;
             due = now.mono +
                   (next ? std::clamp<Duration>(*next - now.wall, Duration{0}, look_again) : look_again);
         }
@@ -230,6 +236,7 @@ void Notifier::start_lanes() {
         lane = std::make_shared<Lane>(loop_, channel);
         asio::co_spawn(loop_, serve(lane), [this, lane = lane](const std::exception_ptr& error) {
             lanes_.erase(lane->name);
+            changed_ = true;
             wake();
             if (error) {
                 std::rethrow_exception(error);  // a bug: it ends the loop
@@ -294,10 +301,9 @@ Task<std::optional<WallTime>> Notifier::keep_house() {
 
 /// What waits for a channel that is gone goes to where its message would go now. True = there may be more.
 Task<Result<bool>> Notifier::readdress() {
-    if (delivery_.channels.empty() || next_strays_ > scheduler_.mono()) {
+    if (delivery_.channels.empty()) {
         co_return false;
     }
-    next_strays_ = scheduler_.mono() + look_again;
     std::vector<ChannelName> known;
     for (const std::shared_ptr<Channel>& channel : delivery_.channels) {
         known.push_back(channel->name());

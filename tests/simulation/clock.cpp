@@ -1,5 +1,7 @@
 #include "simulation/clock.hpp"
 
+#include "simulation/spent.hpp"
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -55,6 +57,7 @@ bool Clock::step_on() {
     }
     pass_to(entry.when);
     if (entry.of_world) {
+        const At world(Work::world);
         entry.what();
         return false;
     }

@@ -1,6 +1,7 @@
 #include "simulation/host.hpp"
 
 #include "adapters/sqlite/store.hpp"
+#include "simulation/spent.hpp"
 #include "simulation/story.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -23,9 +24,14 @@ namespace {
 /// An event loop that can be dropped with everything that waits in it, while what that refers to still lives.
 class Loop : public asio::io_context {
 public:
-    Loop() : asio::io_context(1) {}
+    Loop() : asio::io_context(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE) {}
     void drop() { shutdown(); }
 };
+
+void in_store(const std::function<void()>& job) {
+    const At store(Work::store);
+    job();
+}
 
 /// A folder of this process, for the lock file and the note of a damage that the store keeps beside its database.
 class Folder {
@@ -147,9 +153,12 @@ void Host::boot() {
     Life& life = *life_;
     stage_.note("boot", stage_.clock.boot_id());
     stage_.judge.booted(stage_.moment());
-    auto opened = sqlite::open(path_, life.loop.get_executor(),
-                               [this](const std::string&) { mark_dead("the database failed"); },
-                               {.vfs = disk.name(), .own_thread = false});
+    auto opened = [&] {
+        const At opening(Work::opening);
+        return sqlite::open(path_, life.loop.get_executor(),
+                            [this](const std::string&) { mark_dead("the database failed"); },
+                            {.vfs = disk.name(), .own_thread = false, .around = in_store});
+    }();
     if (!opened) {
         stage_.note("not opened", to_string(opened.error()));
         stage_.tally.mark("boot.failed");

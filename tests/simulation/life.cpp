@@ -2,6 +2,7 @@
 
 #include "simulation/host.hpp"
 #include "simulation/people.hpp"
+#include "simulation/spent.hpp"
 #include "simulation/story.hpp"
 #include "simulation/trouble.hpp"
 
@@ -46,7 +47,7 @@ private:
 
 Simulation::Simulation(const LifeOptions& options)
     : options_(options), stage_(options.seed, options.print),
-      story_(draw_story(stage_.dice, stage_.clock.utc(), options.faults, options.crashes)),
+      story_(draw_story(stage_.dice, stage_.clock.utc(), options.faults, options.crashes, options.large)),
       chance_(stage_.dice.split("beginning")), fleet_(stage_),
       guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
     stage_.rates = story_.rates_of_faults;
@@ -202,7 +203,10 @@ LifeReport Simulation::run() {
     begin_calm();
     pass_until(stage_.clock.now() + calm);
     const Judge::End end = read_end();
-    stage_.judge.ended(end, stage_.moment());
+    {
+        const At judge(Work::judge);
+        stage_.judge.ended(end, stage_.moment());
+    }
 
     LifeReport report;
     report.instance_ms = fleet_.instance_ms();

@@ -18,6 +18,7 @@ struct LifeOptions {
     Duration calm{0};
     bool faults = true;         // false: the provider and everything else are perfect all along
     bool crashes = true;        // false: the process never dies
+    bool large = false;         // a fleet of hundreds
     bool until_broken = false;  // ends with the first violation
     bool print = false;         // every event on standard error, as it is hashed
 };

@@ -2,6 +2,7 @@
 //   --seed N --years Y --seconds S --jobs J   worlds from seed N on, until so much is lived (Y = 0: this one world)
 //   --trace                                   what happens in the world of --seed, on standard error
 //   --calm                                    without faults and crashes
+//   --large                                   fleets of hundreds, polled seldom
 //   --days D                                  so long does chaos last, instead of what the seed draws
 //   --hashes FROM COUNT                       seed and trace hash a line, to compare builds
 //   --mutants [NAME...] [--worlds N]          the wrong variants, and who catches them, in N worlds at most
@@ -10,6 +11,7 @@
 // A life is lived in a worker process: one that dies or hangs is a failure with its seed.
 #include "simulation/life.hpp"
 #include "simulation/mutants.hpp"
+#include "simulation/spent.hpp"
 
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
@@ -60,6 +62,7 @@ struct Arguments {
     unsigned jobs = 0;
     bool trace = false;
     bool without_faults = false;
+    bool large = false;
     bool brief = false;
     bool mutants = false;
     bool search = false;
@@ -71,11 +74,11 @@ struct Arguments {
 
 [[noreturn]] void usage() {
     std::fputs(
-        "usage: curfew-simulation [--seed N] [--years Y] [--seconds S] [--jobs J] [--trace] [--calm] [--days "
-        "D]\n"
-        "                         [--hashes FROM COUNT] [--mutants [NAME...]] [--search] [--worlds N] "
-        "[--short]\n"
-        "                         [--seeds FILE] [--variants FILE]\n",
+        "usage: curfew-simulation [--seed N] [--years Y] [--seconds S] [--jobs J] [--trace] [--calm] "
+        "[--large]\n"
+        "                         [--days D] [--hashes FROM COUNT] [--mutants [NAME...]] [--search] "
+        "[--worlds N]\n"
+        "                         [--short] [--seeds FILE] [--variants FILE]\n",
         stderr);
     std::exit(2);
 }
@@ -122,6 +125,8 @@ Arguments parse(int argc, char** argv) {
             a.trace = true;
         } else if (word == "--calm") {
             a.without_faults = true;
+        } else if (word == "--large") {
+            a.large = true;
         } else if (word == "--short") {
             a.brief = true;
         } else if (word == "--search") {
@@ -219,11 +224,13 @@ LifeOptions options_of(const Arguments& a, std::uint64_t seed, bool until_broken
             .calm = brief ? Duration{hours{48}} : Duration{0},
             .faults = !a.without_faults,
             .crashes = !a.without_faults,
+            .large = a.large,
             .until_broken = until_broken,
             .print = a.trace};
 }
 
 [[noreturn]] void work(int to, const Arguments& a, const std::vector<Order>& orders) {
+    watch_time();
     for (const auto& [seed, variant] : orders) {
         say(to, "begin\n");
         noted.clear();
@@ -236,6 +243,10 @@ LifeOptions options_of(const Arguments& a, std::uint64_t seed, bool until_broken
         std::ostringstream out;
         for (const auto& [name, count] : report.tally.marks) {
             out << "mark " << count << ' ' << name << '\n';
+        }
+        const auto times = take_time();
+        for (std::size_t i = 0; i < times.size(); ++i) {
+            out << "mark " << times[i] << " time." << work_names[i] << '\n';
         }
         for (std::size_t v = 0; v < std::min(report.violations.size(), violations_shown); ++v) {
             const Violation& violation = report.violations[v];
@@ -531,8 +542,8 @@ void print_bad(const Lived& lived) {
     if (!lived.assertion.empty()) {
         std::printf("  assert %s\n", lived.assertion.c_str());
     }
-    std::printf("  again: ./dev simulate --seed %llu --years 0\n",
-                static_cast<unsigned long long>(lived.seed));
+    std::printf("  again: ./dev simulate --seed %llu --years 0%s\n",
+                static_cast<unsigned long long>(lived.seed), how_again.c_str());
 }
 
 void print_sum(const Sum& sum, double seconds) {
@@ -542,9 +553,18 @@ void print_sum(const Sum& sum, double seconds) {
         static_cast<long long>(sum.lives), sum.years(), static_cast<long long>(sum.faults),
         static_cast<long long>(sum.crashes), static_cast<long long>(sum.commits),
         static_cast<long long>(sum.events), seconds, static_cast<double>(sum.cpu_ms) / 1000);
+    const double cpu = std::max(0.001, static_cast<double>(sum.cpu_ms) / 1000);
+    std::printf(
+        "a second of CPU: %.3f instance-years, %.0f faults, %.1f crashes, %.0f commits, %.0f events; an "
+        "instance-year: %.1f s of CPU\n",
+        sum.years() / cpu, static_cast<double>(sum.faults) / cpu, static_cast<double>(sum.crashes) / cpu,
+        static_cast<double>(sum.commits) / cpu, static_cast<double>(sum.events) / cpu,
+        sum.years() > 0 ? cpu / sum.years() : 0.0);
+    std::printf("where the time went:\n");
     for (const auto& [name, count] : sum.marks) {
         if (name.starts_with("time.")) {
-            std::printf("  %-24s %8.1f s\n", name.substr(5).c_str(), static_cast<double>(count) / 1e9);
+            const double part = static_cast<double>(count) / 1e9;
+            std::printf("  %-28s %8.1f s %5.1f %%\n", name.substr(5).c_str(), part, part * 100 / cpu);
         }
     }
     std::int64_t stops = 0;
@@ -564,7 +584,9 @@ void print_sum(const Sum& sum, double seconds) {
 
 void print_marks(const Sum& sum) {
     for (const auto& [name, count] : sum.marks) {
-        std::printf("  %10lld %s\n", static_cast<long long>(count), name.c_str());
+        if (!name.starts_with("time.")) {
+            std::printf("  %10lld %s\n", static_cast<long long>(count), name.c_str());
+        }
     }
 }
 
@@ -841,6 +863,7 @@ int main(int argc, char** argv) {
         how_again += days.str();
     }
     how_again += a.without_faults ? " --calm" : "";
+    how_again += a.large ? " --large" : "";
     if (a.hashes) {
         return hashes(a);
     }

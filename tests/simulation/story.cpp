@@ -168,8 +168,16 @@ void draw_types(Story& story, Dice& dice, WallTime begins) {
     }
 }
 
-void draw_fleet(Story& story, Dice& dice) {
-    const std::int64_t fleet = dice.one_in(8) ? dice.between(8, 16) : dice.between(2, 7);
+void draw_fleet(Story& story, Dice& dice, bool large) {
+    const std::int64_t fleet = large            ? dice.between(80, 300)
+                               : dice.one_in(8) ? dice.between(8, 16)
+                                                : dice.between(2, 7);
+    if (large) {
+        static const std::vector<Duration> polls{minutes{10}, minutes{20}, minutes{30}, minutes{60}};
+        for (AccountConfig& account : story.config.accounts) {
+            account.poll_interval = dice.pick(polls);
+        }
+    }
     const bool shells = !dice.one_in(5);
     for (std::int64_t i = 0; i < fleet; ++i) {
         SimResource r;
@@ -180,6 +188,10 @@ void draw_fleet(Story& story, Dice& dice) {
         r.owner = "user" + std::to_string(i % 4) + "@example.org";
         r.machine_type = story.types[static_cast<std::size_t>(dice.below(story.types.size()))];
         r.habits = draw_habits(dice);
+        if (large && dice.one_in(2)) {  // a training that goes on for days, which nothing may stop
+            r.habits.work_min = dice.between(hours{6}, hours{24});
+            r.habits.work_max = r.habits.work_min + dice.skewed(hours{6}, hours{96});
+        }
         r.has_shell = shells && !dice.one_in(6);
         const auto account = std::ranges::find(story.config.accounts, r.account, &AccountConfig::name);
         r.has_metrics = account->metrics && !dice.one_in(8);
@@ -228,7 +240,7 @@ std::string price_table(const std::vector<PriceRow>& rows) {
     return text + "Other,1.00,1,GPU,16,,\n";
 }
 
-Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes) {
+Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, bool large) {
     Dice dice = seed.split("story");
     Story story;
     Config& c = story.config;
@@ -283,7 +295,7 @@ Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes) {
         c.heartbeat.url = "https://heart.example/1";
     }
     draw_types(story, dice, begins);
-    draw_fleet(story, dice);
+    draw_fleet(story, dice, large);
     const std::int64_t rules = dice.between(1, 3);
     for (std::int64_t i = 0; i < rules; ++i) {
         static const std::vector<std::string> globs{"train-*", "lab-*"};

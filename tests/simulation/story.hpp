@@ -57,7 +57,8 @@ struct Story {
     Duration dead_channel{0};  // one channel is away for so long
 };
 
-Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes);
+/// `large`: what a lab has, hundreds of them, polled seldom.
+Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, bool large);
 
 /// Another configuration that a person could have made of it.
 void change_config(Config& config, Dice& dice);

@@ -1,5 +1,7 @@
 #include "simulation/watched_store.hpp"
 
+#include "simulation/spent.hpp"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -17,6 +19,7 @@ WatchedStore::WatchedStore(std::unique_ptr<Store> inner, Disk& disk, Stage& stag
     disk_.on_durable([this] {
         if (const auto batch = std::exchange(batch_, nullptr)) {
             ++commits_;
+            const At judge(Work::judge);
             stage_.note("commit", {}, static_cast<std::int64_t>(batch->size()));
             stage_.judge.committed(*batch, stage_.moment());
             if (stage_.durable) {
@@ -61,6 +64,7 @@ Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
     batch_.reset();
     auto state = co_await inner_->load(std::move(boot_id));
     if (state) {
+        const At judge(Work::judge);
         stage_.judge.loaded(*state, stage_.moment());
     }
     co_return state;

@@ -281,10 +281,10 @@ std::string set_aside(const std::string& path, const std::string& why) {
 class SqliteStore final : public Store {
 public:
     SqliteStore(std::unique_ptr<Database> db, std::string path, LockFile lock, asio::any_io_executor loop,
-                std::function<void(const std::string&)> on_fatal, bool own_thread)
+                std::function<void(const std::string&)> on_fatal, const Setup& setup)
         : db_(std::move(db)), path_(std::move(path)), ledger_(*db_), backup_(*db_, path_ + ".backup"),
           lock_(std::move(lock)), loop_(std::move(loop)), on_fatal_(std::move(on_fatal)),
-          own_thread_(own_thread) {
+          around_(setup.around), own_thread_(setup.own_thread) {
         if (own_thread_) {
             thread_ = std::thread([this] { serve(); });
         }
@@ -620,7 +620,7 @@ private:
     bool push(std::function<void()> job) {
         if (!own_thread_) {
             if (!ending_) {
-                job();
+                around_ ? around_(job) : job();
             }
             return !ending_;
         }
@@ -679,6 +679,7 @@ private:
     std::condition_variable wake_;
     std::deque<std::function<void()>> jobs_;
     bool ending_ = false;
+    const std::function<void(const std::function<void()>&)> around_;
     const bool own_thread_;
     std::thread thread_;
 };
@@ -720,7 +721,7 @@ Result<Opened> open(const std::string& path, asio::any_io_executor loop,
     }
     sqlite3_busy_timeout(db->raw(), 0);
     opened.store = std::make_unique<SqliteStore>(std::move(db), path, std::move(*lock), std::move(loop),
-                                                 std::move(on_fatal), setup.own_thread);
+                                                 std::move(on_fatal), setup);
     return opened;
 }
 

@@ -25,6 +25,8 @@ struct Setup {
     const char* synchronous = "FULL";
     /// So many pages in the log are written back to their place.
     int log_pages_max = 1000;
+    /// Without a thread: every job runs inside of this, which may measure it.
+    std::function<void(const std::function<void()>& job)> around = {};
 };
 
 struct Opened {

@@ -119,8 +119,8 @@ private:
     Scheduler::Alarm alarm_;
     Now last_;
     Instant next_prune_;
-    Instant next_strays_;
-    bool woken_ = false;  // something may have been committed since the house was last kept
+    bool woken_ = false;    // something may have been committed since the house was last kept
+    bool changed_ = false;  // which channels there are
     bool stopping_ = false;
 };
 

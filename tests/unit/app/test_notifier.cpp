@@ -684,6 +684,16 @@ TEST_CASE("a step of the wall clock neither delays nor hastens what waits") {
     CHECK(rig.hook->attempts == 4);
 }
 
+TEST_CASE("what is told right after the clock was set waits no longer for it") {
+    const Duration step = GENERATE(Duration{hours{3}}, Duration{hours{-3}});
+    Rig rig;
+    rig.pass(minutes{30});  // nobody has looked at the clock for a while
+    rig.scheduler.step_wall(step);
+    rig.send(message("msg_1"));
+    rig.pass(seconds{5});
+    CHECK(rig.hook->delivered.size() == 1);
+}
+
 TEST_CASE("a clock that was wrong before a restart makes nothing wait for ever") {
     Rig rig;
     rig.hook->answers = {fails_later};
