@@ -737,7 +737,14 @@ std::pair<int, int> mutants(const Arguments& a) {
                 orders.push_back({.seed = seed, .variant = mutant});
             }
             Crowd wrong(a, [&](const Lived& life) {
-                results.at(life.variant).take(life);
+                Caught& result = results.at(life.variant);
+                result.take(life);
+                if (result.caught) {
+                    const auto card = std::ranges::find(cards, life.variant, &MutantCard::mutant);
+                    std::fprintf(stderr, "simulate: %s is caught by %s in world %llu\n",
+                                 std::string{card->name}.c_str(), result.by.c_str(),
+                                 static_cast<unsigned long long>(result.seed));
+                }
                 return false;
             });
             wrong.live_all(orders);
