@@ -181,6 +181,9 @@ void Bookkeeper::replace_prices(PriceBook prices) {
 /// Full hours up to `until`, and a cut at every dated price that begins to hold before.
 void Bookkeeper::count(Meter& meter, const Run& run, WallTime until, std::vector<CostRow>& rows) const {
     for (const WallTime at : prices_.changes(meter.sku, meter.counted_to, until)) {
+        if (mutant(Mutant::dated_price_ignored)) {
+            break;
+        }
         append(rows, advance(meter, at));
         if (at - meter.counted_to >= hours{1}) {
             return;  // it catches up over several calls
@@ -241,7 +244,10 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
                                   : std::max(std::chrono::abs(latest - meter.last_seen_billing), beside);
     std::vector<CostRow> rows;
     count(meter, run.run, at, rows);
-    append(rows, close(meter, at, !believed, mutant(Mutant::no_error_bar) ? Duration{0} : bar));
+    append(rows, close(meter, at, !believed,
+                       mutant(Mutant::no_error_bar) ? Duration{0}
+                       : mutant(Mutant::bar_halved) ? bar / 2
+                                                    : bar));
     if (believed) {
         WallTime& newest = ends_of_runs_[live.resource.id];
         newest = std::max(newest, at);

@@ -96,7 +96,8 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
         act(active, t.effects);
         arm(run, active);
         // A restart must not let a rule stop its quarter of everything once more.
-        if (of_rule(active.e.cause.kind) && active.e.stop_called_at) {
+        if (of_rule(active.e.cause.kind) && active.e.stop_called_at &&
+            !mutant(Mutant::stops_not_counted_on)) {
             stops_by_rule_[active.e.cause.name].emplace(run, *active.e.stop_called_at);
         }
     }
@@ -271,7 +272,7 @@ Task<void> Enforcer::pump(RunId run) {
             looked->look.breaker_open = of_rule(active.e.cause.kind) && breaker_open(active.e.cause.name);
             const LiveResource* live = resource_of(active.e);
             const Silence* maintenance = live != nullptr ? alarms_.maintenance_of(*live) : nullptr;
-            if (maintenance != nullptr) {
+            if (maintenance != nullptr && !mutant(Mutant::maintenance_ignored)) {
                 looked->look.mode = Mode::observe;
                 looked->look.mode_why = in_words(*maintenance);
             }

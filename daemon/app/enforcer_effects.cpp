@@ -39,7 +39,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
         co_return look;
     }
     // Files first: a walk takes long, and the signals must be the freshest of all.
-    if (fence && e.receipt && !e.override_) {
+    if (fence && e.receipt && !e.override_ && !mutant(Mutant::stop_without_receipt)) {
         auto receipt = co_await world_.store.receipt(*e.receipt);
         std::shared_ptr<Guest> guest = world_.guests.open(e.account, resource, live->current.run);
         if (!receipt || !*receipt || !guest) {
@@ -95,7 +95,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     const bool quiet_enough = idle == nullptr || live->current.clock.quiet >= idle->idle_limit;
     look.asked = asks && quiet_enough &&
                  (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
-    look.held_by = mutant(Mutant::hold_ignored_at_fence) ? std::nullopt : result.assessment.held_by;
+    look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;
     look.breaker_open = result.assessment.breaker_open;

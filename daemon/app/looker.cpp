@@ -79,13 +79,15 @@ AssessInput assess_input(const World& world, const LiveResource& live, Instant n
     in.probing = policy && policy->probes && live.current.probes.possible;
     in.probed_enough = policy && probed_enough(live.current.probes, *policy, now);
     in.rule = rule_for(world.config->rules, live.resource);
-    in.on_trial = in.rule != nullptr && on_trial(*in.rule, world.picture.trial_of(in.rule->name));
+    in.on_trial = in.rule != nullptr && !mutant(Mutant::trial_skipped) &&
+                  on_trial(*in.rule, world.picture.trial_of(in.rule->name));
     in.mode = mode_in_force(*world.config, world.account(live.resource.account));
     if (const Silence* maintenance = world.picture.maintenance_over(
-            live.resource, in.rule != nullptr ? in.rule->name : RuleName{})) {
+            live.resource, in.rule != nullptr ? in.rule->name : RuleName{});
+        maintenance != nullptr && !mutant(Mutant::maintenance_ignored)) {
         in.maintenance = in_words(*maintenance);
     }
-    in.protected_ = protected_by_name(*world.config, live.resource);
+    in.protected_ = protected_by_name(*world.config, live.resource) && !mutant(Mutant::protection_forgotten);
     in.saves_nothing = saves_nothing(*world.config, live.resource);
     return in;
 }

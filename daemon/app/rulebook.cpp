@@ -1,6 +1,7 @@
 #include "curfew/app/rulebook.hpp"
 
 #include "curfew/app/messages.hpp"
+#include "curfew/core/mutant.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -50,6 +51,9 @@ void Rulebook::load(std::vector<RuleTrial> trials, std::vector<Breaker> breakers
         world_.picture.trials.insert_or_assign(std::move(name), std::move(trial));
     }
     for (Breaker& breaker : breakers) {
+        if (mutant(Mutant::breaker_forgotten)) {
+            break;
+        }
         RuleName name = breaker.rule;
         world_.picture.breakers.insert_or_assign(std::move(name), std::move(breaker));
     }

@@ -183,7 +183,7 @@ Task<Result<Money>> Treasurer::edges(Store& store, const Budget& budget, Period 
 }
 
 Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime now, Readings& readings) {
-    const Period period = period_at(budget.period, now, budget.zone);
+    const Period period = period_at(budget.period, now, mutant(Mutant::period_of_utc) ? Zone{} : budget.zone);
     Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
     std::size_t judged = judged_.size();
     if (budget.period.kind != PeriodKind::run) {
@@ -379,7 +379,8 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
 /// The period of now. A new one begins at zero; rows that were cut in the old one stay there. The wall clock
 /// does not lead back into an old one: its sums must be read first.
 Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch) {
-    const Period period = period_at(budget.period, now.wall, budget.zone);
+    const Period period = period_at(budget.period, now.wall,
+                                    mutant(Mutant::period_of_utc) ? Zone{} : budget.zone);
     const bool first = sums.period.id.empty();
     if (first || budget.period.kind == PeriodKind::rolling) {
         sums.period = period;

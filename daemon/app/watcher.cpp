@@ -419,7 +419,8 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
         books_.bills(live, live.current, now.wall, batch);
     } else if (is_off(seen.run.state) && live.current.meter) {
         endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
-    } else if (is_off(seen.run.state) && unseen && seen.run.started_at && !books_.counted(seen.run.id)) {
+    } else if (is_off(seen.run.state) && unseen && seen.run.started_at && !books_.counted(seen.run.id) &&
+               !mutant(Mutant::came_and_went_unbilled)) {
         // It came and went between two polls; its own stamps say what it cost.
         endings.push_back({.resource = seen.id, .run = seen.run.id, .at = seen.run.ended_at, .unseen = true});
     }
@@ -440,7 +441,7 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
     for (const Run& other : seen.other_runs) {
         const bool known = std::ranges::any_of(live.older,
                                                [&](const LiveRun& o) { return o.run.id == other.id; });
-        if (!known && bills(other.state)) {
+        if (!known && bills(other.state) && !mutant(Mutant::second_run_unbilled)) {
             LiveRun run;
             run.run = other;
             run.first_seen = now.mono;
@@ -453,7 +454,7 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
 }
 
 void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings) {
-    if (++live.current.absent_in_complete_lists < 2) {
+    if (++live.current.absent_in_complete_lists < (mutant(Mutant::gone_after_one_list) ? 1 : 2)) {
         return;  // one list without it proves nothing
     }
     const WallTime now = world_.scheduler.wall();

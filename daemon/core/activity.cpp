@@ -166,7 +166,8 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
         // be hiding work.
         const bool stands_in = second_known && std::ranges::find(second, &s) != second.end() &&
                                &s != &at(seen, Signal::processes);
-        if (strong && s.verdict == Verdict::active) {
+        const bool heard = !mutant(Mutant::metrics_not_heard) || &s != &at(seen, Signal::metrics);
+        if (strong && s.verdict == Verdict::active && heard) {
             // What else speaks for work is better told than a busy kernel.
             active = active == nullptr || active == &kernels ? &s : active;
         } else if (s.present && s.verdict == Verdict::active) {

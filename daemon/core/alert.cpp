@@ -132,7 +132,8 @@ std::optional<Duration> retry_delay(int attempts_made, unsigned jitter) {
     static constexpr std::array<Duration, 10> schedule{seconds{0},  seconds{5},  seconds{30}, minutes{2},
                                                        minutes{10}, minutes{30}, hours{2},    hours{6},
                                                        hours{12},   hours{24}};
-    if (attempts_made < 0 || attempts_made >= static_cast<int>(schedule.size())) {
+    if (attempts_made < 0 ||
+        attempts_made >= (mutant(Mutant::given_up_early) ? 5 : static_cast<int>(schedule.size()))) {
         return mutant(Mutant::outbox_retried_forever) ? std::optional{Duration{hours{1}}} : std::nullopt;
     }
     const std::int64_t base = schedule[static_cast<std::size_t>(attempts_made)].count();

@@ -1,5 +1,7 @@
 #include "curfew/core/budget.hpp"
 
+#include "curfew/core/mutant.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -155,6 +157,9 @@ bool reached(const Budget& budget, const Threshold& threshold, const BudgetSpend
     const auto money = judged(threshold, spend, lead);
     if (!money) {
         return false;
+    }
+    if (!threshold.runway && mutant(Mutant::threshold_late)) {
+        return *money >= percent_of(threshold.at(budget.amount), 115);
     }
     if (!threshold.runway) {
         return *money >= threshold.at(budget.amount);

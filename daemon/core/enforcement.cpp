@@ -240,7 +240,7 @@ public:
     }
 
     void recover(bool same_boot) {
-        if (!same_boot) {
+        if (!same_boot && !mutant(Mutant::old_boot_instants)) {
             t_.next.warned_at = t_.next.warned_at ? std::optional{now_} : std::nullopt;
             t_.next.notice_at = t_.next.notice_at ? std::optional{now_} : std::nullopt;
             t_.next.stop_called_at = t_.next.stop_called_at ? std::optional{now_} : std::nullopt;
@@ -352,7 +352,8 @@ private:
         if (t_.next.live() && !own) {
             return asks_no_more();
         }
-        if (a.held_by) {
+        const bool under_way = t_.next.state != State::watching && t_.next.state != State::warned;
+        if (a.held_by && !(under_way && mutant(Mutant::hold_ignored_under_way))) {
             return *a.held_by;
         }
         if (by_activity(t_.next.cause.kind) && by_activity(a.cause->kind) && a.verdict == Verdict::active) {
@@ -406,7 +407,9 @@ private:
         t_.next.cause = *a.cause;
         t_.next.warned_step += warning_round - ladder_step(t_.next.warned_step) + std::max(1, a.warn_step);
         t_.next.warned_at = now_;
-        t_.next.notice_at.reset();
+        if (!mutant(Mutant::cause_turns_unwarned)) {
+            t_.next.notice_at.reset();
+        }
         t_.next.next_at.reset();
         go(State::warned, a.why, {Effect::warn});
     }
@@ -425,7 +428,8 @@ private:
             t_.next.next_at = *t_.next.warned_at + a.min_notice + policy_.undelivered_extra;
             add({Effect::alert_undelivered});
         }
-        return waited >= a.min_notice + policy_.undelivered_extra;
+        return waited >=
+               a.min_notice + (mutant(Mutant::no_hour_more) ? Duration{0} : policy_.undelivered_extra);
     }
 
     void begin_if_allowed(const Assessment& a) {
@@ -630,6 +634,12 @@ private:
                                        policy_.stop_retry_max);
         const bool rested = !t_.next.stop_called_at || now_ - *t_.next.stop_called_at >= pause;
         if (sighting == event::Sighting::on && rested && !mutant(Mutant::stop_failed_never_retried)) {
+            if (mutant(Mutant::retried_without_a_look)) {
+                ++t_.next.stop_attempts;
+                t_.next.stop_called_at = now_;
+                t_.next.next_at.reset();
+                return go(State::stopping, "still on; once more", {Effect::call_stop});
+            }
             // Signals and files are read again before anything is sent again.
             wake_after(policy_.confirm_every);
             go(State::packed, "still on; looking at everything again before the next try", {Effect::fence});

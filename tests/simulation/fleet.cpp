@@ -162,7 +162,7 @@ void Fleet::touch_files(SimResource& r, std::int64_t count) {
     stage.judge.files_changed(run->id, true_files(r), stage.moment());
 }
 
-void Fleet::price_change(const std::string& machine_type, Money per_hour) {
+void Fleet::price_change(const std::string& machine_type, Money per_hour, bool announced) {
     const WallTime now = stage.clock.utc();
     const Money before = rates[machine_type];
     for (auto& [id, r] : resources) {
@@ -170,7 +170,7 @@ void Fleet::price_change(const std::string& machine_type, Money per_hour) {
             if (r->machine_type == machine_type && run.bills()) {
                 billed_.push_back({r->account, priced_since_[run.id], now, before});
                 priced_since_[run.id] = now;
-                stage.judge.price_changed(run.id, per_hour, stage.moment());
+                stage.judge.price_changed(run.id, per_hour, announced, stage.moment());
             }
         }
     }

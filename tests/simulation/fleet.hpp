@@ -93,7 +93,8 @@ public:
     void end_work(SimResource& r);
     /// Some files get new content.
     void touch_files(SimResource& r, std::int64_t count);
-    void price_change(const std::string& machine_type, Money per_hour);
+    /// `announced`: Curfew can know it to the minute.
+    void price_change(const std::string& machine_type, Money per_hour, bool announced);
 
     /// A stop arrives: teardown begins. True where this ended a run that was on.
     bool begin_stop(const ResourceId& resource, const RunId& run, Duration teardown);

@@ -83,8 +83,8 @@ struct Host::Life {
     bool started = false;
 };
 
-Host::Host(Stage& stage, Surroundings around, std::string prices, Config c)
-    : config(std::move(c)), stage_(stage), around_(std::move(around)), prices_(std::move(prices)),
+Host::Host(Stage& stage, Surroundings around, std::string p, Config c)
+    : config(std::move(c)), prices(std::move(p)), stage_(stage), around_(std::move(around)),
       path_(folder() + "/curfew.db"), entropy_(stage.dice.split("entropy")),
       heart_(stage.dice.split("heart")) {
     spdlog::set_level(spdlog::level::off);
@@ -111,11 +111,11 @@ Result<Parts> Host::parts() {
     Life& life = *life_;
     Parts parts;
     parts.config = std::make_shared<const Config>(config);
-    auto prices = PriceBook::parse_csv(prices_, "prices");
-    if (!prices) {
-        return std::unexpected(prices.error());
+    auto book = PriceBook::parse_csv(prices, "prices");
+    if (!book) {
+        return std::unexpected(book.error());
     }
-    parts.prices = std::move(*prices);
+    parts.prices = std::move(*book);
     for (const AccountConfig& account : config.accounts) {
         parts.clouds[account.name] = std::make_shared<SimCloud>(
             around_.fleet, around_.accounts.at(account.name), life.line, around_.worst_moment);
@@ -157,8 +157,9 @@ void Host::boot() {
         die("the database does not open");
         return;
     }
-    life.store = std::make_unique<WatchedStore>(std::move(opened->store), disk, stage_, life.line, deaths,
-                                                [this](const char* how) { mark_dead(how); });
+    life.store = std::make_unique<WatchedStore>(
+        std::move(opened->store), disk, stage_, life.line, deaths,
+        [this](const char* how) { mark_dead(how); }, stage_.dice.split("store " + std::to_string(++lives_)));
     life.world = std::make_unique<World>(World{.loop = life.loop.get_executor(),
                                                .scheduler = life.scheduler,
                                                .entropy = entropy_,

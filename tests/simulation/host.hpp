@@ -40,6 +40,7 @@ public:
 
     Config config;               // what the file says; read at every start and reload
     bool config_is_bad = false;  // a reload would be refused
+    std::string prices;          // the table of prices, read with it
     Disk disk;
     CommitDeaths deaths;
     std::int64_t point_deaths = 0;    // dies at the n-th point of enforcements from now; 0 = not
@@ -82,13 +83,13 @@ private:
 
     Stage& stage_;
     Surroundings around_;
-    std::string prices_;
     std::string path_;
     Dice entropy_;
     Dice heart_;
     std::unique_ptr<Life> life_;
     bool dying_ = false;
     std::string how_;
+    std::int64_t lives_ = 0;
     std::int64_t crashes_ = 0;
     std::int64_t commits_ = 0;
     std::int64_t handlers_ = 0;

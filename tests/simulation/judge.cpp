@@ -260,8 +260,12 @@ void Judge::run_ended(const RunId& run, const std::string& by, Moment at) {
     tally_.mark("run.ended_by_" + by);
 }
 
-void Judge::price_changed(const RunId& run, Money per_hour, Moment at) {
-    model_->runs[run].prices.emplace_back(at.utc, per_hour);
+void Judge::price_changed(const RunId& run, Money per_hour, bool announced, Moment at) {
+    RunTruth& truth = model_->runs[run];
+    if (!announced) {
+        truth.unannounced.emplace_back(at, Money{per_hour.nanos - truth.prices.back().second.nanos});
+    }
+    truth.prices.emplace_back(at.utc, per_hour);
 }
 
 void Judge::work_began(const RunId& run, Moment at) {

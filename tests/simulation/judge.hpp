@@ -68,7 +68,8 @@ public:
     /// Billing ended. `by`: "user", "provider", "stop" (a call of Curfew's).
     void run_ended(const RunId& run, const std::string& by, Moment at);
     /// The price of a running run is another from now on; the past stays.
-    void price_changed(const RunId& run, Money per_hour, Moment at);
+    /// `announced`: it was in the table of prices before. Else Curfew learns of it from a list, or by a reload.
+    void price_changed(const RunId& run, Money per_hour, bool announced, Moment at);
     /// Real work in the run, that any honest look must see.
     void work_began(const RunId& run, Moment at);
     void work_ended(const RunId& run, Moment at);
@@ -122,6 +123,8 @@ private:
     void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
     void judge_ledger(const End& end, Moment at);
     void judge_fired(const FiredThresholdRow& row, Moment at);
+    void judge_late(Moment at);
+    void judge_early(const FiredThresholdRow& row, Moment at);
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);

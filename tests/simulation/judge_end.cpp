@@ -60,7 +60,7 @@ void Judge::judge_calm(const End& end, Moment at) {
         const ResourceRow& row = resource->second;
         const auto live = m.live.find(id);
         const Enforcement* e = live == m.live.end() ? nullptr : &m.enforcements.at(live->second).row;
-        const Duration in_state = e == nullptr ? Duration{0} : at.mono - m.enforcements.at(live->second).at;
+        const Duration in_state = e == nullptr ? Duration{0} : at.mono - m.state_since.at(live->second);
         using State = EnforcementState;
         const bool under_way = e != nullptr && e->state != State::warned && e->state != State::held;
         if (under_way && in_state > hours{2}) {

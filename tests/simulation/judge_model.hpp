@@ -39,7 +39,8 @@ struct RunTruth {
     Moment began;
     std::optional<Moment> ended;
     std::string ended_by;
-    std::vector<std::pair<WallTime, Money>> prices;  // from when on, rising
+    std::vector<std::pair<WallTime, Money>> prices;     // from when on, rising
+    std::vector<std::pair<Moment, Money>> unannounced;  // by how much more
     std::optional<Moment> work_since;
     std::map<Signal, std::pair<Verdict, Instant>> newest;  // answer of each source
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest
@@ -100,7 +101,8 @@ struct Judge::Model {
     // ---- durable
     std::map<ResourceId, ResourceRow> resources;
     std::map<EnforcementId, Durable<Enforcement>> enforcements;
-    std::map<EnforcementId, Instant> warned_at;   // durable
+    std::map<EnforcementId, Instant> warned_at;  // durable
+    std::map<EnforcementId, Instant> state_since;
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::set<EnforcementId> probed_when_due;
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
@@ -116,7 +118,9 @@ struct Judge::Model {
     std::map<std::string, DurableIntent> intents;
     std::map<AlertId, Alert> alerts;
     std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
-    std::map<std::string, int> firings;    // by "budget/period/threshold"
+    std::map<std::string, int> firings;  // by "budget/period/threshold"
+    std::optional<Instant> thresholds_checked;
+    std::map<std::string, int> late;       // thresholds: checks in a row that found them due
     std::map<BudgetName, Instant> edited;  // at run time
     std::set<std::string> asked_by;        // who asked for a stop by hand
     std::vector<AuditRow> audit;

@@ -23,6 +23,24 @@ Money highest_price(const RunTruth& truth) {
     return most;
 }
 
+/// For how long Curfew could not know of a price that nobody announced: until it has read its configuration again, and
+/// then seen a list.
+Duration unaware(const Judge::Model& m, const AccountName& account, const Moment& since, const Moment& at) {
+    Instant known = at.mono;
+    for (const auto& [when, config] : m.configs) {
+        if (when >= since.mono) {
+            known = when;
+            break;
+        }
+    }
+    const auto lists = m.listed.find(account);
+    if (lists != m.listed.end()) {
+        const auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
+        known = next == lists->second.end() ? at.mono : next->mono;
+    }
+    return known - since.mono + minutes{1};
+}
+
 }  // namespace
 
 void Judge::judge_ledger(const End& end, Moment at) {
@@ -105,6 +123,10 @@ void Judge::judge_ledger(const End& end, Moment at) {
                 violated("I6", at, "a row of " + run.value + " was cut within its hour for no reason");
             }
             before = &row;
+        }
+        for (const auto& [when, more] : truth.unannounced) {
+            allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} *
+                       unaware(m, truth.run.account, when, at).count();
         }
         // Rows that stamps do not bound are of our own clock: where that was off, so are they, and `clock` is told.
         const Duration clock = m.most_wall_off(truth.began.mono - hours{1},

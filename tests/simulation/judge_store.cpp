@@ -142,6 +142,11 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
     for (const auto* row : all_of<FiredThresholdRow>(batch)) {
         judge_fired(*row, at);
+        judge_early(*row, at);
+    }
+    if (std::ranges::any_of(all_of<AccountPollRow>(batch),
+                            [](const AccountPollRow* row) { return row->complete; })) {
+        judge_late(at);
     }
 
     // ---- intents and outcomes
@@ -251,6 +256,7 @@ void Judge::committed(const Batch& batch, Moment at) {
                          " to " + std::string{to_string(row->state)});
         }
         if (before != row->state) {
+            m.state_since[row->id] = at.mono;
             tally_.mark("enforcement." + std::string{to_string(row->state)});
         }
         if (row->state == State::warned && !m.warned_at.contains(row->id)) {

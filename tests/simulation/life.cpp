@@ -3,6 +3,7 @@
 #include "simulation/host.hpp"
 #include "simulation/people.hpp"
 #include "simulation/story.hpp"
+#include "simulation/trouble.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -23,18 +24,6 @@ public:
     LifeReport run();
 
 private:
-    using Happening = void (Simulation::*)();
-    void now_and_then(Duration every, Happening what);
-    void crash();
-    void reboot();
-    void suspend();
-    void set_clock();
-    void disk_trouble();
-    void outage();
-    void refuse_key();
-    void receiver_trouble();
-    void reload();
-    void vanish();
     void pass_until(Instant end);
     void begin_calm();
     void settle_accounts();
@@ -51,14 +40,15 @@ private:
     std::map<ChannelName, Receiver> receivers_;
     std::unique_ptr<People> people_;
     std::unique_ptr<Host> host_;
+    std::unique_ptr<Trouble> trouble_;
     std::int64_t events_ = 0;
-    bool calm_ = false;
 };
 
 Simulation::Simulation(const LifeOptions& options)
     : options_(options), stage_(options.seed, options.print),
-      story_(draw_story(stage_.dice, options.faults, options.crashes)), chance_(stage_.dice.split("chance")),
-      fleet_(stage_), guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
+      story_(draw_story(stage_.dice, stage_.clock.utc(), options.faults, options.crashes)),
+      chance_(stage_.dice.split("beginning")), fleet_(stage_),
+      guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
     stage_.rates = story_.rates_of_faults;
     stage_.faults_on = options.faults;
     fleet_.rates = story_.rates;
@@ -69,6 +59,7 @@ Simulation::Simulation(const LifeOptions& options)
                                                    .poll = account.poll_interval,
                                                    .reports_ends = traits.reports_ends,
                                                    .reports_money = traits.reports_money,
+                                                   .lists_prices = traits.lists_prices,
                                                    .metrics = account.metrics,
                                                    .down_until = {},
                                                    .key_refused_until = {},
@@ -96,163 +87,23 @@ Simulation::Simulation(const LifeOptions& options)
                                                              .changed = stage_.clock.utc() - hours{i}};
         }
     }
-    host_ = std::make_unique<Host>(
-        stage_,
-        Surroundings{.fleet = fleet_,
-                     .accounts = accounts_,
-                     .guests = guests_,
-                     .vaults = vaults_,
-                     .receivers = receivers_,
-                     .worst_moment = [this](const ResourceId& resource) { people_->worst_moment(resource); }},
-        story_.prices, story_.config);
+    const Surroundings around{
+        .fleet = fleet_,
+        .accounts = accounts_,
+        .guests = guests_,
+        .vaults = vaults_,
+        .receivers = receivers_,
+        .worst_moment = [this](const ResourceId& resource) { people_->worst_moment(resource); }};
+    host_ = std::make_unique<Host>(stage_, around, price_table(story_.table), story_.config);
     host_->time_off = [this](std::int64_t failed_boots) {
         if (failed_boots > 0) {  // a supervisor waits longer each time
             return Duration{
                 std::min<Duration>(minutes{5}, seconds{5} * (1 << std::min<std::int64_t>(failed_boots, 6)))};
         }
-        return calm_               ? Duration{seconds{2}}
-               : chance_.one_in(4) ? chance_.skewed(seconds{2}, hours{10})
-                                   : Duration{seconds{2}};
+        return trouble_->time_off();
     };
     people_ = std::make_unique<People>(stage_, fleet_, *host_, story_);
-}
-
-void Simulation::now_and_then(Duration every, Happening what) {
-    if (every <= Duration{0}) {
-        return;
-    }
-    stage_.clock.after(chance_.between(every / 4, every * 2), [this, every, what] {
-        if (!calm_) {
-            (this->*what)();
-            now_and_then(every, what);
-        }
-    });
-}
-
-void Simulation::crash() {
-    switch (chance_.below(8)) {
-        case 0:
-            host_->die("at rest");
-            break;
-        case 1:
-        case 2:
-            host_->point_deaths = chance_.between(1, 12);
-            break;
-        case 3:
-            host_->deaths.before = chance_.between(1, 12);
-            break;
-        case 4:
-            host_->deaths.after = chance_.between(1, 12);
-            break;
-        case 5:
-            host_->deaths.inside = chance_.between(1, 6);
-            host_->deaths.writes_inside = chance_.between(0, 9);
-            break;
-        default:
-            host_->handler_deaths = chance_.between(1, 400);
-            break;
-    }
-}
-
-void Simulation::reboot() {
-    host_->die("the host lost power");
-    stage_.clock.reboot();
-    stage_.tally.mark("reboot");
-}
-
-void Simulation::suspend() {
-    if (stage_.clock.suspended()) {
-        return;
-    }
-    const Duration length = chance_.skewed(minutes{1}, hours{20});
-    stage_.injected("suspend");
-    stage_.judge.suspended(length, stage_.moment());
-    stage_.clock.suspend();
-    stage_.clock.after(length, [this] {
-        stage_.clock.wake();
-        stage_.note("woke");
-    });
-}
-
-void Simulation::set_clock() {
-    Duration by{0};
-    if (chance_.one_in(3)) {
-        by = stage_.clock.set_right();
-    } else {
-        by = chance_.skewed(seconds{1}, hours{3}) * (chance_.one_in(2) ? 1 : -1);
-        stage_.clock.step(by);
-    }
-    stage_.clock.drift(chance_.one_in(2) ? chance_.between(-40, 40) : 0);
-    stage_.injected("clock_set");
-    stage_.note("clock", {}, by.count());
-    stage_.judge.clock_stepped(by, stage_.moment());
-}
-
-void Simulation::disk_trouble() {
-    switch (chance_.below(3)) {
-        case 0:
-            stage_.injected("disk_full");
-            host_->full_disk(true);
-            stage_.clock.after(chance_.skewed(minutes{1}, hours{6}), [this] { host_->full_disk(false); });
-            break;
-        case 1:
-            stage_.injected("disk_write_error");
-            host_->disk.fail_next_write();
-            break;
-        default:
-            stage_.injected("disk_sync_error");
-            host_->disk.fail_next_sync();
-            break;
-    }
-}
-
-void Simulation::outage() {
-    auto account = accounts_.begin();
-    std::advance(account, static_cast<std::ptrdiff_t>(chance_.below(accounts_.size())));
-    account->second.down_until = stage_.clock.now() + chance_.skewed(minutes{2}, hours{12});
-}
-
-void Simulation::refuse_key() {
-    auto account = accounts_.begin();
-    std::advance(account, static_cast<std::ptrdiff_t>(chance_.below(accounts_.size())));
-    account->second.key_refused_until = stage_.clock.now() + chance_.skewed(minutes{5}, hours{12});
-}
-
-void Simulation::receiver_trouble() {
-    auto receiver = receivers_.begin();
-    std::advance(receiver, static_cast<std::ptrdiff_t>(chance_.below(receivers_.size())));
-    receiver->second.down_until = stage_.clock.now() + chance_.skewed(minutes{2}, hours{30});
-}
-
-void Simulation::reload() {
-    const bool bad = chance_.one_in(6);
-    if (bad) {
-        stage_.injected("bad_config");
-    } else {
-        change_config(host_->config, chance_);
-        for (const AccountConfig& account : host_->config.accounts) {
-            accounts_.at(account.name).poll = account.poll_interval;
-        }
-    }
-    host_->config_is_bad = bad;
-    host_->ask("reload", [](Daemon& daemon, World&) -> Task<std::string> {
-        auto done = co_await daemon.reload("curfewd (SIGHUP)");
-        co_return done ? "ok" : "refused";
-    });
-}
-
-void Simulation::vanish() {
-    auto it = fleet_.resources.begin();
-    std::advance(it, static_cast<std::ptrdiff_t>(chance_.below(fleet_.resources.size())));
-    SimResource& r = *it->second;
-    if (r.on() || !r.listed) {
-        return;  // what bills is listed; only what is off goes away
-    }
-    stage_.injected("vanished");
-    r.listed = false;
-    const ResourceId id = r.id;
-    stage_.clock.after(chance_.skewed(minutes{10}, hours{40}),
-                       [this, id] { fleet_.find(id)->listed = true; });
+    trouble_ = std::make_unique<Trouble>(stage_, around, *host_, *people_, story_);
 }
 
 void Simulation::pass_until(Instant end) {
@@ -264,39 +115,15 @@ void Simulation::pass_until(Instant end) {
         }
         stage_.clock.step_on();
         ++events_;
+        if (options_.until_broken && !stage_.judge.violations().empty()) {
+            return;
+        }
     }
     stage_.clock.pass_to(end);
 }
 
 void Simulation::begin_calm() {
-    calm_ = true;
-    stage_.faults_on = false;
-    stage_.rates = Rates{};
-    host_->full_disk(false);
-    host_->point_deaths = 0;
-    host_->handler_deaths = 0;
-    host_->deaths = {};
-    if (stage_.clock.suspended()) {
-        stage_.clock.wake();
-    }
-    for (auto& [name, account] : accounts_) {
-        account.down_until.reset();
-        account.key_refused_until.reset();
-    }
-    for (auto& [name, receiver] : receivers_) {
-        receiver.down_until.reset();
-        receiver.gone = false;
-    }
-    for (auto& [id, r] : fleet_.resources) {
-        r->listed = true;
-    }
-    stage_.clock.drift(0);
-    const Duration by = stage_.clock.set_right();
-    if (by != Duration{0}) {
-        stage_.judge.clock_stepped(by, stage_.moment());
-    }
-    host_->config_is_bad = false;
-    host_->boot();
+    trouble_->calm();
     stage_.note("calm");
     stage_.judge.calm(stage_.moment());
     people_->calm();
@@ -361,19 +188,17 @@ Judge::End Simulation::read_end() {
 LifeReport Simulation::run() {
     people_->begin();
     host_->boot();
-    now_and_then(story_.crash_every, &Simulation::crash);
-    now_and_then(story_.reboot_every, &Simulation::reboot);
-    now_and_then(story_.suspend_every, &Simulation::suspend);
-    now_and_then(story_.clock_every, &Simulation::set_clock);
-    now_and_then(story_.disk_every, &Simulation::disk_trouble);
-    now_and_then(story_.outage_every, &Simulation::outage);
-    now_and_then(story_.key_every, &Simulation::refuse_key);
-    now_and_then(story_.receiver_every, &Simulation::receiver_trouble);
-    now_and_then(story_.reload_every, &Simulation::reload);
-    now_and_then(story_.vanish_every, &Simulation::vanish);
+    trouble_->begin();
     const Duration chaos = options_.chaos > Duration{0} ? options_.chaos : story_.chaos;
     const Duration calm = options_.calm > Duration{0} ? options_.calm : story_.calm;
     pass_until(stage_.clock.now() + chaos);
+    if (options_.until_broken && !stage_.judge.violations().empty()) {
+        LifeReport report;
+        report.violations = stage_.judge.violations();
+        report.instance_ms = fleet_.instance_ms();
+        report.tally = stage_.tally;
+        return report;
+    }
     begin_calm();
     pass_until(stage_.clock.now() + calm);
     const Judge::End end = read_end();

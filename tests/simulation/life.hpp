@@ -16,9 +16,10 @@ struct LifeOptions {
     Duration chaos{0};
     /// How long everything has to converge in; zero = as the seed draws it (2 to 4 days).
     Duration calm{0};
-    bool faults = true;   // false: the provider and everything else are perfect all along
-    bool crashes = true;  // false: the process never dies
-    bool print = false;   // every event on standard error, as it is hashed
+    bool faults = true;         // false: the provider and everything else are perfect all along
+    bool crashes = true;        // false: the process never dies
+    bool until_broken = false;  // ends with the first violation
+    bool print = false;         // every event on standard error, as it is hashed
 };
 
 struct LifeReport {

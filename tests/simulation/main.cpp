@@ -5,6 +5,7 @@
 //   --days D                                  so long does chaos last, instead of what the seed draws
 //   --hashes FROM COUNT                       seed and trace hash a line, to compare builds
 //   --mutants [NAME...] [--worlds N]          the wrong variants, and who catches them, in N worlds at most
+//   --search                                  … and the first world that catches each goes into --variants FILE
 //   --short                                   what every build runs: known worlds, and the variants they catch
 // A life is lived in a worker process: one that dies or hangs is a failure with its seed.
 #include "simulation/life.hpp"
@@ -61,16 +62,20 @@ struct Arguments {
     bool without_faults = false;
     bool brief = false;
     bool mutants = false;
+    bool search = false;
     std::vector<std::string> names;
     std::optional<std::pair<std::uint64_t, std::uint64_t>> hashes;
     std::string seeds = "tests/simulation/seeds.txt";
+    std::string variants = "tests/simulation/variants.txt";
 };
 
 [[noreturn]] void usage() {
     std::fputs(
         "usage: curfew-simulation [--seed N] [--years Y] [--seconds S] [--jobs J] [--trace] [--calm] [--days "
         "D]\n"
-        "                         [--hashes FROM COUNT] [--mutants [NAME...]] [--short] [--seeds FILE]\n",
+        "                         [--hashes FROM COUNT] [--mutants [NAME...]] [--search] [--worlds N] "
+        "[--short]\n"
+        "                         [--seeds FILE] [--variants FILE]\n",
         stderr);
     std::exit(2);
 }
@@ -119,6 +124,10 @@ Arguments parse(int argc, char** argv) {
             a.without_faults = true;
         } else if (word == "--short") {
             a.brief = true;
+        } else if (word == "--search") {
+            a.mutants = a.search = true;
+        } else if (word == "--variants" && i + 1 < words.size()) {
+            a.variants = words[++i];
         } else if (word == "--seeds" && i + 1 < words.size()) {
             a.seeds = words[++i];
         } else if (word == "--hashes") {
@@ -144,9 +153,16 @@ Arguments parse(int argc, char** argv) {
 
 // ---- one life, in a worker ------------------------------------------------------------------------------
 
+/// A life to be lived: a world, and the Curfew in it.
+struct Order {
+    std::uint64_t seed = 0;
+    Mutant variant = Mutant::none;
+};
+
 /// What came of a life, as the parent knows it.
 struct Lived {
     std::uint64_t seed = 0;
+    Mutant variant = Mutant::none;
     std::uint64_t hash = 0;
     std::int64_t instance_ms = 0;
     std::int64_t faults = 0;
@@ -194,7 +210,7 @@ void say(int to, const std::string& text) {
     }
 }
 
-LifeOptions options_of(const Arguments& a, std::uint64_t seed) {
+LifeOptions options_of(const Arguments& a, std::uint64_t seed, bool until_broken) {
     const auto chaos = std::chrono::duration_cast<Duration>(
         std::chrono::duration<double, std::ratio<86400>>{a.days});
     const bool brief = a.days > 0;
@@ -203,15 +219,20 @@ LifeOptions options_of(const Arguments& a, std::uint64_t seed) {
             .calm = brief ? Duration{hours{48}} : Duration{0},
             .faults = !a.without_faults,
             .crashes = !a.without_faults,
+            .until_broken = until_broken,
             .print = a.trace};
 }
 
-[[noreturn]] void work(int to, const Arguments& a, const std::vector<std::uint64_t>& seeds) {
-    for (const std::uint64_t seed : seeds) {
-        say(to, "begin " + std::to_string(seed) + "\n");
+[[noreturn]] void work(int to, const Arguments& a, const std::vector<Order>& orders) {
+    for (const auto& [seed, variant] : orders) {
+        say(to, "begin\n");
         noted.clear();
+#ifdef CURFEW_MUTANTS
+        mutant_in_force = variant;
+        assertion_noted = variant == Mutant::none ? nullptr : note;
+#endif
         const std::int64_t before = cpu_ms();
-        const LifeReport report = live(options_of(a, seed));
+        const LifeReport report = live(options_of(a, seed, variant != Mutant::none));
         std::ostringstream out;
         for (const auto& [name, count] : report.tally.marks) {
             out << "mark " << count << ' ' << name << '\n';
@@ -239,8 +260,8 @@ struct Worker {
     pid_t pid = -1;
     int from = -1;
     std::string rest;
-    std::vector<std::uint64_t> seeds;
-    std::size_t next = 0;  // of seeds: the first that is not lived
+    std::vector<Order> orders;
+    std::size_t next = 0;  // the first that is not lived
     Lived now;
     Clock::time_point since;
     bool ended = false;
@@ -253,12 +274,12 @@ public:
         : a_(arguments), enough_(std::move(enough)) {}
 
     /// Lives these; each goes to the next free worker by its place in the list.
-    void live_all(const std::vector<std::uint64_t>& seeds, std::chrono::duration<double> most = {}) {
+    void live_all(const std::vector<Order>& orders, std::chrono::duration<double> most = {}) {
         const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(most);
-        const std::size_t jobs = std::min<std::size_t>(a_.jobs, seeds.size());
+        const std::size_t jobs = std::min<std::size_t>(a_.jobs, orders.size());
         std::vector<Worker> workers(jobs);
-        for (std::size_t i = 0; i < seeds.size(); ++i) {
-            workers[i % jobs].seeds.push_back(seeds[i]);
+        for (std::size_t i = 0; i < orders.size(); ++i) {
+            workers[i % jobs].orders.push_back(orders[i]);
         }
         for (Worker& worker : workers) {
             start(worker);
@@ -309,7 +330,7 @@ private:
         if (pid == 0) {
             ::close(ends[0]);
             work(ends[1], a_,
-                 {worker.seeds.begin() + static_cast<std::ptrdiff_t>(worker.next), worker.seeds.end()});
+                 {worker.orders.begin() + static_cast<std::ptrdiff_t>(worker.next), worker.orders.end()});
         }
         ::close(ends[1]);
         worker.pid = pid;
@@ -359,7 +380,8 @@ private:
         Lived& now = worker.now;
         if (word == "begin") {
             now = Lived{};
-            in >> now.seed;
+            now.seed = worker.orders.at(worker.next).seed;
+            now.variant = worker.orders.at(worker.next).variant;
             worker.since = Clock::now();
         } else if (word == "mark") {
             std::int64_t count = 0;
@@ -392,14 +414,15 @@ private:
                                       : "the process ended with " + std::to_string(WEXITSTATUS(status));
         }
         Lived lived = worker.now;
-        lived.seed = worker.seeds.at(worker.next);
+        lived.seed = worker.orders.at(worker.next).seed;
+        lived.variant = worker.orders.at(worker.next).variant;
         lived.died = true;
         lived.violations.emplace_back("crash", why);
         ++worker.next;
         if (enough_(lived)) {
             return true;
         }
-        if (worker.next < worker.seeds.size()) {
+        if (worker.next < worker.orders.size()) {
             start(worker);
         }
         return false;
@@ -411,12 +434,12 @@ private:
 
 // ---- reports --------------------------------------------------------------------------------------------
 
-std::vector<std::uint64_t> from_on(std::uint64_t seed, std::size_t count) {
-    std::vector<std::uint64_t> seeds(count);
+std::vector<Order> from_on(std::uint64_t seed, std::size_t count) {
+    std::vector<Order> orders(count);
     for (std::size_t i = 0; i < count; ++i) {
-        seeds[i] = seed + i;
+        orders[i].seed = seed + i;
     }
-    return seeds;
+    return orders;
 }
 
 struct Sum {
@@ -597,87 +620,129 @@ int hashes(const Arguments& a) {
     return status;
 }
 
+// ---- wrong variants -------------------------------------------------------------------------------------
+
 struct Caught {
     bool caught = false;
     std::string by;
     std::string text;
     std::string assertion;
-    double years = 0;
+    std::int64_t lived_ms = 0;  // in worlds in which Curfew as it is breaks nothing
     std::uint64_t seed = 0;
+    double years() const { return static_cast<double>(lived_ms) / ms_per_year; }
+    void take(const Lived& lived) {
+        lived_ms += lived.instance_ms;
+        assertion = assertion.empty() ? lived.assertion : assertion;
+        if (!lived.violations.empty() && !caught) {
+            caught = true;
+            by = lived.violations.front().first;
+            text = lived.violations.front().second;
+            seed = lived.seed;
+        }
+    }
 };
 
-/// Lives of one wrong variant in these worlds, until somebody sees it.
-Caught hunt([[maybe_unused]] Mutant mutant, const Arguments& a,
-            [[maybe_unused]] const std::vector<std::uint64_t>& seeds) {
-    Caught caught;
-#ifdef CURFEW_MUTANTS
-    mutant_in_force = mutant;
-    assertion_noted = note;
-    std::int64_t lived_ms = 0;
-    Crowd crowd(a, [&](const Lived& lived) {
-        lived_ms += lived.instance_ms;
-        caught.years = static_cast<double>(lived_ms) / ms_per_year;
-        if (caught.assertion.empty()) {
-            caught.assertion = lived.assertion;
+std::vector<MutantCard> cards_of(const Arguments& a) {
+    std::vector<MutantCard> cards;
+    for (const MutantCard& card : mutant_cards()) {
+        if (a.names.empty() || std::ranges::find(a.names, card.name) != a.names.end()) {
+            cards.push_back(card);
         }
-        if (!lived.violations.empty()) {
-            caught.caught = true;
-            caught.by = lived.violations.front().first;
-            caught.text = lived.violations.front().second;
-            caught.seed = lived.seed;
-        }
-        return caught.caught || caught.years >= mutant_years;
-    });
-    crowd.live_all(seeds, std::chrono::duration<double>{a.seconds});
-    mutant_in_force = Mutant::none;
-    assertion_noted = nullptr;
-#endif
-    return caught;
+    }
+    return cards;
 }
 
-/// How many were caught, of how many.
-std::pair<int, int> mutants([[maybe_unused]] const Arguments& a, [[maybe_unused]] bool briefly) {
+void print_table(const std::vector<MutantCard>& cards, const std::map<Mutant, Caught>& results,
+                 bool with_text) {
+    std::printf("%-27s %-9s %-10s %7s %10s  %s\n", "variant", "judge", "assert", "years", "seed",
+                "what is wrong");
+    for (const MutantCard& card : cards) {
+        const Caught& result = results.at(card.mutant);
+        std::printf("%-27s %-9s %-10.10s %7.2f %10llu  %s\n", std::string{card.name}.c_str(),
+                    result.caught ? result.by.c_str() : "SURVIVED",
+                    result.assertion.empty() ? "-" : result.assertion.c_str(), result.years(),
+                    static_cast<unsigned long long>(result.seed), std::string{card.wrong}.c_str());
+        if (with_text && result.caught) {
+            std::printf("    %s\n", result.text.c_str());
+        }
+    }
+}
+
+/// Worlds one after another. Where Curfew as it is breaks nothing, every variant lives that no earlier one caught:
+/// what is broken there is the variant's doing.
+std::pair<int, int> mutants(const Arguments& a) {
 #ifndef CURFEW_MUTANTS
+    (void)a;
     std::fputs("this build has no wrong variants: configure with -DCURFEW_MUTANTS=ON (./dev simulate does)\n",
                stderr);
     return {0, 1};
 #else
-    int caught = 0;
-    int all = 0;
-    // Worlds in which Curfew as it is breaks nothing: what is broken there is the variant's doing.
-    std::vector<std::uint64_t> clean;
-    if (!briefly) {
-        Crowd crowd(a, [&](const Lived& lived) {
-            if (lived.violations.empty()) {
-                clean.push_back(lived.seed);
+    const std::vector<MutantCard> cards = cards_of(a);
+    std::map<Mutant, Caught> results;
+    for (const MutantCard& card : cards) {
+        results[card.mutant] = {};
+    }
+    const auto begun = Clock::now();
+    const auto hunted = [&] {
+        std::vector<Mutant> left;
+        for (const auto& [mutant, result] : results) {
+            if (!result.caught && result.years() < mutant_years) {
+                left.push_back(mutant);
+            }
+        }
+        return left;
+    };
+    std::size_t clean = 0;
+    std::size_t lived = 0;
+    const std::size_t at_once = a.jobs;
+    for (std::size_t i = 0; i < a.worlds && !hunted().empty(); i += at_once) {
+        if (a.seconds > 0 && Clock::now() - begun > std::chrono::duration<double>{a.seconds}) {
+            break;
+        }
+        std::vector<std::uint64_t> worlds;
+        Crowd plain(a, [&](const Lived& life) {
+            ++lived;
+            if (life.violations.empty()) {
+                worlds.push_back(life.seed);
             }
             return false;
         });
-        crowd.live_all(from_on(a.seed, a.worlds));
-        std::ranges::sort(clean);
-        std::printf("%zu of %zu worlds from seed %llu on are clean\n", clean.size(),
-                    static_cast<std::size_t>(a.worlds), static_cast<unsigned long long>(a.seed));
-    }
-    std::printf("%-27s %-9s %-10s %7s %10s  %s\n", "variant", "judge", "assert", "years", "seed",
-                "what is wrong");
-    for (const MutantCard& card : mutant_cards()) {
-        if (!a.names.empty() && std::ranges::find(a.names, card.name) == a.names.end()) {
-            continue;
+        plain.live_all(from_on(a.seed + i, std::min(at_once, a.worlds - i)));
+        std::ranges::sort(worlds);
+        for (const std::uint64_t seed : worlds) {
+            std::vector<Order> orders;
+            for (const Mutant mutant : hunted()) {
+                orders.push_back({.seed = seed, .variant = mutant});
+            }
+            Crowd wrong(a, [&](const Lived& life) {
+                results.at(life.variant).take(life);
+                return false;
+            });
+            wrong.live_all(orders);
+            ++clean;
+            std::fprintf(stderr, "simulate: world %llu, %zu variants left\n",
+                         static_cast<unsigned long long>(seed), hunted().size());
         }
-        ++all;
-        const Caught result = hunt(card.mutant, a, briefly ? std::vector{card.seed} : clean);
-        caught += result.caught ? 1 : 0;
-        std::printf("%-27s %-9s %-10.10s %7.2f %10llu  %s\n", std::string{card.name}.c_str(),
-                    result.caught ? result.by.c_str() : "SURVIVED",
-                    result.assertion.empty() ? "-" : result.assertion.c_str(), result.years,
-                    static_cast<unsigned long long>(result.seed), std::string{card.wrong}.c_str());
-        if (!a.names.empty() && result.caught) {
-            std::printf("    %s\n", result.text.c_str());
-        }
-        std::fflush(stdout);
     }
-    std::printf("%d of %d variants caught, each hunted for as long as the table says\n", caught, all);
-    return {caught, all};
+    std::printf("%zu of %zu worlds from seed %llu on are clean\n", clean, lived,
+                static_cast<unsigned long long>(a.seed));
+    print_table(cards, results, !a.names.empty());
+    const auto caught = static_cast<int>(
+        std::ranges::count_if(results, [](const auto& entry) { return entry.second.caught; }));
+    std::printf("%d of %zu variants caught, each hunted for as long as the table says\n", caught,
+                results.size());
+    if (a.search) {
+        std::ofstream out(a.variants);
+        out << "# The wrong variants, each with a world that catches it in " << a.days << " days of chaos:\n"
+            << "# written by --mutants --search --seed " << a.seed << " --days " << a.days << "\n";
+        for (const MutantCard& card : cards) {
+            const Caught& result = results.at(card.mutant);
+            if (result.caught) {
+                out << card.name << ' ' << result.seed << '\n';
+            }
+        }
+    }
+    return {caught, static_cast<int>(results.size())};
 #endif
 }
 
@@ -692,40 +757,69 @@ std::vector<std::uint64_t> known_seeds(const std::string& path) {
     return seeds;
 }
 
+std::vector<Order> known_variants(const std::string& path) {
+    std::vector<Order> orders;
+    std::ifstream in(path);
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream words(line);
+        std::string name;
+        Order order;
+        words >> name >> order.seed;
+        const auto card = std::ranges::find(mutant_cards(), name, &MutantCard::name);
+        if (card != mutant_cards().end()) {
+            order.variant = card->mutant;
+            orders.push_back(order);
+        }
+    }
+    return orders;
+}
+
 /// Worlds of a few days, always the same ones: those that found something, and those that are known to catch a
 /// wrong variant, as they are and with it.
 int brief(Arguments a) {
     int passed = 0;
     int failed = 0;
-    a.seconds = 0;
-    const auto live_clean = [&](const std::vector<std::uint64_t>& seeds) {
+    std::map<Mutant, Caught> results;
+    const auto live_these = [&](const std::vector<Order>& orders) {
         Crowd crowd(a, [&](const Lived& lived) {
-            lived.violations.empty() ? ++passed : ++failed;
-            if (!lived.violations.empty()) {
+            if (lived.variant != Mutant::none) {
+                results[lived.variant].take(lived);
+            } else if (lived.violations.empty()) {
+                ++passed;
+            } else {
+                ++failed;
                 print_bad(lived);
             }
             return false;
         });
-        crowd.live_all(seeds);
+        crowd.live_all(orders);
     };
-    const auto known = known_seeds(a.seeds);
-    a.days = 4;
-    live_clean(known);
-    std::set<std::uint64_t> catching;
-    for (const MutantCard& card : mutant_cards()) {
-        if (card.seed != 0) {
-            catching.insert(card.seed);
-            a.names.emplace_back(card.name);
-        }
+    std::vector<Order> known;
+    for (const std::uint64_t seed : known_seeds(a.seeds)) {
+        known.push_back({.seed = seed});
     }
+    a.days = 4;
+    live_these(known);
     a.days = 2;
-    live_clean({catching.begin(), catching.end()});
-    std::printf("worlds in which nothing may break: %zu\n", known.size() + catching.size());
-    const auto [caught, all] = mutants(a, true);
-    passed += caught;
-    failed += all - caught;
-    std::printf("variants that no world is known to catch: %zu\n",
-                mutant_cards().size() - static_cast<std::size_t>(all));
+#ifdef CURFEW_MUTANTS
+    std::vector<Order> orders;
+    std::set<std::uint64_t> worlds;
+    std::vector<MutantCard> cards;
+    for (const Order& order : known_variants(a.variants)) {
+        if (worlds.insert(order.seed).second) {
+            orders.push_back({.seed = order.seed});
+        }
+        orders.push_back(order);
+        cards.push_back(*std::ranges::find(mutant_cards(), order.variant, &MutantCard::mutant));
+    }
+    live_these(orders);
+    std::printf("worlds in which nothing may break: %zu\n", known.size() + worlds.size());
+    print_table(cards, results, false);
+    for (const auto& [mutant, result] : results) {
+        result.caught ? ++passed : ++failed;
+    }
+    std::printf("variants that no world is known to catch: %zu\n", mutant_cards().size() - cards.size());
+#endif
     std::printf("simulate: %d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }
@@ -754,7 +848,7 @@ int main(int argc, char** argv) {
         return brief(a);
     }
     if (a.mutants) {
-        const auto [caught, all] = mutants(a, false);
+        const auto [caught, all] = mutants(a);
         return caught == all ? 0 : 1;
     }
     return run(a);

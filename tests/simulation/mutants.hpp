@@ -3,7 +3,6 @@
 
 #include "curfew/core/mutant.hpp"
 
-#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -13,7 +12,6 @@ struct MutantCard {
     Mutant mutant = Mutant::none;
     std::string_view name;
     std::string_view wrong;
-    std::uint64_t seed = 0;  // of a world that is known to catch it, for a short run
 };
 std::span<const MutantCard> mutant_cards();
 

@@ -49,6 +49,10 @@ void People::session(const ResourceId& id, std::uint64_t number) {
     if (calm_ || r == nullptr || r->session != number) {
         return;
     }
+    if (stage_.clock.now() < nobody_until_) {
+        plan_session(*r, nobody_until_ - stage_.clock.now() + users_.between(minutes{1}, hours{2}));
+        return;
+    }
     const bool ending = r->on() && r->runs.back().state == RunState::stopping;
     if (!r->on() || (ending && users_.one_in(2))) {
         fleet_.start(*r);
@@ -58,8 +62,10 @@ void People::session(const ResourceId& id, std::uint64_t number) {
     }
     const RunId run = r->runs.back().id;
     const int stretches = static_cast<int>(users_.between(1, r->habits.stretches));
-    stage_.clock.after(users_.between(minutes{3}, minutes{12}),
-                       [this, id, run, stretches] { stretch(id, run, stretches); });
+    // Some start it and go to lunch.
+    const Duration in = users_.one_in(5) ? users_.skewed(minutes{30}, hours{6})
+                                         : users_.between(minutes{3}, minutes{12});
+    stage_.clock.after(in, [this, id, run, stretches] { stretch(id, run, stretches); });
 }
 
 SimResource* People::still(const ResourceId& id, const RunId& run) {
@@ -77,6 +83,10 @@ void People::stretch(const ResourceId& id, const RunId& run, int left) {
             plan_session(*gone, users_.one_in(3) ? users_.between(minutes{2}, minutes{30})
                                                  : users_.between(hours{1}, gone->habits.away_max));
         }
+        return;
+    }
+    if (stage_.clock.now() < nobody_until_) {
+        plan_session(*r, nobody_until_ - stage_.clock.now() + users_.between(minutes{1}, hours{2}));
         return;
     }
     const bool by_process = users_.chance(r->habits.by_process);
@@ -134,16 +144,52 @@ void People::worst_moment(const ResourceId& id) {
         return;
     }
     if (stage_.goes_wrong(worst_, stage_.rates.restart_underway, "restart_underway")) {
-        if (r->runs.back().state != RunState::stopping) {
-            fleet_.end(*r, r->runs.back(), "user");
-        }
-        fleet_.start(*r);
-        const RunId run = r->runs.back().id;
-        stage_.clock.after(worst_.between(minutes{3}, minutes{20}), [this, id, run] { stretch(id, run, 2); });
+        restarts(id);
     } else if (stage_.goes_wrong(worst_, stage_.rates.work_underway, "work_underway")) {
-        const RunId run = r->runs.back().id;
-        ++r->session;
-        stretch(id, run, 1);
+        comes_back(id);
+    }
+}
+
+void People::restarts(const ResourceId& id) {
+    SimResource* r = fleet_.find(id);
+    if (r == nullptr || r->runs.empty()) {
+        return;
+    }
+    if (r->runs.back().state != RunState::stopping) {
+        fleet_.end(*r, r->runs.back(), "user");
+    }
+    fleet_.start(*r);
+    ++r->session;
+    const RunId run = r->runs.back().id;
+    // Some go on at once, some see that it is up and walk away.
+    const Duration in = worst_.one_in(2) ? worst_.between(minutes{3}, minutes{20})
+                                         : worst_.between(minutes{20}, hours{8});
+    stage_.clock.after(in, [this, id, run] { stretch(id, run, 2); });
+}
+
+void People::comes_back(const ResourceId& id) {
+    SimResource* r = fleet_.find(id);
+    if (r == nullptr || !r->on()) {
+        return;
+    }
+    const RunId run = r->runs.back().id;
+    ++r->session;
+    stretch(id, run, 1);
+}
+
+void People::stops(const ResourceId& id) {
+    SimResource* r = fleet_.find(id);
+    if (r != nullptr && r->on()) {
+        fleet_.begin_stop(id, r->runs.back().id, worst_.between(seconds{3}, minutes{1}));
+        stage_.tally.mark("user.stopped");
+    }
+}
+
+void People::everybody_leaves(Duration away) {
+    nobody_until_ = stage_.clock.now() + away;
+    for (auto& [id, r] : fleet_.resources) {
+        fleet_.end_work(*r);
+        r->stalled = false;
     }
 }
 
@@ -166,7 +212,6 @@ void People::calm() {
     }
 }
 
-/// What needs a person: a breaker, a channel that said that it is gone.
 void People::mend() {
     host_.ask("reset_rule", [](Daemon& daemon, World& world) -> Task<std::string> {
         std::vector<RuleName> open;
@@ -189,6 +234,22 @@ void People::mend() {
     });
 }
 
+void People::keeps(const ResourceId& id, Duration length) {
+    host_.ask("keep", [id, length](Daemon& d, World&) -> Task<std::string> {
+        co_return word(co_await d.keep(id, length, "just in time", operator_name));
+    });
+}
+
+void People::maintains(const ResourceId& id, Duration length) {
+    host_.ask("silence", [id, length](Daemon& d, World&) -> Task<std::string> {
+        Silence wanted;
+        wanted.kind = SilenceKind::maintenance;
+        wanted.scope.resources = {id.value};
+        wanted.reason = "new disks";
+        co_return word(co_await d.silence(wanted, {.until = {}, .after = length}, operator_name));
+    });
+}
+
 void People::operate() {
     if (calm_) {
         return;
@@ -197,9 +258,15 @@ void People::operate() {
     if (fleet_.resources.empty()) {
         return;
     }
-    auto it = fleet_.resources.begin();
-    std::advance(it, static_cast<std::ptrdiff_t>(operators_.below(fleet_.resources.size())));
-    const ResourceId id = it->first;
+    // Mostly about what runs.
+    ResourceId id;
+    for (int i = 0; i < 4; ++i) {
+        auto it = fleet_.resources.begin();
+        std::advance(it, static_cast<std::ptrdiff_t>(operators_.below(fleet_.resources.size())));
+        if (id.empty() || !fleet_.find(id)->on()) {
+            id = it->first;
+        }
+    }
     const Duration length = operators_.skewed(minutes{20}, hours{14});
     const std::uint64_t what = operators_.below(20);
     const bool coin = operators_.one_in(2);
@@ -268,9 +335,14 @@ void People::operate() {
             Budget budget;
             budget.name = BudgetName{coin && !w.config->budgets.empty() ? w.config->budgets.front().name.value
                                                                         : "byhand"};
-            budget.amount = Money{percent * 200'000'000};
+            budget.amount = Money{percent * 400'000'000};
             budget.thresholds = {{100, coin ? ThresholdAction::stop : ThresholdAction::notify}};
             co_return word(co_await d.set_budget(budget_document(budget), by));
+        });
+        stage_.clock.after(length, [this, by] {
+            host_.ask("remove_budget", [by](Daemon& d, World&) -> Answer {
+                co_return word(co_await d.remove_budget(BudgetName{"byhand"}, by));
+            });
         });
     } else if (what == 17) {
         host_.ask("remove_budget", [=](Daemon& d, World&) -> Answer {

@@ -18,6 +18,15 @@ public:
     void calm();
     /// Somebody restarts, or works, just when Curfew looks.
     void worst_moment(const ResourceId& resource);
+    void comes_back(const ResourceId& id);
+    void restarts(const ResourceId& id);
+    void stops(const ResourceId& id);
+    /// Everybody's work ends now, and nobody does any for so long.
+    void everybody_leaves(Duration away);
+    void keeps(const ResourceId& id, Duration length);
+    void maintains(const ResourceId& id, Duration length);
+    /// What needs a person: a breaker, a channel that said that it is gone.
+    void mend();
 
 private:
     void plan_session(SimResource& r, Duration in);
@@ -27,7 +36,6 @@ private:
     void leave(SimResource& r);
     void save(const ResourceId& id, const RunId& run);
     void operate();
-    void mend();
     SimResource* still(const ResourceId& id, const RunId& run);
     Duration until_hour(int hour);
 
@@ -38,6 +46,7 @@ private:
     Dice operators_;
     Dice worst_;
     Duration operator_every_;
+    Instant nobody_until_{};
     bool calm_ = false;
 };
 

@@ -116,6 +116,17 @@ Task<Result<std::string>> SimCloud::check_key(Deadline deadline) {
     co_return std::string{"Ana, team lab"};
 }
 
+Run SimCloud::shown(const SimResource& r, const SimRun& run) const {
+    Run out = fleet_.shown(r, run);
+    if (!account_.reports_ends) {
+        out.ended_at.reset();
+    }
+    if (account_.lists_prices && run.bills()) {
+        out.listed_rate = curfew::Rate{fleet_.rate_of(r)};
+    }
+    return out;
+}
+
 std::vector<Resource> SimCloud::everything() const {
     std::vector<Resource> out;
     const auto all = fleet_.of_account.find(account_.name);
@@ -134,13 +145,10 @@ std::vector<Resource> SimCloud::everything() const {
         shown.name = r->name;
         shown.project = r->project;
         shown.owner = r->owner;
-        shown.run = fleet_.shown(*r, r->runs.back());
-        if (!account_.reports_ends) {
-            shown.run.ended_at.reset();
-        }
+        shown.run = this->shown(*r, r->runs.back());
         for (std::size_t i = 0; i + 1 < r->runs.size(); ++i) {
             if (r->runs[i].bills()) {
-                shown.other_runs.push_back(fleet_.shown(*r, r->runs[i]));
+                shown.other_runs.push_back(this->shown(*r, r->runs[i]));
             }
         }
         out.push_back(std::move(shown));
@@ -224,7 +232,7 @@ Task<Result<RunLook>> SimCloud::look(RunRef ref, Deadline deadline) {
         const SimRun* run = fleet_.run(ref.resource, ref.run);
         look.listed = run != nullptr;
         look.newest = !r->runs.empty() && r->runs.back().id == ref.run;
-        look.run = run != nullptr ? fleet_.shown(*r, *run) : Run{};
+        look.run = run != nullptr ? shown(*r, *run) : Run{};
     }
     if (auto lost = co_await come_back("look", deadline)) {
         co_return std::unexpected(std::move(*lost));
@@ -244,6 +252,13 @@ Task<StopReply> SimCloud::stop(RunRef ref, Deadline deadline) {
     if (auto lost = co_await reach("stop", deadline)) {
         co_return reply_of(*lost);
     }
+    if (stage_.goes_wrong(dice, stage_.rates.stop_refused, "stop_refused")) {
+        co_return reply_of(refused());
+    }
+    const bool lost_way = stage_.goes_wrong(dice, stage_.rates.stop_lost, "stop_lost");
+    if (lost_way && dice.one_in(2)) {
+        co_return reply_of(Error{Errc::unavailable, Retry::ambiguous(), "the connection broke", "provider"});
+    }
     SimRun* run = fleet_.run(ref.resource, ref.run);
     const bool on = run != nullptr && run->bills();
     const bool stopping = on && run->state == RunState::stopping;
@@ -262,6 +277,10 @@ Task<StopReply> SimCloud::stop(RunRef ref, Deadline deadline) {
     stage_.judge.stop_called(StopMethod::provider, ref.run, on ? std::optional{ref.run} : std::nullopt, ended,
                              stage_.moment());
     stage_.tally.mark(ended ? "stop.took_effect" : "stop.without_effect");
+    if (lost_way) {
+        stage_.tally.mark("stop.answer_lost");
+        co_return reply_of(Error{Errc::unavailable, Retry::ambiguous(), "the connection broke", "provider"});
+    }
     if (auto lost = co_await come_back("stop", deadline)) {
         stage_.tally.mark("stop.answer_lost");
         co_return reply_of(*lost);
@@ -294,11 +313,7 @@ Task<Result<std::vector<Run>>> SimCloud::past_runs(ResourceKind /*kind*/, Resour
     if (const SimResource* r = fleet_.find(resource)) {
         for (const SimRun& run : r->runs) {
             if (run.started >= since && run.ended) {
-                Run shown = fleet_.shown(*r, run);
-                if (!account_.reports_ends) {
-                    shown.ended_at.reset();
-                }
-                out.push_back(std::move(shown));
+                out.push_back(shown(*r, run));
             }
         }
     }

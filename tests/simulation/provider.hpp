@@ -22,6 +22,7 @@ struct SimAccount {
     Duration poll = minutes{1};
     bool reports_ends = true;
     bool reports_money = false;
+    bool lists_prices = false;  // a run is listed with its rate
     bool metrics = true;
     std::optional<Instant> down_until;         // nobody answers
     std::optional<Instant> key_refused_until;  // 401
@@ -60,6 +61,7 @@ private:
     Task<std::optional<Error>> come_back(const char* what, Deadline deadline);
     Error refused();
     std::vector<Resource> everything() const;
+    Run shown(const SimResource& r, const SimRun& run) const;
     void spoil(Listing& listing);
 
     Fleet& fleet_;

@@ -35,6 +35,10 @@ Task<Result<Delivered>> SimChannel::attempt(Parcel parcel, Deadline deadline) {
         receiver_.gone = true;
         co_return fail(Errc::forbidden, "HTTP 410", receiver_.name.value);
     }
+    if (stage_.goes_wrong(dice, rates.lost_parcel, "lost_parcel")) {
+        co_return fail(Errc::timeout, "no answer after all was sent", receiver_.name.value,
+                       Retry::ambiguous());
+    }
     const bool lost = stage_.goes_wrong(dice, rates.lost_ack, "lost_ack");
     stage_.tally.mark("told");
     stage_.judge.took(receiver_.name, parcel, !lost, stage_.moment());

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -51,6 +52,8 @@ struct Rates {
     // its stops
     std::int64_t stop_ignored = 0;  // accepted, and it bills on
     std::int64_t slow_teardown = 0;
+    std::int64_t stop_lost = 0;  // the answer to a stop, or the stop itself
+    std::int64_t stop_refused = 0;
     // guests
     std::int64_t guest_hangs = 0;
     std::int64_t guest_refuses = 0;
@@ -71,6 +74,11 @@ struct Rates {
     std::int64_t receiver_refuses = 0;  // 4xx: a dead letter
     std::int64_t receiver_gone = 0;     // 410
     std::int64_t lost_ack = 0;
+    std::int64_t lost_parcel = 0;  // on its way, and the sender cannot tell
+    // the host
+    std::int64_t slow_commit = 0;
+    // of transitions of enforcements: something comes just then
+    std::int64_t untimely = 0;
 };
 
 struct Stage {
@@ -90,6 +98,8 @@ struct Stage {
     Judge judge;
     Rates rates;
     bool faults_on = false;
+    /// Told of every transaction right after the judge, inside of the write that made it durable.
+    std::function<void(const Batch&)> durable;
     std::int64_t faults = 0;
 
     Moment moment() const { return clock.moment(); }

@@ -31,7 +31,7 @@ Rule draw_rule(Dice& dice, std::string name, std::vector<std::string> names) {
     Rule rule;
     rule.name = RuleName{std::move(name)};
     rule.match.names = std::move(names);
-    rule.idle_limit = dice.skewed(minutes{20}, hours{6});
+    rule.idle_limit = dice.skewed(minutes{20}, hours{3});
     rule.mode = draw_mode(dice);
     if (dice.one_in(4)) {
         rule.ladder = {minutes{60}, minutes{20}, minutes{5}};
@@ -50,8 +50,8 @@ Rule draw_rule(Dice& dice, std::string name, std::vector<std::string> names) {
         rule.schedule = Schedule{draw_zone(dice), std::move(weekly), {}};
         rule.respect_activity = !dice.one_in(3);
     }
-    if (dice.one_in(5)) {
-        rule.max_age = dice.skewed(hours{6}, hours{72});
+    if (dice.one_in(3)) {
+        rule.max_age = dice.skewed(hours{2}, hours{48});
     }
     rule.pack.html = dice.one_in(2);
     rule.pack.override_when_failed = dice.one_in(10);
@@ -87,13 +87,13 @@ Budget draw_budget(Dice& dice, std::string name, Money burn, const std::vector<A
 Habits draw_habits(Dice& dice) {
     Habits h;
     h.work_min = dice.skewed(minutes{2}, minutes{40});
-    h.work_max = h.work_min * 2 + dice.skewed(minutes{5}, hours{8});
+    h.work_max = h.work_min * 2 + dice.skewed(minutes{5}, hours{3});
     h.pause_min = dice.skewed(minutes{1}, minutes{20});
-    h.pause_max = h.pause_min * 2 + dice.skewed(minutes{5}, hours{3});
-    h.stretches = static_cast<int>(dice.between(1, 8));
+    h.pause_max = h.pause_min * 2 + dice.skewed(minutes{5}, hours{1});
+    h.stretches = static_cast<int>(dice.between(1, 5));
     h.start_hour = static_cast<int>(dice.between(0, 23));
-    h.away_max = dice.skewed(hours{4}, hours{72});
-    h.stops_himself = dice.between(0, 600'000);
+    h.away_max = dice.skewed(hours{4}, hours{30});
+    h.stops_himself = dice.one_in(3) ? dice.between(0, 500'000) : dice.between(0, 50'000);
     h.by_process = dice.one_in(2) ? dice.between(0, 500'000) : 0;
     h.stalls = dice.one_in(4) ? dice.between(0, 200'000) : 0;
     return h;
@@ -136,30 +136,40 @@ Rates draw_rates(Dice& dice) {
     r.receiver_refuses = rate(dice, 20'000);
     r.receiver_gone = rate(dice, 2'000);
     r.lost_ack = rate(dice, 60'000);
+    r.lost_parcel = rate(dice, 40'000);
+    r.stop_lost = rate(dice, 200'000);
+    r.stop_refused = rate(dice, 200'000);
+    r.slow_commit = rate(dice, 10'000);
+    r.untimely = dice.one_in(6) ? 0 : dice.between(20'000, 300'000);
     return r;
 }
 
-void draw_types(Story& story, Dice& dice) {
+void draw_types(Story& story, Dice& dice, WallTime begins) {
     story.types = {"A4000", "A6000", "C3", "P4000", "H100"};
     const std::vector<std::int64_t> cents{76, 189, 5, 51, 595};
-    story.prices = "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n";
     for (std::size_t i = 0; i < story.types.size(); ++i) {
         // Odd rates, so that rounding has something to round.
         const std::int64_t nanos = cents[i] * 10'000'000 + (dice.one_in(2) ? dice.between(0, 9'999'999) : 0);
-        story.rates[story.types[i]] = Money{nanos};
-        std::string number = std::to_string(nanos % nanos_per_unit);
-        number.insert(0, 9 - number.size(), '0');
-        const bool missing = dice.one_in(15);
-        if (!missing) {
-            story.prices += story.types[i] + "," + std::to_string(nanos / nanos_per_unit) + "." + number +
-                            ",1,GPU,16,,\n";
+        const std::string& type = story.types[i];
+        story.rates[type] = Money{nanos};
+        if (dice.one_in(15)) {
+            continue;  // the table does not know it
+        }
+        story.table.push_back({.machine_type = type, .per_hour = Money{nanos}});
+        // Another price is announced for a minute to come.
+        WallTime since = begins;
+        for (std::int64_t more = dice.one_in(3) ? dice.between(1, 3) : 0; more > 0; --more) {
+            since = since + dice.between(hours{2}, hours{40});
+            since = WallTime{since.ms / 60'000 * 60'000};
+            story.table.push_back({.machine_type = type,
+                                   .per_hour = percent_of(Money{nanos}, dice.between(30, 250)),
+                                   .since = since});
         }
     }
-    story.prices += "Other,1.00,1,GPU,16,,\n";
 }
 
 void draw_fleet(Story& story, Dice& dice) {
-    const std::int64_t fleet = dice.one_in(4) ? dice.between(10, 40) : dice.between(1, 12);
+    const std::int64_t fleet = dice.one_in(8) ? dice.between(8, 16) : dice.between(2, 7);
     const bool shells = !dice.one_in(5);
     for (std::int64_t i = 0; i < fleet; ++i) {
         SimResource r;
@@ -185,7 +195,10 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
         return dice.one_in(never_one_in) ? Duration{0} : dice.skewed(often, seldom);
     };
     story.operator_every = now_and_then(hours{1}, hours{24}, 4);
-    story.reload_every = now_and_then(hours{6}, hours{96}, 4);
+    story.leave_every = now_and_then(hours{8}, hours{72}, 3);
+    story.price_every = now_and_then(hours{12}, hours{96}, 3);
+    story.mend_every = now_and_then(hours{1}, hours{24}, 3);
+    story.reload_every = now_and_then(hours{12}, hours{200}, 4);
     if (crashes) {
         story.crash_every = now_and_then(minutes{20}, hours{24}, 6);
         story.reboot_every = now_and_then(hours{12}, hours{240}, 3);
@@ -198,13 +211,24 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
         story.key_every = now_and_then(hours{24}, hours{480}, 2);
         story.receiver_every = now_and_then(hours{3}, hours{120}, 3);
         story.vanish_every = now_and_then(hours{12}, hours{240}, 3);
+        story.spell_every = now_and_then(hours{2}, hours{48}, 4);
+        story.dead_channel = dice.one_in(3) ? dice.between(hours{40}, hours{96}) : Duration{0};
         story.rates_of_faults = draw_rates(dice);
     }
 }
 
 }  // namespace
 
-Story draw_story(const Dice& seed, bool faults, bool crashes) {
+std::string price_table(const std::vector<PriceRow>& rows) {
+    std::string text = "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n";
+    for (const PriceRow& row : rows) {
+        text += row.machine_type + "," + to_decimal(row.per_hour) + ",1,GPU,16," +
+                (row.since ? to_string(*row.since) : std::string{}) + ",\n";
+    }
+    return text + "Other,1.00,1,GPU,16,,\n";
+}
+
+Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes) {
     Dice dice = seed.split("story");
     Story story;
     Config& c = story.config;
@@ -213,7 +237,7 @@ Story draw_story(const Dice& seed, bool faults, bool crashes) {
     c.state_dir = "/state";
     c.public_name = "host";
     const std::int64_t accounts = dice.one_in(4) ? 2 : 1;
-    static const std::vector<Duration> polls{minutes{1}, minutes{2}, minutes{5}, minutes{5}, minutes{10}};
+    static const std::vector<Duration> polls{minutes{2}, minutes{5}, minutes{5}, minutes{5}, minutes{10}};
     for (std::int64_t i = 0; i < accounts; ++i) {
         AccountConfig account;
         account.name = AccountName{i == 0 ? "me" : "team"};
@@ -222,7 +246,8 @@ Story draw_story(const Dice& seed, bool faults, bool crashes) {
         account.mode = dice.one_in(12) ? "warn" : "enforce";
         account.key_file = "/keys/" + account.name.value;
         c.accounts.push_back(account);
-        story.accounts[account.name] = {.reports_ends = !dice.one_in(3), .reports_money = dice.one_in(3)};
+        story.accounts[account.name] = {
+            .reports_ends = !dice.one_in(3), .reports_money = dice.one_in(3), .lists_prices = dice.one_in(3)};
     }
     c.vaults = {{.name = VaultName{"home"}, .kind = "folder", .path = "/vault", .required = true}};
     if (dice.one_in(3)) {
@@ -257,7 +282,7 @@ Story draw_story(const Dice& seed, bool faults, bool crashes) {
     if (dice.one_in(4)) {
         c.heartbeat.url = "https://heart.example/1";
     }
-    draw_types(story, dice);
+    draw_types(story, dice, begins);
     draw_fleet(story, dice);
     const std::int64_t rules = dice.between(1, 3);
     for (std::int64_t i = 0; i < rules; ++i) {
@@ -278,7 +303,7 @@ Story draw_story(const Dice& seed, bool faults, bool crashes) {
     for (const SimResource& r : story.resources) {
         burn += story.rates[r.machine_type];
     }
-    const std::int64_t budgets = dice.one_in(2) ? dice.between(1, 2) : 0;
+    const std::int64_t budgets = dice.one_in(3) ? dice.between(1, 2) : 0;
     for (std::int64_t i = 0; i < budgets; ++i) {
         c.budgets.push_back(draw_budget(dice, i == 0 ? "team" : "lab", burn, c.accounts));
     }

@@ -8,20 +8,30 @@
 #include "simulation/stage.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace curfew::simulation {
 
+/// A line of the table of prices.
+struct PriceRow {
+    std::string machine_type;
+    Money per_hour;
+    std::optional<WallTime> since = {};  // nullopt = it has held all along
+};
+std::string price_table(const std::vector<PriceRow>& rows);
+
 struct Story {
     Config config;
-    std::string prices;              // the table that Curfew reads
+    std::vector<PriceRow> table;     // that Curfew reads
     std::vector<std::string> types;  // machine types
     std::map<std::string, Money> rates;
     std::vector<SimResource> resources;
     struct AccountTraits {
         bool reports_ends = true;
         bool reports_money = false;
+        bool lists_prices = false;
     };
     std::map<AccountName, AccountTraits> accounts;
     Rates rates_of_faults;
@@ -40,9 +50,14 @@ struct Story {
     Duration reload_every{0};
     Duration operator_every{0};
     Duration vanish_every{0};
+    Duration mend_every{0};
+    Duration spell_every{0};
+    Duration price_every{0};
+    Duration leave_every{0};
+    Duration dead_channel{0};  // one channel is away for so long
 };
 
-Story draw_story(const Dice& seed, bool faults, bool crashes);
+Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes);
 
 /// Another configuration that a person could have made of it.
 void change_config(Config& config, Dice& dice);

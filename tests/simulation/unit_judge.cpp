@@ -640,6 +640,26 @@ TEST_CASE("I9: in the calm all comes to its end") {
         s.close({});
         CHECK(s.breaks("I9"));
     }
+    SECTION("an enforcement that is written again and again, and hangs") {
+        s.store(EnforcementState::due);
+        for (int i = 0; i < 18; ++i) {
+            s.pass(minutes{10});
+            s.store(EnforcementState::due);
+        }
+        s.close({});
+        CHECK(s.breaks("I9"));
+    }
+    SECTION("one that goes on all the time") {
+        s.store(EnforcementState::due);
+        for (int i = 0; i < 9; ++i) {
+            s.pass(minutes{10});
+            s.store(EnforcementState::packing);
+            s.pass(minutes{10});
+            s.store(EnforcementState::due);
+        }
+        s.close({});
+        CHECK_FALSE(s.breaks("I9"));
+    }
     SECTION("called stopped, and it bills") {
         s.e.off_sightings = 2;
         s.store(EnforcementState::stopped);

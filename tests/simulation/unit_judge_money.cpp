@@ -1,4 +1,5 @@
 // The judge on I6 and I7: what things cost, and budgets.
+#include "curfew/core/period.hpp"
 #include "simulation/history.hpp"
 
 #include <catch2/catch.hpp>
@@ -53,6 +54,101 @@ TEST_CASE("I6: the ledger is what it cost") {
         other.rate = Rate{Money{600'000'000}};
         s.judge.committed({other}, s.at());
         CHECK(s.breaks("I6"));
+    }
+}
+
+TEST_CASE("I6: a price that changes counts from then on") {
+    History s;
+    s.use();
+    s.begin();
+    s.pass(minutes{20});
+    const auto bill = [&](std::int64_t dearer_from) {
+        s.pass(minutes{40});
+        s.judge.run_ended(run, "user", s.at());
+        CostRow cheap = s.row(0, dearer_from, dearer_from * 8'500'000);
+        CostRow dear = s.row(dearer_from, 60, (60 - dearer_from) * 17'000'000);
+        dear.rate = Rate{Money{1'020'000'000}};
+        s.close({cheap, dear});
+    };
+    SECTION("announced, and counted to the minute") {
+        s.judge.price_changed(run, Money{1'020'000'000}, true, s.at());
+        bill(20);
+        CHECK(s.all().empty());
+    }
+    SECTION("announced, and counted from a minute later") {
+        s.judge.price_changed(run, Money{1'020'000'000}, true, s.at());
+        bill(21);
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("unannounced, and counted from the next list on") {
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.use();
+        s.pass(minutes{2});
+        s.judge.listed(account, s.at());
+        s.ms -= minutes{2} / Duration{1};
+        bill(22);
+        CHECK(s.all().empty());
+    }
+    SECTION("unannounced, and counted from the hour before on") {
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.use();
+        s.pass(minutes{2});
+        s.judge.listed(account, s.at());
+        s.ms -= minutes{2} / Duration{1};
+        bill(10);
+        CHECK(s.breaks("I6"));
+    }
+}
+
+TEST_CASE("I7: a threshold fires when the figure is reached") {
+    History s;
+    Budget budget;
+    budget.name = BudgetName{"team"};
+    budget.amount = Money{1'020'000'000};  // two hours
+    budget.period.kind = PeriodKind::total;
+    budget.thresholds = {{.percent = 50, .action = ThresholdAction::notify}};
+    s.config.budgets = {budget};
+    s.use();
+    s.begin();
+    const auto spends = [&](std::int64_t hours_of_it) {
+        for (std::int64_t h = 0; h < hours_of_it; ++h) {
+            s.judge.committed({s.row(h * 60, h * 60 + 60, 510'000'000)}, s.at());
+        }
+    };
+    const auto polls = [&](Duration d) {
+        for (Duration gone{0}; gone < d; gone += minutes{5}) {
+            s.pass(minutes{5});
+            s.judge.committed(
+                {AccountPollRow{.account = account, .mono = {}, .wall = {}, .complete = true, .error = {}}},
+                s.at());
+        }
+    };
+    const auto fires = [&] {
+        s.judge.committed({FiredThresholdRow{.budget = budget.name,
+                                             .period = period_at(budget.period, s.at().wall, budget.zone).id,
+                                             .key = budget.thresholds.front().key(budget.amount),
+                                             .at = {}}},
+                          s.at());
+    };
+    s.pass(hours{2});
+    SECTION("half of it is spent, and it fires") {
+        spends(1);
+        fires();
+        polls(hours{3});
+        CHECK(s.all().empty());
+    }
+    SECTION("less is spent, and it does not fire") {
+        polls(hours{3});
+        CHECK(s.all().empty());
+    }
+    SECTION("… and it fires") {
+        fires();
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("all of it is spent, and it does not fire") {
+        spends(2);
+        polls(hours{3});
+        CHECK(s.breaks("I7"));
     }
 }
 

@@ -1,16 +1,27 @@
 #include "simulation/watched_store.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 namespace curfew::simulation {
 
+namespace asio = boost::asio;
+
 WatchedStore::WatchedStore(std::unique_ptr<Store> inner, Disk& disk, Stage& stage, Line line,
-                           CommitDeaths& deaths, std::function<void(const char*)> die)
+                           CommitDeaths& deaths, std::function<void(const char*)> die, Dice dice)
     : inner_(std::move(inner)), disk_(disk), stage_(stage), line_(line), deaths_(deaths),
-      die_(std::move(die)) {
+      die_(std::move(die)), dice_(dice) {
     disk_.on_durable([this] {
         if (const auto batch = std::exchange(batch_, nullptr)) {
             ++commits_;
             stage_.note("commit", {}, static_cast<std::int64_t>(batch->size()));
             stage_.judge.committed(*batch, stage_.moment());
+            if (stage_.durable) {
+                stage_.durable(*batch);
+            }
             if (deaths_.after > 0 && --deaths_.after == 0) {
                 die_("after a commit");
             }
@@ -23,7 +34,30 @@ WatchedStore::~WatchedStore() {
     disk_.on_durable([] {});
 }
 
+Task<void> WatchedStore::turn(bool commits) {
+    const bool slow = commits && stage_.goes_wrong(dice_, stage_.rates.slow_commit, "slow_commit");
+    if (!slow && waiting_ == 0) {
+        co_return;
+    }
+    const Duration takes = slow ? dice_.skewed(Duration{200}, minutes{1}) : Duration{1};
+    free_at_ = std::max(free_at_, line_.scheduler.mono()) + takes;
+    struct Counted {
+        explicit Counted(int& n) : count(n) { ++count; }
+        Counted(const Counted&) = delete;
+        Counted& operator=(const Counted&) = delete;
+        ~Counted() { --count; }
+        int& count;
+    };
+    const Counted counted(waiting_);
+    asio::steady_timer waiting(line_.loop, asio::steady_timer::time_point::max());
+    const auto alarm = line_.scheduler.at(free_at_, [&waiting] { waiting.cancel(); });
+    boost::system::error_code ended;
+    co_await waiting.async_wait(asio::bind_cancellation_slot(
+        asio::cancellation_slot{}, asio::redirect_error(asio::use_awaitable, ended)));
+}
+
 Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
+    co_await turn(false);
     batch_.reset();
     auto state = co_await inner_->load(std::move(boot_id));
     if (state) {
@@ -33,6 +67,7 @@ Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
 }
 
 Task<Result<void>> WatchedStore::commit(Batch batch) {
+    co_await turn(true);
     if (line_.dead) {
         co_await line_.for_ever();
     }

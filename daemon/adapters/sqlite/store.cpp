@@ -306,7 +306,7 @@ public:
                   std::int64_t{std::time(nullptr)} * 1000 - idempotency_kept_ms)
                 .run();
             // Instants of another boot mean nothing: an old clock must not be stretched by new polls.
-            if (state.boot_id != boot_id) {
+            if (state.boot_id != boot_id && !mutant(Mutant::quiet_over_boots)) {
                 Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
             }
             db.commit();

@@ -1,0 +1,62 @@
+// What happens to the machine that Curfew runs on and to what lies around it: crashes, clocks that are set, disks
+// that fill, providers and receivers that are away, prices that change. Some of it comes now and then, in spells,
+// and some just when an enforcement is under way.
+#pragma once
+
+#include "simulation/host.hpp"
+#include "simulation/people.hpp"
+#include "simulation/story.hpp"
+
+#include <map>
+#include <string>
+
+namespace curfew::simulation {
+
+class Trouble {
+public:
+    Trouble(Stage& stage, Surroundings around, Host& host, People& people, Story& story);
+    void begin();
+    /// All of it is over, and nothing new comes.
+    void calm();
+    /// How long it takes until somebody starts the process again.
+    Duration time_off();
+
+private:
+    using Happening = void (Trouble::*)();
+    void now_and_then(Duration every, Happening what);
+    void crash();
+    void reboot();
+    void suspend();
+    void set_clock();
+    void disk_trouble();
+    void outage();
+    void refuse_key();
+    void receiver_trouble();
+    void reload();
+    void vanish();
+    void mend();
+    void spell();
+    void list_price();
+    void dated_prices();
+    void change_price(const std::string& machine_type, Money per_hour, bool told_in_time);
+    void everybody_leaves();
+    void ask_for_reload();
+
+    /// Something has just become durable.
+    void durable(const Batch& batch);
+    void disturb(const Enforcement& e);
+    void disturb_process(Duration in);
+    void disturb_surroundings(const Enforcement& e, Duration in);
+
+    Stage& stage_;
+    Surroundings around_;
+    Host& host_;
+    People& people_;
+    Story& story_;
+    Dice chance_;
+    Dice untimely_;
+    std::map<EnforcementId, EnforcementState> states_;
+    bool calm_ = false;
+};
+
+}  // namespace curfew::simulation
