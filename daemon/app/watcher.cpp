@@ -25,8 +25,7 @@ constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
 constexpr std::size_t gaps_max = 10'000;
-constexpr Duration dates_differ = minutes{
-    1};  // of the provider's servers, and of its clock from one day to the next
+constexpr Duration dates_differ = minutes{1};  // more than that is worth telling of a clock
 constexpr int old_in_step_max = 2;
 constexpr Duration teardown_longest = minutes{5};
 
