@@ -178,17 +178,27 @@ void Bookkeeper::replace_prices(PriceBook prices) {
     prices_ = std::move(prices);
 }
 
-/// Full hours up to `until`, and a cut at every dated price that begins to hold before.
-void Bookkeeper::count(Meter& meter, const Run& run, WallTime until, std::vector<CostRow>& rows) const {
-    for (const WallTime at : prices_.changes(meter.sku, meter.counted_to, until)) {
-        if (mutant(Mutant::dated_price_ignored)) {
-            break;
-        }
+/// Full hours up to `until`, and a cut where a dated price begins to hold before. What the list of `listed_at` says is
+/// the price of that time: of other times only the table knows, where the provider goes by it.
+void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTime until,
+                       std::vector<CostRow>& rows) const {
+    const auto changes = prices_.changes(meter.sku, meter.counted_to, until);
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        const WallTime at = changes[i];
         append(rows, advance(meter, at));
         if (at - meter.counted_to >= hours{1}) {
             return;  // it catches up over several calls
         }
-        append(rows, reprice(meter, at, meter.sku, tariff_of(run, meter.sku, at)));
+        Tariff tariff = tariff_of(run, meter.sku, at);
+        if (at > listed_at || (i + 1 < changes.size() && changes[i + 1] <= listed_at)) {
+            const Price* before = prices_.find(meter.sku, at - Duration{1});
+            const Price* price = prices_.find(meter.sku, at);
+            const bool by_table = price != nullptr && before != nullptr && meter.tariff.rate == before->rate;
+            tariff = by_table ? Tariff{.rate = price->rate, .monthly_cap = std::nullopt} : meter.tariff;
+        }
+        if (tariff != meter.tariff) {
+            append(rows, reprice(meter, at, meter.sku, tariff));
+        }
     }
     append(rows, advance(meter, until));
 }
@@ -214,7 +224,7 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     const AccountConfig* account = world_.account(live.resource.account);
     meter.increment = account != nullptr ? account->billing_increment : Increment::none;
     std::vector<CostRow> rows;
-    count(meter, run.run, now, rows);
+    count(meter, run.run, now, now, rows);
     const Tariff tariff = tariff_of(run.run, run.run.machine_type, now);
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
     const bool caught_up = now - meter.counted_to < hours{1};
@@ -243,7 +253,7 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
     const Duration bar = believed ? Duration{0}
                                   : std::max(std::chrono::abs(latest - meter.last_seen_billing), beside);
     std::vector<CostRow> rows;
-    count(meter, run.run, at, rows);
+    count(meter, run.run, meter.last_seen_billing, at, rows);
     append(rows, close(meter, at, !believed,
                        mutant(Mutant::no_error_bar) ? Duration{0}
                        : mutant(Mutant::bar_halved) ? bar / 2
@@ -285,7 +295,7 @@ bool Bookkeeper::stands(LiveResource& live, WallTime now, Batch& batch) {
         if (each.meter) {
             Meter meter = *std::exchange(each.meter, std::nullopt);
             std::vector<CostRow> last;
-            count(meter, each.run, now, last);
+            count(meter, each.run, now, now, last);
             append(last, close(meter, now, false, Duration{0}));
             put(live.resource.account, meter, std::move(last), true, batch);
             ran = true;
@@ -324,7 +334,7 @@ bool Bookkeeper::stands(LiveResource& live, WallTime now, Batch& batch) {
     if (meter.tariff.monthly_cap) {
         append(rows, advance(meter, now));
     } else {
-        count(meter, run, now, rows);
+        count(meter, run, now, now, rows);
     }
     const bool other = meter.sku != run.machine_type || meter.tariff != tariff;
     if (other) {

@@ -25,7 +25,7 @@ constexpr Duration blind_after = minutes{15};
 constexpr Duration blind_critical_after = hours{6};
 constexpr Duration observation_refresh = minutes{10};
 constexpr std::size_t gaps_max = 10'000;
-constexpr Duration dates_differ = seconds{30};  // of the provider's servers among each other
+constexpr Duration dates_differ = minutes{1};  // more than that is worth telling of a clock
 constexpr int old_in_step_max = 2;
 constexpr Duration teardown_longest = minutes{5};
 
@@ -401,7 +401,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     const Instant by_stamp = began(seen.run, provider_now());
     // Perhaps it was taken from our own wall clock, of which nobody knows how wrong it was.
     const bool off = newest_list_ && seen.run.started_at &&
-                     std::chrono::abs(by_stamp - live.current.began) > dates_differ * 2;
+                     std::chrono::abs(by_stamp - live.current.began) > dates_differ;
     if (other_run || live.current.run.started_at != seen.run.started_at || off) {
         live.current.began = by_stamp;
     }

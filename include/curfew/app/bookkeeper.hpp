@@ -66,7 +66,8 @@ public:
 
 private:
     Tariff tariff_of(const Run& run, const std::string& machine_type, WallTime at) const;
-    void count(Meter& meter, const Run& run, WallTime until, std::vector<CostRow>& rows) const;
+    void count(Meter& meter, const Run& run, WallTime listed_at, WallTime until,
+               std::vector<CostRow>& rows) const;
     void listed(LiveAddOn& live, bool is_new, WallTime now, Batch& batch);
     void count_add_on(LiveAddOn& live, WallTime now, std::vector<CostRow>& rows) const;
     Meter new_meter(const LiveAddOn& live, WallTime now) const;

@@ -261,6 +261,58 @@ TEST_CASE("a dated price cuts at its own time, not at the poll, also when the da
     }
 }
 
+TEST_CASE(
+    "a price that the provider lists is that of its list, and dated ones before and after hold as well") {
+    Books b;
+    b.prices = *PriceBook::parse_csv(
+        "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
+        "A4000,0.76,1,A4000,16,2026-11-01,\nA4000,1.50,1,A4000,16,2026-11-23T05:20:00Z,\n"
+        "A4000,0.60,1,A4000,16,2026-11-23T09:40:00Z,\n",
+        "shipped.csv");
+    FakeNotebook& n = b.world.add("demo");
+    const std::string run = n.resource.run.id.value;
+    n.resource.run.listed_rate = Rate{Money{760'000'000}};
+    b.begin();
+    b.scheduler.run_for(minutes{30});
+    b.life.reset();
+    Money sum = at("0.76", utc("2026-11-23T05:20:00Z") - origin);
+    SECTION("two changes that nobody saw, and a list after them") {
+        b.run_to("2026-11-23T12:05:00Z");
+        n.resource.run.listed_rate = Rate{Money{600'000'000}};
+        b.begin();
+        b.run_to("2026-11-23T14:00:00Z");
+        b.world.end(n);
+        sum += at("1.50", hours{4} + minutes{20}) + at("0.60", hours{4} + minutes{20});
+    }
+    SECTION("an end after a change that no list showed") {
+        b.run_to("2026-11-23T05:30:00Z");
+        b.world.end(n);
+        b.run_to("2026-11-23T06:00:00Z");
+        b.begin();
+        sum += at("1.50", minutes{10});
+    }
+    SECTION("an own price of the provider's, which goes by no table") {
+        n.resource.run.listed_rate = Rate{Money{700'000'000}};
+        b.begin();
+        b.run_to("2026-11-23T03:00:00Z");
+        b.life.reset();
+        b.run_to("2026-11-23T12:05:00Z");
+        b.begin();
+        b.run_to("2026-11-23T14:00:00Z");
+        b.world.end(n);
+        b.scheduler.run_for(minutes{5});
+        for (const CostRow& row : b.rows(run)) {
+            CHECK((row.from < utc("2026-11-23T03:00:00Z") || row.rate == n.resource.run.listed_rate));
+            CHECK((row.from == origin || row.from.ms % 3'600'000 == 0 ||
+                   row.from < utc("2026-11-23T03:00:00Z")));
+        }
+        return;
+    }
+    b.scheduler.run_for(minutes{5});
+    CHECK(near(b.spent(run), sum, b.rows(run).size()));
+    CHECK(b.each_once());
+}
+
 TEST_CASE("the provider's own price beats the shipped table, and the user's beats both") {
     Books b;
     FakeNotebook& listed = b.world.add("listed");
