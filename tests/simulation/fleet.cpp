@@ -56,6 +56,7 @@ void Fleet::start(SimResource& r) {
     r.counted = stage.clock.now();
     r.worked_until.reset();
     r.runs.push_back(run);
+    r.listed = true;  // what bills is listed
     stage.note("run.began", run.id.value);
     stage.judge.run_began({.account = r.account,
                            .resource = r.id,
