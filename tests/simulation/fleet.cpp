@@ -171,6 +171,8 @@ void Fleet::price_change(const std::string& machine_type, Money per_hour, bool a
             if (r->machine_type == machine_type && run.bills()) {
                 billed_.push_back({r->account, priced_since_[run.id], now, before});
                 priced_since_[run.id] = now;
+            }
+            if (r->machine_type == machine_type && (run.bills() || !announced)) {
                 stage.judge.price_changed(run.id, per_hour, announced, stage.moment());
             }
         }

@@ -131,10 +131,12 @@ void Judge::judge_ledger(const End& end, Moment at) {
             // Who was not seen before it changed is billed at the new one from its start: no list tells of the old one.
             const auto metered = m.metered.find(run);
             const bool unseen = metered == m.metered.end() || metered->second > when.mono;
-            allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} *
-                       std::max(unaware(m, truth.run.account, when, at),
-                                unseen ? when.mono - truth.began.mono : Duration{0})
-                           .count();
+            const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
+            Duration off = unseen ? last - truth.began.mono : Duration{0};
+            if (last == when.mono) {
+                off = std::max(off, unaware(m, truth.run.account, when, at));
+            }
+            allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} * off.count();
         }
         // Rows that stamps do not bound are of our own clock: where that was off, so are they, and `clock` is told.
         const Duration clock = m.most_wall_off(truth.began.mono - hours{1},

@@ -131,6 +131,24 @@ TEST_CASE("I6: a price that changes counts from then on") {
         s.close({dear});
         CHECK(s.breaks("I6") == seen);
     }
+    SECTION("unannounced, after the end of a run that is seen only then, or was seen before") {
+        const bool seen = GENERATE(false, true);
+        const Meter meter{
+            .resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false};
+        s.pass(minutes{40});
+        s.judge.run_ended(run, "user", s.at());
+        if (seen) {
+            s.judge.committed({meter}, s.at());
+        }
+        s.pass(minutes{5});
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.pass(minutes{1});
+        s.judge.committed({meter}, s.at());
+        CostRow dear = s.row(0, 60, 1'020'000'000);
+        dear.rate = Rate{Money{1'020'000'000}};
+        s.close({dear});
+        CHECK(s.breaks("I6") == seen);
+    }
     SECTION("unannounced, and counted from the hour before on") {
         s.judge.committed(
             {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
