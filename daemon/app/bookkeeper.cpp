@@ -218,6 +218,12 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
                           .started = std::min(started, now),
                           .counted_to = from,
                           .last_seen_billing = now};
+        // It began at a price of its own time, if the provider goes by the table.
+        const Price* then = prices_.find(run.run.machine_type, from);
+        const Price* today = prices_.find(run.run.machine_type, now);
+        if (then != nullptr && today != nullptr && run.meter->tariff.rate == today->rate) {
+            run.meter->tariff.rate = then->rate;
+        }
     }
     Meter& meter = *run.meter;
     meter.rule = live.rule;

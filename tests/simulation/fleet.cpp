@@ -56,6 +56,7 @@ void Fleet::start(SimResource& r) {
     r.counted = stage.clock.now();
     r.worked_until.reset();
     r.runs.push_back(run);
+    r.listed = true;  // what bills is listed
     stage.note("run.began", run.id.value);
     stage.judge.run_began({.account = r.account,
                            .resource = r.id,
@@ -170,6 +171,8 @@ void Fleet::price_change(const std::string& machine_type, Money per_hour, bool a
             if (r->machine_type == machine_type && run.bills()) {
                 billed_.push_back({r->account, priced_since_[run.id], now, before});
                 priced_since_[run.id] = now;
+            }
+            if (r->machine_type == machine_type && (run.bills() || !announced)) {
                 stage.judge.price_changed(run.id, per_hour, announced, stage.moment());
             }
         }

@@ -265,7 +265,9 @@ void Judge::price_changed(const RunId& run, Money per_hour, bool announced, Mome
     if (!announced) {
         truth.unannounced.emplace_back(at, Money{per_hour.nanos - truth.prices.back().second.nanos});
     }
-    truth.prices.emplace_back(at.utc, per_hour);
+    if (!truth.ended) {
+        truth.prices.emplace_back(at.utc, per_hour);
+    }
 }
 
 void Judge::work_began(const RunId& run, Moment at) {

@@ -127,7 +127,10 @@ struct Judge::Model {
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
     std::map<std::pair<RunId, MeterKind>, Meter> meters;
-    std::set<std::pair<RunId, std::int64_t>> closed_at;  // a run that seemed to have ended may bill on
+    std::map<RunId, Instant> metered;  // since when
+    std::map<RunId, std::vector<std::pair<WallTime, WallTime>>> given_back;
+    std::set<std::pair<RunId, std::int64_t>> counted_again;  // by where it begins: it was given back before
+    std::set<std::pair<RunId, std::int64_t>> closed_at;      // a run that seemed to have ended may bill on
     std::map<RunId, QuietRow> quiet_rows;
     std::map<std::string, DurableRow> outbox;
     std::map<std::int64_t, std::string> by_seq;

@@ -108,6 +108,9 @@ void Judge::judge_ledger(const End& end, Moment at) {
             if (first_hour != last_hour) {
                 violated("I6", at, "a row of " + run.value + " crosses a full hour");
             }
+            if (m.counted_again.contains({run, row.from.ms})) {
+                continue;
+            }
             if (before != nullptr && before->to > row.from) {
                 violated("I6", at, "rows of " + run.value + " overlap");
             }
@@ -125,8 +128,15 @@ void Judge::judge_ledger(const End& end, Moment at) {
             before = &row;
         }
         for (const auto& [when, more] : truth.unannounced) {
-            allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} *
-                       unaware(m, truth.run.account, when, at).count();
+            // Who was not seen before it changed is billed at the new one from its start: no list tells of the old one.
+            const auto metered = m.metered.find(run);
+            const bool unseen = metered == m.metered.end() || metered->second > when.mono;
+            const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
+            Duration off = unseen ? last - truth.began.mono : Duration{0};
+            if (last == when.mono) {
+                off = std::max(off, unaware(m, truth.run.account, when, at));
+            }
+            allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} * off.count();
         }
         // Rows that stamps do not bound are of our own clock: where that was off, so are they, and `clock` is told.
         const Duration clock = m.most_wall_off(truth.began.mono - hours{1},

@@ -126,11 +126,20 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
     for (const auto* row : all_of<Meter>(batch)) {
         m.meters[{row->run, row->kind}] = *row;
+        m.metered.emplace(row->run, at.mono);
         if (!row->open) {
             m.closed_at.emplace(row->run, row->counted_to.ms);
         }
     }
     for (const auto* row : all_of<CostRow>(batch)) {
+        auto& given_back = m.given_back[row->run];
+        if (row->source == CostSource::adjustment) {
+            given_back.emplace_back(row->from, row->to);
+        } else if (std::ranges::any_of(given_back, [&](const auto& stretch) {
+                       return row->from >= stretch.first && row->from < stretch.second;
+                   })) {
+            m.counted_again.emplace(row->run, row->from.ms);
+        }
         const auto key = std::tuple{row->run, row->meter, row->from.ms, row->source};
         const auto [known, is_new] = m.ledger.emplace(key, *row);
         const CostRow& old = known->second;

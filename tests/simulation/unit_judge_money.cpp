@@ -57,6 +57,28 @@ TEST_CASE("I6: the ledger is what it cost") {
     }
 }
 
+TEST_CASE("I6: what was given back may be counted again, and nothing else") {
+    History s;
+    s.use();
+    s.begin();
+    s.pass(hours{2});
+    s.judge.run_ended(run, "user", s.at());
+    const std::vector<CostRow> first{s.row(0, 60, 510'000'000), s.row(60, 120, 510'000'000)};
+    s.judge.committed({first[0], first[1]}, s.at());
+    std::vector<CostRow> all = first;
+    const bool given_back = GENERATE(false, true);
+    if (given_back) {  // a clock that was ahead
+        CostRow back = s.row(90, 120, -255'000'000);
+        back.source = CostSource::adjustment;
+        s.judge.committed({back}, s.at());
+        all.push_back(back);
+    }
+    s.judge.committed({s.row(90, 120, 255'000'000)}, s.at());
+    all.push_back(s.row(90, 120, 255'000'000));
+    s.close(all);
+    CHECK(s.breaks("I6") == !given_back);
+}
+
 TEST_CASE("I6: a price that changes counts from then on") {
     History s;
     s.use();
@@ -89,7 +111,49 @@ TEST_CASE("I6: a price that changes counts from then on") {
         bill(22);
         CHECK(s.all().empty());
     }
+    SECTION("unannounced, of a run that nobody had seen before, and counted from its start on") {
+        const bool seen = GENERATE(false, true);
+        const Meter meter{
+            .resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false};
+        if (seen) {
+            s.judge.committed({meter}, s.at());
+        }
+        s.pass(minutes{1});
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.use();
+        s.pass(minutes{1});
+        s.judge.listed(account, s.at());
+        s.judge.committed({meter}, s.at());
+        s.pass(minutes{38});
+        s.judge.run_ended(run, "user", s.at());
+        CostRow dear = s.row(0, 60, 1'020'000'000);
+        dear.rate = Rate{Money{1'020'000'000}};
+        s.close({dear});
+        CHECK(s.breaks("I6") == seen);
+    }
+    SECTION("unannounced, after the end of a run that is seen only then, or was seen before") {
+        const bool seen = GENERATE(false, true);
+        const Meter meter{
+            .resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false};
+        s.pass(minutes{40});
+        s.judge.run_ended(run, "user", s.at());
+        if (seen) {
+            s.judge.committed({meter}, s.at());
+        }
+        s.pass(minutes{5});
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.pass(minutes{1});
+        s.judge.committed({meter}, s.at());
+        CostRow dear = s.row(0, 60, 1'020'000'000);
+        dear.rate = Rate{Money{1'020'000'000}};
+        s.close({dear});
+        CHECK(s.breaks("I6") == seen);
+    }
     SECTION("unannounced, and counted from the hour before on") {
+        s.judge.committed(
+            {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
+            s.at());
+        s.pass(seconds{1});
         s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
         s.use();
         s.pass(minutes{2});
