@@ -231,6 +231,7 @@ Task<StopReply> SimGuest::shut_down(Deadline deadline) {
         co_await line_.for_ever();
     }
     stage_.tally.mark("stop.by_guest");
+    stage_.judge.stop_sent(StopMethod::guest, run_, stage_.moment());
     if (auto lost = co_await reach("shut_down", deadline)) {
         co_return StopReply{event::Answer::ambiguous, lost->text};
     }

@@ -19,6 +19,7 @@ struct History {
     Tally tally;
     Judge judge{tally};
     std::int64_t ms = 0;
+    Duration wall_ahead{0};
     Config config = plain();
 
     static Config plain() {
@@ -39,7 +40,7 @@ struct History {
     }
 
     Moment at() const {
-        return {.mono = {ms}, .utc = midnight + Duration{ms}, .wall = midnight + Duration{ms}};
+        return {.mono = {ms}, .utc = midnight + Duration{ms}, .wall = midnight + Duration{ms} + wall_ahead};
     }
     void pass(Duration d) { ms += d.count(); }
     bool breaks(const std::string& invariant) const {
@@ -154,7 +155,12 @@ struct History {
         store(EnforcementState::stopping,
               {IntentRow{.id = "int_s", .enforcement = e.id, .run = run, .act = "stop:provider", .at = {}}});
     }
-    void call() { judge.stop_called(StopMethod::provider, run, run, true, at()); }
+    void send() { judge.stop_sent(StopMethod::provider, run, at()); }
+    void arrive() { judge.stop_called(StopMethod::provider, run, run, true, at()); }
+    void call() {
+        send();
+        arrive();
+    }
     void whole(Duration quiet = hours{1}) {
         use();
         begin();

@@ -234,7 +234,12 @@ void Judge::finish_look(RunTruth& truth) {
     if (!truth.look) {
         return;
     }
-    const OwnLook look = *std::exchange(truth.look, std::nullopt);
+    OwnLook look = *std::exchange(truth.look, std::nullopt);
+    // Two looks at once (a poll and a fence) hear the guest once each, and each knows what the other heard.
+    const auto kernels = truth.newest.find(Signal::kernels);
+    if (kernels != truth.newest.end() && look.at - kernels->second.second <= look_longest) {
+        look.answers.insert({Signal::kernels, kernels->second.first});
+    }
     const auto resource = model.resources.find(truth.run.resource);
     const Config* config = model.config();
     const Rule* rule = config != nullptr && resource != model.resources.end()
@@ -399,6 +404,11 @@ void Judge::calm(Moment at) {
     model_->calm_since = at.mono;
 }
 
+void Judge::stop_sent(StopMethod method, const RunId& meant, Moment at) {
+    finish_look(model_->runs[meant]);
+    judge_call(method, meant, at);
+}
+
 void Judge::stop_called(StopMethod method, const RunId& meant, const std::optional<RunId>& reached,
                         bool ended, Moment at) {
     tally_.mark(std::string{"stop.call."} + (method == StopMethod::provider ? "provider" : "guest"));
@@ -411,8 +421,6 @@ void Judge::stop_called(StopMethod method, const RunId& meant, const std::option
         violated("I4", at,
                  "two stop calls of " + meant.value + " within " + words(at.mono - truth.calls.back()));
     }
-    finish_look(truth);
-    judge_call(method, meant, at);
     truth.calls.push_back(at.mono);
 }
 

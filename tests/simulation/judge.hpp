@@ -78,7 +78,9 @@ public:
     void files_changed(const RunId& run, const TrueFiles& files, Moment at);
     /// A list reached Curfew whole, unspoilt and fresh.
     void listed(const AccountName& account, Moment at);
-    /// A call that ends runs arrived. `meant`: the run that the call names; `reached`: the one that it would
+    /// A call that ends a run leaves; nobody can take it back from here on, however long it is on its way.
+    void stop_sent(StopMethod method, const RunId& meant, Moment at);
+    /// It arrived. `meant`: the run that the call names; `reached`: the one that it would
     /// end now, if any; `ended`: it did.
     void stop_called(StopMethod method, const RunId& meant, const std::optional<RunId>& reached, bool ended,
                      Moment at);

@@ -276,7 +276,9 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         for (const auto& [id, hold] : m.holds) {
             const Hold& h = hold.row;
             const bool ours = h.resource == e.resource && (h.run.empty() || h.run == run);
-            if (ours && !h.released_at && at.wall + act_latency < h.until &&
+            // Once over it stays over: a wall clock that is set back afterwards begins none anew.
+            const bool had_its_time = at.mono - hold.at >= h.until - h.from;
+            if (ours && !h.released_at && !had_its_time && at.wall + act_latency < h.until &&
                 durable.at - hold.at > hold_lag) {
                 violated("I3", at, who + " is held by " + h.by + " (" + h.id.value + ")");
             }

@@ -249,6 +249,7 @@ Task<StopReply> SimCloud::stop(RunRef ref, Deadline deadline) {
     }
     stage_.note("stop.sent", ref.run.value);
     stage_.tally.mark("stop.sent");
+    stage_.judge.stop_sent(StopMethod::provider, ref.run, stage_.moment());
     if (auto lost = co_await reach("stop", deadline)) {
         co_return reply_of(*lost);
     }

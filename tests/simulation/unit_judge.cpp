@@ -211,6 +211,59 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.call();
         CHECK(s.breaks("I2"));
     }
+    SECTION("probes of two looks at once") {
+        const auto story = [&](Verdict kernels) {
+            s.use();
+            s.begin();
+            for (int i = 0; i < 61; ++i) {
+                s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+                s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
+                if (i == 30) {
+                    s.warn();
+                    // The next look begins before the probe of the first is back.
+                    s.judge.answered(run, Signal::kernels, kernels, s.at());
+                    s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
+                    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+                    s.pass(seconds{1});
+                    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+                }
+                s.pass(minutes{1});
+            }
+            s.look();
+            s.pack();
+            s.intend();
+            s.call();
+        };
+        SECTION("that both knew the kernels to be quiet") {
+            story(Verdict::quiet);
+            CHECK(s.all().empty());
+        }
+        SECTION("that did not know the kernels") {
+            story(Verdict::unknown);
+            CHECK(s.breaks("I2"));
+        }
+    }
+    SECTION("the machine slept between the last look and a call") {
+        s.use();
+        s.begin();
+        s.quiet_for(minutes{30});
+        s.warn();
+        s.quiet_for(minutes{31});
+        s.pack();
+        s.intend();
+        SECTION("that had left") {
+            s.send();
+            s.pass(hours{2});
+            s.arrive();
+            CHECK(s.all().empty());
+        }
+        SECTION("that had not left") {
+            s.pass(hours{2});
+            s.send();
+            s.arrive();
+            CHECK(s.breaks("I2"));
+        }
+    }
     SECTION("too few probes") {
         s.use();
         s.begin();
@@ -294,7 +347,30 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
         hold.resource = box;
         hold.run = run;
         hold.by = "ana";
-        hold.until = midnight + hours{9};
+        hold.from = s.at().wall;
+        hold.until = hold.from + hours{9};
+        SECTION("that was over before the wall clock was set back") {
+            hold.until = hold.from + minutes{20};
+            s.judge.committed({hold}, s.at());
+            s.quiet_for(minutes{21});
+            s.wall_ahead = -hours{3};
+            s.quiet_for(minutes{10});
+            s.pack();
+            s.intend();
+            s.call();
+            CHECK(s.all().empty());
+        }
+        SECTION("that was not over when the wall clock was set back") {
+            hold.until = hold.from + minutes{40};
+            s.judge.committed({hold}, s.at());
+            s.quiet_for(minutes{21});
+            s.wall_ahead = -hours{3};
+            s.quiet_for(minutes{10});
+            s.pack();
+            s.intend();
+            s.call();
+            CHECK(s.breaks("I3"));
+        }
         s.judge.committed({hold}, s.at());
         s.quiet_for(minutes{31});
         SECTION("in force") {
@@ -377,6 +453,7 @@ TEST_CASE("I3: three stops by one rule within an hour are too many for three run
                           .run = runs[i],
                           .cause = {CauseKind::idle, "night"}};
         s.intend();
+        s.judge.stop_sent(StopMethod::provider, runs[i], s.at());
         s.judge.stop_called(StopMethod::provider, runs[i], runs[i], true, s.at());
         const bool many = std::ranges::any_of(s.judge.violations(), [](const Violation& v) {
             return v.invariant == "I3" && v.text.contains("within an hour");
@@ -391,6 +468,7 @@ TEST_CASE("I4: one enforcement of a run, no other run, no two calls in a minute"
     REQUIRE(s.all().empty());
     SECTION("another run is reached") {
         s.pass(minutes{5});
+        s.judge.stop_sent(StopMethod::provider, run, s.at());
         s.judge.stop_called(StopMethod::provider, run, RunId{"r2"}, true, s.at());
         CHECK(s.breaks("I4"));
     }
