@@ -93,8 +93,10 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     // meanwhile.
     const Rule* idle = e.cause.kind == CauseKind::idle ? rule_for(world_.config->rules, resource) : nullptr;
     const bool quiet_enough = idle == nullptr || live->current.clock.quiet >= idle->idle_limit;
-    look.asked = asks && quiet_enough &&
-                 (asks->kind == e.cause.kind || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
+    // What may be done is decided for who asks now: another budget than the one that was told of is another matter.
+    const bool same = asks && asks->kind == e.cause.kind &&
+                      (asks->kind != CauseKind::budget || asks->name == e.cause.name);
+    look.asked = asks && quiet_enough && (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;

@@ -335,6 +335,12 @@ private:
         return of_rule(a.cause->kind) && of_rule(t_.next.cause.kind) && a.cause->kind != t_.next.cause.kind;
     }
 
+    /// Another budget, whose mode and notice are its own.
+    bool other_budget(const Assessment& a) const {
+        return a.cause->kind == CauseKind::budget && t_.next.cause.kind == CauseKind::budget &&
+               a.cause->name != t_.next.cause.name;
+    }
+
     /// Why this enforcement may not go on, or nullopt.
     std::optional<std::string> objection(const Assessment& a) const {
         if (a.gone || !a.on) {
@@ -379,7 +385,7 @@ private:
         if (const auto why = objection(a)) {
             return cancel(*why);
         }
-        if (other_cause_of_rule(a) && (a.warn_step > 0 || a.time_is_up)) {
+        if ((other_cause_of_rule(a) || other_budget(a)) && (a.warn_step > 0 || a.time_is_up)) {
             return turn_to(a);
         }
         if (stronger(*a.cause, t_.next.cause) && !other_cause_of_rule(a)) {

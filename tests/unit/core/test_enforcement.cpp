@@ -332,6 +332,28 @@ TEST_CASE("a warning that arrives late is no notice of what another cause warned
     CHECK(step(e, event::WarningDelivered{e.warned_step}, t0, policy).next.notice_at == t0);
 }
 
+TEST_CASE("another budget than the one that was told of warns anew") {
+    const auto by = [](const char* name, Mode mode) {
+        return assessed([&](Assessment& a) {
+            a.cause = Cause{CauseKind::budget, name};
+            a.warn_step = 1;
+            a.mode = mode;
+            a.min_notice = minutes{10};
+        });
+    };
+    // One that only observes is exhausted first, so that nobody was told anything.
+    Enforcement e = step(in_state(State::watching), by("lab", Mode::observe), t0, policy).next;
+    e = step(e, by("lab", Mode::observe), t0 + minutes{1}, policy).next;
+    REQUIRE(e.state == State::warned);
+    const Transition t = step(e, by("team", Mode::enforce), t0 + hours{9}, policy);
+    CHECK(t.next.state == State::warned);
+    CHECK(has(t, Effect::warn));
+    CHECK(t.next.cause.name == "team");
+    CHECK_FALSE(t.next.notice_at);
+    CHECK(step(t.next, by("team", Mode::enforce), t0 + hours{9} + minutes{9}, policy).next.state ==
+          State::warned);
+}
+
 TEST_CASE("once a stop has begun only its own cause counts") {
     for (const State state : {State::due, State::packing, State::packed, State::pack_failed, State::held}) {
         for (const CauseKind from : {CauseKind::idle, CauseKind::schedule, CauseKind::age}) {
