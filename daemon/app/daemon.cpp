@@ -174,7 +174,14 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         live.current.clock_adds = clock != stored.quiet_clocks.end() && clock->clock.last_quiet_at;
         if (clock != stored.quiet_clocks.end() && account != nullptr && rule != nullptr) {
             const auto ladder = scaled_ladder(rule->ladder, rule->idle_limit);
-            live.current.clock = resume(clock->clock, now.mono, same_boot, max_gap(account->poll_interval),
+            // Where it stood at the last look that surely was: the next one adds what lies between, if it may.
+            QuietClock stood = clock->clock;
+            if (stood.last_quiet_at) {
+                const Duration unsure = std::min(stood.quiet, clock_carry(account->poll_interval));
+                stood.quiet -= unsure;
+                stood.last_quiet_at = *stood.last_quiet_at - unsure;
+            }
+            live.current.clock = resume(stood, now.mono, same_boot, max_gap(account->poll_interval),
                                         rule->idle_limit, ladder.empty() ? Duration{0} : ladder.front());
         }
         std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),

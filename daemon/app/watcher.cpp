@@ -70,12 +70,16 @@ std::string crossing_key(const BudgetName& budget, const std::string& period, co
 
 /// While a clock adds the store works it out from the account's last poll. One that stands still since, after an
 /// absence or by a look before a stop, has to be durable with the next: it would go on over what nobody saw (I2).
-void store_stopped_clocks(Picture& picture, const AccountName& account, Batch& batch) {
+/// So has one of a run at which this poll and the one before did not look.
+void store_stopped_clocks(Picture& picture, const AccountConfig& account, Instant polled, Batch& batch) {
     for (auto& [id, live] : picture.resources) {
         LiveRun& run = live.current;
-        if (live.resource.account == account && run.clock_adds && !run.clock.last_quiet_at) {
+        const bool adds = run.clock.last_quiet_at &&
+                          polled - *run.clock.last_quiet_at <= clock_carry(account.poll_interval);
+        if (live.resource.account == account.name && run.clock_adds && !adds) {
             run.clock_adds = false;
-            batch.emplace_back(QuietRow{.run = run.run.id, .clock = run.clock});
+            batch.emplace_back(QuietRow{.run = run.run.id,
+                                        .clock = {.quiet = run.clock.quiet, .last_quiet_at = std::nullopt}});
         }
     }
 }
@@ -222,7 +226,7 @@ Task<Duration> Watcher::cycle() {
     judge_money(batch);
     // A row may begin a day before it ends.
     batch.emplace_back(HistoryPrune{now.wall - world_.config->history - history_row_max});
-    store_stopped_clocks(world_.picture, account_, batch);
+    store_stopped_clocks(world_.picture, config(), now.mono, batch);
     batch.emplace_back(AccountPollRow{
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
     if (co_await commit(std::move(batch))) {
@@ -315,7 +319,7 @@ Task<Duration> Watcher::failed(Error error) {
     }
     judge_money(batch);
     const Now now = world_.scheduler.now();
-    store_stopped_clocks(world_.picture, account_, batch);
+    store_stopped_clocks(world_.picture, config(), now.mono, batch);
     batch.emplace_back(AccountPollRow{
         .account = account_, .mono = now.mono, .wall = now.wall, .complete = false, .error = text});
     if (co_await commit(std::move(batch))) {

@@ -223,6 +223,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
                     // The next look begins before the probe of the first is back.
                     s.judge.answered(run, Signal::kernels, kernels, s.at());
                     s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
+                    s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
                     s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
                     s.pass(seconds{1});
                     s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());

@@ -23,6 +23,12 @@ namespace curfew {
 
 class Enforcer;
 
+/// The store lets a clock that adds go on to the account's last poll. The last look lies no further before it
+/// than this: a quiet run is asked every second poll.
+constexpr Duration clock_carry(Duration poll_interval) {
+    return poll_interval * 3 / 2;
+}
+
 class Watcher {
 public:
     Watcher(World& world, AccountName account, Bookkeeper& books, Treasurer& treasurer, Looker& looker,

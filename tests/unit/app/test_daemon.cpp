@@ -402,6 +402,23 @@ TEST_CASE("hours that nobody saw are not quiet after two restarts either (I2)") 
     CHECK(rig.world.stop_calls == std::vector{n.resource.run.id});
 }
 
+TEST_CASE("polls that did not look at a run are not quiet time of it after a restart (I2)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{20});
+    n.resource.run.state = RunState::unknown;
+    n.resource.run.state_text = "Migrating";
+    rig.scheduler.run_for(minutes{30});
+    rig.restart(seconds{30});
+    n.resource.run.state = RunState::running;
+    n.resource.run.state_text = "Running";
+    rig.scheduler.run_for(minutes{34});
+    CHECK(rig.world.stop_calls.empty());  // 20 min and these were seen
+    rig.scheduler.run_for(minutes{20});
+    CHECK(rig.world.stop_calls == std::vector{n.resource.run.id});
+}
+
 TEST_CASE("a hard budget ends even what works, after a warning, the quiet one first") {
     Rig rig;
     Budget budget;
