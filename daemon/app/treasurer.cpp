@@ -14,6 +14,7 @@ constexpr int ledger_page = 1000;
 constexpr int stops_measured = 50;
 constexpr Duration admission_worth_telling = hours{1};
 constexpr Duration hours_kept = hours{48};  // beyond a rolling window: the wall clock may be set back
+constexpr Duration hours_ahead = hours{24 * 366};
 constexpr std::string_view overshoot = "overshoot";
 
 Money nothing(const Budget& budget) {
@@ -36,6 +37,9 @@ SpendQuery query_of(const Budget& budget, const Period& period) {
     }
     if (budget.period.kind == PeriodKind::rolling) {
         query.by.push_back(SpendBy::hour);
+        // A clock that is behind now, or was ahead, will be set right: what lies outside by it is not lost.
+        query.from = query.from - hours_kept;
+        query.to = query.to + hours_ahead;
     }
     return query;
 }
@@ -218,7 +222,7 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime n
     }
     Money spent = sums.closed;
     for (const auto& [hour, money] : sums.hours) {
-        spent += money;
+        spent += hour >= period.from ? money : nothing(budget);
     }
     sums_[budget.name] = std::move(sums);
     LiveBudget& live = picture_.budgets[budget.name];

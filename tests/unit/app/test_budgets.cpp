@@ -154,6 +154,25 @@ TEST_CASE("a rolling budget counts the last hours only, and is free again below 
     CHECK(threshold_mails(rig).size() >= 2);
 }
 
+TEST_CASE("a rolling budget forgets nothing when the daemon begins with a clock that is behind") {
+    Rig rig;
+    Budget b = budget(300);
+    b.period = {.kind = PeriodKind::rolling, .length = hours{24}};
+    rig.config->budgets = {b};
+    busy(rig, "demo");
+    rig.begin();
+    rig.scheduler.run_for(hours{4});
+    REQUIRE(live(rig).fired.size() == 1);
+    const Money spent = live(rig).spend.spent;
+    rig.scheduler.step_wall(-hours{3});
+    rig.restart(minutes{1});
+    rig.scheduler.run_for(minutes{5});
+    rig.scheduler.step_wall(hours{3});
+    rig.scheduler.run_for(minutes{5});
+    CHECK(live(rig).spend.spent == spent);
+    CHECK(live(rig).fired.size() == 1);
+}
+
 TEST_CASE("storage of the rest of the period is held back from what may be spent") {
     Rig rig;
     rig.config->budgets = {budget(3000)};
