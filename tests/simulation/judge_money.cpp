@@ -35,7 +35,16 @@ Duration unaware(const Judge::Model& m, const AccountName& account, const Moment
     }
     const auto lists = m.listed.find(account);
     if (lists != m.listed.end()) {
-        const auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
+        auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
+        // Of a cycle that a crash cut short nothing is left.
+        const auto lost = [&](const Moment& list) {
+            return std::ranges::any_of(m.down, [&](const auto& down) {
+                return down.first >= list.mono && down.first - list.mono <= minutes{2};
+            });
+        };
+        while (next != lists->second.end() && lost(*next)) {
+            ++next;
+        }
         known = next == lists->second.end() ? at.mono : next->mono;
     }
     return known - since.mono + minutes{1};

@@ -149,6 +149,26 @@ TEST_CASE("I6: a price that changes counts from then on") {
         s.close({dear});
         CHECK(s.breaks("I6") == seen);
     }
+    SECTION("unannounced, and counted from the second list on: a crash took the first, or none did") {
+        const bool crash = GENERATE(true, false);
+        s.judge.committed(
+            {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
+            s.at());
+        s.pass(seconds{1});
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.use();
+        s.judge.listed(account, s.at());
+        s.pass(seconds{10});
+        if (crash) {
+            s.judge.crashed(s.at());
+            s.judge.booted(s.at());
+        }
+        s.pass(minutes{20} - seconds{11});
+        s.judge.listed(account, s.at());
+        s.ms -= minutes{20} / Duration{1};
+        bill(40);
+        CHECK(s.breaks("I6") == !crash);
+    }
     SECTION("unannounced, and counted from the hour before on") {
         s.judge.committed(
             {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
