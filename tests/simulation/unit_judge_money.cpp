@@ -227,7 +227,15 @@ TEST_CASE("I7: a threshold fires when the figure is reached") {
     }
     SECTION("… and it fires") {
         fires();
+        s.judge.ended({}, s.at());
         CHECK(s.breaks("I7"));
+    }
+    SECTION("half of it is spent, and what another account cost is stored a moment later") {
+        fires();
+        s.pass(seconds{20});
+        spends(1);
+        s.judge.ended({}, s.at());
+        CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("all of it is spent, and it does not fire") {
         spends(2);
@@ -339,6 +347,7 @@ TEST_CASE("I7: in a window that rolls a threshold fires again once the spend cam
                           s.at());
         s.pass(hours{5});
         fires(key + " armed");
+        s.judge.ended({}, s.at());
         CHECK(s.breaks("I7"));
     }
     SECTION("armed in a period of the calendar") {
