@@ -39,6 +39,8 @@ struct TrueRun {
 /// The content of a guest or of a pack: path and what a change changes.
 using TrueFiles = std::map<std::string, std::uint64_t>;
 
+struct Doubt;
+
 struct Violation {
     std::string invariant;  // "I1" … "I14", or "crash", "assert" where the product itself gave up
     Moment at;
@@ -127,6 +129,8 @@ private:
     void judge_fired(const FiredThresholdRow& row, Moment at);
     void judge_late(Moment at);
     void judge_early(const FiredThresholdRow& row, Moment at);
+    void doubt(const Doubt& said);
+    void judge_doubts();
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);

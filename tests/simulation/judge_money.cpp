@@ -3,6 +3,7 @@
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace curfew::simulation {
 
@@ -35,7 +36,16 @@ Duration unaware(const Judge::Model& m, const AccountName& account, const Moment
     }
     const auto lists = m.listed.find(account);
     if (lists != m.listed.end()) {
-        const auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
+        auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
+        // Of a cycle that a crash cut short nothing is left.
+        const auto lost = [&](const Moment& list) {
+            return std::ranges::any_of(m.down, [&](const auto& down) {
+                return down.first >= list.mono && down.first - list.mono <= minutes{2};
+            });
+        };
+        while (next != lists->second.end() && lost(*next)) {
+            ++next;
+        }
         known = next == lists->second.end() ? at.mono : next->mono;
     }
     return known - since.mono + minutes{1};
@@ -181,6 +191,7 @@ void Judge::judge_ledger(const End& end, Moment at) {
         }
     }
     judge_budgets(at);
+    judge_doubts();
 }
 
 // ---- I7 ------------------------------------------------------------------------------------------------
@@ -311,10 +322,29 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
     }
     Period period = period_at(budget->period, at.wall, budget->zone);
     period.id = row.period;
-    const Wide spent = known_spend(*budget, period, at.wall);
     const Wide bound = Wide{nanos_of(std::string_view{key}.substr(amount + 4))};
-    if (spent * 100 >= bound * (rolls && times > 0 ? 90 : 100)) {
-        violated("I7", at, name + " was armed again, and " + dollars(spent) + " are spent");
+    doubt({.text = name + " was armed again",
+           .budget = *budget,
+           .period = period,
+           .at = at,
+           .least = std::numeric_limits<std::int64_t>::min(),
+           .below = bound * (rolls && times > 0 ? 90 : 100) / 100});
+}
+
+void Judge::doubt(const Doubt& said) {
+    if (!said.borne_out(known_spend(said.budget, said.period, said.at.wall))) {
+        model_->doubts.push_back(said);
+    }
+}
+
+void Judge::judge_doubts() {
+    for (const Doubt& said : model_->doubts) {
+        Period until = said.period;
+        until.to = std::min(until.to, said.at.wall);
+        const Wide spent = known_spend(said.budget, until, said.at.wall);
+        if (!said.borne_out(spent)) {
+            violated("I7", said.at, said.text + ", and " + dollars(spent) + " were spent");
+        }
     }
 }
 

@@ -90,13 +90,15 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
             continue;
         }
         const Period period = period_at(budget->period, at.wall, budget->zone);
-        const Wide spent = known_spend(*budget, period, at.wall);
         tally_.mark("budget.fired.exactly");
-        if (period.id == row.period && spent * 1000 < limit_of(*budget, threshold) * early_permille) {
-            violated("I7", at,
-                     "threshold " + row.key + " of budget " + row.budget.value + " fired in " + row.period +
-                         ", and only " + std::to_string(static_cast<std::int64_t>(spent)) +
-                         " nano are spent");
+        if (period.id == row.period) {
+            doubt({.text = "threshold " + row.key + " of budget " + row.budget.value + " fired in " +
+                           row.period,
+                   .budget = *budget,
+                   .period = period,
+                   .at = at,
+                   .least = limit_of(*budget, threshold) * early_permille / 1000,
+                   .below = Wide{1} << 100});
         }
     }
 }

@@ -149,6 +149,26 @@ TEST_CASE("I6: a price that changes counts from then on") {
         s.close({dear});
         CHECK(s.breaks("I6") == seen);
     }
+    SECTION("unannounced, and counted from the second list on: a crash took the first, or none did") {
+        const bool crash = GENERATE(true, false);
+        s.judge.committed(
+            {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
+            s.at());
+        s.pass(seconds{1});
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.use();
+        s.judge.listed(account, s.at());
+        s.pass(seconds{10});
+        if (crash) {
+            s.judge.crashed(s.at());
+            s.judge.booted(s.at());
+        }
+        s.pass(minutes{20} - seconds{11});
+        s.judge.listed(account, s.at());
+        s.ms -= minutes{20} / Duration{1};
+        bill(40);
+        CHECK(s.breaks("I6") == !crash);
+    }
     SECTION("unannounced, and counted from the hour before on") {
         s.judge.committed(
             {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
@@ -207,7 +227,15 @@ TEST_CASE("I7: a threshold fires when the figure is reached") {
     }
     SECTION("… and it fires") {
         fires();
+        s.judge.ended({}, s.at());
         CHECK(s.breaks("I7"));
+    }
+    SECTION("half of it is spent, and what another account cost is stored a moment later") {
+        fires();
+        s.pass(seconds{20});
+        spends(1);
+        s.judge.ended({}, s.at());
+        CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("all of it is spent, and it does not fire") {
         spends(2);
@@ -319,6 +347,7 @@ TEST_CASE("I7: in a window that rolls a threshold fires again once the spend cam
                           s.at());
         s.pass(hours{5});
         fires(key + " armed");
+        s.judge.ended({}, s.at());
         CHECK(s.breaks("I7"));
     }
     SECTION("armed in a period of the calendar") {
