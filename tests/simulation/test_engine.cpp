@@ -146,7 +146,7 @@ TEST_CASE("the provider bills by itself, by true time and by the price of the ti
     fleet.start(r);
     stage.clock.pass_to(stage.clock.now() + minutes{30});
     CHECK(fleet.month_to_date(AccountName{"me"}) == Money{380'000'000});
-    fleet.price_change("A4000", Money{1'520'000'000});
+    fleet.price_change("A4000", Money{1'520'000'000}, false);
     stage.clock.pass_to(stage.clock.now() + minutes{30});
     stage.clock.step(hours{5});  // nobody's wall clock is asked
     CHECK(fleet.month_to_date(AccountName{"me"}) == Money{1'140'000'000});
