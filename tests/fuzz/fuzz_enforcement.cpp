@@ -233,9 +233,12 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
         packing = false;
     }
     if (has(t, Effect::warn)) {
-        if (before.cause != t.next.cause && of_rule(before.cause.kind) &&
-            before.state == EnforcementState::warned && of_rule(t.next.cause.kind) &&
-            before.cause.kind != t.next.cause.kind) {
+        const CauseKind from = before.cause.kind;
+        const CauseKind to = t.next.cause.kind;
+        const bool of_one_rule = of_rule(from) && of_rule(to) && from != to;
+        const bool of_budgets = from == CauseKind::budget && to == CauseKind::budget;
+        if (before.cause != t.next.cause && before.state == EnforcementState::warned &&
+            (of_one_rule || of_budgets)) {
             warned.reset();  // told of another reason and another time
             delivered.reset();
             ++turns;

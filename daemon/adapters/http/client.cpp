@@ -524,6 +524,9 @@ Result<void> check_head(const Parser& parser) {
     if (static_cast<std::size_t>(std::distance(head.begin(), head.end())) > headers_max) {
         return fail(Errc::too_large, "more than 64 header fields");
     }
+    if (head.result_int() < 100) {
+        return fail(Errc::protocol, "a status below 100");
+    }
     return {};
 }
 

@@ -174,6 +174,7 @@ TEST_CASE("answers that are refused, their connections with them") {
         {"lower case", "http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Errc::protocol, false},
         {"status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", Errc::protocol, false},
         {"status of four digits", "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", Errc::protocol, false},
+        {"status below 100", "HTTP/1.1 029 OK\r\nContent-Length: 0\r\n\r\n", Errc::protocol, false},
         {"space before colon", ok + "Content-Length : 1\r\n\r\nx", Errc::protocol, false},
         {"NUL in a field", ok + std::string{"X: a\0b\r\n\r\n", 11}, Errc::protocol, false},
         {"bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 1\n\nx", Errc::protocol, false},
