@@ -142,12 +142,18 @@ Task<void> Enforcer::do_pack(RunId run) {
     const EnforcementId enforcement = found->second.e.id;
     const ReceiptId id{"rcp_" + world_.entropy.hex(8)};
     auto earlier = co_await world_.store.receipts(live->resource.id, 1);
+    if (!earlier) {
+        // A database that did not answer once says nothing of the guest.
+        earlier.error().retry = Retry::later();
+        post(run, event::PackFailed{std::move(earlier.error())});
+        co_return;
+    }
     const auto again = active_.find(run);
     live = again == active_.end() ? nullptr : resource_of(again->second.e);
     std::shared_ptr<Guest> guest = live == nullptr ? nullptr
                                                    : world_.guests.open(live->resource.account,
                                                                         live->resource, live->current.run);
-    if (guest == nullptr || !earlier) {
+    if (guest == nullptr) {
         post(run, event::PackFailed{{Errc::not_found, Retry::never(),
                                      "this resource has no guest that Curfew can copy from", run.value}});
         co_return;
