@@ -62,6 +62,14 @@ def connect_patiently(path):
             time.sleep(0.02)
 
 
+def first_of(s):
+    """What comes first: nothing if the other side only ends."""
+    try:
+        return s.recv(65536)
+    except (ConnectionResetError, BrokenPipeError):
+        return b""
+
+
 class Sockets(StageTest):
     def setUp(self):
         stage = self.stage = self.open_stage(guests="standin")
@@ -238,11 +246,20 @@ class Sockets(StageTest):
         began = time.monotonic()
         ways = [lambda: connect(self.api), lambda: connect(self.admin),
                 lambda: socket.create_connection(("127.0.0.1", self.port), timeout=60)]
-        for way in ways * 3:
-            with way() as s:  # turned away, instead of waiting for a descriptor
-                with contextlib.suppress(BrokenPipeError):
-                    s.sendall(GET)
-                self.assertEqual(read_all(s), b"")
+        with contextlib.ExitStack() as held:
+            for way in ways * 3:
+                # Turned away, instead of waiting for a descriptor. Who is served took one that came free since they were
+                # counted (a connection of the daemon's own that ended), and keeps it.
+                answer = b"served"
+                for _ in range(20):
+                    s = held.enter_context(way())
+                    with contextlib.suppress(BrokenPipeError):
+                        s.sendall(GET)
+                    answer = first_of(s)
+                    if not answer:
+                        s.close()
+                        break
+                self.assertEqual(answer, b"")
         while time.monotonic() - began < 4:
             time.sleep(0.1)
         cpu = self.process.cpu_seconds() - cpu
