@@ -36,6 +36,19 @@ std::optional<Instant> carried(const StoredState& stored, const RunRow& row, Wal
     return std::min(now, poll->mono + (stamp - poll->wall));
 }
 
+/// Alerts that belong to nothing else that is written.
+Task<void> tell(Store& store, Alarms& alarms, Batch batch) {
+    if (batch.empty()) {
+        co_return;
+    }
+    auto done = co_await store.commit(std::move(batch));
+    if (!done) {
+        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
+        co_return;
+    }
+    alarms.committed();
+}
+
 }  // namespace
 
 Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
@@ -198,26 +211,13 @@ Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
     m.do_next = "curfew doctor";
     Batch batch;
     alarms_.raise(key, std::move(m), batch);
-    auto done = co_await world_.store.commit(std::move(batch));
-    if (!done) {
-        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
-        co_return;
-    }
-    alarms_.committed();
+    co_await tell(world_.store, alarms_, std::move(batch));
 }
 
 Task<void> Daemon::resolve(std::string key) {
     Batch batch;
     alarms_.resolve(key, std::nullopt, batch);
-    if (batch.empty()) {
-        co_return;
-    }
-    auto done = co_await world_.store.commit(std::move(batch));
-    if (!done) {
-        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
-        co_return;
-    }
-    alarms_.committed();
+    co_await tell(world_.store, alarms_, std::move(batch));
 }
 
 /// What was set at run time may not fit a configuration that was changed since: it is not in force, and that is
@@ -236,15 +236,7 @@ Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {
         m.do_next = "curfew budget ls";
         alarms_.raise(std::string{budgets_alert}, std::move(m), batch);
     }
-    if (batch.empty()) {
-        co_return;
-    }
-    auto done = co_await world_.store.commit(std::move(batch));
-    if (!done) {
-        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
-        co_return;
-    }
-    alarms_.committed();
+    co_await tell(world_.store, alarms_, std::move(batch));
 }
 
 /// The wall clock went back into a period whose sums are gone.

@@ -27,6 +27,10 @@ bool any_resource(const Match& scope) {
            scope.kinds.empty() && scope.providers.empty() && scope.tags.empty();
 }
 
+Period period_of(const Budget& budget, WallTime now) {
+    return period_at(budget.period, now, mutant(Mutant::period_of_utc) ? Zone{} : budget.zone);
+}
+
 SpendQuery query_of(const Budget& budget, const Period& period) {
     SpendQuery query{.from = period.from, .to = period.to, .by = {}, .zone = budget.zone};
     if (!any_resource(budget.scope)) {
@@ -187,7 +191,7 @@ Task<Result<Money>> Treasurer::edges(Store& store, const Budget& budget, Period 
 }
 
 Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime now, Readings& readings) {
-    const Period period = period_at(budget.period, now, mutant(Mutant::period_of_utc) ? Zone{} : budget.zone);
+    const Period period = period_of(budget, now);
     Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
     std::size_t judged = judged_.size();
     if (budget.period.kind != PeriodKind::run) {
@@ -383,8 +387,7 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
 /// The period of now. A new one begins at zero; rows that were cut in the old one stay there. The wall clock
 /// does not lead back into an old one: its sums must be read first.
 Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch) {
-    const Period period = period_at(budget.period, now.wall,
-                                    mutant(Mutant::period_of_utc) ? Zone{} : budget.zone);
+    const Period period = period_of(budget, now.wall);
     const bool first = sums.period.id.empty();
     if (first || budget.period.kind == PeriodKind::rolling) {
         sums.period = period;

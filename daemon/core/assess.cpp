@@ -223,8 +223,8 @@ void apply_budget(const AssessInput& in, AssessResult& out) {
     a.warn_step = 1;
     a.time_is_up = true;
     if (!mutant(Mutant::keep_beats_budget)) {
-        a.held_by.reset();
-    }  // a hard budget outranks keeps and exemptions
+        a.held_by.reset();  // a hard budget outranks keeps and exemptions
+    }
     out.mode = weakest(in.mode, in.budget_mode);
     a.mode = out.mode;
     a.min_notice = in.rule != nullptr ? in.rule->min_notice : Duration{minutes{10}};

@@ -178,47 +178,44 @@ void write(Database& db, const FailoverDone& done) {
 }
 
 Result<std::vector<OutboxRow>> read_outbox(Database& db, const OutboxQuery& query) {
+    // What waits in a parcel is tried when the parcel is.
+    static const std::string rows =
+        "SELECT o.id, o.channel, o.message, o.state, COALESCE(p.attempts, o.attempts), "
+        "COALESCE(p.next_at, o.next_at), COALESCE(p.last_error, o.last_error), o.created_at, "
+        "o.enforcement, o.warn_step, o.receiver, o.parcel, o.seq, o.failover_at FROM outbox o "
+        "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
+        "AND p.channel = o.channel AND p.receiver = o.receiver ";
     if (query.state == OutboxState::waiting && !query.channel.empty() && query.alert.empty()) {
         // As below, with what waits for other channels left out; a row waits free, or in a parcel that waits.
-        Query q(
-            db,
-            "SELECT o.id, o.channel, o.message, o.state, COALESCE(p.attempts, o.attempts), "
-            "COALESCE(p.next_at, o.next_at), COALESCE(p.last_error, o.last_error), o.created_at, "
-            "o.enforcement, o.warn_step, o.receiver, o.parcel, o.seq, o.failover_at FROM outbox o "
-            "LEFT JOIN parcel p ON o.parcel <> '' AND p.id = o.parcel AND p.channel = o.channel "
-            "AND p.receiver = o.receiver WHERE o.seq IN (SELECT seq FROM (SELECT seq FROM outbox "
-            "INDEXED BY outbox_free WHERE channel = ?1 AND state = 'waiting' AND parcel = '' UNION ALL "
-            "SELECT m.seq "
-            "FROM parcel q INDEXED BY parcel_open CROSS JOIN outbox m ON m.parcel = q.id AND m.parcel <> '' "
-            "WHERE q.channel = ?1 AND q.state = 'waiting' AND m.channel = ?1 "
-            "AND m.receiver = q.receiver AND m.state = 'waiting') "
-            "WHERE seq > ?2 ORDER BY seq LIMIT ?3) ORDER BY o.seq",
-            query.channel.value, query.after_seq, query.limit);
+        static const std::string of_channel =
+            rows +
+            "WHERE o.seq IN (SELECT seq FROM (SELECT seq FROM outbox INDEXED BY outbox_free WHERE channel = "
+            "?1 "
+            "AND state = 'waiting' AND parcel = '' UNION ALL SELECT m.seq FROM parcel q INDEXED BY "
+            "parcel_open "
+            "CROSS JOIN outbox m ON m.parcel = q.id AND m.parcel <> '' WHERE q.channel = ?1 "
+            "AND q.state = 'waiting' AND m.channel = ?1 AND m.receiver = q.receiver AND m.state = 'waiting') "
+            "WHERE seq > ?2 ORDER BY seq LIMIT ?3) ORDER BY o.seq";
+        Query q(db, of_channel.c_str(), query.channel.value, query.after_seq, query.limit);
         return outbox_rows(q);
     }
     if (query.state && query.state != OutboxState::delivered && query.alert.empty()) {
-        // Few among many that were delivered, and asked for every minute: not by a walk through all that is kept.
-        Query q(db,
-                "SELECT o.id, o.channel, o.message, o.state, COALESCE(p.attempts, o.attempts), "
-                "COALESCE(p.next_at, o.next_at), COALESCE(p.last_error, o.last_error), o.created_at, "
-                "o.enforcement, o.warn_step, o.receiver, o.parcel, o.seq, o.failover_at FROM outbox o "
-                "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
-                "AND p.channel = o.channel AND p.receiver = o.receiver "
-                "WHERE o.seq IN (SELECT seq FROM outbox INDEXED BY outbox_by_state WHERE state = ?1 "
-                "AND seq > ?2 AND (?3 = '' OR channel = ?3) ORDER BY seq LIMIT ?4) ORDER BY o.seq",
-                std::string{to_string(*query.state)}, query.after_seq, query.channel.value, query.limit);
+        // Few among many that were delivered: not by a walk through all that is kept.
+        static const std::string of_state =
+            rows +
+            "WHERE o.seq IN (SELECT seq FROM outbox INDEXED BY outbox_by_state WHERE state = ?1 AND seq > ?2 "
+            "AND (?3 = '' OR channel = ?3) ORDER BY seq LIMIT ?4) ORDER BY o.seq";
+        Query q(db, of_state.c_str(), std::string{to_string(*query.state)}, query.after_seq,
+                query.channel.value, query.limit);
         return outbox_rows(q);
     }
-    Query q(db,
-            "SELECT o.id, o.channel, o.message, o.state, COALESCE(p.attempts, o.attempts), "
-            "COALESCE(p.next_at, o.next_at), COALESCE(p.last_error, o.last_error), o.created_at, "
-            "o.enforcement, o.warn_step, o.receiver, o.parcel, o.seq, o.failover_at FROM outbox o "
-            "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
-            "AND p.channel = o.channel AND p.receiver = o.receiver "
-            "WHERE o.seq > ?1 AND (?2 = '' OR o.state = ?2) AND (?3 = '' OR o.channel = ?3) "
-            "AND (?4 = '' OR o.alert = ?4) ORDER BY o.seq LIMIT ?5",
-            query.after_seq, query.state ? std::string{to_string(*query.state)} : std::string{},
-            query.channel.value, query.alert.value, query.limit);
+    static const std::string any =
+        rows +
+        "WHERE o.seq > ?1 AND (?2 = '' OR o.state = ?2) AND (?3 = '' OR o.channel = ?3) "
+        "AND (?4 = '' OR o.alert = ?4) ORDER BY o.seq LIMIT ?5";
+    Query q(db, any.c_str(), query.after_seq,
+            query.state ? std::string{to_string(*query.state)} : std::string{}, query.channel.value,
+            query.alert.value, query.limit);
     return outbox_rows(q);
 }
 
