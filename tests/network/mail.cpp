@@ -37,6 +37,9 @@ void misbehave(Peer& peer, std::string_view fault) {
     } else if (fault == "endless line") {
         while (peer.send(std::string(64 * 1024, 'x')) && peer.pause(10ms)) {
         }
+    } else {
+        peer.send(fault);
+        peer.await_close();
     }
 }
 
@@ -97,6 +100,18 @@ Parcel parcel() {
     return p;
 }
 
+ChannelConfig config_for(const Server& server) {
+    ChannelConfig config;
+    config.name = ChannelName{"mail"};
+    config.kind = "mail";
+    config.host = "localhost";
+    config.port = server.port();
+    config.security = "none";
+    config.from = "curfew@example.com";
+    config.to = {"ana@example.com"};
+    return config;
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -110,14 +125,7 @@ TEST_CASE(
             one.what = std::string{fault} + " at " + std::string{stages.at(stage)};
             one.sent = stage >= 5;
             one.server = std::make_unique<Server>(script(stage, fault));
-            ChannelConfig config;
-            config.name = ChannelName{"mail"};
-            config.kind = "mail";
-            config.host = "localhost";
-            config.port = one.server->port();
-            config.security = "none";
-            config.from = "curfew@example.com";
-            config.to = {"ana@example.com"};
+            ChannelConfig config = config_for(*one.server);
             config.timeout = seconds{4};
             one.channel = std::make_unique<mail::MailChannel>(
                 config, std::nullopt, "host.example", loop.context().get_executor(), loop.scheduler());
@@ -144,17 +152,29 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("mail: what is told of an answer is the line that libcurl took for it") {
+    support::Loop loop;
+    struct Row {
+        std::string_view end;
+        std::string told;
+    };
+    for (const auto& [end, told] : {Row{"250-\n221 bye\r\n", "250-"}, Row{"250\r\n221 bye\r\n", "250"},
+                                    Row{"550\tno\r\n250 yes\r\n221 bye\r\n", "250 yes"},
+                                    Row{"250\r550 no\r\n250 yes\r\n221 bye\r\n", "250 yes"}}) {
+        CAPTURE(told);
+        Server server(script(6, end));
+        mail::MailChannel channel(config_for(server), std::nullopt, "host.example",
+                                  loop.context().get_executor(), loop.scheduler());
+        const auto sent = loop.run(channel.deliver(parcel(), loop.scheduler().in(minutes{1})));
+        REQUIRE(sent);
+        CHECK(sent->answer == told);
+    }
+}
+
 TEST_CASE("mail: a channel ends at once while its server is silent") {
     support::Loop loop;
     Server server(script(0, "silence"));
-    ChannelConfig config;
-    config.name = ChannelName{"mail"};
-    config.kind = "mail";
-    config.host = "localhost";
-    config.port = server.port();
-    config.security = "none";
-    config.from = "curfew@example.com";
-    config.to = {"ana@example.com"};
+    ChannelConfig config = config_for(server);
     config.timeout = hours{1};
     auto channel = std::make_unique<mail::MailChannel>(config, std::nullopt, "host.example",
                                                        loop.context().get_executor(), loop.scheduler());

@@ -283,7 +283,8 @@ def ends_in_order(stage):
     """SIGTERM with a stop call under way: STOPPING, the call's answer is stored, exit 0, not started again."""
     made = stage.emulator.notebook("late", guest="standin")
     stage.emulator.control("/faults", {"kind": "delay", "ms": 2500, "match": {"path": "stopNotebook"}, "count": 1})
-    wait_for("the notebook to be seen", lambda: [i for i in read("/v1/status")["items"] if i["name"] == "late"])
+    wait_for("the notebook to be seen running",
+             lambda: [i for i in read("/v1/status")["items"] if i["name"] == "late" and i["state"] == "running"])
     run("curfew", "stop", "late", "--yes", "--no-pack", "--accept-risk", "unpacked-outputs", "--accept-risk", "kills-busy-kernel")
     wait_for("the stop call", lambda: stage.emulator.stop_calls(made["id"]))
     os.kill(main_pid(), signal.SIGTERM)  # not by systemd, which would know by itself

@@ -163,12 +163,13 @@ int Conversation::overhear(CURL*, curl_infotype type, char* data, std::size_t si
     return 0;
 }
 
-/// "250-…" is followed by more, "250 …" is the last.
+/// The last line of a reply is the one that libcurl takes for it: "250 …", or a code alone. Five bytes with the end of the
+/// line are that also when the fourth is "-"; what has no blank after its code is passed over.
 void Conversation::hear(std::string_view line) {
     int code = 0;
     const auto [end, error] = std::from_chars(line.data(),
                                               line.data() + std::min<std::size_t>(3, line.size()), code);
-    const bool last = line.size() < 4 || line[3] != '-';
+    const bool last = line.size() > 3 && (line[3] == ' ' || line.size() == 5);
     if (error == std::errc{} && end == line.data() + 3 && last) {
         reply_ = code;
         reply_line_ = line.substr(0, shown_bytes_max);
