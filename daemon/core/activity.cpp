@@ -166,7 +166,10 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
         // be hiding work.
         const bool stands_in = second_known && std::ranges::find(second, &s) != second.end() &&
                                &s != &at(seen, Signal::processes);
-        const bool heard = !mutant(Mutant::metrics_not_heard) || &s != &at(seen, Signal::metrics);
+        bool heard = true;
+        if (mutant(Mutant::metrics_not_heard)) {
+            heard = &s != &at(seen, Signal::metrics);
+        }
         if (strong && s.verdict == Verdict::active && heard) {
             // What else speaks for work is better told than a busy kernel.
             active = active == nullptr || active == &kernels ? &s : active;

@@ -160,7 +160,8 @@ void Host::boot() {
                             {.vfs = disk.name(), .own_thread = false, .around = in_store});
     }();
     if (!opened) {
-        stage_.note("not opened", to_string(opened.error()));
+        // Not where: the folder has another name in every process.
+        stage_.note("not opened", opened.error().text);
         stage_.tally.mark("boot.failed");
         ++failed_boots_;
         die("the database does not open");

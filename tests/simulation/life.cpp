@@ -25,6 +25,7 @@ public:
     LifeReport run();
 
 private:
+    LifeReport report() const;
     void pass_until(Instant end);
     void begin_calm();
     void settle_accounts();
@@ -194,11 +195,7 @@ LifeReport Simulation::run() {
     const Duration calm = options_.calm > Duration{0} ? options_.calm : story_.calm;
     pass_until(stage_.clock.now() + chaos);
     if (options_.until_broken && !stage_.judge.violations().empty()) {
-        LifeReport report;
-        report.violations = stage_.judge.violations();
-        report.instance_ms = fleet_.instance_ms();
-        report.tally = stage_.tally;
-        return report;
+        return report();
     }
     begin_calm();
     pass_until(stage_.clock.now() + calm);
@@ -208,8 +205,6 @@ LifeReport Simulation::run() {
         stage_.judge.ended(end, stage_.moment());
     }
 
-    LifeReport report;
-    report.instance_ms = fleet_.instance_ms();
     for (const CostRow& row : end.ledger) {
         stage_.note("ledger", row.run.value, row.gross.nanos);
         stage_.note("ledger.from", row.estimated ? "estimated" : "exact", row.from.ms);
@@ -219,20 +214,43 @@ LifeReport Simulation::run() {
     if (!host_->shut_down()) {
         stage_.tally.mark("not.shut.down");
     }
-    report.violations = stage_.judge.violations();
+    LifeReport all = report();
     for (const std::string& bug : host_->bugs) {
-        report.violations.push_back({.invariant = "crash", .at = stage_.moment(), .text = bug});
+        all.violations.push_back({.invariant = "crash", .at = stage_.moment(), .text = bug});
     }
-    report.trace_hash = stage_.trace.hash();
-    report.tally = stage_.tally;
-    report.faults = stage_.faults;
-    report.crashes = host_->crashes();
-    report.commits = host_->commits();
-    report.events = events_ + host_->handlers();
-    return report;
+    return all;
+}
+
+LifeReport Simulation::report() const {
+    return {.trace_hash = stage_.trace.hash(),
+            .violations = stage_.judge.violations(),
+            .counts = {.instance_ms = fleet_.instance_ms(),
+                       .faults = stage_.faults,
+                       .crashes = host_->crashes(),
+                       .commits = host_->commits(),
+                       .events = events_ + host_->handlers(),
+                       .marks = stage_.tally.marks}};
 }
 
 }  // namespace
+
+void Counts::add(const Counts& other) {
+    instance_ms += other.instance_ms;
+    faults += other.faults;
+    crashes += other.crashes;
+    commits += other.commits;
+    events += other.events;
+    for (const auto& [name, count] : other.marks) {
+        std::int64_t& all = marks[name];
+        all = name.starts_with("max.") ? std::max(all, count) : all + count;
+    }
+}
+
+LifeOptions& LifeOptions::for_days(double days) {
+    chaos = std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::ratio<86400>>{days});
+    calm = days > 0 ? Duration{hours{48}} : Duration{0};
+    return *this;
+}
 
 LifeReport live(const LifeOptions& options) {
     return std::make_unique<Simulation>(options)->run();

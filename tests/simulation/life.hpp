@@ -6,6 +6,8 @@
 #include "simulation/judge.hpp"
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace curfew::simulation {
@@ -21,17 +23,28 @@ struct LifeOptions {
     bool large = false;         // a fleet of hundreds
     bool until_broken = false;  // ends with the first violation
     bool print = false;         // every event on standard error, as it is hashed
+
+    /// Chaos of so many days, and two days of calm; 0: both as the seed draws them.
+    LifeOptions& for_days(double days);
+};
+
+/// How much was lived, in one life or in many.
+struct Counts {
+    std::int64_t instance_ms = 0;  // running time of all runs together
+    std::int64_t faults = 0;       // that were really injected
+    std::int64_t crashes = 0;
+    std::int64_t commits = 0;
+    std::int64_t events = 0;                    // handlers of the event loop and alarms that ran
+    std::map<std::string, std::int64_t> marks;  // as the Tally has them
+
+    /// Sums; of a mark "max.…" the greater one.
+    void add(const Counts& other);
 };
 
 struct LifeReport {
     std::uint64_t trace_hash = 0;
     std::vector<Violation> violations;
-    Tally tally;
-    std::int64_t instance_ms = 0;  // running time of all runs together
-    std::int64_t faults = 0;       // that were really injected
-    std::int64_t crashes = 0;
-    std::int64_t commits = 0;
-    std::int64_t events = 0;  // handlers of the event loop and alarms that ran
+    Counts counts;
 };
 
 /// May be called as often as one likes, from one thread of a process.

@@ -47,18 +47,18 @@ TEST_CASE("the same seed lives the same life", "[simulation]") {
     const LifeReport first = short_life(2, true, true);
     const LifeReport second = short_life(2, true, true);
     CHECK(first.trace_hash == second.trace_hash);
-    CHECK(first.tally.marks == second.tally.marks);
-    CHECK(first.instance_ms == second.instance_ms);
-    CHECK(first.crashes > 0);
-    CHECK(first.faults > 0);
+    CHECK(first.counts.marks == second.counts.marks);
+    CHECK(first.counts.instance_ms == second.counts.instance_ms);
+    CHECK(first.counts.crashes > 0);
+    CHECK(first.counts.faults > 0);
     CHECK(short_life(3, true, true).trace_hash != first.trace_hash);
 }
 
 TEST_CASE("without faults and crashes there are none", "[simulation]") {
     const LifeReport life = short_life(2, false, false);
-    CHECK(life.faults == 0);
-    CHECK(life.crashes == 0);
-    CHECK(life.commits > 0);
+    CHECK(life.counts.faults == 0);
+    CHECK(life.counts.crashes == 0);
+    CHECK(life.counts.commits > 0);
 }
 
 TEST_CASE("what is due at one moment comes in an order of the seed", "[simulation]") {
@@ -207,10 +207,10 @@ TEST_CASE("every kind of fault is in a few lives", "[simulation]") {
         options.chaos = hours{30};
         options.calm = hours{1};
         const LifeReport life = live(options);
-        for (const auto& [mark, count] : life.tally.marks) {
+        for (const auto& [mark, count] : life.counts.marks) {
             marks[mark] += count;
         }
-        crashes += life.crashes;
+        crashes += life.counts.crashes;
     }
     for (const char* kind :
          {"lost_request",  "lost_reply",  "latency",     "refused",       "broken",           "garbage",
