@@ -110,7 +110,8 @@ struct Crowd::Worker {
     bool ended = false;
 
     std::chrono::seconds longest() const {
-        return orders.at(next).variant == Mutant::none ? life_longest : variant_longest;
+        const bool variant = next < orders.size() && orders[next].variant != Mutant::none;
+        return variant ? variant_longest : life_longest;
     }
 
     int reap() {
@@ -258,8 +259,10 @@ bool Crowd::died(Worker& worker, std::string why) {
         why = WIFSIGNALED(status) ? std::string{"the process died: "} + ::strsignal(WTERMSIG(status))
                                   : "the process ended with " + std::to_string(WEXITSTATUS(status));
     }
-    Lived lived = worker.now;
-    lived.order = worker.orders.at(worker.next);
+    Lived lived = worker.now;  // if it died after its last life, that one's
+    if (worker.next < worker.orders.size()) {
+        lived.order = worker.orders[worker.next];
+    }
     lived.died = true;
     lived.violations.emplace_back("crash", why);
     ++worker.next;
