@@ -284,7 +284,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.call();
         CHECK(s.breaks("I2"));
     }
-    SECTION("looks that died with the process are no observations, unless they saw work") {
+    SECTION("looks that died with the process are no observations") {
         const auto stretch = [&](Verdict seen, bool durable) {
             s.use();
             s.begin();
@@ -317,6 +317,50 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         }
         SECTION("work was seen, and that died") {
             stretch(Verdict::active, false);
+            CHECK(s.all().empty());
+        }
+        SECTION("work was seen, and that was durable") {
+            stretch(Verdict::active, true);
+            CHECK(s.breaks("I2"));
+        }
+    }
+    SECTION("work that the last look before a stop saw, and a crash") {
+        const auto story = [&](bool durable) {
+            s.use();
+            s.begin();
+            s.quiet_for(minutes{30});
+            s.warn();
+            s.quiet_for(minutes{31});
+            s.polled();
+            s.pack();
+            s.look(run, Verdict::active);
+            if (durable) {
+                s.store(EnforcementState::over);
+            }
+            s.judge.crashed(s.at());
+            s.pass(seconds{10});
+            s.judge.booted(s.at());
+            if (durable) {
+                s.e = {.id = EnforcementId{"enf_2"},
+                       .account = account,
+                       .resource = box,
+                       .run = run,
+                       .cause = {CauseKind::idle, "night"}};
+                s.warn();
+            }
+            s.quiet_for(minutes{31});
+            if (durable) {
+                s.pack();
+            }
+            s.intend();
+            s.call();
+        };
+        SECTION("before anybody could know of it") {
+            story(false);
+            CHECK(s.all().empty());
+        }
+        SECTION("after the enforcement had ended over it") {
+            story(true);
             CHECK(s.breaks("I2"));
         }
     }

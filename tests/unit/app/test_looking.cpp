@@ -234,6 +234,27 @@ TEST_CASE(
     CHECK(rig.world.stop_calls.size() == 1);
 }
 
+TEST_CASE(
+    "work that the last look before a stop saw is still known when the daemon dies before its next poll") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.world.on_read = [&] { n.kernel = "busy"; };  // while it is packed
+    rig.begin();
+    rig.scheduler.run_for(minutes{59});
+    for (int i = 0; i < 900 && rig.told(AlertKind::stop_cancelled) == 0; ++i) {
+        rig.scheduler.run_for(seconds{1});
+    }
+    REQUIRE(rig.told(AlertKind::stop_cancelled) == 1);
+    REQUIRE(rig.world.stop_calls.empty());
+    rig.world.on_read = {};
+    n.kernel = "idle";
+    rig.restart(seconds{1});
+    rig.scheduler.run_for(minutes{55});
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(minutes{20});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
 TEST_CASE("a guest that takes questions and never answers holds up no stop that does not ask it") {
     Rig rig;
     FakeNotebook& n = rig.world.add("demo");
