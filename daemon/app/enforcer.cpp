@@ -466,10 +466,10 @@ Batch Enforcer::record(Active& active, const EnforcementEvent& event, const Tran
         batch.emplace_back(
             audit(t.next, "enforcement." + std::string{to_string(t.next.state)}, t.next.reason));
     }
-    // A look that found no quiet is durable with what it decided, or the clock would go on after a restart (I2).
+    // That a look before a pack or a stop found no quiet is durable with what follows from it, or the clock would go
+    // on after a restart (I2).
     const LiveResource* live = resource_of(active.e);
-    if (std::holds_alternative<event::Looked>(event) && live != nullptr &&
-        live->current.run.id == active.e.run && !live->current.clock.last_quiet_at) {
+    if (live != nullptr && live->current.run.id == active.e.run && !live->current.clock.last_quiet_at) {
         batch.emplace_back(QuietRow{.run = active.e.run, .clock = live->current.clock});
     }
     record_outcomes(active, event, batch);
