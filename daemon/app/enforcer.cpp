@@ -466,6 +466,12 @@ Batch Enforcer::record(Active& active, const EnforcementEvent& event, const Tran
         batch.emplace_back(
             audit(t.next, "enforcement." + std::string{to_string(t.next.state)}, t.next.reason));
     }
+    // That a look before a pack or a stop found no quiet is durable with what follows from it, or the clock would go
+    // on after a restart (I2).
+    const LiveResource* live = resource_of(active.e);
+    if (live != nullptr && live->current.run.id == active.e.run && !live->current.clock.last_quiet_at) {
+        batch.emplace_back(QuietRow{.run = active.e.run, .clock = live->current.clock});
+    }
     record_outcomes(active, event, batch);
     record_intents(active, t, batch);
     record_messages(active, t, batch);

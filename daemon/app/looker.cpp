@@ -188,9 +188,13 @@ Task<Looker::Look> Looker::look(Resource resource, Run run, Plan plan, Deadline 
     const bool metrics = account->metrics;
     const Duration window = std::max<Duration>(minutes{2}, account->poll_interval * 2);
     const std::unique_ptr<Guest> guest = world_.guests.open(resource.account, resource, run);
-    look.probe_possible = guest != nullptr;
     if (guest) {
         co_await ask_guest(*guest, run, plan, ttl, look, deadline);
+    } else if (resource.kind == ResourceKind::notebook) {
+        // A partial list may not have shown its address since a restart: that is no word of what it can run, and
+        // what it said before is none of now.
+        look.seen.push_back(unknown(Signal::kernels, run.id, world_.scheduler.now(), ttl,
+                                    "the way into it is not known (no address or token in the list)"));
     }
     const std::shared_ptr<Cloud> cloud = world_.cloud(resource.account);
     if (metrics && cloud != nullptr && resource.kind == ResourceKind::notebook) {

@@ -115,7 +115,8 @@ void Fleet::begin_work(SimResource& r, bool kernel) {
     settle_cpu(r);
     const bool before = r.works();
     r.stalled = false;
-    (kernel ? r.kernel_works : r.process_works) = true;
+    const bool seen_inside = r.has_shell || r.has_metrics;  // else nobody could see it, however honest
+    (kernel || !seen_inside ? r.kernel_works : r.process_works) = true;
     if (!before) {
         stage.note("work.began", run->id.value);
         stage.judge.work_began(run->id, stage.moment());

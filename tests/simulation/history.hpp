@@ -4,6 +4,8 @@
 #include "simulation/judge.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace curfew::simulation {
 
@@ -134,7 +136,7 @@ struct History {
         take(row);
         delivered(row);
     }
-    void pack(const TrueFiles& held = files) {
+    void pack(const TrueFiles& held = files, std::vector<NotCovered> not_covered = {}) {
         store(EnforcementState::due);
         ++e.pack_attempts;
         store(EnforcementState::packing,
@@ -144,6 +146,7 @@ struct History {
         receipt.enforcement = e.id;
         receipt.run = run;
         receipt.verified = true;
+        receipt.not_covered = std::move(not_covered);
         receipt.proofs = {{.vault = VaultName{"folder"}, .locator = {}, .method = {}}};
         judge.published(receipt, held, at());
         e.receipt = receipt.id;

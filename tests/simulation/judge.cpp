@@ -352,8 +352,7 @@ void Judge::suspended(Duration, Moment) {
 void Judge::crashed(Moment at) {
     Model& m = *model_;
     for (auto& [id, truth] : m.runs) {
-        // Work that was seen is no less true.
-        if (truth.durable_own && !truth.work_seen_since) {
+        if (truth.durable_own) {
             std::tie(truth.own, truth.look) = *truth.durable_own;
         }
     }

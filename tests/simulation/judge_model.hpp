@@ -46,8 +46,8 @@ struct RunTruth {
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest
     bool probed = false;                                   // a probe was ever answered for
     OwnQuiet own;
-    /// Own count and newest look as they were when the account's last poll became durable: what was seen since
-    /// then dies with the process, and is no observation.
+    /// Own count and newest look as they were when the account's last poll became durable, or the end of an
+    /// enforcement since work was seen: what was seen since then dies with the process, and is no observation.
     std::optional<std::pair<OwnQuiet, std::optional<OwnLook>>> durable_own;
     bool work_seen_since = false;
     TrueFiles files;

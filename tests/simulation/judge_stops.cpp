@@ -2,6 +2,7 @@
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace curfew::simulation {
 
@@ -56,6 +57,17 @@ bool covered(const SilenceScope& scope, const ResourceRow& resource, const std::
     const bool rules = scope.rules.empty() ||
                        std::ranges::find(scope.rules, RuleName{rule}) != scope.rules.end();
     return resources && accounts && rules;
+}
+
+/// Does a vault hold what there is, but for what a receipt says could not be copied?
+bool holds_all_of(const TrueFiles& held, const TrueFiles& there, const std::set<std::string>& excused) {
+    const auto lacks = [&](const TrueFiles& from, const auto& file) {
+        const auto found = from.find(file.first);
+        return found == from.end() || found->second != file.second;
+    };
+    return std::ranges::none_of(held, [&](const auto& file) { return lacks(there, file); }) &&
+           std::ranges::none_of(
+               there, [&](const auto& file) { return !excused.contains(file.first) && lacks(held, file); });
 }
 
 bool looks_at_activity(const Rule* rule, CauseKind kind) {
@@ -133,11 +145,25 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         if (held == m.held.end()) {
             violated("I1", at, "no vault holds the receipt " + e.receipt->value + " of " + who);
         } else {
+            // A rule may do without what is said to have been out of reach.
+            std::set<std::string> excused;
+            const bool partial_ok = any([&](const Config& config) {
+                const Rule* rule = own_rule(config, row, truth.run.machine_type);
+                return rule != nullptr && rule->pack.partial_ok;
+            });
+            if (partial_ok && receipt != m.receipts.end()) {
+                for (const NotCovered& item : receipt->second.row.not_covered) {
+                    if (item.listed) {
+                        excused.insert(item.what);
+                    }
+                }
+            }
             // What lay there a moment ago, and no longer, may still be what was compared.
             const bool just_now = std::ranges::any_of(truth.files_past, [&](const auto& past) {
-                return at.mono - past.second <= knowledge_lag && past.first == held->second.first;
+                return at.mono - past.second <= knowledge_lag &&
+                       holds_all_of(held->second.first, past.first, excused);
             });
-            if (held->second.first != truth.files && !just_now) {
+            if (!holds_all_of(held->second.first, truth.files, excused) && !just_now) {
                 violated("I1", at,
                          "what the vaults hold for " + who + " (" +
                              std::to_string(held->second.first.size()) + " files) is not what there is (" +

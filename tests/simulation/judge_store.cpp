@@ -113,12 +113,22 @@ void Judge::committed(const Batch& batch, Moment at) {
     for (const auto* row : all_of<BudgetEdit>(batch)) {
         m.edited.emplace(row->budget, at.mono);
     }
+    const auto keep_own = [](RunTruth& truth) {
+        truth.durable_own.emplace(truth.own, truth.look);
+        truth.work_seen_since = false;
+    };
     for (const auto* row : all_of<AccountPollRow>(batch)) {
         for (auto& [id, truth] : m.runs) {
             if (truth.run.account == row->account && !truth.ended) {
-                truth.durable_own.emplace(truth.own, truth.look);
-                truth.work_seen_since = false;
+                keep_own(truth);
             }
+        }
+    }
+    // What ended it is no less known than that it ended.
+    for (const auto* row : all_of<Enforcement>(batch)) {
+        const auto truth = m.runs.find(row->run);
+        if (truth != m.runs.end() && row->state == EnforcementState::over && truth->second.work_seen_since) {
+            keep_own(truth->second);
         }
     }
     for (const auto* row : all_of<QuietRow>(batch)) {

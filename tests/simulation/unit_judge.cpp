@@ -82,6 +82,32 @@ TEST_CASE("I1: what the vault holds is what there is") {
         s.call();
         CHECK(s.breaks("I1"));
     }
+    SECTION("a file that the receipt says could not be copied") {
+        s.config.rules.front().pack.partial_ok = true;
+        const auto story = [&](const TrueFiles& held) {
+            s.use();
+            s.begin();
+            s.quiet_for(minutes{30});
+            s.warn();
+            s.quiet_for(minutes{30});
+            s.pack(held, {{.what = "b.txt", .why = "permission denied", .listed = true}});
+            s.intend();
+            s.call();
+        };
+        SECTION("and the rule does without") {
+            story({{"a.txt", 1}});
+            CHECK(s.all().empty());
+        }
+        SECTION("and the rule does not") {
+            s.config.rules.front().pack.partial_ok = false;
+            story({{"a.txt", 1}});
+            CHECK(s.breaks("I1"));
+        }
+        SECTION("and one of which it says nothing") {
+            story({});
+            CHECK(s.breaks("I1"));
+        }
+    }
     SECTION("neither receipt nor override") {
         s.use();
         s.begin();
@@ -119,220 +145,6 @@ TEST_CASE("I1: what the vault holds is what there is") {
         s.intend();
         s.call();
         CHECK(s.all().empty());
-    }
-}
-
-TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
-    History s;
-    SECTION("half an hour of an hour") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{15});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("at work in between") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.look(run, Verdict::active);
-        s.pass(minutes{1});
-        s.quiet_for(minutes{30});
-        s.pack();
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("unknown in between for longer than the slack") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        for (int i = 0; i < 20; ++i) {
-            s.look(run, Verdict::unknown);
-            s.pass(minutes{1});
-        }
-        s.quiet_for(minutes{10});
-        s.pack();
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("a gap is not bridged") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.pass(minutes{25});
-        s.quiet_for(minutes{6});
-        s.pack();
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("the last look saw work") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
-        s.look(run, Verdict::active);
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("the last look saw nothing") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
-        s.look(run, Verdict::unknown);
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("nobody looked right before the call") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
-        s.pass(minutes{4});
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("probes of two looks at once") {
-        const auto story = [&](Verdict kernels) {
-            s.use();
-            s.begin();
-            for (int i = 0; i < 61; ++i) {
-                s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
-                s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
-                if (i == 30) {
-                    s.warn();
-                    // The next look begins before the probe of the first is back.
-                    s.judge.answered(run, Signal::kernels, kernels, s.at());
-                    s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
-                    s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
-                    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
-                    s.pass(seconds{1});
-                    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
-                }
-                s.pass(minutes{1});
-            }
-            s.look();
-            s.pack();
-            s.intend();
-            s.call();
-        };
-        SECTION("that both knew the kernels to be quiet") {
-            story(Verdict::quiet);
-            CHECK(s.all().empty());
-        }
-        SECTION("that did not know the kernels") {
-            story(Verdict::unknown);
-            CHECK(s.breaks("I2"));
-        }
-    }
-    SECTION("the machine slept between the last look and a call") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
-        s.intend();
-        SECTION("that had left") {
-            s.send();
-            s.pass(hours{2});
-            s.arrive();
-            CHECK(s.all().empty());
-        }
-        SECTION("that had not left") {
-            s.pass(hours{2});
-            s.send();
-            s.arrive();
-            CHECK(s.breaks("I2"));
-        }
-    }
-    SECTION("too few probes") {
-        s.use();
-        s.begin();
-        s.look();
-        for (int i = 0; i < 60; ++i) {
-            s.pass(minutes{1});
-            s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
-            s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
-            if (i == 29) {
-                s.warn();
-            }
-        }
-        s.pass(minutes{1});
-        s.look();
-        s.pack();
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
-    }
-    SECTION("looks that died with the process are no observations, unless they saw work") {
-        const auto stretch = [&](Verdict seen, bool durable) {
-            s.use();
-            s.begin();
-            s.quiet_for(minutes{20});
-            for (int i = 0; i < 5; ++i) {
-                s.polled();
-                s.pass(minutes{1});
-                s.look(run, seen);
-                if (durable) {
-                    s.polled();
-                }
-                s.judge.crashed(s.at());
-                s.judge.booted(s.at());
-                s.pass(minutes{1});
-                s.look();
-            }
-            s.warn();
-            s.quiet_for(minutes{31});
-            s.pack();
-            s.intend();
-            s.call();
-        };
-        SECTION("nothing was seen, and that died") {
-            stretch(Verdict::unknown, false);
-            CHECK(s.all().empty());
-        }
-        SECTION("nothing was seen, and that was durable") {
-            stretch(Verdict::unknown, true);
-            CHECK(s.breaks("I2"));
-        }
-        SECTION("work was seen, and that died") {
-            stretch(Verdict::active, false);
-            CHECK(s.breaks("I2"));
-        }
-    }
-    SECTION("a crash and a long absence give the ladder again") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{50});
-        s.warn();
-        s.judge.crashed(s.at());
-        s.pass(hours{2});
-        s.judge.booted(s.at());
-        s.quiet_for(minutes{12});
-        s.pack();
-        s.intend();
-        s.call();
-        CHECK(s.breaks("I2"));
     }
 }
 

@@ -52,7 +52,7 @@ public:
         std::vector<Observation> seen;
         std::shared_ptr<const Probe> probe;
         bool probed = false;         // it was tried
-        bool probe_possible = true;  // false: this guest has no way to run one
+        bool probe_possible = true;  // false: this guest said that it has no way to run one
         int step = 0;
     };
     Task<Look> look(Resource resource, Run run, Plan plan, Deadline deadline);

@@ -175,6 +175,86 @@ TEST_CASE("a restart of the daemon forgets its probes, and gives the whole ladde
     CHECK(n.inside->probes > 4);
 }
 
+TEST_CASE(
+    "a notebook that the first list after a restart leaves out is probed as before, once it is listed") {
+    Rig rig;
+    FakeNotebook& n = add_probed(rig);
+    rig.world.metrics = true;  // without probes the rule would act on their word
+    rig.begin();
+    rig.scheduler.run_for(minutes{58});
+    REQUIRE(rig.told(AlertKind::stop_warning) >= 2);
+    const int probes = n.inside->probes;
+    auto left_out = rig.world.notebooks.extract("demo");
+    rig.world.list_complete = false;
+    rig.restart(seconds{30});
+    rig.scheduler.run_for(seconds{30});
+    rig.world.list_complete = true;
+    rig.world.notebooks.insert(std::move(left_out));
+    rig.scheduler.run_for(minutes{20});
+    CHECK(n.inside->probes > probes);
+    CHECK(rig.world.stop_calls.empty());  // the first quiet probe is not a ladder old
+    rig.scheduler.run_for(minutes{20});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
+TEST_CASE("while nobody knows the way into a notebook, what it said before is no quiet time") {
+    Rig rig;
+    FakeNotebook& n = add_probed(rig);
+    rig.begin();
+    rig.scheduler.run_for(minutes{20});
+    const LiveRun& run = rig.life->world.picture.resources.at(n.resource.id).current;
+    const Secret token = std::exchange(n.resource.run.token, Secret{});
+    rig.life->daemon.poll_now();
+    rig.scheduler.run_for(seconds{1});
+    CHECK(run.judgement.verdict == Verdict::unknown);
+    const Duration quiet = run.clock.quiet;
+    rig.scheduler.run_for(minutes{3});
+    CHECK(run.clock.quiet == quiet);
+    n.resource.run.token = token;
+    rig.scheduler.run_for(minutes{3});
+    CHECK(run.judgement.verdict == Verdict::quiet);
+    CHECK(n.inside->probes == 0);
+    rig.scheduler.run_for(minutes{25});
+    CHECK(n.inside->probes > 0);
+}
+
+TEST_CASE(
+    "a notebook that cannot be asked right before its stop is not stopped on what it said at the last poll") {
+    Rig rig;
+    FakeNotebook& n = add_probed(rig);
+    const Secret token = n.resource.run.token;
+    rig.world.on_read = [&] { n.resource.run.token = Secret{}; };  // it is just being shut down by its user
+    rig.begin();
+    rig.scheduler.run_for(minutes{70});
+    REQUIRE(n.resource.run.token.empty());
+    CHECK(rig.world.stop_calls.empty());
+    rig.world.on_read = {};
+    n.resource.run.token = token;
+    rig.scheduler.run_for(hours{2});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
+TEST_CASE(
+    "work that the last look before a stop saw is still known when the daemon dies before its next poll") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.world.on_read = [&] { n.kernel = "busy"; };  // while it is packed
+    rig.begin();
+    rig.scheduler.run_for(minutes{59});
+    for (int i = 0; i < 900 && rig.told(AlertKind::stop_cancelled) == 0; ++i) {
+        rig.scheduler.run_for(seconds{1});
+    }
+    REQUIRE(rig.told(AlertKind::stop_cancelled) == 1);
+    REQUIRE(rig.world.stop_calls.empty());
+    rig.world.on_read = {};
+    n.kernel = "idle";
+    rig.restart(seconds{1});
+    rig.scheduler.run_for(minutes{55});
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(minutes{20});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
 TEST_CASE("a guest that takes questions and never answers holds up no stop that does not ask it") {
     Rig rig;
     FakeNotebook& n = rig.world.add("demo");
