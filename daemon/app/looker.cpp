@@ -56,12 +56,13 @@ std::optional<LookPolicy> look_policy(const World& world, const LiveResource& li
     if (rule == nullptr || account == nullptr) {
         return std::nullopt;
     }
-    return LookPolicy{.limit = rule->idle_limit,
-                      .ladder = scaled_ladder(rule->ladder, rule->idle_limit),
-                      .poll = account->poll_interval,
-                      .stalled_after = rule->stalled_after,
-                      .probes = rule->probe.enabled,
-                      .nothing_else = live.resource.kind == ResourceKind::machine};
+    return LookPolicy{
+        .limit = rule->idle_limit,
+        .ladder = scaled_ladder(rule->ladder, rule->idle_limit),
+        .poll = account->poll_interval,
+        .stalled_after = rule->stalled_after,
+        .probes = rule->probe.enabled,
+        .nothing_else = live.resource.kind == ResourceKind::machine || live.current.judgement.lacks_probe};
 }
 
 AssessInput assess_input(const World& world, const LiveResource& live, Instant now) {

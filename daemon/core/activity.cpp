@@ -160,6 +160,7 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
 
     const Seen* active = nullptr;
     const Seen* unknown = nullptr;
+    bool only_second = true;  // is what cannot be seen
     for (const Seen& s : seen) {
         const bool strong = s.present && s.from->strength == Strength::strong;
         // Of the second signals one is enough; any other strong source that was asked and could not say may
@@ -177,6 +178,7 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
             judgement.weak_activity = true;
         } else if (strong && s.verdict == Verdict::unknown && !stands_in) {
             unknown = unknown == nullptr ? &s : unknown;
+            only_second = only_second && (&s == &at(seen, Signal::gpu) || &s == &at(seen, Signal::metrics));
         }
     }
     if (active != nullptr) {
@@ -194,6 +196,7 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
     }
     if (unknown != nullptr && !mutant(Mutant::unknown_is_quiet)) {
         judgement.step = words(*unknown) + " (unknown is never quiet)";
+        judgement.lacks_probe = only_second && known(&kernels);
         return judgement;
     }
     if (has_kernels && !kernels.present) {

@@ -75,6 +75,13 @@ bool looks_at_activity(const Rule* rule, CauseKind kind) {
            (kind == CauseKind::schedule && rule != nullptr && rule->respect_activity);
 }
 
+/// Did anybody but the kernels ever say anything of the run?
+bool second_ever_seen(const RunTruth& truth) {
+    return std::ranges::any_of(truth.newest, [](const auto& said) {
+        return said.first != Signal::kernels && said.second.first != Verdict::unknown;
+    });
+}
+
 }  // namespace
 
 void Judge::judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at) {
@@ -258,8 +265,14 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         } else if (verdict != Verdict::quiet) {
             violated("I2", at, "the last look at " + who + " was " + std::string{to_string(verdict)});
         }
-        if (truth.work_since && at.mono - truth.work_since->mono > work_slack && !stalled) {
-            violated("I2", at, who + " has been at work for " + words(at.mono - truth.work_since->mono));
+        // A rule that leaves probes out and goes by the kernels alone takes work for quiet that no kernel does.
+        const bool kernels_alone = !second_ever_seen(truth) && any([&](const Config& config) {
+            const Rule* rule = rule_named(config, e.cause.name);
+            return rule != nullptr && rule->accept_partial && !rule->probe.enabled;
+        });
+        const Duration at_work = truth.work_since ? at.mono - truth.work_since->mono : Duration{0};
+        if (at_work > work_slack && !stalled && !kernels_alone) {
+            violated("I2", at, who + " has been at work for " + words(at_work));
         }
         if (at.mono - truth.began.mono < Duration{0}) {
             violated("I2", at, who + " had not begun");

@@ -81,7 +81,9 @@ struct Judgement {
     /// nothing that was asked is unknown.
     bool kernel_alone = false;
     bool stalled = false;  // … for so long that it counts as quiet; see `judge_stall`
-    std::string step;      // what decided, in words: "kernels: kernel 3f2a busy"
+    /// Unknown only because nobody could tell of processes, GPU or metrics: a probe could, and none lasts.
+    bool lacks_probe = false;
+    std::string step;  // what decided, in words: "kernels: kernel 3f2a busy"
 };
 
 /// Any strong `active` → active; any required signal unknown or missing → unknown; else quiet.
@@ -134,7 +136,7 @@ struct LookPolicy {
     Duration poll{0};
     Duration stalled_after = hours{6};
     bool probes = true;         // the rule wants them
-    bool nothing_else = false;  // a machine: what its probe says is all that can be had
+    bool nothing_else = false;  // a machine, or what `lacks_probe`: a probe is all that can tell
 };
 
 /// An idle stop of a run that can be probed needs so many quiet probes in a row, the first of them at

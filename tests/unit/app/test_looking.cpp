@@ -102,6 +102,46 @@ TEST_CASE("provider metrics do not stand in for a probe that fails: a guest too 
     CHECK(n.inside->probes < 24 * 13);
 }
 
+TEST_CASE(
+    "a notebook that the provider does not measure is looked into, and stopped when it has gone quiet") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    n.inside.emplace();
+    n.series = FakeSeries{.centicores = 0, .gpu_percent = std::nullopt};  // no word of the GPU, ever
+    SECTION("from its start on") {
+        rig.begin();
+        rig.scheduler.run_for(minutes{20});
+        CHECK(n.inside->probes == 1);  // it lasts to the start of the ladder
+        rig.scheduler.run_for(minutes{55});
+    }
+    SECTION("after work that a probe saw") {
+        n.inside->load(100, rig.scheduler.mono());
+        rig.begin();
+        rig.scheduler.run_for(hours{3});
+        CHECK(rig.told() == std::vector<AlertKind>{});
+        n.inside->load(0, rig.scheduler.mono());
+        rig.scheduler.run_for(hours{1} + minutes{30});
+    }
+    CHECK(rig.world.stop_calls.size() == 1);
+    rig.check_intents();
+}
+
+TEST_CASE("what the provider does not measure and nobody can look into stays unknown, and that is told") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    n.series = FakeSeries{.centicores = 0, .gpu_percent = std::nullopt};
+    SECTION("nothing can be run in it") {}
+    SECTION("it does not answer a probe, which is not tried at every look") {
+        n.inside.emplace();
+        n.inside->answers = false;
+    }
+    rig.begin();
+    rig.scheduler.run_for(hours{5});
+    CHECK(rig.world.stop_calls.empty());
+    CHECK(rig.told(AlertKind::blind) == 1);
+    CHECK((!n.inside || n.inside->probes <= 5 * 13));
+}
+
 TEST_CASE("where nothing can be run, kernels alone bring a rule no further than a warning") {
     Rig rig;
     rig.world.add("demo");

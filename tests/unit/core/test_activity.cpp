@@ -60,6 +60,23 @@ TEST_CASE("verdicts combine as the design says") {
           "terminals: active");
 }
 
+TEST_CASE("a verdict that lacks nothing but what a probe could say") {
+    using enum Signal;
+    using enum Verdict;
+    CHECK(judge({seen(kernels, quiet), seen(metrics, unknown)}).lacks_probe);
+    CHECK(judge({seen(kernels, quiet), seen(gpu, unknown)}).lacks_probe);
+    CHECK(judge({seen(kernels, quiet), seen(metrics, unknown), seen(session, quiet)}).lacks_probe);
+    CHECK_FALSE(judge({}).lacks_probe);
+    CHECK_FALSE(judge({seen(kernels, quiet)}).lacks_probe);  // partial, and a verdict
+    CHECK_FALSE(judge({seen(metrics, unknown)}).lacks_probe);
+    CHECK_FALSE(judge({seen(kernels, active), seen(metrics, unknown)}).lacks_probe);
+    CHECK_FALSE(judge({seen(kernels, unknown), seen(metrics, unknown)}).lacks_probe);
+    CHECK_FALSE(judge({seen(kernels, quiet), seen(metrics, unknown), seen(terminals, unknown)}).lacks_probe);
+    // It was tried, and said nothing.
+    CHECK_FALSE(judge({seen(kernels, quiet), seen(metrics, unknown), seen(processes, unknown)}).lacks_probe);
+    CHECK_FALSE(judge({seen(kernels, quiet), seen(metrics, unknown), seen(processes, quiet)}).lacks_probe);
+}
+
 TEST_CASE("weak activity delays and does not decide") {
     const Judgement j = judge({seen(Signal::kernels, Verdict::quiet), seen(Signal::metrics, Verdict::quiet),
                                seen(Signal::server, Verdict::active, Strength::weak)});

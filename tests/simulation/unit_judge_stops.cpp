@@ -1,0 +1,53 @@
+// The judge itself, where a rule says who is asked before a stop: histories that break an invariant, and ones that
+// do not.
+#include "simulation/history.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace curfew;
+using namespace curfew::simulation;
+
+TEST_CASE("I2: work that only a source could see which the rule leaves out") {
+    History s;
+    Rule& rule = s.config.rules.front();
+    rule.accept_partial = true;
+    rule.probe.enabled = false;
+    bool broken = true;
+    std::optional<Verdict> metrics;
+    SECTION("it goes by the kernels alone") {
+        broken = false;
+    }
+    SECTION("metrics that nobody has are no source") {
+        metrics = Verdict::unknown;
+        broken = false;
+    }
+    SECTION("metrics would have seen it") {
+        metrics = Verdict::quiet;
+    }
+    SECTION("it goes by probes as well") {
+        rule.probe.enabled = true;
+    }
+    SECTION("it does not go by the kernels alone") {
+        rule.accept_partial = false;
+    }
+    const auto quiet_for = [&](Duration d) {
+        for (Duration gone{0}; gone < d; gone += minutes{1}) {
+            s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+            if (metrics) {
+                s.judge.answered(run, Signal::metrics, *metrics, s.at());
+            }
+            s.pass(minutes{1});
+        }
+        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+    };
+    s.use();
+    s.begin();
+    quiet_for(minutes{30});
+    s.judge.work_began(run, s.at());
+    s.warn();
+    quiet_for(minutes{30});
+    s.pack();
+    s.intend();
+    s.call();
+    CHECK((s.all().find("I2: r1 (idle night) has been at work") != std::string::npos) == broken);
+}
