@@ -136,6 +136,7 @@ private:
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
     void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
                       WallTime from, WallTime to, Moment at);
+    Duration packed_in(const EnforcementId& id, Instant from, Instant until) const;
     Wide allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
                    WallTime to) const;
     void judge_outbox(const End& end, Moment at);

@@ -339,8 +339,9 @@ void Judge::doubt(const Doubt& said) {
 
 void Judge::judge_doubts() {
     for (const Doubt& said : model_->doubts) {
+        // What was known then had happened by one of the two clocks: a stamp may lie ahead of ours.
         Period until = said.period;
-        until.to = std::min(until.to, said.at.wall);
+        until.to = std::min(until.to, std::max(said.at.wall, said.at.utc));
         const Wide spent = known_spend(said.budget, until, said.at.wall);
         if (!said.borne_out(spent)) {
             violated("I7", said.at, said.text + ", and " + dollars(spent) + " were spent");
@@ -476,6 +477,17 @@ void Judge::judge_period(const Budget& budget, const Period& period, const std::
     }
 }
 
+/// How long an enforcement was at its pack, which a person may be needed for, between these.
+Duration Judge::packed_in(const EnforcementId& id, Instant from, Instant until) const {
+    const Model& m = *model_;
+    const auto packed = m.pack_since.find(id);
+    if (packed == m.pack_since.end()) {
+        return Duration{0};
+    }
+    const Instant end = m.enforcements.at(id).row.live() ? until : std::min(until, m.state_since.at(id));
+    return std::max(Duration{0}, end - std::max(from, packed->second));
+}
+
 Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
                       WallTime to) const {
     const Model& m = *model_;
@@ -522,8 +534,12 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     }
     // A warning that no channel takes, a pack of a plain stop, and a stop that is refused or lost take their time.
     for (const auto& [id, durable] : m.enforcements) {
-        if (durable.row.run != truth.run.run || durable.row.cause.kind != CauseKind::budget ||
-            durable.row.cause.name != budget.name.value) {
+        if (durable.row.run != truth.run.run || durable.row.cause.kind != CauseKind::budget) {
+            continue;
+        }
+        if (durable.row.cause.name != budget.name.value) {
+            // In the name of another budget it is packed all the same: a plain stop has nothing to add to that.
+            may += hard.action != ThresholdAction::stop_now ? packed_in(id, from, until) : Duration{0};
             continue;
         }
         const auto warned = m.warned_at.find(id);
@@ -533,9 +549,8 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
                                                            : warned->second + hours{1} + minutes{10};
             may += std::max(Duration{0}, std::min(heard, until) - std::max(from, warned->second));
         }
-        const auto packed = m.pack_since.find(id);
-        if (hard.action != ThresholdAction::stop_now && packed != m.pack_since.end()) {
-            may += std::max(Duration{0}, until - std::max(from, packed->second));
+        if (hard.action != ThresholdAction::stop_now) {
+            may += packed_in(id, from, until);
         }
     }
     if (!truth.calls.empty()) {
