@@ -203,6 +203,10 @@ public:
                 wake_after(policy_.confirm_every);
                 return add({Effect::look_fresh});
             case State::packed:
+                // A copy that nobody can compare in time is no whole one either.
+                if (pack_is_late() && !t_.next.override_) {
+                    return go_without_pack();
+                }
                 wake_after(policy_.confirm_every);
                 return add({Effect::fence});
             case State::warned:
@@ -469,7 +473,8 @@ private:
             }
         }
         const State s = t_.next.state;
-        if (s == State::packing || s == State::pack_failed || s == State::held) {
+        const bool copied = s == State::packed && !t_.next.override_;
+        if (s == State::packing || s == State::pack_failed || s == State::held || copied) {
             bound_pack();  // the budget may stop now only since a moment ago, or the daemon was restarted
         }
     }
