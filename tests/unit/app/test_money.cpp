@@ -771,6 +771,106 @@ TEST_CASE("a clock of ours that was set back makes no lie of what was believed")
     CHECK(b.store.quarantined.empty());
 }
 
+namespace {
+
+/// Our clock is set, and the provider's is not.
+void set_clock(Books& b, Duration by) {
+    b.scheduler.step_wall(by);
+    b.world.provider_ahead = b.world.provider_ahead.value_or(Duration{0}) - by;
+}
+
+/// Two lists leave it out, and it goes on.
+void leave_out_twice(Books& b, const std::string& name) {
+    const auto all = b.world.notebooks;
+    b.world.notebooks.erase(name);
+    b.scheduler.run_for(minutes{3});
+    b.world.notebooks = all;
+}
+
+bool overlap(std::vector<CostRow> rows) {
+    std::erase_if(rows, [](const CostRow& row) { return row.source == CostSource::adjustment; });
+    std::ranges::sort(rows, {}, &CostRow::from);
+    return std::ranges::adjacent_find(
+               rows, [](const CostRow& a, const CostRow& b) { return b.from < a.to; }) != rows.end();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a run that came and went while our clock was hours behind has its cost, and the bar says how surely") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    b.world.end(n);
+    b.scheduler.run_for(minutes{5});
+    b.world.list_fails = Error{Errc::unavailable, Retry::later(), "down", "provider"};
+    const WallTime began = b.scheduler.wall();
+    set_clock(b, -hours{10});
+    b.world.start(n);
+    n.resource.run.started_at = began;
+    const std::string run = n.resource.run.id.value;
+    b.scheduler.run_for(hours{2});
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(hours{1});
+    b.world.list_fails.reset();
+    b.scheduler.run_for(minutes{10});
+    REQUIRE_FALSE(b.rows(run).empty());
+    CHECK_FALSE(b.meter(run).open);
+    CHECK(b.metered(run) >= hours{2});
+    CHECK(b.metered(run) - b.bar(run) <= hours{2});
+    CHECK(b.metered(run) <= hours{3} + minutes{10});
+}
+
+TEST_CASE("a run that goes on after it seemed to have ended is billed once, whatever our clock does") {
+    Books b;
+    const std::string run = b.world.add("demo").resource.run.id.value;
+    const auto dated = GENERATE(true, false);
+    if (dated) {
+        b.world.provider_ahead = Duration{0};
+    }
+    const auto set = [&](Duration by) { dated ? set_clock(b, by) : b.scheduler.step_wall(by); };
+    b.begin();
+    b.scheduler.run_for(minutes{90});
+    SECTION("set back behind what is counted") {
+        leave_out_twice(b, "demo");
+        set(-minutes{50});
+        b.scheduler.run_for(minutes{30});
+        set(minutes{50});
+        b.scheduler.run_for(minutes{20});
+    }
+    SECTION("it costs what it has cost before as well") {
+        leave_out_twice(b, "demo");
+    }
+    b.scheduler.run_for(hours{3});
+    CHECK_FALSE(overlap(b.rows(run)));
+    CHECK(b.each_once());
+    CHECK(b.meter(run).closed == b.spent(run));
+    CHECK(b.meter(run).counted_to - origin == b.metered(run));
+}
+
+TEST_CASE("no hour is closed that the provider's clock has not passed, and none is given back and lost") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    const std::string run = b.world.add("demo").resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{100});
+    set_clock(b, hours{5});
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(run) <= minutes{105});
+    set_clock(b, -hours{5});
+    leave_out_twice(b, "demo");
+    b.scheduler.run_for(hours{8});
+    b.world.end(b.world.notebooks.at("demo"));
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(run) == minutes{100} + minutes{5} + minutes{3} + hours{8});
+    CHECK(b.meter(run).closed == b.spent(run));
+    CHECK(b.each_once());
+    CHECK_FALSE(overlap(b.rows(run)));
+}
+
 TEST_CASE("a disk costs the same though our clock is set back to before it was made, and forward again") {
     Books b;
     FakeNotebook& m = b.machine("box");
