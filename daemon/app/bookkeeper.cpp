@@ -182,7 +182,9 @@ void Bookkeeper::replace_prices(PriceBook prices) {
 /// the price of that time: of other times only the table knows, where the provider goes by it.
 void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTime until,
                        std::vector<CostRow>& rows) const {
-    const auto changes = prices_.changes(meter.sku, meter.counted_to, until);
+    const auto changes = mutant(Mutant::dated_price_ignored)
+                             ? std::vector<WallTime>{}
+                             : prices_.changes(meter.sku, meter.counted_to, until);
     for (std::size_t i = 0; i < changes.size(); ++i) {
         const WallTime at = changes[i];
         append(rows, advance(meter, at));

@@ -264,7 +264,7 @@ WallTime Watcher::known_off(const LiveRun& run) const {
 /// what has ended since would begin anew. A clock of the provider's that was set back is followed once its dates go
 /// on like time.
 bool Watcher::is_old(const Listing& listing) {
-    if (!listing.provider_time) {
+    if (!listing.provider_time || mutant(Mutant::stale_list_believed)) {
         return false;
     }
     const Instant asked = picture_of_account().last_attempt_mono.value_or(world_.scheduler.mono());

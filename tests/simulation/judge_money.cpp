@@ -194,6 +194,19 @@ void Judge::judge_ledger(const End& end, Moment at) {
     judge_doubts();
 }
 
+/// What a whole list showed is on the books once the poll is durable, whether it is on or came and went. Of what was
+/// there before anybody watched only what runs is.
+void Judge::judge_shown(const AccountName& account, Moment at) {
+    Model& m = *model_;
+    const Instant watched = m.watched.emplace(account, at.mono).first->second;
+    for (const RunId& run : std::exchange(m.shown[account], {})) {
+        const auto truth = m.runs.find(run);
+        if (truth != m.runs.end() && truth->second.began.mono > watched && !m.metered.contains(run)) {
+            violated("I6", at, run.value + " was listed, and nobody bills it");
+        }
+    }
+}
+
 // ---- I7 ------------------------------------------------------------------------------------------------
 
 namespace {

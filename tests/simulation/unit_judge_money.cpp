@@ -184,6 +184,37 @@ TEST_CASE("I6: a price that changes counts from then on") {
     }
 }
 
+TEST_CASE("I6: what a whole list shows is billed") {
+    History s;
+    s.use();
+    s.polled();
+    s.pass(minutes{5});
+    s.begin();
+    s.judge.listed(account, s.at(), {run});
+    const Meter meter{.resource = box,
+                      .run = run,
+                      .sku = "P4000",
+                      .tariff = {},
+                      .started = s.at().wall,
+                      .counted_to = s.at().wall,
+                      .last_seen_billing = s.at().wall};
+    SECTION("with the poll that showed it") {
+        s.judge.committed({meter}, s.at());
+        s.polled();
+        CHECK(s.all().empty());
+    }
+    SECTION("a crash may come first") {
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+        s.polled();
+        CHECK(s.all().empty());
+    }
+    SECTION("not at all") {
+        s.polled();
+        CHECK(s.breaks("I6"));
+    }
+}
+
 TEST_CASE("I7: a threshold fires when the figure is reached") {
     History s;
     Budget budget;
