@@ -351,7 +351,16 @@ void Judge::doubt(const Doubt& said) {
 }
 
 void Judge::judge_doubts() {
-    for (const Doubt& said : model_->doubts) {
+    const Model& m = *model_;
+    for (const Doubt& said : m.doubts) {
+        // What was known of another account and not stored yet died with the process, and may be learnt otherwise.
+        const bool others = m.config() != nullptr && m.config()->accounts.size() > 1;
+        const bool died = std::ranges::any_of(m.down, [&](const auto& down) {
+            return down.first >= said.at.mono && down.first - said.at.mono <= minutes{2};
+        });
+        if (others && died) {
+            continue;
+        }
         // What was known then had happened by one of the two clocks: a stamp may lie ahead of ours.
         Period until = said.period;
         until.to = std::min(until.to, std::max(said.at.wall, said.at.utc));

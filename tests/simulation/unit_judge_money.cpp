@@ -282,6 +282,21 @@ TEST_CASE("I7: a threshold fires when the figure is reached") {
         s.judge.ended({}, s.at());
         CHECK(s.breaks("I7"));
     }
+    SECTION("what another account cost, as was known, died with the process before it was stored") {
+        if (GENERATE(true, false)) {
+            s.config.accounts.emplace_back().name = AccountName{"other"};
+            s.use();
+            fires();
+            s.judge.crashed(s.at());
+            s.judge.ended({}, s.at());
+            CHECK_FALSE(s.breaks("I7"));
+        } else {  // there is no other
+            fires();
+            s.judge.crashed(s.at());
+            s.judge.ended({}, s.at());
+            CHECK(s.breaks("I7"));
+        }
+    }
     SECTION("all of it is spent, and it does not fire") {
         spends(2);
         polls(hours{3});
