@@ -184,8 +184,12 @@ public:
             case State::packing:
             case State::held:
                 if (pack_is_late()) {
-                    go_without_pack();
+                    return go_without_pack();
                 }
+                // The budget does not ask for it now any more: a time that is past would wake it for ever.
+                t_.next.pack_until.reset();
+                t_.next.next_at.reset();
+                t_.changed = true;
                 return;
             case State::pack_failed:
                 return pack_is_late() ? go_without_pack() : begin_due("trying to pack again");

@@ -629,7 +629,10 @@ TEST_CASE("a budget that stops now waits for a pack only so long, and the overri
         Enforcement late = bound.next;
         late.next_at = late.pack_until;
         CHECK(step(late, event::Woken{}, t0 + minutes{10}, now).next.override_);
-        CHECK_FALSE(step(late, event::Woken{}, t0 + minutes{10}, policy).next.override_);
+        // And from then on it is not where the budget does not ask for it now any more.
+        const Enforcement free = step(late, event::Woken{}, t0 + minutes{10}, policy).next;
+        CHECK_FALSE(free.override_);
+        CHECK((!free.next_at || *free.next_at > t0 + minutes{10}));
     }
 }
 
