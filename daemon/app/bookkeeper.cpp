@@ -102,7 +102,7 @@ void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<Resour
     for (const Meter& meter : meters) {
         if (!of_add_on(meter)) {
             if (!meter.open) {
-                counted_.insert_or_assign(meter.run, meter.counted_to);
+                counted_.insert_or_assign(meter.run, meter);
             }
             continue;
         }
@@ -134,17 +134,17 @@ void Bookkeeper::put(const AccountName& account, Meter& meter, std::vector<CostR
         batch.emplace_back(meter);
     }
     if (!meter.open && !of_add_on(meter)) {
-        counted_.insert_or_assign(meter.run, meter.counted_to);
+        counted_.insert_or_assign(meter.run, meter);
     }
 }
 
 std::optional<WallTime> Bookkeeper::counted(const RunId& run) const {
     const auto found = counted_.find(run);
-    return found == counted_.end() ? std::nullopt : std::optional{found->second};
+    return found == counted_.end() ? std::nullopt : std::optional{found->second.counted_to};
 }
 
 void Bookkeeper::forget_counted(WallTime now) {
-    std::erase_if(counted_, [&](const auto& entry) { return now - entry.second > counted_kept; });
+    std::erase_if(counted_, [&](const auto& entry) { return now - entry.second.counted_to > counted_kept; });
 }
 
 // ---- runs ------------------------------------------------------------------------------------------
@@ -182,7 +182,9 @@ void Bookkeeper::replace_prices(PriceBook prices) {
 /// the price of that time: of other times only the table knows, where the provider goes by it.
 void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTime until,
                        std::vector<CostRow>& rows) const {
-    const auto changes = prices_.changes(meter.sku, meter.counted_to, until);
+    const auto changes = mutant(Mutant::dated_price_ignored)
+                             ? std::vector<WallTime>{}
+                             : prices_.changes(meter.sku, meter.counted_to, until);
     for (std::size_t i = 0; i < changes.size(); ++i) {
         const WallTime at = changes[i];
         append(rows, advance(meter, at));
@@ -205,12 +207,16 @@ void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTim
 
 void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch) {
     const bool is_new = !run.meter;
-    if (is_new) {
-        const WallTime started = run.run.started_at.value_or(now);
-        const auto stood = stood_until_.find(live.resource.id);
-        const WallTime other = stood == stood_until_.end() ? started : stood->second;
-        const WallTime from = std::min(now,
-                                       std::max({started, counted(run.run.id).value_or(started), other}));
+    const WallTime started = run.run.started_at.value_or(now);
+    const auto stood = stood_until_.find(live.resource.id);
+    const WallTime from = std::min(now,
+                                   std::max(started, stood == stood_until_.end() ? started : stood->second));
+    if (const auto before = counted_.find(run.run.id); is_new && before != counted_.end()) {
+        // It goes on, though it seemed to have ended; what is counted is, also where our clock has been set back.
+        run.meter = before->second;
+        run.meter->open = true;
+        run.meter->counted_to = std::max(run.meter->counted_to, from);
+    } else if (is_new) {
         run.meter = Meter{.resource = live.resource.id,
                           .run = run.run.id,
                           .sku = run.run.machine_type,
@@ -230,7 +236,9 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     const AccountConfig* account = world_.account(live.resource.account);
     meter.increment = account != nullptr ? account->billing_increment : Increment::none;
     std::vector<CostRow> rows;
-    count(meter, run.run, now, now, rows);
+    // It billed when the list was asked for: an hour is over once that is past it by the provider's clock as well.
+    const WallTime seen_billing = std::min(now, live.asked_at.value_or(now));
+    count(meter, run.run, now, seen_billing, rows);
     const Tariff tariff = tariff_of(run.run, run.run.machine_type, now);
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
     const bool caught_up = now - meter.counted_to < hours{1};
@@ -239,8 +247,7 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
         append(rows, reprice(meter, now, run.run.machine_type, tariff));
         changed_unseen(rows, unseen ? now - meter.last_seen_billing : Duration{0});
     }
-    // It billed when the list was asked for, perhaps no longer when the answer had come.
-    meter.last_seen_billing = std::min(now, live.asked_at.value_or(now));
+    meter.last_seen_billing = seen_billing;  // perhaps no longer when the answer had come
     put(live.resource.account, meter, std::move(rows), is_new || (other && caught_up), batch);
 }
 

@@ -135,6 +135,9 @@ void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
         } else if (warned && !active.told && !active.e.notice_at && a.needs_notice &&
                    result.mode >= Mode::warn) {
             post(run, event::Cancelled{"it only observed so far, and nobody was warned; judged anew"});
+        } else if (waits_too_long(active.e, result)) {
+            post(run, event::Cancelled{"budget " + a.cause->name +
+                                       " is to be stopped now, without waiting for that pack"});
         } else {
             post(run, event::Assessed{a});
         }
@@ -412,14 +415,24 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
     return found == world_.picture.resources.end() ? nullptr : &found->second;
 }
 
+/// Is it at a pack for somebody who waits for that, a person perhaps, while a budget asks that does not? It begins
+/// anew in that one's name.
+bool Enforcer::waits_too_long(const Enforcement& e, const AssessResult& result) const {
+    const std::optional<Cause>& asks = result.assessment.cause;
+    const bool at_pack = e.state == EnforcementState::packing || e.state == EnforcementState::pack_failed ||
+                         e.state == EnforcementState::held;
+    return at_pack && asks && asks->kind == CauseKind::budget && *asks != e.cause &&
+           result.mode == Mode::enforce && pack_within(*asks, e.run).has_value();
+}
+
 /// How long the budget that is behind it waits for a pack, if it is to be stopped now.
-std::optional<Duration> Enforcer::pack_within(const Enforcement& e) const {
-    const auto budget = std::ranges::find(world_.config->budgets, BudgetName{e.cause.name}, &Budget::name);
-    const auto live = world_.picture.budgets.find(BudgetName{e.cause.name});
+std::optional<Duration> Enforcer::pack_within(const Cause& cause, const RunId& run) const {
+    const auto budget = std::ranges::find(world_.config->budgets, BudgetName{cause.name}, &Budget::name);
+    const auto live = world_.picture.budgets.find(BudgetName{cause.name});
     if (budget == world_.config->budgets.end() || live == world_.picture.budgets.end()) {
         return std::nullopt;
     }
-    const BudgetState* state = live->second.of(*budget, e.run);
+    const BudgetState* state = live->second.of(*budget, run);
     const Threshold* threshold = state != nullptr ? exhausting(*budget, state->fired) : nullptr;
     return threshold != nullptr && threshold->action == ThresholdAction::stop_now
                ? std::optional{threshold->pack_within}
@@ -437,7 +450,7 @@ EnforcementPolicy Enforcer::policy_for(const Enforcement& e) const {
         }
     }
     if (e.cause.kind == CauseKind::budget) {
-        policy.pack_within = pack_within(e);
+        policy.pack_within = pack_within(e.cause, e.run);
     }
     return policy;
 }

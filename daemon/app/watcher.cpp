@@ -252,11 +252,19 @@ Duration Watcher::clock_ahead(WallTime provider) const {
     return behind > Duration{0} ? -behind : Duration{0};
 }
 
+/// When it is known not to bill any more: by our clock, unless that is behind what is known of the run.
+WallTime Watcher::known_off(const LiveRun& run) const {
+    const WallTime now = world_.scheduler.wall();
+    const WallTime started = run.run.started_at.value_or(now);
+    const WallTime least = run.meter ? std::max(started, run.meter->counted_to) : started;
+    return now < least && newest_list_ ? std::max(least, provider_now().wall) : now;
+}
+
 /// Was it made before an earlier one was here? A cache, or a copy that lags, answers so: what it shows is no news, and
 /// what has ended since would begin anew. A clock of the provider's that was set back is followed once its dates go
 /// on like time.
 bool Watcher::is_old(const Listing& listing) {
-    if (!listing.provider_time) {
+    if (!listing.provider_time || mutant(Mutant::stale_list_believed)) {
         return false;
     }
     const Instant asked = picture_of_account().last_attempt_mono.value_or(world_.scheduler.mono());
@@ -577,8 +585,9 @@ void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& 
     for (std::size_t i = 0; i < missed.size(); ++i) {
         LiveRun run;
         run.run = missed[i];
-        const WallTime latest = i + 1 < missed.size() ? *missed[i + 1].started_at : after.value_or(now);
-        const Duration beside = std::clamp(now - latest, Duration{0}, teardown_longest);
+        const WallTime off = known_off(run);
+        const WallTime latest = i + 1 < missed.size() ? *missed[i + 1].started_at : after.value_or(off);
+        const Duration beside = std::clamp(off - latest, Duration{0}, teardown_longest);
         books_.came_and_went(live, run, missed[i].ended_at, latest, beside, batch);
         run.run.state = is_off(run.run.state) ? run.run.state : RunState::stopped;
         run.run.ended_at = missed[i].ended_at.value_or(std::max(latest, *missed[i].started_at));
@@ -608,9 +617,10 @@ void Watcher::close_ended(const std::vector<Ending>& endings, Batch& batch) {
         if (run == nullptr) {
             continue;
         }
-        WallTime latest = std::min(now, ending.replaced_at.value_or(now));
+        const WallTime off = known_off(*run);
+        WallTime latest = std::min(off, ending.replaced_at.value_or(off));
         latest = std::max(latest, run->run.started_at.value_or(latest));
-        const Duration beside = std::min(now - latest, teardown_longest);
+        const Duration beside = std::min(off - latest, teardown_longest);
         const auto end = stamps_.checked_end(run->run, live.resource, ending.at, batch);
         if (ending.unseen && !run->meter) {
             books_.came_and_went(live, *run, end, latest, beside, batch);

@@ -184,8 +184,12 @@ public:
             case State::packing:
             case State::held:
                 if (pack_is_late()) {
-                    go_without_pack();
+                    return go_without_pack();
                 }
+                // The budget does not ask for it now any more: a time that is past would wake it for ever.
+                t_.next.pack_until.reset();
+                t_.next.next_at.reset();
+                t_.changed = true;
                 return;
             case State::pack_failed:
                 return pack_is_late() ? go_without_pack() : begin_due("trying to pack again");
@@ -203,6 +207,10 @@ public:
                 wake_after(policy_.confirm_every);
                 return add({Effect::look_fresh});
             case State::packed:
+                // A copy that nobody can compare in time is no whole one either.
+                if (pack_is_late() && !t_.next.override_) {
+                    return go_without_pack();
+                }
                 wake_after(policy_.confirm_every);
                 return add({Effect::fence});
             case State::warned:
@@ -469,7 +477,8 @@ private:
             }
         }
         const State s = t_.next.state;
-        if (s == State::packing || s == State::pack_failed || s == State::held) {
+        const bool copied = s == State::packed && !t_.next.override_;
+        if (s == State::packing || s == State::pack_failed || s == State::held || copied) {
             bound_pack();  // the budget may stop now only since a moment ago, or the daemon was restarted
         }
     }

@@ -306,8 +306,9 @@ void Judge::files_changed(const RunId& run, const TrueFiles& files, Moment at) {
     }
 }
 
-void Judge::listed(const AccountName& account, Moment at) {
+void Judge::listed(const AccountName& account, Moment at, const std::vector<RunId>& shown) {
     model_->listed[account].push_back(at);
+    model_->shown[account].insert(shown.begin(), shown.end());
     model_->note_wall(at);
 }
 
@@ -357,6 +358,7 @@ void Judge::crashed(Moment at) {
         }
     }
     m.down.emplace_back(at.mono, std::nullopt);
+    m.shown.clear();
     for (auto& [key, parcel] : m.parcels) {
         if (std::exchange(parcel.in_flight, false)) {
             ++parcel.uncertain;  // taken, and nobody who lives on knows it

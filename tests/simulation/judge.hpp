@@ -78,8 +78,8 @@ public:
     /// What a source really answered to Curfew, or that it could not be seen (unknown).
     void answered(const RunId& run, Signal source, Verdict verdict, Moment at);
     void files_changed(const RunId& run, const TrueFiles& files, Moment at);
-    /// A list reached Curfew whole, unspoilt and fresh.
-    void listed(const AccountName& account, Moment at);
+    /// A list reached Curfew whole, unspoilt and fresh. `shown`: the runs in it, on or off.
+    void listed(const AccountName& account, Moment at, const std::vector<RunId>& shown = {});
     /// A call that ends a run leaves; nobody can take it back from here on, however long it is on its way.
     void stop_sent(StopMethod method, const RunId& meant, Moment at);
     /// It arrived. `meant`: the run that the call names; `reached`: the one that it would
@@ -127,6 +127,8 @@ private:
     void judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at);
     void judge_ledger(const End& end, Moment at);
     void judge_fired(const FiredThresholdRow& row, Moment at);
+    void judge_shown(const AccountName& account, Moment at);
+    void judge_confirming(const AccountName& account, Moment at);
     void judge_late(Moment at);
     void judge_early(const FiredThresholdRow& row, Moment at);
     void doubt(const Doubt& said);
@@ -136,6 +138,7 @@ private:
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
     void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
                       WallTime from, WallTime to, Moment at);
+    Duration packed_in(const EnforcementId& id, Instant from, Instant until) const;
     Wide allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
                    WallTime to) const;
     void judge_outbox(const End& end, Moment at);

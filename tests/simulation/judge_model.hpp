@@ -140,7 +140,10 @@ struct Judge::Model {
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
     std::map<std::pair<RunId, MeterKind>, Meter> meters;
-    std::map<RunId, Instant> metered;  // since when
+    std::map<RunId, Instant> metered;              // since when
+    std::map<AccountName, std::set<RunId>> shown;  // by whole lists, since its newest poll became durable
+    std::map<AccountName, Instant> watched;        // its first poll became durable
+    std::map<EnforcementId, std::pair<Instant, int>> confirming;  // since then, and over so many polls
     std::map<RunId, std::vector<std::pair<WallTime, WallTime>>> given_back;
     std::set<std::pair<RunId, std::int64_t>> counted_again;  // by where it begins: it was given back before
     std::set<std::pair<RunId, std::int64_t>> closed_at;      // a run that seemed to have ended may bill on

@@ -194,6 +194,19 @@ void Judge::judge_ledger(const End& end, Moment at) {
     judge_doubts();
 }
 
+/// What a whole list showed is on the books once the poll is durable, whether it is on or came and went. Of what was
+/// there before anybody watched only what runs is.
+void Judge::judge_shown(const AccountName& account, Moment at) {
+    Model& m = *model_;
+    const Instant watched = m.watched.emplace(account, at.mono).first->second;
+    for (const RunId& run : std::exchange(m.shown[account], {})) {
+        const auto truth = m.runs.find(run);
+        if (truth != m.runs.end() && truth->second.began.mono > watched && !m.metered.contains(run)) {
+            violated("I6", at, run.value + " was listed, and nobody bills it");
+        }
+    }
+}
+
 // ---- I7 ------------------------------------------------------------------------------------------------
 
 namespace {
@@ -338,9 +351,19 @@ void Judge::doubt(const Doubt& said) {
 }
 
 void Judge::judge_doubts() {
-    for (const Doubt& said : model_->doubts) {
+    const Model& m = *model_;
+    for (const Doubt& said : m.doubts) {
+        // What was known of another account and not stored yet died with the process, and may be learnt otherwise.
+        const bool others = m.config() != nullptr && m.config()->accounts.size() > 1;
+        const bool died = std::ranges::any_of(m.down, [&](const auto& down) {
+            return down.first >= said.at.mono && down.first - said.at.mono <= minutes{2};
+        });
+        if (others && died) {
+            continue;
+        }
+        // What was known then had happened by one of the two clocks: a stamp may lie ahead of ours.
         Period until = said.period;
-        until.to = std::min(until.to, said.at.wall);
+        until.to = std::min(until.to, std::max(said.at.wall, said.at.utc));
         const Wide spent = known_spend(said.budget, until, said.at.wall);
         if (!said.borne_out(spent)) {
             violated("I7", said.at, said.text + ", and " + dollars(spent) + " were spent");
@@ -476,6 +499,17 @@ void Judge::judge_period(const Budget& budget, const Period& period, const std::
     }
 }
 
+/// How long an enforcement was at its pack, which a person may be needed for, between these.
+Duration Judge::packed_in(const EnforcementId& id, Instant from, Instant until) const {
+    const Model& m = *model_;
+    const auto packed = m.pack_since.find(id);
+    if (packed == m.pack_since.end()) {
+        return Duration{0};
+    }
+    const Instant end = m.enforcements.at(id).row.live() ? until : std::min(until, m.state_since.at(id));
+    return std::max(Duration{0}, end - std::max(from, packed->second));
+}
+
 Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
                       WallTime to) const {
     const Model& m = *model_;
@@ -522,8 +556,12 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     }
     // A warning that no channel takes, a pack of a plain stop, and a stop that is refused or lost take their time.
     for (const auto& [id, durable] : m.enforcements) {
-        if (durable.row.run != truth.run.run || durable.row.cause.kind != CauseKind::budget ||
-            durable.row.cause.name != budget.name.value) {
+        if (durable.row.run != truth.run.run || durable.row.cause.kind != CauseKind::budget) {
+            continue;
+        }
+        if (durable.row.cause.name != budget.name.value) {
+            // In the name of another budget it is packed all the same: a plain stop has nothing to add to that.
+            may += hard.action != ThresholdAction::stop_now ? packed_in(id, from, until) : Duration{0};
             continue;
         }
         const auto warned = m.warned_at.find(id);
@@ -533,9 +571,8 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
                                                            : warned->second + hours{1} + minutes{10};
             may += std::max(Duration{0}, std::min(heard, until) - std::max(from, warned->second));
         }
-        const auto packed = m.pack_since.find(id);
-        if (hard.action != ThresholdAction::stop_now && packed != m.pack_since.end()) {
-            may += std::max(Duration{0}, until - std::max(from, packed->second));
+        if (hard.action != ThresholdAction::stop_now) {
+            may += packed_in(id, from, until);
         }
     }
     if (!truth.calls.empty()) {

@@ -9,6 +9,8 @@ namespace curfew::simulation {
 namespace {
 
 /// Looks are taken in when they are whole, answers are heard one by one; a poll's own look may come between.
+constexpr Duration confirming_longest = minutes{30};  // several times what a slow teardown takes
+constexpr int confirming_polls = 4;
 constexpr Duration quiet_slack = minutes{1};
 constexpr Duration work_slack = knowledge_lag;
 /// A hold counts once its answer has come back from the disk; the fence asks for holds last of all.
@@ -435,6 +437,29 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
                          (notice == m.notice.end() ? std::string{"no warning was taken"}
                                                    : words(at.mono - notice->second) + " ago") +
                          ", wanted " + words(wanted) + ")");
+        }
+    }
+}
+
+/// A stop is confirmed, or has failed, within minutes in which its account can be seen, over every restart.
+void Judge::judge_confirming(const AccountName& account, Moment at) {
+    Model& m = *model_;
+    for (const auto& [run, id] : m.live) {
+        const Enforcement& e = m.enforcements.at(id).row;
+        if (e.account != account || e.state != EnforcementState::confirming) {
+            continue;
+        }
+        Instant since = m.state_since.at(id);
+        for (const auto& [crash, boot] : m.down) {
+            since = boot ? std::max(since, *boot) : since;
+        }
+        auto& [from, polls] = m.confirming[id];
+        polls = from == since ? polls + 1 : 1;
+        from = since;
+        if (polls >= confirming_polls && at.mono - since > confirming_longest) {
+            polls = 0;
+            violated("I9", at,
+                     "the stop of " + run.value + " is not confirmed after " + words(at.mono - since));
         }
     }
 }

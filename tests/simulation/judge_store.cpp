@@ -163,6 +163,12 @@ void Judge::committed(const Batch& batch, Moment at) {
         judge_fired(*row, at);
         judge_early(*row, at);
     }
+    for (const auto* row : all_of<AccountPollRow>(batch)) {
+        if (row->complete) {
+            judge_shown(row->account, at);
+            judge_confirming(row->account, at);
+        }
+    }
     if (std::ranges::any_of(all_of<AccountPollRow>(batch),
                             [](const AccountPollRow* row) { return row->complete; })) {
         judge_late(at);

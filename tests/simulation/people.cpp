@@ -185,6 +185,31 @@ void People::stops(const ResourceId& id) {
     }
 }
 
+void People::changes_his_mind(const ResourceId& id, bool again) {
+    SimResource* r = fleet_.find(id);
+    if (r == nullptr || r->on()) {
+        return;
+    }
+    fleet_.start(*r);
+    ++r->session;
+    const RunId first = r->runs.back().id;
+    stage_.clock.after(worst_.between(seconds{20}, minutes{3}), [this, id, first, again] {
+        SimResource* now = fleet_.find(id);
+        if (calm_ || !now->on() || now->runs.back().id != first) {
+            return;
+        }
+        fleet_.begin_stop(id, first, worst_.between(seconds{10}, minutes{5}));
+        if (!again) {
+            plan_session(*now, users_.between(hours{1}, now->habits.away_max));
+            return;
+        }
+        fleet_.start(*now);
+        const RunId second = now->runs.back().id;
+        stage_.clock.after(worst_.between(minutes{3}, minutes{20}),
+                           [this, id, second] { stretch(id, second, 2); });
+    });
+}
+
 void People::everybody_leaves(Duration away) {
     nobody_until_ = stage_.clock.now() + away;
     for (auto& [id, r] : fleet_.resources) {

@@ -21,6 +21,8 @@ public:
     void comes_back(const ResourceId& id);
     void restarts(const ResourceId& id);
     void stops(const ResourceId& id);
+    /// Starts what is off, stops it within minutes, and may start it again before that one is gone.
+    void changes_his_mind(const ResourceId& id, bool again);
     /// Everybody's work ends now, and nobody does any for so long.
     void everybody_leaves(Duration away);
     void keeps(const ResourceId& id, Duration length);

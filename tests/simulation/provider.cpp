@@ -194,7 +194,12 @@ void SimCloud::spoil(Listing& listing) {
         spoilt = true;
     }
     if (!spoilt && listing.complete) {
-        stage_.judge.listed(account_.name, stage_.moment());
+        std::vector<RunId> shown;
+        for (const Resource& each : all) {
+            shown.push_back(each.run.id);
+            std::ranges::transform(each.other_runs, std::back_inserter(shown), &Run::id);
+        }
+        stage_.judge.listed(account_.name, stage_.moment(), shown);
     }
 }
 

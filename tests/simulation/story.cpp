@@ -211,6 +211,8 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
     story.price_every = now_and_then(hours{12}, hours{96}, 3);
     story.mend_every = now_and_then(hours{1}, hours{24}, 3);
     story.reload_every = now_and_then(hours{12}, hours{200}, 4);
+    Dice users = dice.split("users");
+    story.hasty_every = users.one_in(3) ? Duration{0} : users.skewed(hours{2}, hours{24});
     if (crashes) {
         story.crash_every = now_and_then(minutes{20}, hours{24}, 6);
         story.reboot_every = now_and_then(hours{12}, hours{240}, 3);
@@ -224,6 +226,13 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
         story.receiver_every = now_and_then(hours{3}, hours{120}, 3);
         story.vanish_every = now_and_then(hours{12}, hours{240}, 3);
         story.spell_every = now_and_then(hours{2}, hours{48}, 4);
+        Dice host = dice.split("host");
+        if (host.one_in(5)) {  // it runs on a laptop
+            story.suspend_every = host.skewed(hours{2}, hours{10});
+        }
+        if (host.one_in(5)) {  // whose clock chip is taken for UTC, and shows another zone's time
+            story.clock_off = hours{host.between(1, 12)} * (host.one_in(3) ? -1 : 1);
+        }
         story.dead_channel = dice.one_in(3) ? dice.between(hours{40}, hours{96}) : Duration{0};
         story.rates_of_faults = draw_rates(dice);
     }

@@ -58,6 +58,11 @@ void Trouble::begin() {
     now_and_then(story_.spell_every, &Trouble::spell);
     now_and_then(story_.price_every, &Trouble::list_price);
     now_and_then(story_.leave_every, &Trouble::everybody_leaves);
+    now_and_then(story_.hasty_every, &Trouble::haste);
+    if (story_.clock_off != Duration{0}) {
+        stage_.clock.step(story_.clock_off);
+        clock_is_set(story_.clock_off);
+    }
     dated_prices();
     if (story_.dead_channel > Duration{0}) {
         stage_.clock.after(chance_.between(minutes{10}, hours{12}), [this] {
@@ -143,6 +148,10 @@ void Trouble::set_clock() {
         stage_.clock.step(by);
     }
     stage_.clock.drift(chance_.one_in(2) ? chance_.between(-40, 40) : 0);
+    clock_is_set(by);
+}
+
+void Trouble::clock_is_set(Duration by) {
     stage_.injected("clock_set");
     stage_.note("clock", {}, by.count());
     stage_.judge.clock_stepped(by, stage_.moment());
@@ -229,6 +238,15 @@ void Trouble::mend() {
 void Trouble::everybody_leaves() {
     stage_.tally.mark("everybody.left");
     people_.everybody_leaves(chance_.skewed(hours{2}, hours{30}));
+}
+
+void Trouble::haste() {
+    auto it = around_.fleet.resources.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(chance_.below(around_.fleet.resources.size())));
+    if (!it->second->on()) {
+        stage_.tally.mark("hasty");
+        people_.changes_his_mind(it->first, chance_.one_in(2));
+    }
 }
 
 /// Something that goes wrong now and then goes wrong most of the time.

@@ -28,6 +28,7 @@ private:
     void reboot();
     void suspend();
     void set_clock();
+    void clock_is_set(Duration by);
     void disk_trouble();
     void outage();
     void refuse_key();
@@ -40,6 +41,7 @@ private:
     void dated_prices();
     void change_price(const std::string& machine_type, Money per_hour, bool told_in_time);
     void everybody_leaves();
+    void haste();
     void ask_for_reload();
 
     /// Something has just become durable.

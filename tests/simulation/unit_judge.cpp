@@ -631,3 +631,32 @@ TEST_CASE("I14: an age is an age, whatever the wall clock shows") {
         CHECK_FALSE(s.breaks("I14"));
     }
 }
+
+TEST_CASE("I9: a stop is confirmed, or has failed, within minutes in which its account can be seen") {
+    History s;
+    s.whole();
+    s.store(EnforcementState::confirming);
+    const auto polls = [&](int times) {
+        for (int i = 0; i < times; ++i) {
+            s.pass(minutes{10});
+            s.polled();
+        }
+    };
+    SECTION("it has failed") {
+        s.store(EnforcementState::stop_failed);
+        polls(12);
+        CHECK_FALSE(s.breaks("I9"));
+    }
+    SECTION("nobody could see the account, or the daemon was not there") {
+        s.pass(hours{9});
+        polls(2);
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+        polls(3);
+        CHECK_FALSE(s.breaks("I9"));
+    }
+    SECTION("hours later") {
+        polls(6);
+        CHECK(s.breaks("I9"));
+    }
+}

@@ -184,6 +184,37 @@ TEST_CASE("I6: a price that changes counts from then on") {
     }
 }
 
+TEST_CASE("I6: what a whole list shows is billed") {
+    History s;
+    s.use();
+    s.polled();
+    s.pass(minutes{5});
+    s.begin();
+    s.judge.listed(account, s.at(), {run});
+    const Meter meter{.resource = box,
+                      .run = run,
+                      .sku = "P4000",
+                      .tariff = {},
+                      .started = s.at().wall,
+                      .counted_to = s.at().wall,
+                      .last_seen_billing = s.at().wall};
+    SECTION("with the poll that showed it") {
+        s.judge.committed({meter}, s.at());
+        s.polled();
+        CHECK(s.all().empty());
+    }
+    SECTION("a crash may come first") {
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+        s.polled();
+        CHECK(s.all().empty());
+    }
+    SECTION("not at all") {
+        s.polled();
+        CHECK(s.breaks("I6"));
+    }
+}
+
 TEST_CASE("I7: a threshold fires when the figure is reached") {
     History s;
     Budget budget;
@@ -237,6 +268,35 @@ TEST_CASE("I7: a threshold fires when the figure is reached") {
         s.judge.ended({}, s.at());
         CHECK_FALSE(s.breaks("I7"));
     }
+    SECTION("half of it is spent by the provider's stamps, which lie ahead of a clock that was set back") {
+        s.wall_ahead = -hours{2};
+        spends(1);
+        fires();
+        s.judge.ended({}, s.at());
+        CHECK_FALSE(s.breaks("I7"));
+    }
+    SECTION("… and what is spent later by every clock does not bear it out") {
+        s.wall_ahead = -hours{2};
+        fires();
+        s.judge.committed({s.row(120, 180, 510'000'000)}, s.at());
+        s.judge.ended({}, s.at());
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("what another account cost, as was known, died with the process before it was stored") {
+        if (GENERATE(true, false)) {
+            s.config.accounts.emplace_back().name = AccountName{"other"};
+            s.use();
+            fires();
+            s.judge.crashed(s.at());
+            s.judge.ended({}, s.at());
+            CHECK_FALSE(s.breaks("I7"));
+        } else {  // there is no other
+            fires();
+            s.judge.crashed(s.at());
+            s.judge.ended({}, s.at());
+            CHECK(s.breaks("I7"));
+        }
+    }
     SECTION("all of it is spent, and it does not fire") {
         spends(2);
         polls(hours{3});
@@ -252,9 +312,21 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
     budget.period.kind = PeriodKind::total;
     budget.mode = Mode::enforce;
     budget.thresholds = {{.percent = 100, .action = ThresholdAction::stop_now}};
-    s.config.budgets = {budget};
-    s.use();
-    s.begin();
+    const auto packs_for = [&](const std::string& name, EnforcementState state) {
+        s.e.cause = {CauseKind::budget, name};
+        s.store(EnforcementState::warned);
+        s.store(EnforcementState::due);
+        s.store(EnforcementState::packing);
+        if (state != EnforcementState::packing) {
+            s.store(state);
+        }
+    };
+    const auto begin = [&](ThresholdAction action) {
+        budget.thresholds.front().action = action;
+        s.config.budgets = {budget};
+        s.use();
+        s.begin();
+    };
     const auto until = [&](Duration end) {
         while (Duration{s.ms} < end) {
             s.judge.listed(account, s.at());
@@ -268,10 +340,30 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         s.close(rows);
     };
     SECTION("off in time") {
+        begin(ThresholdAction::stop_now);
         until(hours{2});
         CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("hours later") {
+        begin(ThresholdAction::stop_now);
+        until(hours{5});
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("a plain stop waits for its pack, also where another budget was first") {
+        begin(ThresholdAction::stop);
+        packs_for(GENERATE("team", "other"), EnforcementState::held);
+        until(hours{5});
+        CHECK_FALSE(s.breaks("I7"));
+    }
+    SECTION("… but for no pack of an enforcement that is over") {
+        begin(ThresholdAction::stop);
+        packs_for(GENERATE("team", "other"), EnforcementState::over);
+        until(hours{5});
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("one that stops now waits for nobody's pack") {
+        begin(ThresholdAction::stop_now);
+        packs_for("other", EnforcementState::held);
         until(hours{5});
         CHECK(s.breaks("I7"));
     }

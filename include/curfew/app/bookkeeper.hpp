@@ -76,11 +76,11 @@ private:
 
     World& world_;
     PriceBook prices_;
-    std::map<ResourceId, Price> made_;       // prices that stand in no table
-    std::map<RunId, Meter> ended_;           // of add-ons that are gone; they may come back
-    std::map<RunId, WallTime> counted_;      // runs without a meter: a list may have left them out by mistake
-    std::map<AccountName, WallTime> lists_;  // newest list of add-ons
-    std::map<ResourceId, WallTime> stood_until_;   // machines that are billed by the hour again
+    std::map<ResourceId, Price> made_;            // prices that stand in no table
+    std::map<RunId, Meter> ended_;                // of add-ons that are gone; they may come back
+    std::map<RunId, Meter> counted_;              // closed, of runs: a list may have left them out by mistake
+    std::map<AccountName, WallTime> lists_;       // newest list of add-ons
+    std::map<ResourceId, WallTime> stood_until_;  // machines that are billed by the hour again
     std::map<ResourceId, WallTime> ends_of_runs_;  // newest, by the provider's stamp
     std::vector<CostRow> cut_;
 };

@@ -113,7 +113,8 @@ private:
     PackOrder order_for(const LiveResource& live, ReceiptId receipt, EnforcementId enforcement,
                         std::optional<Receipt> previous) const;
     EnforcementPolicy policy_for(const Enforcement& e) const;
-    std::optional<Duration> pack_within(const Enforcement& e) const;
+    bool waits_too_long(const Enforcement& e, const AssessResult& result) const;
+    std::optional<Duration> pack_within(const Cause& cause, const RunId& run) const;
     AuditRow audit(const Enforcement& e, std::string kind, std::string text) const;
 
     World& world_;

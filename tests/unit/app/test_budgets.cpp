@@ -296,6 +296,50 @@ TEST_CASE("stop_now gives a minute, and goes on without a pack that hangs, by th
     rig.check_intents();
 }
 
+TEST_CASE(
+    "a pack that needs a person, for a rule or a budget that waits for it, does not hold up one that stops "
+    "now") {
+    Rig rig;
+    Threshold now{100, ThresholdAction::stop_now};
+    now.pack_within = minutes{4};
+    Budget lab = budget(150, {now});
+    lab.name = BudgetName{"lab"};
+    rig.config->budgets = {lab};
+    const bool by_rule = GENERATE(true, false);
+    if (!by_rule) {
+        rig.config->rules.clear();
+        rig.config->budgets = {budget(50), lab};
+    }
+    FakeNotebook& n = by_rule ? rig.world.add("demo") : busy(rig, "demo");
+    rig.vault->failing = Error{Errc::conflict, Retry::never(), "its key is wrong", "home"};
+    rig.begin();
+    rig.scheduler.run_for(minutes{100});
+    REQUIRE(rig.enforcement_of(n.resource.run.id));
+    CHECK(rig.enforcement_of(n.resource.run.id)->state == EnforcementState::held);
+    CHECK(rig.enforcement_of(n.resource.run.id)->cause.name == (by_rule ? "idle" : "team"));
+    CHECK(rig.world.stop_calls.empty());
+    SECTION("it is stopped in time, after a warning in the name of that budget") {
+        rig.scheduler.run_for(minutes{20});
+        CHECK(rig.world.stop_calls.size() == 1);
+        CHECK(spent_of(rig) <= Money{150 * cent});
+        const auto stopped = std::ranges::find_if(
+            rig.store.enforcements, [](const auto& entry) { return entry.second.stop_attempts > 0; });
+        REQUIRE(stopped != rig.store.enforcements.end());
+        const Enforcement& e = stopped->second;
+        CHECK(e.cause == Cause{CauseKind::budget, "lab"});
+        REQUIRE(e.override_);
+        CHECK(e.override_->by == "budget lab");
+        CHECK(e.notice_at.has_value());
+        rig.check_intents();
+    }
+    SECTION("not where that budget only warns") {
+        rig.config->budgets.back().mode = Mode::warn;
+        rig.restart(minutes{1});
+        rig.scheduler.run_for(hours{2});
+        CHECK(rig.world.stop_calls.empty());
+    }
+}
+
 TEST_CASE("a plain stop waits for its pack for ever, whatever that costs; the overshoot is recorded") {
     Rig rig;
     rig.config->budgets = {budget(50)};

@@ -596,6 +596,17 @@ TEST_CASE("a budget that stops now waits for a pack only so long, and the overri
     REQUIRE(t.next.override_);
     CHECK(t.next.override_->by == "budget night");
     CHECK(has(step(t.next, event::Looked{good_look()}, t0 + minutes{10}, now), Effect::call_stop));
+    // Nor does it wait for longer for a guest that does not say whether the copy still is whole.
+    Enforcement copied = in_state(State::packed, CauseKind::budget);
+    copied.pack_until = t0 + minutes{10};
+    const auto hangs = looked([](FreshLook& l) { l.answered = false; });
+    copied = step(copied, hangs, t0 + minutes{9}, now).next;
+    CHECK_FALSE(step(copied, event::Woken{}, *copied.next_at, now).next.override_);
+    t = step(step(copied, hangs, t0 + minutes{10}, now).next, event::Woken{}, t0 + minutes{11}, now);
+    REQUIRE(t.next.override_);
+    CHECK(t.next.override_->by == "budget night");
+    CHECK(has(step(t.next, event::Looked{good_look()}, t0 + minutes{11}, now), Effect::call_stop));
+    CHECK_FALSE(step(t.next, event::Woken{}, *t.next.next_at, now).next.pack_attempts > 1);
     // A vault that wants to be left alone for longer than that does not make it late.
     const Error busy{Errc::unavailable, Retry::after(hours{1}), "come back later", "vault"};
     t = step(in_state(State::packing, CauseKind::budget), event::PackFailed{busy}, t0, now);
@@ -607,7 +618,7 @@ TEST_CASE("a budget that stops now waits for a pack only so long, and the overri
     CHECK(t.next.state == State::due);
     CHECK_FALSE(t.next.override_);
     // One that is held, or is at it since before the budget was to stop now, is bound from then on.
-    for (const State state : {State::held, State::packing, State::pack_failed}) {
+    for (const State state : {State::held, State::packing, State::pack_failed, State::packed}) {
         Assessment a;
         a.cause = Cause{CauseKind::budget, "night"};
         a.time_is_up = true;
@@ -617,8 +628,11 @@ TEST_CASE("a budget that stops now waits for a pack only so long, and the overri
         CHECK(bound.next.pack_until == t0 + minutes{10});
         Enforcement late = bound.next;
         late.next_at = late.pack_until;
-        CHECK(step(late, event::Woken{}, t0 + minutes{10}, now).next.state == State::packed);
-        CHECK(step(late, event::Woken{}, t0 + minutes{10}, policy).next.state != State::packed);
+        CHECK(step(late, event::Woken{}, t0 + minutes{10}, now).next.override_);
+        // And from then on it is not where the budget does not ask for it now any more.
+        const Enforcement free = step(late, event::Woken{}, t0 + minutes{10}, policy).next;
+        CHECK_FALSE(free.override_);
+        CHECK((!free.next_at || *free.next_at > t0 + minutes{10}));
     }
 }
 

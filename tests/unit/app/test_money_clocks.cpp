@@ -1,0 +1,275 @@
+// The meter where stamps lie, lists are old or leave something out, and our clock is wrong.
+#include "support/books.hpp"
+
+#include <map>
+#include <utility>
+
+using namespace curfew;
+using namespace curfew::test;
+
+TEST_CASE("a start that is to come is not billed by; our own sight is, and people are told once") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    n.resource.run.started_at = b.scheduler.wall() + hours{3};
+    b.begin();
+    b.scheduler.run_for(hours{2});
+    REQUIRE(b.store.quarantined.size() == 1);
+    CHECK(b.store.quarantined[0].run == n.resource.run.id);
+    CHECK(b.told(AlertKind::bad_stamp) == 1);
+    b.scheduler.run_for(hours{4});  // what was to come is past, and still not believed
+    b.world.end(n);
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(n.resource.run.id.value) == hours{6});
+    CHECK(b.spent().nanos > 0);
+    CHECK(b.store.quarantined.size() == 1);
+}
+
+TEST_CASE("a start that moves back changes nothing") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    const auto started = n.resource.run.started_at;
+    b.begin();
+    b.scheduler.run_for(hours{1});
+    n.resource.run.started_at = *started - hours{5};
+    b.scheduler.run_for(hours{1});
+    CHECK(b.store.quarantined.size() == 1);
+    CHECK(b.told(AlertKind::bad_stamp) == 1);
+    CHECK(b.life->world.picture.resources.at(n.resource.id).current.run.started_at == started);
+    b.world.end(n);
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(n.resource.run.id.value) == hours{2});
+}
+
+TEST_CASE("an end before its start is not billed by: the end lies between two looks of ours") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(hours{2});
+    b.world.end(n);
+    n.resource.run.ended_at = *n.resource.run.started_at - hours{1};
+    b.scheduler.run_for(minutes{5});
+    const std::string run = n.resource.run.id.value;
+    CHECK(b.store.quarantined.size() == 1);
+    CHECK(b.metered(run) >= hours{2});
+    CHECK(b.metered(run) <= hours{2} + minutes{2});
+    CHECK(b.rows(run).back().estimated);
+    CHECK(b.bar(run) > Duration{0});
+    CHECK(b.spent(run).nanos > 0);
+}
+
+namespace {
+
+/// A cache on the way answers with the list of so long ago, once.
+void answer_old(Books& b, const std::map<std::string, FakeNotebook>& then, Duration ago) {
+    const auto now = std::exchange(b.world.notebooks, then);
+    b.world.provider_ahead = -ago;
+    const int before = b.world.lists;
+    while (b.world.lists == before) {
+        b.scheduler.run_for(seconds{1});
+    }
+    b.world.notebooks = now;
+    b.world.provider_ahead = Duration{0};
+}
+
+}  // namespace
+
+TEST_CASE("an older list than the one before changes nothing, and what has ended costs no more") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    b.world.add("demo");
+    FakeNotebook& n = b.world.notebooks["demo"];
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{50});
+    const auto then = b.world.notebooks;
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(minutes{10});
+    const Duration billed = b.metered(run);
+    CHECK(billed <= minutes{52});
+    answer_old(b, then, minutes{10});
+    CHECK_FALSE(b.meter(run).open);
+    b.scheduler.run_for(hours{2});
+    CHECK(b.metered(run) == billed);
+    SECTION("but a clock of the provider's that is set right is followed") {
+        b.world.provider_ahead = -hours{1};
+        b.world.start(b.world.notebooks["demo"]);
+        b.scheduler.run_for(hours{2});
+        CHECK(b.meter(b.world.notebooks["demo"].resource.run.id.value).open);
+    }
+}
+
+TEST_CASE("what the first list shows is as old as the list, and the bar says so") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    b.world.add("demo");
+    FakeNotebook& n = b.world.notebooks["demo"];
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{50});
+    b.life.reset();
+    const auto then = b.world.notebooks;
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(minutes{30});
+    b.begin();
+    answer_old(b, then, minutes{30});
+    b.scheduler.run_for(minutes{10});
+    CHECK_FALSE(b.meter(run).open);
+    CHECK(b.rows(run).back().estimated);
+    CHECK(b.metered(run) - b.bar(run) <= minutes{50});
+}
+
+TEST_CASE("a run may have billed beside the one that took its place, and the bar says so") {
+    Books b;
+    b.world.add("demo");
+    FakeNotebook& n = b.world.notebooks["demo"];
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    b.scheduler.run_for(seconds{20});
+    b.world.start(n);  // the old one goes on for a while, and no list shows it
+    const WallTime next = b.scheduler.wall();
+    const int before = b.world.lists;
+    while (b.world.lists == before) {
+        b.scheduler.run_for(seconds{1});
+    }
+    const WallTime not_seen = b.scheduler.wall();
+    b.scheduler.run_for(minutes{10});
+    const CostRow last = b.rows(run).back();
+    CHECK(last.to == next);
+    CHECK(last.estimated);
+    CHECK(last.to - last.error_bar <= next - seconds{20});  // the list before
+    CHECK(last.to + last.error_bar >= not_seen - seconds{1});
+    CHECK(last.to + last.error_bar <= not_seen);
+}
+
+TEST_CASE("a clock of ours that was set back makes no lie of what was believed") {
+    Books b;
+    b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    b.scheduler.step_wall(-hours{1});
+    b.scheduler.run_for(hours{2});
+    CHECK(b.store.quarantined.empty());
+}
+
+namespace {
+
+/// Our clock is set, and the provider's is not.
+void set_clock(Books& b, Duration by) {
+    b.scheduler.step_wall(by);
+    b.world.provider_ahead = b.world.provider_ahead.value_or(Duration{0}) - by;
+}
+
+/// Two lists leave it out, and it goes on.
+void leave_out_twice(Books& b, const std::string& name) {
+    const auto all = b.world.notebooks;
+    b.world.notebooks.erase(name);
+    b.scheduler.run_for(minutes{3});
+    b.world.notebooks = all;
+}
+
+bool overlap(std::vector<CostRow> rows) {
+    std::erase_if(rows, [](const CostRow& row) { return row.source == CostSource::adjustment; });
+    std::ranges::sort(rows, {}, &CostRow::from);
+    return std::ranges::adjacent_find(
+               rows, [](const CostRow& a, const CostRow& b) { return b.from < a.to; }) != rows.end();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a run that came and went while our clock was hours behind has its cost, and the bar says how surely") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    b.world.end(n);
+    b.scheduler.run_for(minutes{5});
+    b.world.list_fails = Error{Errc::unavailable, Retry::later(), "down", "provider"};
+    const WallTime began = b.scheduler.wall();
+    set_clock(b, -hours{10});
+    b.world.start(n);
+    n.resource.run.started_at = began;
+    const std::string run = n.resource.run.id.value;
+    b.scheduler.run_for(hours{2});
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(hours{1});
+    b.world.list_fails.reset();
+    b.scheduler.run_for(minutes{10});
+    REQUIRE_FALSE(b.rows(run).empty());
+    CHECK_FALSE(b.meter(run).open);
+    CHECK(b.metered(run) >= hours{2});
+    CHECK(b.metered(run) - b.bar(run) <= hours{2});
+    CHECK(b.metered(run) <= hours{3} + minutes{10});
+}
+
+TEST_CASE("a run that goes on after it seemed to have ended is billed once, whatever our clock does") {
+    Books b;
+    const std::string run = b.world.add("demo").resource.run.id.value;
+    const auto dated = GENERATE(true, false);
+    if (dated) {
+        b.world.provider_ahead = Duration{0};
+    }
+    const auto set = [&](Duration by) { dated ? set_clock(b, by) : b.scheduler.step_wall(by); };
+    b.begin();
+    b.scheduler.run_for(minutes{90});
+    SECTION("set back behind what is counted") {
+        leave_out_twice(b, "demo");
+        set(-minutes{50});
+        b.scheduler.run_for(minutes{30});
+        set(minutes{50});
+        b.scheduler.run_for(minutes{20});
+    }
+    SECTION("it costs what it has cost before as well") {
+        leave_out_twice(b, "demo");
+    }
+    b.scheduler.run_for(hours{3});
+    CHECK_FALSE(overlap(b.rows(run)));
+    CHECK(b.each_once());
+    CHECK(b.meter(run).closed == b.spent(run));
+    CHECK(b.meter(run).counted_to - origin == b.metered(run));
+}
+
+TEST_CASE("no hour is closed that the provider's clock has not passed, and none is given back and lost") {
+    Books b;
+    b.world.provider_ahead = Duration{0};
+    const std::string run = b.world.add("demo").resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{100});
+    set_clock(b, hours{5});
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(run) <= minutes{105});
+    set_clock(b, -hours{5});
+    leave_out_twice(b, "demo");
+    b.scheduler.run_for(hours{8});
+    b.world.end(b.world.notebooks.at("demo"));
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(run) == minutes{100} + minutes{5} + minutes{3} + hours{8});
+    CHECK(b.meter(run).closed == b.spent(run));
+    CHECK(b.each_once());
+    CHECK_FALSE(overlap(b.rows(run)));
+}
+
+TEST_CASE("a disk costs the same though our clock is set back to before it was made, and forward again") {
+    Books b;
+    FakeNotebook& m = b.machine("box");
+    b.world.end(m);
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    b.world.add_ons = {{b.disk(m, 50 * gb)}};
+    b.scheduler.run_for(hours{5});
+    b.scheduler.step_wall(-hours{24 * 40});
+    b.scheduler.run_for(hours{3});
+    b.scheduler.step_wall(hours{24 * 40});
+    b.scheduler.run_for(hours{2});
+    for (const CostRow& row : b.rows("disk/box")) {
+        CHECK(row.source == CostSource::own);
+        CHECK(row.to - row.from <= hours{1});
+    }
+    CHECK(b.metered("disk/box") == hours{9} + minutes{30});  // to the last full hour
+    CHECK(b.each_once());
+}
