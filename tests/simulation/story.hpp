@@ -55,6 +55,8 @@ struct Story {
     Duration price_every{0};
     Duration leave_every{0};
     Duration dead_channel{0};  // one channel is away for so long
+    /// ppm: two things that Curfew has to keep apart come at once.
+    std::int64_t coincidences = 0;
 };
 
 /// `large`: what a lab has, hundreds of them, polled seldom.
