@@ -218,6 +218,22 @@ void People::everybody_leaves(Duration away) {
     }
 }
 
+void People::lesson(Duration length, Duration away) {
+    for (auto& [id, r] : fleet_.resources) {
+        if (!r->on()) {
+            fleet_.start(*r);
+            ++r->session;
+            stage_.clock.after(worst_.between(minutes{3}, minutes{9}),
+                               [this, resource = id, run = r->runs.back().id] { stretch(resource, run, 1); });
+        }
+    }
+    stage_.clock.after(length, [this, away] {
+        if (!calm_) {
+            everybody_leaves(away);
+        }
+    });
+}
+
 // ---- who runs Curfew -----------------------------------------------------------------------------
 
 void People::calm() {
@@ -262,6 +278,12 @@ void People::mend() {
 void People::keeps(const ResourceId& id, Duration length) {
     host_.ask("keep", [id, length](Daemon& d, World&) -> Task<std::string> {
         co_return word(co_await d.keep(id, length, "just in time", operator_name));
+    });
+}
+
+void People::leases(const ResourceId& id, Duration length) {
+    host_.ask("lease", [id, length](Daemon& d, World&) -> Task<std::string> {
+        co_return word(co_await d.lease(id, length, "train", "the last hours", operator_name));
     });
 }
 

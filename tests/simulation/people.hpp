@@ -25,7 +25,10 @@ public:
     void changes_his_mind(const ResourceId& id, bool again);
     /// Everybody's work ends now, and nobody does any for so long.
     void everybody_leaves(Duration away);
+    /// A course: everybody begins now, and leaves at once.
+    void lesson(Duration length, Duration away);
     void keeps(const ResourceId& id, Duration length);
+    void leases(const ResourceId& id, Duration length);
     void maintains(const ResourceId& id, Duration length);
     /// What needs a person: a breaker, a channel that said that it is gone.
     void mend();

@@ -100,6 +100,8 @@ struct Stage {
     bool faults_on = false;
     /// Told of every transaction right after the judge, inside of the write that made it durable.
     std::function<void(const Batch&)> durable;
+    /// Told of every transaction that is asked for: for so long the disk takes it, beside its other troubles.
+    std::function<Duration(const Batch&)> asked;
     std::int64_t faults = 0;
 
     Moment moment() const { return clock.moment(); }

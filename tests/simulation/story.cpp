@@ -235,6 +235,7 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
         }
         story.dead_channel = dice.one_in(3) ? dice.between(hours{40}, hours{96}) : Duration{0};
         story.rates_of_faults = draw_rates(dice);
+        story.coincidences = dice.one_in(4) ? 0 : dice.between(50'000, 500'000);
     }
 }
 

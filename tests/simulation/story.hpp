@@ -57,6 +57,8 @@ struct Story {
     Duration dead_channel{0};  // one channel is away for so long
     Duration hasty_every{0};   // somebody starts a machine and changes his mind
     Duration clock_off{0};     // of our wall clock, from the beginning
+    /// ppm: two things that Curfew has to keep apart come at once.
+    std::int64_t coincidences = 0;
 };
 
 /// `large`: what a lab has, hundreds of them, polled seldom.

@@ -41,7 +41,8 @@ const std::vector<std::vector<Rate>>& kinds_of_spells() {
 
 Trouble::Trouble(Stage& stage, Surroundings around, Host& host, People& people, Story& story)
     : stage_(stage), around_(std::move(around)), host_(host), people_(people), story_(story),
-      chance_(stage.dice.split("chance")), untimely_(stage.dice.split("untimely")) {}
+      chance_(stage.dice.split("chance")), untimely_(stage.dice.split("untimely")),
+      together_(stage.dice.split("together")) {}
 
 void Trouble::begin() {
     now_and_then(story_.crash_every, &Trouble::crash);
@@ -72,6 +73,7 @@ void Trouble::begin() {
         });
     }
     stage_.durable = [this](const Batch& batch) { durable(batch); };
+    stage_.asked = [this](const Batch& batch) { return restart_while_written(batch); };
 }
 
 Duration Trouble::time_off() {
@@ -237,7 +239,12 @@ void Trouble::mend() {
 
 void Trouble::everybody_leaves() {
     stage_.tally.mark("everybody.left");
-    people_.everybody_leaves(chance_.skewed(hours{2}, hours{30}));
+    const Duration away = chance_.skewed(hours{2}, hours{30});
+    if (together_.one_in(2)) {
+        people_.lesson(together_.between(minutes{30}, hours{2}), away);
+    } else {
+        people_.everybody_leaves(away);
+    }
 }
 
 void Trouble::haste() {
@@ -303,19 +310,96 @@ void Trouble::list_price() {
 
 void Trouble::durable(const Batch& batch) {
     for (const Write& write : batch) {
+        if (const auto* fired = std::get_if<FiredThresholdRow>(&write)) {
+            hold_all(*fired);
+        }
         const auto* e = std::get_if<Enforcement>(&write);
         if (e == nullptr) {
             continue;
         }
-        EnforcementState& state = states_[e->id];
-        const bool entered = state != e->state;
-        state = e->state;
+        UnderWay& known = under_way_[e->id];
+        const bool entered = known.state != e->state;
+        known = {.state = e->state, .cause = e->cause};
         if (!e->live()) {
-            states_.erase(e->id);
+            under_way_.erase(e->id);
         } else if (entered && !calm_ && stage_.goes_wrong(untimely_, stage_.rates.untimely, "untimely")) {
             disturb(*e);
         }
+        if (entered && e->state == EnforcementState::confirming) {
+            restart_within_wave(*e);
+        }
     }
+}
+
+// ---- two things at once --------------------------------------------------------------------------------
+
+bool Trouble::coincides() {
+    return !calm_ && stage_.goes_wrong(together_, story_.coincidences, "coincidence");
+}
+
+/// A rule has just stopped one, others of it are about to follow, and the process dies.
+void Trouble::restart_within_wave(const Enforcement& e) {
+    const auto follow = std::ranges::count_if(under_way_, [&](const auto& entry) {
+        const auto& [state, cause] = entry.second;
+        const bool soon = state == EnforcementState::warned || state == EnforcementState::due ||
+                          state == EnforcementState::packing || state == EnforcementState::packed;
+        return soon && of_rule(cause.kind) && cause.name == e.cause.name;
+    });
+    if (!of_rule(e.cause.kind) || follow < 2) {
+        return;
+    }
+    stage_.tally.mark("wave");
+    if (coincides() || coincides()) {
+        stage_.clock.after(together_.skewed(Duration{5}, seconds{10}), [this] {
+            if (!calm_) {
+                host_.die("at rest");
+            }
+        });
+    }
+}
+
+/// Who hears that the money comes to its end keeps what he has.
+void Trouble::hold_all(const FiredThresholdRow& row) {
+    if (!coincides()) {
+        return;
+    }
+    stage_.note("held for", row.budget.value);
+    for (const auto& [id, r] : around_.fleet.resources) {
+        const Duration length = together_.between(hours{3}, hours{11});
+        if (r->on()) {
+            stage_.clock.after(together_.skewed(seconds{1}, minutes{5}), [this, resource = id, length] {
+                if (!calm_) {
+                    people_.leases(resource, length);
+                }
+            });
+        }
+    }
+}
+
+/// While the intent of a stop is being written its user starts the notebook anew, and a poll sees that.
+Duration Trouble::restart_while_written(const Batch& batch) {
+    const auto stop = std::ranges::find_if(batch, [](const Write& write) {
+        const auto* intent = std::get_if<IntentRow>(&write);
+        return intent != nullptr && intent->act.starts_with("stop:");
+    });
+    const auto row = std::ranges::find_if(batch, [](const Write& write) {
+        const auto* e = std::get_if<Enforcement>(&write);
+        return e != nullptr && e->state == EnforcementState::stopping;
+    });
+    if (stop == batch.end() || row == batch.end() || !coincides()) {
+        return Duration{0};
+    }
+    const ResourceId id = std::get<Enforcement>(*row).resource;
+    stage_.clock.after(Duration{together_.between(1, 500)}, [this, id] {
+        if (const SimResource* r = around_.fleet.find(id); !calm_ && r != nullptr && r->on()) {
+            people_.restarts(id);
+            host_.ask("poll_now", [](Daemon& daemon, World&) -> Task<std::string> {
+                daemon.poll_now();
+                co_return "ok";
+            });
+        }
+    });
+    return together_.between(seconds{1}, seconds{12});
 }
 
 void Trouble::disturb(const Enforcement& e) {

@@ -47,6 +47,11 @@ private:
     /// Something has just become durable.
     void durable(const Batch& batch);
     void disturb(const Enforcement& e);
+    /// Things that are rare apart, and come together here.
+    bool coincides();
+    void restart_within_wave(const Enforcement& e);
+    void hold_all(const FiredThresholdRow& row);
+    Duration restart_while_written(const Batch& batch);
     void disturb_process(Duration in);
     void disturb_surroundings(const Enforcement& e, Duration in);
 
@@ -57,7 +62,12 @@ private:
     Story& story_;
     Dice chance_;
     Dice untimely_;
-    std::map<EnforcementId, EnforcementState> states_;
+    Dice together_;
+    struct UnderWay {
+        EnforcementState state = EnforcementState::watching;
+        Cause cause;
+    };
+    std::map<EnforcementId, UnderWay> under_way_;
     bool calm_ = false;
 };
 

@@ -37,12 +37,13 @@ WatchedStore::~WatchedStore() {
     disk_.on_durable([] {});
 }
 
-Task<void> WatchedStore::turn(bool commits) {
-    const bool slow = commits && stage_.goes_wrong(dice_, stage_.rates.slow_commit, "slow_commit");
-    if (!slow && waiting_ == 0) {
+Task<void> WatchedStore::turn(const Batch* batch) {
+    const bool slow = batch != nullptr && stage_.goes_wrong(dice_, stage_.rates.slow_commit, "slow_commit");
+    const Duration just_now = batch != nullptr && stage_.asked ? stage_.asked(*batch) : Duration{0};
+    if (!slow && waiting_ == 0 && just_now == Duration{0}) {
         co_return;
     }
-    const Duration takes = slow ? dice_.skewed(Duration{200}, minutes{1}) : Duration{1};
+    const Duration takes = std::max(just_now, slow ? dice_.skewed(Duration{200}, minutes{1}) : Duration{1});
     free_at_ = std::max(free_at_, line_.scheduler.mono()) + takes;
     struct Counted {
         explicit Counted(int& n) : count(n) { ++count; }
@@ -60,7 +61,7 @@ Task<void> WatchedStore::turn(bool commits) {
 }
 
 Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
-    co_await turn(false);
+    co_await turn(nullptr);
     batch_.reset();
     auto state = co_await inner_->load(std::move(boot_id));
     if (state) {
@@ -71,7 +72,7 @@ Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
 }
 
 Task<Result<void>> WatchedStore::commit(Batch batch) {
-    co_await turn(true);
+    co_await turn(&batch);
     if (line_.dead) {
         co_await line_.for_ever();
     }

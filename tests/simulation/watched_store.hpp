@@ -147,10 +147,10 @@ public:
 
 private:
     /// The store does one thing after another; now and then one takes its time, and all others wait.
-    Task<void> turn(bool commits);
+    Task<void> turn(const Batch* batch);
     template <class T>
     Task<T> in_turn(Task<T> work) {
-        co_await turn(false);
+        co_await turn(nullptr);
         batch_.reset();  // what this writes is no batch
         co_return co_await std::move(work);
     }
