@@ -264,7 +264,7 @@ WallTime Watcher::known_off(const LiveRun& run) const {
 /// what has ended since would begin anew. A clock of the provider's that was set back is followed once its dates go
 /// on like time.
 bool Watcher::is_old(const Listing& listing) {
-    if (!listing.provider_time || mutant(Mutant::stale_list_believed)) {
+    if (!listing.provider_time) {
         return false;
     }
     const Instant asked = picture_of_account().last_attempt_mono.value_or(world_.scheduler.mono());
@@ -272,7 +272,7 @@ bool Watcher::is_old(const Listing& listing) {
     const auto fresh_after = [&](const Dated& earlier) {
         return now.date + dates_differ >= earlier.date + (asked - earlier.at);
     };
-    if (newest_list_ && !fresh_after(*newest_list_)) {
+    if (newest_list_ && !fresh_after(*newest_list_) && !mutant(Mutant::stale_list_believed)) {
         old_in_step_ = old_list_ && fresh_after(*old_list_) ? old_in_step_ + 1 : 0;
         old_list_ = now;
         if (old_in_step_ < old_in_step_max) {
