@@ -64,6 +64,9 @@ void Fleet::start(SimResource& r) {
                            .machine_type = r.machine_type,
                            .per_hour = rate_of(r)},
                           stage.moment());
+    for (const auto& [changed, more] : unannounced_[r.machine_type]) {
+        stage.judge.began_at_unheard_price(run.id, more, changed);
+    }
     stage.judge.files_changed(run.id, true_files(r), stage.moment());
     priced_since_[run.id] = run.started;
     const RunId id = run.id;
@@ -177,6 +180,9 @@ void Fleet::price_change(const std::string& machine_type, Money per_hour, bool a
                 stage.judge.price_changed(run.id, per_hour, announced, stage.moment());
             }
         }
+    }
+    if (!announced) {
+        unannounced_[machine_type].emplace_back(stage.moment(), Money{per_hour.nanos - before.nanos});
     }
     rates[machine_type] = per_hour;
     stage.note("price", machine_type, per_hour.nanos);

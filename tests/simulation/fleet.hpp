@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace curfew::simulation {
@@ -123,6 +124,8 @@ private:
     std::uint64_t versions_ = 0;
     std::vector<Segment> billed_;
     std::map<RunId, WallTime> priced_since_;
+    std::map<std::string, std::vector<std::pair<Moment, Money>>>
+        unannounced_;  // by machine type, how much more
 };
 
 }  // namespace curfew::simulation

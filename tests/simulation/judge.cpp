@@ -275,6 +275,10 @@ void Judge::price_changed(const RunId& run, Money per_hour, bool announced, Mome
     }
 }
 
+void Judge::began_at_unheard_price(const RunId& run, Money more, Moment changed) {
+    model_->runs[run].unannounced.emplace_back(changed, more);
+}
+
 void Judge::work_began(const RunId& run, Moment at) {
     model_->runs[run].work_since = at;
 }

@@ -24,9 +24,9 @@ Money highest_price(const RunTruth& truth) {
     return most;
 }
 
-/// For how long Curfew could not know of a price that nobody announced: until it has read its configuration again, and
-/// then seen a list.
-Duration unaware(const Judge::Model& m, const AccountName& account, const Moment& since, const Moment& at) {
+/// When Curfew could know of a price that nobody announced: once it has read its configuration again, and then seen a
+/// list.
+Instant aware_at(const Judge::Model& m, const AccountName& account, const Moment& since, const Moment& at) {
     Instant known = at.mono;
     for (const auto& [when, config] : m.configs) {
         if (when >= since.mono) {
@@ -48,7 +48,7 @@ Duration unaware(const Judge::Model& m, const AccountName& account, const Moment
         }
         known = next == lists->second.end() ? at.mono : next->mono;
     }
-    return known - since.mono + minutes{1};
+    return known + minutes{1};
 }
 
 }  // namespace
@@ -142,9 +142,10 @@ void Judge::judge_ledger(const End& end, Moment at) {
             const auto metered = m.metered.find(run);
             const bool unseen = metered == m.metered.end() || metered->second > when.mono;
             const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
-            Duration off = unseen ? last - truth.began.mono : Duration{0};
+            Duration off = unseen ? std::max(last - truth.began.mono, Duration{0}) : Duration{0};
             if (last == when.mono) {
-                off = std::max(off, unaware(m, truth.run.account, when, at));
+                const Instant since = std::max(when.mono, truth.began.mono);
+                off = std::max(off, aware_at(m, truth.run.account, when, at) - since);
             }
             allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} * off.count();
         }

@@ -96,7 +96,11 @@ void Trouble::now_and_then(Duration every, Happening what) {
 
 // ---- the process and its host --------------------------------------------------------------------------
 
+// What is asleep does not crash, nor is it started anew: that would read its configuration in its sleep.
 void Trouble::crash() {
+    if (stage_.clock.suspended()) {
+        return;
+    }
     switch (chance_.below(8)) {
         case 0:
             host_.die("at rest");
@@ -122,6 +126,9 @@ void Trouble::crash() {
 }
 
 void Trouble::reboot() {
+    if (stage_.clock.suspended()) {
+        return;
+    }
     host_.die("the host lost power");
     stage_.clock.reboot();
     stage_.tally.mark("reboot");

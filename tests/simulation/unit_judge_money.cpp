@@ -184,6 +184,33 @@ TEST_CASE("I6: a price that changes counts from then on") {
     }
 }
 
+TEST_CASE("I6: a run that began after its price rose unheard of costs the old one until that is heard") {
+    const bool heard_before = GENERATE(false, true);
+    History s;
+    s.pass(-minutes{2});
+    const Moment changed = s.at();
+    const auto hear = [&] {
+        s.use();
+        s.judge.listed(account, s.at());
+    };
+    if (heard_before) {
+        hear();
+    }
+    s.pass(minutes{2});
+    s.begin();
+    s.judge.began_at_unheard_price(run, Money{255'000'000}, changed);
+    s.pass(minutes{20});
+    if (!heard_before) {
+        hear();
+    }
+    s.pass(minutes{40});
+    s.judge.run_ended(run, "user", s.at());
+    CostRow cheap = s.row(0, 20, 85'000'000);
+    cheap.rate = Rate{Money{255'000'000}};
+    s.close({cheap, s.row(20, 60, 340'000'000)});
+    CHECK(s.breaks("I6") == heard_before);
+}
+
 TEST_CASE("I6: what a whole list shows is billed") {
     History s;
     s.use();
