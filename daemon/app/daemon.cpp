@@ -30,7 +30,7 @@ bool accepted(const StopOptions& options, std::string_view risk) {
 std::optional<Instant> carried(const StoredState& stored, const RunRow& row, WallTime stamp, bool same_boot,
                                Instant now) {
     const auto poll = std::ranges::find(stored.polls, row.account, &AccountPollRow::account);
-    if (!same_boot || poll == stored.polls.end()) {
+    if (!same_boot || poll == stored.polls.end() || poll->mono == instant_of_earlier_boot) {
         return std::nullopt;
     }
     return std::min(now, poll->mono + (stamp - poll->wall));

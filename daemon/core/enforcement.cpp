@@ -248,12 +248,11 @@ public:
     }
 
     void recover(bool same_boot) {
-        if (!same_boot && !mutant(Mutant::old_boot_instants)) {
-            t_.next.warned_at = t_.next.warned_at ? std::optional{now_} : std::nullopt;
-            t_.next.notice_at = t_.next.notice_at ? std::optional{now_} : std::nullopt;
-            t_.next.stop_called_at = t_.next.stop_called_at ? std::optional{now_} : std::nullopt;
-            t_.next.next_at = t_.next.next_at ? std::optional{now_} : std::nullopt;
-            t_.changed = true;
+        if (!mutant(Mutant::old_boot_instants)) {
+            begin_anew(t_.next.warned_at, same_boot);
+            begin_anew(t_.next.notice_at, same_boot);
+            begin_anew(t_.next.stop_called_at, same_boot);
+            begin_anew(t_.next.next_at, same_boot);
         }
         switch (t_.next.state) {
             case State::due:
@@ -307,6 +306,14 @@ private:
     }
 
     void wake_after(Duration d) { t_.next.next_at = now_ + d; }
+
+    /// A wait that began in an earlier boot does so again now.
+    void begin_anew(std::optional<Instant>& at, bool same_boot) {
+        if (at && (!same_boot || *at == instant_of_earlier_boot)) {
+            at = now_;
+            t_.changed = true;
+        }
+    }
 
     void finish(std::string outcome, std::string reason, std::vector<Effect> effects) {
         t_.next.outcome = std::move(outcome);

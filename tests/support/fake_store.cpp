@@ -76,7 +76,25 @@ Task<Result<StoredState>> FakeStore::load(std::string boot_id) {
             s.breakers.push_back(row);
         }
     }
+    if (s.boot_id != boot_) {
+        forget_instants();
+    }
     co_return s;
+}
+
+/// What the store does with instants of an earlier boot.
+void FakeStore::forget_instants() {
+    for (auto& [run, clock] : clocks) {
+        clock.last_quiet_at.reset();
+    }
+    for (auto& [name, row] : polls) {
+        row.mono = instant_of_earlier_boot;
+    }
+    for (auto& [id, e] : enforcements) {
+        for (std::optional<Instant>* at : {&e.warned_at, &e.notice_at, &e.next_at, &e.stop_called_at}) {
+            *at = *at ? std::optional{instant_of_earlier_boot} : std::nullopt;
+        }
+    }
 }
 
 Task<Result<void>> FakeStore::commit(Batch batch) {

@@ -112,6 +112,7 @@ private:
     void put(CostRow& c) { costs.push_back(c); }
     void put(Observation&) {}
     void put(QuietRow& q) { clocks[q.run] = q.clock; }
+    void forget_instants();
     void put(AccountPollRow& p) { polls[p.account] = p; }
     void put(Enforcement& e);
     void put(AuditRow& a) { audits.push_back(a); }

@@ -37,6 +37,20 @@ namespace asio = boost::asio;
 
 namespace {
 
+/// Nothing can be reckoned from what an earlier boot wrote, and an old clock must not be stretched by new polls.
+void forget_instants(Database& db) {
+    if (!mutant(Mutant::quiet_over_boots)) {
+        Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
+    }
+    Query(db, "UPDATE poll SET mono = ?", instant_of_earlier_boot.ms).run();
+    Query(db,
+          "UPDATE enforcement SET warned_at = iif(warned_at IS NULL, NULL, ?1),"
+          " notice_at = iif(notice_at IS NULL, NULL, ?1), next_at = iif(next_at IS NULL, NULL, ?1),"
+          " stop_called_at = iif(stop_called_at IS NULL, NULL, ?1) WHERE state NOT IN ('over', 'watching')",
+          instant_of_earlier_boot.ms)
+        .run();
+}
+
 constexpr std::size_t queue_max = 1024;
 constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
 /// A file up to this size is checked whole whenever it is opened; a larger one in its daily copy.
@@ -305,9 +319,9 @@ public:
             Query(db, "DELETE FROM idempotency WHERE at < ?",
                   std::int64_t{std::time(nullptr)} * 1000 - idempotency_kept_ms)
                 .run();
-            // Instants of another boot mean nothing: an old clock must not be stretched by new polls.
-            if (state.boot_id != boot_id && !mutant(Mutant::quiet_over_boots)) {
-                Query(db, "UPDATE quiet_clock SET last_quiet_at = NULL").run();
+            // From now on every start finds this boot's id: what was written in earlier ones is marked.
+            if (state.boot_id != boot_id) {
+                forget_instants(db);
             }
             db.commit();
             return read;

@@ -231,7 +231,7 @@ Transition step(const Enforcement& current, const EnforcementEvent& event, Insta
                 const EnforcementPolicy& policy);
 
 /// After a restart: which effects resume the stored state. A stop that may have been sent is looked
-/// up, never resent. `same_boot` false: stored instants mean nothing, every wait begins anew.
+/// up, never resent. `same_boot` false, or stored as of an earlier boot: instants mean nothing, such waits begin anew.
 Transition recover(const Enforcement& stored, Instant now, bool same_boot, const EnforcementPolicy& policy);
 
 /// More than max(2, 25 %) of the running resources stopped by one rule within an hour.

@@ -35,6 +35,8 @@ constexpr Instant operator-(Instant t, Duration d) {
 constexpr Duration operator-(Instant a, Instant b) {
     return Duration{a.ms - b.ms};
 }
+/// Stored, and of an earlier boot: nothing can be reckoned from it. No clock of a boot is negative.
+constexpr Instant instant_of_earlier_boot{-1};
 /// Later than everything; arithmetic on it is not allowed.
 constexpr Instant instant_never{std::numeric_limits<std::int64_t>::max()};
 

@@ -253,7 +253,7 @@ using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
 struct StoredState {
-    std::string boot_id;                 // of the process that wrote the instants
+    std::string boot_id;  // of the start before; what is of still earlier ones is marked as such
     std::vector<ResourceRow> resources;  // not gone
     std::vector<RunRow> runs;            // newest of each such resource, and all that still bill
     std::vector<Meter> meters;           // open, and of add-ons those of this month
@@ -384,6 +384,8 @@ class Store {
 public:
     virtual ~Store() = default;
 
+    /// `boot_id`: of this boot. Where the start before was of another, the stored instants are marked in the same
+    /// transaction (`instant_of_earlier_boot`): what is not written anew is of an earlier boot for good.
     virtual Task<Result<StoredState>> load(std::string boot_id) = 0;
     virtual Task<Result<void>> commit(Batch batch) = 0;
 

@@ -240,6 +240,37 @@ TEST_CASE("a quiet clock goes on to the last good poll of its boot") {
     CHECK_FALSE(other.quiet_clocks[0].clock.last_quiet_at);
 }
 
+TEST_CASE("instants of an earlier boot are marked as such for every later start") {
+    StoreBench b;
+    b.open();
+    b.load("boot-1");
+    Enforcement e = enforcement("e1", "n1", EnforcementState::warned);
+    e.warned_at = e.next_at = Instant{7000};
+    e.notice_at.reset();
+    e.stop_called_at = Instant{6000};
+    REQUIRE(b.commit(
+        {e,
+         AccountPollRow{
+             .account = AccountName{"lab"}, .mono = {5000}, .wall = {9000}, .complete = true, .error = {}}}));
+    CHECK(b.restart("boot-1").enforcements.at(0).warned_at == Instant{7000});
+    CHECK(b.restart("boot-2").boot_id == "boot-1");
+    const StoredState again = b.restart("boot-2");  // a crash before anything was written
+    CHECK(again.boot_id == "boot-2");
+    const Enforcement& stored = again.enforcements.at(0);
+    CHECK(stored.warned_at == instant_of_earlier_boot);
+    CHECK(stored.next_at == instant_of_earlier_boot);
+    CHECK(stored.stop_called_at == instant_of_earlier_boot);
+    CHECK_FALSE(stored.notice_at);
+    CHECK(again.polls.at(0).mono == instant_of_earlier_boot);
+    CHECK(again.polls.at(0).wall == WallTime{9000});
+    REQUIRE(b.commit({AccountPollRow{.account = AccountName{"lab"},
+                                     .mono = {10},
+                                     .wall = {9500},
+                                     .complete = true,
+                                     .error = "HTTP 500"}}));
+    CHECK(b.restart("boot-2").polls.at(0).mono == instant_of_earlier_boot);  // that poll saw nothing
+}
+
 TEST_CASE("no column and no row holds a token") {
     StoreBench b;
     b.open();

@@ -716,6 +716,22 @@ TEST_CASE("after another boot every wait begins anew") {
     CHECK(t.next.warned_at == t0);
 }
 
+TEST_CASE("instants of an earlier boot begin anew also at a later start in this one") {
+    Enforcement e = in_state(State::confirming);
+    const Instant old = t0 + hours{100};  // that boot had run for longer
+    for (const Instant was : {old, instant_of_earlier_boot}) {
+        e.warned_at = e.notice_at = e.next_at = e.stop_called_at = was;
+        const bool same_boot = was != old;
+        const Transition t = recover(e, t0, same_boot, policy);
+        CHECK(t.changed);
+        for (const auto& at : {t.next.warned_at, t.next.notice_at, t.next.next_at, t.next.stop_called_at}) {
+            CHECK(at == t0);
+        }
+    }
+    e.warned_at = e.notice_at = e.next_at = e.stop_called_at = t0 - minutes{1};
+    CHECK(recover(e, t0, true, policy).next.notice_at == t0 - minutes{1});
+}
+
 TEST_CASE("the breaker trips above two and above a quarter") {
     CHECK_FALSE(breaker_trips(2, 3));
     CHECK(breaker_trips(3, 3));
