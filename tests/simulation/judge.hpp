@@ -105,8 +105,8 @@ public:
     // ---- from the store ------------------------------------------------------------------------------
     /// A commit is durable, whether or not Curfew hears of it.
     void committed(const Batch& batch, Moment at);
-    /// What a new life of the daemon read.
-    void loaded(const StoredState& state, Moment at);
+    /// What a new life of the daemon read; `boot`: of the host.
+    void loaded(const StoredState& state, const std::string& boot, Moment at);
 
     // ---- at the end ----------------------------------------------------------------------------------
     struct End {

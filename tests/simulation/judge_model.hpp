@@ -113,8 +113,10 @@ struct Judge::Model {
 
     // ---- durable
     std::map<ResourceId, ResourceRow> resources;
+    std::string boot;  // of the host, at Curfew's newest start
     std::map<EnforcementId, Durable<Enforcement>> enforcements;
-    std::map<EnforcementId, Instant> warned_at;  // durable
+    std::map<EnforcementId, std::string> written_in;  // the boot
+    std::map<EnforcementId, Instant> warned_at;       // durable
     std::map<EnforcementId, Instant> state_since;
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::set<EnforcementId> probed_when_due;

@@ -576,32 +576,47 @@ TEST_CASE("I9: in the calm all comes to its end") {
 TEST_CASE("I10: a new life reads what was durable") {
     History s;
     s.use();
+    s.judge.loaded({}, "boot-1", s.at());
     s.begin();
+    s.e.notice_at = Instant{7000};
     s.e.warned_step = 1;
     s.store(EnforcementState::warned,
             {s.message(AlertKind::stop_warning, 1),
              IntentRow{.id = "int_1", .enforcement = s.e.id, .run = run, .act = "pack", .at = {}}});
     StoredState state;
+    state.boot_id = "boot-1";
     state.enforcements = {s.e};
     state.open_intents = {
         IntentRow{.id = "int_1", .enforcement = s.e.id, .run = run, .act = "pack", .at = {}}};
     SECTION("all of it") {
-        s.judge.loaded(state, s.at());
+        s.judge.loaded(state, "boot-1", s.at());
         CHECK(s.all().empty());
+    }
+    SECTION("all of it, and its instants are marked where the host was started anew, and nowhere else") {
+        const bool rebooted = GENERATE(false, true);
+        const bool marked = GENERATE(false, true);
+        if (rebooted) {
+            s.judge.loaded(state, "boot-2", s.at());  // its first start there: the id tells
+            CHECK(s.all().empty());
+            state.boot_id = "boot-2";
+        }
+        state.enforcements.front().notice_at = marked ? instant_of_earlier_boot : Instant{7000};
+        s.judge.loaded(state, state.boot_id, s.at());
+        CHECK(s.breaks("I10") == (rebooted != marked));
     }
     SECTION("an enforcement is forgotten") {
         state.enforcements.clear();
-        s.judge.loaded(state, s.at());
+        s.judge.loaded(state, "boot-1", s.at());
         CHECK(s.breaks("I10"));
     }
     SECTION("an enforcement is in another state") {
         state.enforcements.front().state = EnforcementState::due;
-        s.judge.loaded(state, s.at());
+        s.judge.loaded(state, "boot-1", s.at());
         CHECK(s.breaks("I10"));
     }
     SECTION("an intent is forgotten") {
         state.open_intents.clear();
-        s.judge.loaded(state, s.at());
+        s.judge.loaded(state, "boot-1", s.at());
         CHECK(s.breaks("I10"));
     }
 }

@@ -63,10 +63,10 @@ Task<void> WatchedStore::turn(const Batch* batch) {
 Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
     co_await turn(nullptr);
     batch_.reset();
-    auto state = co_await inner_->load(std::move(boot_id));
+    auto state = co_await inner_->load(boot_id);
     if (state) {
         const At judge(Work::judge);
-        stage_.judge.loaded(*state, stage_.moment());
+        stage_.judge.loaded(*state, boot_id, stage_.moment());
     }
     co_return state;
 }
