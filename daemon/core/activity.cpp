@@ -162,16 +162,15 @@ Judgement combine(std::span<const Observation> observations, Instant now, Resour
     const Seen* unknown = nullptr;
     bool only_second = true;  // is what cannot be seen
     for (const Seen& s : seen) {
-        const bool strong = s.present && s.from->strength == Strength::strong;
+        bool strong = s.present && s.from->strength == Strength::strong;
+        if (mutant(Mutant::metrics_not_heard)) {
+            strong &= &s != &at(seen, Signal::metrics);
+        }
         // Of the second signals one is enough; any other strong source that was asked and could not say may
         // be hiding work.
         const bool stands_in = second_known && std::ranges::find(second, &s) != second.end() &&
                                &s != &at(seen, Signal::processes);
-        bool heard = true;
-        if (mutant(Mutant::metrics_not_heard)) {
-            heard = &s != &at(seen, Signal::metrics);
-        }
-        if (strong && s.verdict == Verdict::active && heard) {
+        if (strong && s.verdict == Verdict::active) {
             // What else speaks for work is better told than a busy kernel.
             active = active == nullptr || active == &kernels ? &s : active;
         } else if (s.present && s.verdict == Verdict::active) {
