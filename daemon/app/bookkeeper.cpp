@@ -241,11 +241,11 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     count(meter, run.run, now, seen_billing, rows);
     const Tariff tariff = tariff_of(run.run, run.run.machine_type, now);
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
-    const bool caught_up = now - meter.counted_to < hours{1};
+    const bool caught_up = seen_billing - meter.counted_to < hours{1};
     if (other && caught_up) {
         const bool unseen = meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
-        append(rows, reprice(meter, now, run.run.machine_type, tariff));
-        changed_unseen(rows, unseen ? now - meter.last_seen_billing : Duration{0});
+        append(rows, reprice(meter, seen_billing, run.run.machine_type, tariff));
+        changed_unseen(rows, unseen ? seen_billing - meter.last_seen_billing : Duration{0});
     }
     meter.last_seen_billing = seen_billing;  // perhaps no longer when the answer had come
     put(live.resource.account, meter, std::move(rows), is_new || (other && caught_up), batch);

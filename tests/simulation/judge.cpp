@@ -289,6 +289,9 @@ void Judge::work_ended(const RunId& run, Moment) {
 
 void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at) {
     RunTruth& truth = model_->runs[run];
+    if (truth.ended) {
+        return;  // that is no look at it: a stop may be on its way for what was seen before
+    }
     if (truth.look && (truth.look->answers.contains(source) || at.mono - truth.look->begun > look_longest)) {
         finish_look(truth);
     }

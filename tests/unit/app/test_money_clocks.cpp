@@ -99,6 +99,19 @@ TEST_CASE("an older list than the one before changes nothing, and what has ended
     }
 }
 
+TEST_CASE("a price counts from the list on that shows it, however far our clock is ahead") {
+    Books b;
+    b.world.provider_ahead = -hours{3};
+    FakeNotebook& n = b.world.add("demo");
+    n.resource.run.started_at = b.scheduler.wall() - hours{3};
+    b.begin();
+    b.scheduler.run_for(hours{2});
+    n.resource.run.listed_rate = Rate{Money{9'000'000'000}};
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.meter(n.resource.run.id.value).tariff.rate == n.resource.run.listed_rate);
+    CHECK(b.each_once());
+}
+
 TEST_CASE("what the first list shows is as old as the list, and the bar says so") {
     Books b;
     b.world.provider_ahead = Duration{0};
