@@ -163,8 +163,8 @@ int Conversation::overhear(CURL*, curl_infotype type, char* data, std::size_t si
     return 0;
 }
 
-/// The last line of a reply is the one that libcurl takes for it: "250 …", or a code alone. Five bytes with the end of the
-/// line are that also when the fourth is "-"; what has no blank after its code is passed over.
+/// The last line of a reply is the one that libcurl takes for it: "250 …", or a code alone. Five bytes with the end of
+/// the line are that also when the fourth is "-"; what has no blank after its code is passed over.
 void Conversation::hear(std::string_view line) {
     int code = 0;
     const auto [end, error] = std::from_chars(line.data(),

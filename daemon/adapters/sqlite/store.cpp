@@ -44,9 +44,11 @@ void forget_instants(Database& db) {
     }
     Query(db, "UPDATE poll SET mono = ?", instant_of_earlier_boot.ms).run();
     Query(db,
-          "UPDATE enforcement SET warned_at = iif(warned_at IS NULL, NULL, ?1),"
-          " notice_at = iif(notice_at IS NULL, NULL, ?1), next_at = iif(next_at IS NULL, NULL, ?1),"
-          " stop_called_at = iif(stop_called_at IS NULL, NULL, ?1) WHERE state NOT IN ('over', 'watching')",
+          "UPDATE enforcement SET warned_at = CASE WHEN warned_at NOT NULL THEN ?1 END,"
+          " notice_at = CASE WHEN notice_at NOT NULL THEN ?1 END,"
+          " next_at = CASE WHEN next_at NOT NULL THEN ?1 END,"
+          " stop_called_at = CASE WHEN stop_called_at NOT NULL THEN ?1 END"
+          " WHERE state NOT IN ('over', 'watching')",
           instant_of_earlier_boot.ms)
         .run();
 }
