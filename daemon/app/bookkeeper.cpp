@@ -239,7 +239,7 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     // It billed when the list was asked for: an hour is over once that is past it by the provider's clock as well.
     const WallTime seen_billing = std::min(now, live.asked_at.value_or(now));
     count(meter, run.run, now, seen_billing, rows);
-    const Tariff tariff = tariff_of(run.run, run.run.machine_type, now);
+    const Tariff tariff = tariff_of(run.run, run.run.machine_type, seen_billing);
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
     const bool caught_up = seen_billing - meter.counted_to < hours{1};
     if (other && caught_up) {
