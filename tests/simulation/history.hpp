@@ -164,6 +164,23 @@ struct History {
         send();
         arrive();
     }
+    /// Watched from its beginning, quiet, and warned of after half an hour.
+    void until_warned() {
+        use();
+        begin();
+        quiet_for(minutes{30});
+        warn();
+    }
+    /// … and packed, once the hour of the rule is over.
+    void until_packed() {
+        until_warned();
+        quiet_for(minutes{31});
+        pack();
+    }
+    void stop() {
+        intend();
+        call();
+    }
     void whole(Duration quiet = hours{1}) {
         use();
         begin();
@@ -171,8 +188,7 @@ struct History {
         warn();
         quiet_for(minutes{30});
         pack();
-        intend();
-        call();
+        stop();
     }
     CostRow row(std::int64_t from_min, std::int64_t to_min, std::int64_t nanos) const {
         CostRow cost;

@@ -15,34 +15,23 @@ TEST_CASE("a stop as it should be breaks nothing") {
 TEST_CASE("I1: what the vault holds is what there is") {
     History s;
     SECTION("a file is missing in the pack") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{30});
         s.pack({{"a.txt", 1}});
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I1"));
     }
     SECTION("a file changed long after the pack") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{30});
         s.pack();
         s.judge.files_changed(run, {{"a.txt", 9}}, s.at());
         s.quiet_for(minutes{5});
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I1"));
     }
     SECTION("a file changed in the very moment of the call") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{30});
         s.pack();
         s.intend();
@@ -51,10 +40,7 @@ TEST_CASE("I1: what the vault holds is what there is") {
         CHECK(s.all().empty());
     }
     SECTION("a file changes, is packed as it is then, and changes again right before the call") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{31});
         const TrueFiles packed{{"a.txt", 8}};
         s.judge.files_changed(run, packed, s.at());
@@ -67,10 +53,7 @@ TEST_CASE("I1: what the vault holds is what there is") {
         CHECK(s.all().empty());
     }
     SECTION("files that change all the time, packed as they were minutes ago") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{28});
         for (std::uint64_t version = 10; version < 16; ++version) {
             s.judge.files_changed(run, {{"a.txt", version}}, s.at());
@@ -78,21 +61,16 @@ TEST_CASE("I1: what the vault holds is what there is") {
         }
         s.look();
         s.pack(files);  // what lay there before the first of these changes
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I1"));
     }
     SECTION("a file that the receipt says could not be copied") {
         s.config.rules.front().pack.partial_ok = true;
         const auto story = [&](const TrueFiles& held) {
-            s.use();
-            s.begin();
-            s.quiet_for(minutes{30});
-            s.warn();
+            s.until_warned();
             s.quiet_for(minutes{30});
             s.pack(held, {{.what = "b.txt", .why = "permission denied", .listed = true}});
-            s.intend();
-            s.call();
+            s.stop();
         };
         SECTION("and the rule does without") {
             story({{"a.txt", 1}});
@@ -109,28 +87,20 @@ TEST_CASE("I1: what the vault holds is what there is") {
         }
     }
     SECTION("neither receipt nor override") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{30});
         s.store(EnforcementState::due);
         s.store(EnforcementState::packed);
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I1"));
     }
     SECTION("an override by somebody who asked for nothing") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.quiet_for(minutes{30});
         s.store(EnforcementState::due);
         s.e.override_ = Override{.by = "ana", .reason = "no pack"};
         s.store(EnforcementState::packed);
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I1"));
     }
     SECTION("an override by a person who asked") {
@@ -142,8 +112,7 @@ TEST_CASE("I1: what the vault holds is what there is") {
         s.e.override_ = Override{.by = "ana", .reason = "no pack"};
         s.store(EnforcementState::due);
         s.store(EnforcementState::packed);
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.all().empty());
     }
 }
@@ -151,10 +120,7 @@ TEST_CASE("I1: what the vault holds is what there is") {
 TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or over the breaker") {
     History s;
     SECTION("a keep") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         Hold hold;
         hold.id = HoldId{"h1"};
         hold.resource = box;
@@ -169,8 +135,7 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
             s.wall_ahead = -hours{3};
             s.quiet_for(minutes{10});
             s.pack();
-            s.intend();
-            s.call();
+            s.stop();
             CHECK(s.all().empty());
         }
         SECTION("that was not over when the wall clock was set back") {
@@ -180,24 +145,21 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
             s.wall_ahead = -hours{3};
             s.quiet_for(minutes{10});
             s.pack();
-            s.intend();
-            s.call();
+            s.stop();
             CHECK(s.breaks("I3"));
         }
         s.judge.committed({hold}, s.at());
         s.quiet_for(minutes{31});
         SECTION("in force") {
             s.pack();
-            s.intend();
-            s.call();
+            s.stop();
             CHECK(s.breaks("I3"));
         }
         SECTION("released") {
             hold.released_at = s.at().wall;
             s.judge.committed({hold}, s.at());
             s.pack();
-            s.intend();
-            s.call();
+            s.stop();
             CHECK(s.all().empty());
         }
     }
@@ -233,8 +195,7 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
         s.warn();
         s.quiet_for(minutes{31});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I3"));
     }
     SECTION("an open breaker") {
@@ -246,8 +207,7 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
         s.warn();
         s.quiet_for(minutes{31});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I3"));
     }
 }
@@ -300,24 +260,14 @@ TEST_CASE("I4: one enforcement of a run, no other run, no two calls in a minute"
 TEST_CASE("I5: an act has an older intent and an outcome") {
     History s;
     SECTION("a call without an intent") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
+        s.until_packed();
         ++s.e.stop_attempts;
         s.store(EnforcementState::stopping);
         s.call();
         CHECK(s.breaks("I5"));
     }
     SECTION("a call before its state is durable") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
+        s.until_packed();
         s.call();
         CHECK(s.breaks("I5"));
     }
@@ -468,8 +418,7 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1)});
         s.quiet_for(hours{1});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I8"));
     }
     SECTION("a warning of another cause that arrives late is no notice") {
@@ -488,8 +437,7 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         }
         s.quiet_for(minutes{31});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I8") == !told);
     }
     SECTION("a stop a minute after the warning") {
@@ -498,8 +446,7 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         s.pass(minutes{1});
         s.look();
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I8"));
     }
 }

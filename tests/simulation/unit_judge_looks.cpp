@@ -15,84 +15,53 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.warn();
         s.quiet_for(minutes{31});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("at work in between") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.look(run, Verdict::active);
         s.pass(minutes{1});
         s.quiet_for(minutes{30});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("unknown in between for longer than the slack") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         for (int i = 0; i < 20; ++i) {
             s.look(run, Verdict::unknown);
             s.pass(minutes{1});
         }
         s.quiet_for(minutes{10});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("a gap is not bridged") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
+        s.until_warned();
         s.pass(minutes{25});
         s.quiet_for(minutes{6});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("the last look saw work") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
+        s.until_packed();
         s.look(run, Verdict::active);
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("the last look saw nothing") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
+        s.until_packed();
         s.look(run, Verdict::unknown);
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("nobody looked right before the call") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
+        s.until_packed();
         s.pass(minutes{4});
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("probes of two looks at once") {
@@ -116,8 +85,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
             }
             s.look();
             s.pack();
-            s.intend();
-            s.call();
+            s.stop();
         };
         SECTION("that both knew the kernels to be quiet") {
             story(Verdict::quiet);
@@ -129,12 +97,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         }
     }
     SECTION("the machine slept between the last look and a call") {
-        s.use();
-        s.begin();
-        s.quiet_for(minutes{30});
-        s.warn();
-        s.quiet_for(minutes{31});
-        s.pack();
+        s.until_packed();
         s.intend();
         SECTION("that had left") {
             s.send();
@@ -164,8 +127,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.pass(minutes{1});
         s.look();
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
     SECTION("looks that died with the process are no observations") {
@@ -188,8 +150,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
             s.warn();
             s.quiet_for(minutes{31});
             s.pack();
-            s.intend();
-            s.call();
+            s.stop();
         };
         SECTION("nothing was seen, and that died") {
             stretch(Verdict::unknown, false);
@@ -210,10 +171,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
     }
     SECTION("work that the last look before a stop saw, and a crash") {
         const auto story = [&](bool durable) {
-            s.use();
-            s.begin();
-            s.quiet_for(minutes{30});
-            s.warn();
+            s.until_warned();
             s.quiet_for(minutes{31});
             s.polled();
             s.pack();
@@ -236,8 +194,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
             if (durable) {
                 s.pack();
             }
-            s.intend();
-            s.call();
+            s.stop();
         };
         SECTION("before anybody could know of it") {
             story(false);
@@ -258,8 +215,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.judge.booted(s.at());
         s.quiet_for(minutes{12});
         s.pack();
-        s.intend();
-        s.call();
+        s.stop();
         CHECK(s.breaks("I2"));
     }
 }

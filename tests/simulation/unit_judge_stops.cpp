@@ -47,7 +47,6 @@ TEST_CASE("I2: work that only a source could see which the rule leaves out") {
     s.warn();
     quiet_for(minutes{30});
     s.pack();
-    s.intend();
-    s.call();
+    s.stop();
     CHECK((s.all().find("I2: r1 (idle night) has been at work") != std::string::npos) == broken);
 }

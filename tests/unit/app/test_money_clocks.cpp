@@ -59,6 +59,17 @@ TEST_CASE("an end before its start is not billed by: the end lies between two lo
 
 namespace {
 
+/// A notebook that was watched for 50 minutes, by a provider whose answers have a date.
+struct WatchedBooks : Books {
+    WatchedBooks() {
+        world.provider_ahead = Duration{0};
+        begin();
+        scheduler.run_for(minutes{50});
+    }
+    FakeNotebook& demo = world.add("demo");
+    const std::string run = demo.resource.run.id.value;
+};
+
 /// A cache on the way answers with the list of so long ago, once.
 void answer_old(Books& b, const std::map<std::string, FakeNotebook>& then, Duration ago) {
     const auto now = std::exchange(b.world.notebooks, then);
@@ -74,13 +85,9 @@ void answer_old(Books& b, const std::map<std::string, FakeNotebook>& then, Durat
 }  // namespace
 
 TEST_CASE("an older list than the one before changes nothing, and what has ended costs no more") {
-    Books b;
-    b.world.provider_ahead = Duration{0};
-    b.world.add("demo");
-    FakeNotebook& n = b.world.notebooks["demo"];
-    const std::string run = n.resource.run.id.value;
-    b.begin();
-    b.scheduler.run_for(minutes{50});
+    WatchedBooks b;
+    FakeNotebook& n = b.demo;
+    const std::string& run = b.run;
     const auto then = b.world.notebooks;
     b.world.end(n);
     n.resource.run.ended_at.reset();
@@ -113,13 +120,9 @@ TEST_CASE("a price counts from the list on that shows it, however far our clock 
 }
 
 TEST_CASE("what the first list shows is as old as the list, and the bar says so") {
-    Books b;
-    b.world.provider_ahead = Duration{0};
-    b.world.add("demo");
-    FakeNotebook& n = b.world.notebooks["demo"];
-    const std::string run = n.resource.run.id.value;
-    b.begin();
-    b.scheduler.run_for(minutes{50});
+    WatchedBooks b;
+    FakeNotebook& n = b.demo;
+    const std::string& run = b.run;
     b.life.reset();
     const auto then = b.world.notebooks;
     b.world.end(n);
