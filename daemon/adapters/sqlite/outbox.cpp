@@ -50,37 +50,73 @@ std::string names_of(const std::vector<ChannelName>& channels) {
     return names.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+/// Of what waits in no parcel: how much each statement of `tidy` could be about. One walk, where each of them would be
+/// one, at every step of every lane.
+struct FreeRows {
+    std::int64_t all = 0;
+    std::int64_t too_long = 0;  // wait beyond the horizon
+    std::int64_t past_use = 0;
+    std::int64_t warnings = 0;
+    std::int64_t early = 0;  // of an alert, and not due
+    std::int64_t due = 0;
+};
+
+FreeRows free_rows(Database& db, const ChannelName& channel, WallTime now, WallTime horizon) {
+    Query q(db,
+            "SELECT COUNT(*), SUM(next_at > ?3), SUM(expires_at <= ?2), SUM(kind = ?4 AND topic <> ''), "
+            "SUM(next_at > ?2 AND alert <> ''), SUM(next_at <= ?2) FROM outbox INDEXED BY outbox_free "
+            "WHERE channel = ?1 AND state = 'waiting' AND parcel = ''",
+            channel.value, now.ms, horizon.ms, static_cast<int>(AlertKind::stop_warning));
+    if (!q.row()) {
+        return {};
+    }
+    return {.all = q.integer(0),
+            .too_long = q.integer(1),
+            .past_use = q.integer(2),
+            .warnings = q.integer(3),
+            .early = q.integer(4),
+            .due = q.integer(5)};
+}
+
 /// What needs no sending any more, and waits that no clock would have made.
-void tidy(Database& db, const ChannelName& channel, WallTime now, WallTime horizon) {
-    Query(db,
-          "UPDATE outbox SET next_at = ?2 WHERE channel = ?1 AND state = 'waiting' AND parcel = '' "
-          "AND next_at > ?3",
-          channel.value, now.ms, horizon.ms)
-        .run();
+void tidy(Database& db, const ChannelName& channel, const FreeRows& free, WallTime now, WallTime horizon) {
     Query(db, "UPDATE parcel SET next_at = ?2 WHERE channel = ?1 AND state = 'waiting' AND next_at > ?3",
           channel.value, now.ms, horizon.ms)
         .run();
-    Query(db,
-          "UPDATE outbox SET state = 'superseded', last_error = 'past its use' WHERE channel = ?1 "
-          "AND state = 'waiting' AND parcel = '' AND expires_at <= ?2",
-          channel.value, now.ms)
-        .run();
-    Query(db,
-          "UPDATE outbox SET state = 'superseded', last_error = 'a newer message of it waits' "
-          "WHERE channel = ?1 AND state = 'waiting' AND parcel = '' AND kind = ?2 AND topic <> '' "
-          "AND EXISTS (SELECT 1 FROM outbox n WHERE n.topic = outbox.topic AND n.topic <> '' "
-          "AND n.channel = outbox.channel AND n.receiver = outbox.receiver AND n.seq > outbox.seq "
-          "AND n.state = 'waiting')",
-          channel.value, static_cast<int>(AlertKind::stop_warning))
-        .run();
+    if (free.too_long > 0) {
+        Query(db,
+              "UPDATE outbox SET next_at = ?2 WHERE channel = ?1 AND state = 'waiting' AND parcel = '' "
+              "AND next_at > ?3",
+              channel.value, now.ms, horizon.ms)
+            .run();
+    }
+    if (free.past_use > 0) {
+        Query(db,
+              "UPDATE outbox SET state = 'superseded', last_error = 'past its use' WHERE channel = ?1 "
+              "AND state = 'waiting' AND parcel = '' AND expires_at <= ?2",
+              channel.value, now.ms)
+            .run();
+    }
+    if (free.warnings > 0) {
+        Query(db,
+              "UPDATE outbox SET state = 'superseded', last_error = 'a newer message of it waits' "
+              "WHERE channel = ?1 AND state = 'waiting' AND parcel = '' AND kind = ?2 AND topic <> '' "
+              "AND EXISTS (SELECT 1 FROM outbox n WHERE n.topic = outbox.topic AND n.topic <> '' "
+              "AND n.channel = outbox.channel AND n.receiver = outbox.receiver AND n.seq > outbox.seq "
+              "AND n.state = 'waiting')",
+              channel.value, static_cast<int>(AlertKind::stop_warning))
+            .run();
+    }
     // An older one of the same alert goes first, so that it does not hold up the newer one.
-    Query(db,
-          "UPDATE outbox SET next_at = ?2 WHERE channel = ?1 AND state = 'waiting' AND parcel = '' "
-          "AND next_at > ?2 AND alert <> '' AND EXISTS (SELECT 1 FROM outbox n WHERE n.alert = outbox.alert "
-          "AND n.channel = outbox.channel AND n.receiver = outbox.receiver AND n.seq > outbox.seq "
-          "AND n.state = 'waiting' AND n.parcel = '' AND n.next_at <= ?2)",
-          channel.value, now.ms)
-        .run();
+    if (free.early > 0 && free.due + free.too_long > 0) {
+        Query(db,
+              "UPDATE outbox SET next_at = ?2 WHERE channel = ?1 AND state = 'waiting' AND parcel = '' "
+              "AND next_at > ?2 AND alert <> '' AND EXISTS (SELECT 1 FROM outbox n "
+              "WHERE n.alert = outbox.alert AND n.channel = outbox.channel AND n.receiver = outbox.receiver "
+              "AND n.seq > outbox.seq AND n.state = 'waiting' AND n.parcel = '' AND n.next_at <= ?2)",
+              channel.value, now.ms)
+            .run();
+    }
 }
 
 HeapSize heap_size(const Query& q) {
@@ -167,8 +203,8 @@ void write(Database& db, const OutboxBury& bury) {
           bury.channel.value, bury.why)
         .run();
     Query(db,
-          "UPDATE parcel SET state = 'dead', last_error = ?2, ended_at = ?3 WHERE channel = ?1 "
-          "AND state = 'waiting'",
+          "UPDATE parcel INDEXED BY parcel_open SET state = 'dead', last_error = ?2, ended_at = ?3 "
+          "WHERE channel = ?1 AND state = 'waiting'",
           bury.channel.value, bury.why, bury.at.ms)
         .run();
 }
@@ -250,9 +286,10 @@ std::vector<ChannelStateRow> read_disabled_channels(Database& db) {
 
 Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, WallTime now, WallTime horizon,
                                   int limit) {
-    tidy(db, channel, now, horizon);
+    const FreeRows free = free_rows(db, channel, now, horizon);
+    tidy(db, channel, free, now, horizon);
     OutboxLook look;
-    {
+    if (free.all > 0) {
         Query q(
             db,
             "SELECT receiver, '', COUNT(*), SUM(severity = 2 OR enforcement <> ''), MIN(next_at), MAX(seq) "
@@ -275,6 +312,7 @@ Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, Wall
     {
         // The index is named: without statistics SQLite takes another, and walks every parcel that is kept.
         // Dead letters of one alert that are sent again wait for each other: an older parcel goes first.
+        // What is not due and cannot be outdone is left out first: it need not be compared with the others.
         Query q(
             db,
             "SELECT * FROM (SELECT id, receiver, message, rows, attempts, next_at, last_error, created_at, "
@@ -285,7 +323,8 @@ Result<OutboxLook> look_at_outbox(Database& db, const ChannelName& channel, Wall
             "AND n.parcel <> parcel.id AND n.seq > (SELECT MAX(m.seq) FROM outbox m "
             "WHERE m.parcel = parcel.id AND m.parcel <> '' AND m.channel = parcel.channel "
             "AND m.receiver = parcel.receiver)) AS outdone FROM parcel INDEXED BY parcel_open "
-            "WHERE channel = ?1 AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox m "
+            "WHERE channel = ?1 AND state = 'waiting' AND (next_at <= ?2 OR (kind = ?4 AND topic <> '' "
+            "AND rows = 1 AND uncertain = 0)) AND NOT EXISTS (SELECT 1 FROM outbox m "
             "JOIN outbox b ON b.alert = m.alert AND b.alert <> '' AND b.state = 'waiting' "
             "AND b.channel = m.channel AND b.receiver = m.receiver AND b.seq < m.seq AND b.parcel <> '' "
             "JOIN parcel p ON p.id = b.parcel AND p.channel = b.channel AND p.receiver = b.receiver "
