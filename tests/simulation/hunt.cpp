@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -67,32 +68,54 @@ void print_table(const std::vector<MutantCard>& cards, const std::map<Mutant, Ca
     }
 }
 
-std::vector<std::uint64_t> known_seeds(const std::string& path) {
-    std::vector<std::uint64_t> seeds;
+/// The lines of a file of worlds, without comments. Nullopt, and said why, where there are none: a run that lives
+/// nothing would pass.
+std::optional<std::vector<std::string>> lines_of(const std::string& path) {
+    std::vector<std::string> lines;
     std::ifstream in(path);
     for (std::string line; std::getline(in, line);) {
-        if (!line.empty() && line.front() >= '0' && line.front() <= '9') {
-            seeds.push_back(std::strtoull(line.c_str(), nullptr, 10));
+        if (!line.empty() && line.front() != '#') {
+            lines.push_back(line);
         }
     }
-    return seeds;
+    if (lines.empty()) {
+        std::fprintf(stderr, "simulate: %s: no worlds in it, or not to be read\n", path.c_str());
+        return std::nullopt;
+    }
+    return lines;
 }
 
-std::vector<Order> known_variants(const std::string& path) {
+std::optional<std::vector<Order>> known_seeds(const std::string& path) {
+    const auto lines = lines_of(path);
     std::vector<Order> orders;
-    std::ifstream in(path);
-    for (std::string line; std::getline(in, line);) {
+    for (const std::string& line : lines.value_or(std::vector<std::string>{})) {
+        char* end = nullptr;
+        orders.push_back({.seed = std::strtoull(line.c_str(), &end, 10)});
+        if (end == line.c_str()) {
+            std::fprintf(stderr, "simulate: %s: no seed: %s\n", path.c_str(), line.c_str());
+            return std::nullopt;
+        }
+    }
+    return lines ? std::optional{orders} : std::nullopt;
+}
+
+std::optional<std::vector<Order>> known_variants(const std::string& path) {
+    const auto lines = lines_of(path);
+    std::vector<Order> orders;
+    for (const std::string& line : lines.value_or(std::vector<std::string>{})) {
         std::istringstream words(line);
         std::string name;
         Order order;
         words >> name >> order.seed;
         const auto card = std::ranges::find(mutant_cards(), name, &MutantCard::name);
-        if (card != mutant_cards().end()) {
-            order.variant = card->mutant;
-            orders.push_back(order);
+        if (!words || card == mutant_cards().end()) {
+            std::fprintf(stderr, "simulate: %s: no variant and seed: %s\n", path.c_str(), line.c_str());
+            return std::nullopt;
         }
+        order.variant = card->mutant;
+        orders.push_back(order);
     }
-    return orders;
+    return lines ? std::optional{orders} : std::nullopt;
 }
 
 }  // namespace
@@ -107,6 +130,11 @@ int hunt(const Hunt& plan) {
     return 1;
 #else
     const std::vector<MutantCard> cards = cards_of(plan.names);
+    if (!plan.names.empty() && cards.size() != plan.names.size()) {
+        std::fputs("simulate: a name that is no variant's, or given twice; --mutants alone hunts them all\n",
+                   stderr);
+        return 2;
+    }
     std::map<Mutant, Caught> results;
     for (const MutantCard& card : cards) {
         results[card.mutant] = {};
@@ -172,13 +200,20 @@ int hunt(const Hunt& plan) {
                 results.size());
     if (!plan.found.empty()) {
         const double days = std::chrono::duration<double, std::ratio<86400>>{plan.life.chaos}.count();
+        const auto before = plan.names.empty() ? std::nullopt : known_variants(plan.found);
         std::ofstream out(plan.found);
         out << "# The wrong variants, each with a world that catches it in " << days << " days of chaos:\n"
             << "# written by --mutants --search --seed " << plan.seed << " --days " << days << "\n";
-        for (const MutantCard& card : cards) {
-            const Caught& result = results.at(card.mutant);
-            if (result.caught) {
-                out << card.name << ' ' << result.seed << '\n';
+        for (const MutantCard& card : mutant_cards()) {
+            const auto result = results.find(card.mutant);
+            const bool hunted_now = result != results.end();
+            if (hunted_now && result->second.caught) {
+                out << card.name << ' ' << result->second.seed << '\n';
+            }
+            for (const Order& order : before.value_or(std::vector<Order>{})) {
+                if (!hunted_now && order.variant == card.mutant) {
+                    out << card.name << ' ' << order.seed << '\n';
+                }
             }
         }
     }
@@ -187,6 +222,11 @@ int hunt(const Hunt& plan) {
 }
 
 int hunt_known(unsigned jobs, const std::string& seeds_file, const std::string& variants_file) {
+    const auto known = known_seeds(seeds_file);
+    const auto variants = known_variants(variants_file);
+    if (!known || !variants) {
+        return 2;
+    }
     int passed = 0;
     int failed = 0;
     std::map<Mutant, Caught> results;
@@ -204,16 +244,12 @@ int hunt_known(unsigned jobs, const std::string& seeds_file, const std::string& 
         });
         crowd.live_all(orders);
     };
-    std::vector<Order> known;
-    for (const std::uint64_t seed : known_seeds(seeds_file)) {
-        known.push_back({.seed = seed});
-    }
-    live_these(known, 4);
+    live_these(*known, 4);
 #ifdef CURFEW_MUTANTS
     std::vector<Order> orders;
     std::set<std::uint64_t> worlds;
     std::vector<MutantCard> cards;
-    for (const Order& order : known_variants(variants_file)) {
+    for (const Order& order : *variants) {
         if (worlds.insert(order.seed).second) {
             orders.push_back({.seed = order.seed});
         }
@@ -221,7 +257,7 @@ int hunt_known(unsigned jobs, const std::string& seeds_file, const std::string& 
         cards.push_back(*std::ranges::find(mutant_cards(), order.variant, &MutantCard::mutant));
     }
     live_these(orders, 2);
-    std::printf("worlds in which nothing may break: %zu\n", known.size() + worlds.size());
+    std::printf("worlds in which nothing may break: %zu\n", known->size() + worlds.size());
     print_table(cards, results, false);
     for (const auto& [mutant, result] : results) {
         result.caught ? ++passed : ++failed;

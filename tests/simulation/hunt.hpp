@@ -19,11 +19,12 @@ struct Hunt {
     std::string found;               // file for a world that catches each; empty: none is written
 };
 
-/// Prints the table. 0: each was caught; else 1.
+/// Prints the table. Of `found` the lines of variants that are not hunted stay. 0: each was caught; 1: not; 2: a name
+/// that no variant has.
 int hunt(const Hunt& plan);
 
 /// Worlds of a few days, always the same ones: those that found something, and those that are known to catch a
-/// wrong variant, as they are and with it. 0: all is as it should be; else 1.
+/// wrong variant, as they are and with it. 0: all is as it should be; 1: not; 2: a file that is none.
 int hunt_known(unsigned jobs, const std::string& seeds_file, const std::string& variants_file);
 
 }  // namespace curfew::simulation

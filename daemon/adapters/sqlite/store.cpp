@@ -37,6 +37,13 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::size_t queue_max = 1024;
+constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
+/// A file up to this size is checked whole whenever it is opened; a larger one in its daily copy.
+constexpr std::uintmax_t checked_at_opening_max = 32U << 20;
+constexpr std::chrono::minutes idle_max{10};
+constexpr std::int64_t log_bytes_usual = 16 << 20;  // of the write-ahead log; it is written back at 4 MiB
+
 /// Nothing can be reckoned from what an earlier boot wrote, and an old clock must not be stretched by new polls.
 void forget_instants(Database& db) {
     if (!mutant(Mutant::quiet_over_boots)) {
@@ -52,13 +59,6 @@ void forget_instants(Database& db) {
           instant_of_earlier_boot.ms)
         .run();
 }
-
-constexpr std::size_t queue_max = 1024;
-constexpr std::int64_t idempotency_kept_ms = 7LL * 24 * 3600 * 1000;
-/// A file up to this size is checked whole whenever it is opened; a larger one in its daily copy.
-constexpr std::uintmax_t checked_at_opening_max = 32U << 20;
-constexpr std::chrono::minutes idle_max{10};
-constexpr std::int64_t log_bytes_usual = 16 << 20;  // of the write-ahead log; it is written back at 4 MiB
 
 /// Held for life: two daemons on one database would stop things twice.
 class LockFile {
