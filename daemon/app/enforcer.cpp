@@ -136,7 +136,7 @@ void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
                    result.mode >= Mode::warn) {
             post(run, event::Cancelled{"it only observed so far, and nobody was warned; judged anew"});
         } else if (waits_too_long(active.e, result)) {
-            post(run, event::Cancelled{"budget " + a.cause->name +
+            post(run, event::Cancelled{"budget " + result.asks_besides_hand->name +
                                        " is to be stopped now, without waiting for that pack"});
         } else {
             post(run, event::Assessed{a});
@@ -418,10 +418,8 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
 /// Is it at a pack for somebody who waits for that, a person perhaps, while a budget asks that does not? It begins
 /// anew in that one's name.
 bool Enforcer::waits_too_long(const Enforcement& e, const AssessResult& result) const {
-    const std::optional<Cause>& asks = result.assessment.cause;
-    const bool at_pack = e.state == EnforcementState::packing || e.state == EnforcementState::pack_failed ||
-                         e.state == EnforcementState::held;
-    return at_pack && asks && asks->kind == CauseKind::budget && *asks != e.cause &&
+    const std::optional<Cause>& asks = result.asks_besides_hand;
+    return e.at_pack() && asks && asks->kind == CauseKind::budget && *asks != e.cause &&
            result.mode == Mode::enforce && pack_within(*asks, e.run).has_value();
 }
 

@@ -286,6 +286,7 @@ AssessResult assess(const AssessInput& in) {
     if (mutant(Mutant::observe_acts)) {
         out.mode = a.mode = Mode::enforce;
     }
+    out.asks_besides_hand = a.held_by ? std::nullopt : a.cause;
     if (in.manual_by) {
         apply_manual(in, out);
     }

@@ -225,7 +225,7 @@ public:
 
     void on(const event::Overridden& e) {
         const State s = t_.next.state;
-        if (s == State::pack_failed || s == State::held || s == State::packing) {
+        if (t_.next.at_pack()) {
             t_.next.override_ = e.override_;
             std::vector<Effect> effects;
             if (s == State::packing) {
@@ -483,9 +483,8 @@ private:
                 return cancel("breaker open");
             }
         }
-        const State s = t_.next.state;
-        const bool copied = s == State::packed && !t_.next.override_;
-        if (s == State::packing || s == State::pack_failed || s == State::held || copied) {
+        const bool copied = t_.next.state == State::packed && !t_.next.override_;
+        if (t_.next.at_pack() || copied) {
             bound_pack();  // the budget may stop now only since a moment ago, or the daemon was restarted
         }
     }

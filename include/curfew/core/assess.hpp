@@ -51,6 +51,8 @@ struct AssessResult {
     std::optional<Duration> stops_in;       // if it stays as it is and nothing holds
     CauseKind stops_for = CauseKind::idle;  // what that stop would be for
     bool beaten_by_hold = false;            // the rule would act; shown all the same
+    /// What would ask for a stop, and not be held, if no person had asked for one.
+    std::optional<Cause> asks_besides_hand;
     /// What else of the rule would end it, in words: "off hours from Mon 20:00 Europe/Rome".
     std::vector<std::string> limits;
 };

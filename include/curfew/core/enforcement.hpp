@@ -99,6 +99,11 @@ struct Enforcement {
     std::string outcome;  // once over: stopped, cancelled, …
 
     bool live() const { return state != EnforcementState::watching && state != EnforcementState::over; }
+    /// Is a pack on its way, or waited for: the next try, or a person?
+    bool at_pack() const {
+        return state == EnforcementState::packing || state == EnforcementState::pack_failed ||
+               state == EnforcementState::held;
+    }
     /// Has anything been sent that could end the run?
     bool stop_sent() const { return stop_attempts > 0; }
 };

@@ -296,27 +296,33 @@ TEST_CASE("stop_now gives a minute, and goes on without a pack that hangs, by th
     rig.check_intents();
 }
 
-TEST_CASE(
-    "a pack that needs a person, for a rule or a budget that waits for it, does not hold up one that stops "
-    "now") {
+TEST_CASE("a pack that needs a person, whoever waits for it, does not hold up a budget that stops now") {
     Rig rig;
     Threshold now{100, ThresholdAction::stop_now};
     now.pack_within = minutes{4};
     Budget lab = budget(150, {now});
     lab.name = BudgetName{"lab"};
     rig.config->budgets = {lab};
-    const bool by_rule = GENERATE(true, false);
-    if (!by_rule) {
+    const std::string who = GENERATE("idle", "team", "ana");
+    if (who != "idle") {
         rig.config->rules.clear();
+    }
+    if (who == "team") {
         rig.config->budgets = {budget(50), lab};
     }
-    FakeNotebook& n = by_rule ? rig.world.add("demo") : busy(rig, "demo");
+    FakeNotebook& n = who == "idle" ? rig.world.add("demo") : busy(rig, "demo");
     rig.vault->failing = Error{Errc::conflict, Retry::never(), "its key is wrong", "home"};
     rig.begin();
-    rig.scheduler.run_for(minutes{100});
+    rig.scheduler.run_for(minutes{5});
+    if (who == "ana") {
+        StopOptions options;
+        options.accepted_risks = {"kills-busy-kernel"};
+        REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, options, who)));
+    }
+    rig.scheduler.run_for(minutes{95});
     REQUIRE(rig.enforcement_of(n.resource.run.id));
     CHECK(rig.enforcement_of(n.resource.run.id)->state == EnforcementState::held);
-    CHECK(rig.enforcement_of(n.resource.run.id)->cause.name == (by_rule ? "idle" : "team"));
+    CHECK(rig.enforcement_of(n.resource.run.id)->cause.name == who);
     CHECK(rig.world.stop_calls.empty());
     SECTION("it is stopped in time, after a warning in the name of that budget") {
         rig.scheduler.run_for(minutes{20});
