@@ -97,10 +97,20 @@ void Judge::judge_calm(const End& end, Moment at) {
         });
         // A configuration that is new gives a whole ladder again.
         const Duration steady = at.mono - m.configs.back().first;
-        if (on_trial || broken || held || maintained || steady < rule->idle_limit + stop_slack) {
+        if (on_trial || broken || maintained || steady < rule->idle_limit + stop_slack) {
             continue;
         }
         const Duration since_calm = at.mono - *m.calm_since;
+        // An age outranks every hold.
+        if (rule->max_age && at.mono - truth.began.mono > *rule->max_age + stop_slack &&
+            since_calm > stop_slack * 2) {
+            violated("I9", at,
+                     id.value + " is " + words(at.mono - truth.began.mono) + " old and still on" +
+                         (e != nullptr ? ", " + std::string{to_string(e->state)} + ": " + e->reason : ""));
+        }
+        if (held) {
+            continue;
+        }
         const bool partial = truth.newest.contains(Signal::kernels) &&
                              !truth.newest.contains(Signal::metrics) && !truth.probed &&
                              !rule->accept_partial;
@@ -108,12 +118,6 @@ void Judge::judge_calm(const End& end, Moment at) {
         if (!partial && truth.own.quiet > wanted && since_calm > wanted) {
             violated("I9", at,
                      id.value + " was quiet for " + words(truth.own.quiet) + " and is still on" +
-                         (e != nullptr ? ", " + std::string{to_string(e->state)} + ": " + e->reason : ""));
-        }
-        if (rule->max_age && at.mono - truth.began.mono > *rule->max_age + stop_slack &&
-            since_calm > stop_slack * 2) {
-            violated("I9", at,
-                     id.value + " is " + words(at.mono - truth.began.mono) + " old and still on" +
                          (e != nullptr ? ", " + std::string{to_string(e->state)} + ": " + e->reason : ""));
         }
     }

@@ -202,6 +202,31 @@ void draw_fleet(Story& story, Dice& dice, bool large) {
     }
 }
 
+/// In some worlds limits are so tight that they come to act: rules of minutes, budgets of a few hours.
+void draw_tight_limits(Story& story, Dice dice, Money burn) {
+    Config& c = story.config;
+    if (dice.one_in(6)) {
+        for (Rule& rule : c.rules) {
+            rule.idle_limit = dice.between(minutes{5}, minutes{20});
+        }
+    }
+    if (!dice.one_in(4)) {
+        return;
+    }
+    if (c.budgets.empty()) {
+        c.budgets.push_back(draw_budget(dice, "team", burn, c.accounts));
+    }
+    for (Budget& budget : c.budgets) {
+        const bool short_period = budget.period.kind != PeriodKind::total;
+        budget.amount = Money{std::max<std::int64_t>(burn.nanos, 100'000'000) *
+                              (short_period ? dice.between(1, 6) : dice.between(10, 60)) / 2};
+        if (!budget.hard()) {
+            budget.thresholds.push_back({100, ThresholdAction::stop_now});
+        }
+        budget.mode = Mode::enforce;
+    }
+}
+
 void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
     const auto now_and_then = [&](Duration often, Duration seldom, std::uint64_t never_one_in) {
         return dice.one_in(never_one_in) ? Duration{0} : dice.skewed(often, seldom);
@@ -329,6 +354,7 @@ Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, b
     for (std::int64_t i = 0; i < budgets; ++i) {
         c.budgets.push_back(draw_budget(dice, i == 0 ? "team" : "lab", burn, c.accounts));
     }
+    draw_tight_limits(story, dice.split("tight"), burn);
     story.chaos = dice.skewed(hours{24}, hours{24 * 16});
     story.calm = dice.between(hours{48}, hours{96});
     draw_happenings(story, dice, faults, crashes);

@@ -271,14 +271,18 @@ void Trouble::spell() {
     for (const Rate rate : kind) {
         const bool often = rate == &Rates::restart_underway || rate == &Rates::work_underway ||
                            rate == &Rates::slow_commit;
-        stage_.rates.*rate = often ? chance_.between(20'000, 150'000) : chance_.between(100'000, 800'000);
-        stage_.note("spell", {}, stage_.rates.*rate);
-        stage_.clock.after(length, [this, rate] {
-            if (!calm_) {
-                stage_.rates.*rate = story_.rates_of_faults.*rate;
-            }
-        });
+        spell(rate, often ? chance_.between(20'000, 150'000) : chance_.between(100'000, 800'000), length);
     }
+}
+
+void Trouble::spell(Rate rate, std::int64_t per_million, Duration length) {
+    stage_.rates.*rate = per_million;
+    stage_.note("spell", {}, per_million);
+    stage_.clock.after(length, [this, rate] {
+        if (!calm_) {
+            stage_.rates.*rate = story_.rates_of_faults.*rate;
+        }
+    });
 }
 
 // ---- prices --------------------------------------------------------------------------------------------
@@ -318,7 +322,7 @@ void Trouble::list_price() {
 void Trouble::durable(const Batch& batch) {
     for (const Write& write : batch) {
         if (const auto* fired = std::get_if<FiredThresholdRow>(&write)) {
-            hold_all(*fired);
+            money_ends(*fired);
         }
         const auto* e = std::get_if<Enforcement>(&write);
         if (e == nullptr) {
@@ -365,9 +369,13 @@ void Trouble::restart_within_wave(const Enforcement& e) {
     }
 }
 
-/// Who hears that the money comes to its end keeps what he has.
-void Trouble::hold_all(const FiredThresholdRow& row) {
+/// Who hears that the money comes to its end keeps what he has, or no vault takes anything.
+void Trouble::money_ends(const FiredThresholdRow& row) {
     if (!coincides()) {
+        return;
+    }
+    if (together_.one_in(2)) {
+        spell(&Rates::vault_fails, 1'000'000, together_.skewed(minutes{30}, hours{8}));
         return;
     }
     stage_.note("held for", row.budget.value);

@@ -37,6 +37,7 @@ private:
     void vanish();
     void mend();
     void spell();
+    void spell(std::int64_t Rates::* rate, std::int64_t per_million, Duration length);
     void list_price();
     void dated_prices();
     void change_price(const std::string& machine_type, Money per_hour, bool told_in_time);
@@ -50,7 +51,7 @@ private:
     /// Things that are rare apart, and come together here.
     bool coincides();
     void restart_within_wave(const Enforcement& e);
-    void hold_all(const FiredThresholdRow& row);
+    void money_ends(const FiredThresholdRow& row);
     Duration restart_while_written(const Batch& batch);
     void disturb_process(Duration in);
     void disturb_surroundings(const Enforcement& e, Duration in);
