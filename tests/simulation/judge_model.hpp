@@ -50,6 +50,7 @@ struct RunTruth {
     /// enforcement since work was seen: what was seen since then dies with the process, and is no observation.
     std::optional<std::pair<OwnQuiet, std::optional<OwnLook>>> durable_own;
     bool work_seen_since = false;
+    bool absent = false;  // Curfew was, for longer than a gap, and its new configuration is not read yet
     TrueFiles files;
     std::deque<std::pair<TrueFiles, Instant>> files_past;  // what lay there before, and until when
     std::vector<Instant> calls;
