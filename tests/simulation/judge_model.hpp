@@ -121,6 +121,7 @@ struct Judge::Model {
     std::map<EnforcementId, Instant> state_since;
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::set<EnforcementId> probed_when_due;
+    std::set<EnforcementId> call_left;        // since it began to be stopped
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
     std::map<EnforcementId, std::int64_t>
         warned_anew;  // seq after which its warnings are of the cause in force
