@@ -105,7 +105,10 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     // What may be done is decided for who asks now: another budget than the one that was told of is another matter.
     const bool same = asks && asks->kind == e.cause.kind &&
                       (asks->kind != CauseKind::budget || asks->name == e.cause.name);
-    look.asked = asks && quiet_enough && (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
+    // Until its first list a restarted daemon has the age from its own clock, which may have been wrong.
+    const bool old_enough = e.cause.kind != CauseKind::age || !same || result.assessment.time_is_up;
+    look.asked = asks && quiet_enough && old_enough &&
+                 (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;

@@ -144,3 +144,25 @@ TEST_CASE("a poll does not ask a guest that is just being asked before a pack or
     s.rig.scheduler.run_for(seconds{20});
     CHECK(s.rig.world.stop_calls == std::vector{s.run});
 }
+
+TEST_CASE("an age that was taken from a wrong clock until the first list stops nothing before its time") {
+    Rig rig;
+    rig.config->rules.front().idle_limit = hours{72};
+    rig.config->rules.front().max_age = hours{24};
+    rig.world.provider_ahead = -hours{12};  // our clock is half a day ahead
+    FakeNotebook& n = rig.world.add("demo");
+    n.resource.run.started_at = rig.scheduler.wall() - hours{12};
+    const RunId run = n.resource.run.id;
+    rig.begin();
+    rig.scheduler.run_for(hours{13});
+    REQUIRE(rig.told(AlertKind::stop_warning) == 0);
+    rig.world.list_fails = Error{Errc::unavailable, Retry::later(), "down", "list"};
+    rig.restart(seconds{30});
+    rig.scheduler.run_for(hours{10} + minutes{40});
+    rig.world.list_fails.reset();
+    rig.scheduler.run_for(minutes{10});
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(minutes{25});
+    CHECK(rig.world.stop_calls == std::vector{run});
+    rig.check_intents();
+}
