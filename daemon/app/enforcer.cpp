@@ -26,6 +26,8 @@ std::string words(event::Answer answer) {
             return "refused";
         case event::Answer::unauthorized:
             return "unauthorized";
+        case event::Answer::not_sent:
+            return "not sent";
         case event::Answer::ambiguous:
             break;
     }

@@ -14,6 +14,12 @@ constexpr Duration pack_limit = hours{6};
 constexpr Duration stop_call_limit = seconds{60};
 constexpr Duration fence_age_max = seconds{30};
 
+/// Variants that are wrong about the last look go through with it.
+bool looks_are_left_out() {
+    return mutant(Mutant::call_unchecked) || mutant(Mutant::fence_skipped) || mutant(Mutant::fence_ignored) ||
+           mutant(Mutant::retried_without_a_look) || mutant(Mutant::recover_resends);
+}
+
 }  // namespace
 
 Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
@@ -56,6 +62,9 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
         look.files_unchanged = *same;
     }
     const Instant begun = world_.scheduler.mono();
+    if (const auto active = active_.find(run); fence && active != active_.end()) {
+        active->second.looked_at = begun;
+    }
     auto seen = co_await cloud->look({resource.kind, e.resource, run}, world_.scheduler.in(look_limit));
     if (!seen) {
         look.why = "the provider does not answer: " + to_string(seen.error());
@@ -96,7 +105,10 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     // What may be done is decided for who asks now: another budget than the one that was told of is another matter.
     const bool same = asks && asks->kind == e.cause.kind &&
                       (asks->kind != CauseKind::budget || asks->name == e.cause.name);
-    look.asked = asks && quiet_enough && (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
+    // Until its first list a restarted daemon has the age from its own clock, which may have been wrong.
+    const bool old_enough = e.cause.kind != CauseKind::age || !same || result.assessment.time_is_up;
+    look.asked = asks && quiet_enough && old_enough &&
+                 (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;
@@ -182,6 +194,27 @@ Task<void> Enforcer::do_pack(RunId run) {
     post(run, event::PackDone{packed->id});
 }
 
+/// Why the last look does not speak for this moment any more: since then the database may have taken its time, the
+/// machine may have slept, and a poll may have seen, or may be about to hear, something else (I2).
+std::optional<std::string> Enforcer::overtaken(const Active& active, const LiveRun& run) const {
+    if (looks_are_left_out()) {
+        return std::nullopt;
+    }
+    if (!active.looked_at || world_.scheduler.mono() - *active.looked_at > fence_age_max) {
+        return "the last look is older than " + to_string(fence_age_max);
+    }
+    if (!by_activity(active.e.cause.kind, policy_for(active.e))) {
+        return std::nullopt;
+    }
+    if (looker_.asking(run.run.id)) {
+        return "it is just being looked at";
+    }
+    if (run.judgement.verdict != Verdict::quiet) {
+        return "since the last look: " + run.judgement.step;
+    }
+    return std::nullopt;
+}
+
 Task<void> Enforcer::do_stop(RunId run) {
     const Enforcement e = active_.at(run).e;
     CURFEW_ASSERT(e.state == EnforcementState::stopping && e.run == run, "I4");
@@ -193,7 +226,9 @@ Task<void> Enforcer::do_stop(RunId run) {
         (live->current.run.id == run || mutant(Mutant::stop_by_resource))) {
         const Deadline deadline = world_.scheduler.in(stop_call_limit);
         world_.at_point("calling stop");
-        if (e.method == StopMethod::provider) {
+        if (auto why = overtaken(active_.at(run), live->current)) {
+            reply = {event::Answer::not_sent, std::move(*why)};
+        } else if (e.method == StopMethod::provider) {
             const RunId& meant = mutant(Mutant::stop_by_resource) ? live->current.run.id : run;
             reply = co_await cloud->stop({live->resource.kind, e.resource, meant}, deadline);
         } else if (auto guest = world_.guests.open(e.account, live->resource, live->current.run)) {

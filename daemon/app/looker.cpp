@@ -32,6 +32,19 @@ void note_whether_seen(LiveRun& run, Instant now) {
     }
 }
 
+/// A look at a run is under way.
+class Asking {
+public:
+    Asking(std::multiset<RunId>& all, const RunId& run) : all_(all), mine_(all.insert(run)) {}
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+    ~Asking() { all_.erase(mine_); }
+
+private:
+    std::multiset<RunId>& all_;
+    std::multiset<RunId>::iterator mine_;
+};
+
 Mode mode_of(const std::string& word) {
     if (word == "observe") {
         return Mode::observe;
@@ -179,6 +192,7 @@ Task<void> Looker::probe(Guest& guest, const Run& run, const Plan& plan, Look& l
 }
 
 Task<Looker::Look> Looker::look(Resource resource, Run run, Plan plan, Deadline deadline) {
+    const Asking asking(asking_, run.id);
     Look look;
     look.step = plan.step;
     const AccountConfig* account = world_.account(resource.account);

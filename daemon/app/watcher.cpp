@@ -644,8 +644,10 @@ Task<void> Watcher::ask_guests(Batch& batch) {
     const Instant soon = world_.scheduler.mono() + config().poll_interval / 2;
     for (const auto& [id, live] : world_.picture.resources) {
         const Run& run = live.current.run;
-        const bool wanted = live.current.next_look <= soon || live.enforcement ||
-                            depth == Looker::Depth::whole;
+        // Who is just being looked at before a pack or a stop is not asked twice at once.
+        const bool wanted = (live.current.next_look <= soon || live.enforcement ||
+                             depth == Looker::Depth::whole) &&
+                            !looker_.asking(run.id);
         if (live.resource.account == account_ && run.state == RunState::running && wanted &&
             live.current.absent_in_complete_lists == 0) {
             due.push_back(id);

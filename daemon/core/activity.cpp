@@ -130,6 +130,11 @@ const Seen& at(const std::array<Seen, signal_count>& seen, Signal signal) {
 }  // namespace
 
 void take_in(std::vector<Observation>& known, std::vector<Observation> seen, Instant now) {
+    // A poll and a last look may ask at once: which of them ends first says nothing of whose word is newer.
+    std::erase_if(seen, [&](const Observation& o) {
+        return std::ranges::any_of(known,
+                                   [&](const Observation& k) { return k.source == o.source && k.at > o.at; });
+    });
     const auto has = [&](Signal source) {
         return std::ranges::find(seen, source, &Observation::source) != seen.end();
     };

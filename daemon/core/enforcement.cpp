@@ -152,6 +152,10 @@ public:
             case event::Answer::unauthorized:
                 return stop_failed("the provider does not accept the key" + detail(e.text),
                                    {Effect::alert_unauthorized});
+            case event::Answer::not_sent:
+                --t_.next.stop_attempts;
+                wake_after(policy_.confirm_every);
+                return go(State::packed, "the stop was not sent" + detail(e.text) + "; looking again", {});
         }
     }
 

@@ -74,6 +74,12 @@ EnforcementEvent some_delivery(FuzzedData& in) {
     return event::WarningDelivered{number < 3 ? number : (number - 2) * warning_round + 1};
 }
 
+/// The bytes of what was found keep their meaning: only the last five are of the answer that came later.
+event::Answer some_answer(FuzzedData& in) {
+    const unsigned byte = in.up_to(255);
+    return byte >= 251 ? event::Answer::not_sent : static_cast<event::Answer>(byte % 5);
+}
+
 EnforcementEvent some_event(FuzzedData& in) {
     switch (in.up_to(9)) {
         case 0:
@@ -87,7 +93,7 @@ EnforcementEvent some_event(FuzzedData& in) {
         case 4:
             return event::PackFailed{some_error(in)};
         case 5:
-            return event::StopAnswered{in.word<event::Answer>(5), "text"};
+            return event::StopAnswered{some_answer(in), "text"};
         case 6:
             return event::Seen{in.word<event::Sighting>(3)};
         case 7:
@@ -129,6 +135,12 @@ struct Model {
     bool seen_on = false;  // by a lookup after the newest call
     bool refused = false;  // the newest call was
     bool rested = false;   // what the newest call did not end was left in peace for a while
+    struct Call {
+        std::optional<Instant> called;
+        bool seen_on = false;
+        bool refused = false;
+        bool rested = false;
+    } before_newest;  // what was so before it, should it never leave
     // notice
     std::optional<Instant> warned;
     std::optional<Instant> delivered;
@@ -190,9 +202,20 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
                  const EnforcementPolicy& policy) {
     if (has(t, Effect::call_stop)) {
         judge_call(event, before, t, now, policy);
+        before_newest = {called, seen_on, refused, rested};
         ++calls;
         called = now;
         seen_on = refused = rested = false;
+    }
+    const auto* answered = std::get_if<event::StopAnswered>(&event);
+    if (answered != nullptr && answered->answer == event::Answer::not_sent &&
+        before.state == EnforcementState::stopping) {
+        must(t.next.state == EnforcementState::packed && t.effects.empty());
+        --calls;
+        called = before_newest.called;
+        seen_on = before_newest.seen_on;
+        refused = before_newest.refused;
+        rested = before_newest.rested;
     }
     if (called && before.state == EnforcementState::stop_failed && t.next.state == EnforcementState::packed) {
         must(now - *called >= policy.stop_retry_first);

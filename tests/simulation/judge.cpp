@@ -326,17 +326,18 @@ void Judge::published(const Receipt& receipt, const TrueFiles& held, Moment at) 
 void Judge::config_in_force(std::shared_ptr<const Config> config, Moment at) {
     Model& m = *model_;
     const Config* before = m.config();
-    // A limit that became shorter never stops anything sooner than one full ladder from now.
+    // Neither a limit that became shorter nor an absence stops anything sooner than one full ladder from now.
     for (auto& [id, truth] : m.runs) {
         const auto resource = m.resources.find(truth.run.resource);
         if (truth.ended || resource == m.resources.end()) {
             continue;
         }
         finish_look(truth);
+        const bool absent = std::exchange(truth.absent, false);
         const Rule* was = before != nullptr ? own_rule(*before, resource->second, truth.run.machine_type)
                                             : nullptr;
         const Rule* is = own_rule(*config, resource->second, truth.run.machine_type);
-        if (is != nullptr && (was == nullptr || is->idle_limit < was->idle_limit)) {
+        if (is != nullptr && (absent || was == nullptr || is->idle_limit < was->idle_limit)) {
             truth.own.quiet = std::min(truth.own.quiet,
                                        std::max(Duration{0}, is->idle_limit - own_ladder_head(*is)));
         }
@@ -379,8 +380,8 @@ void Judge::booted(Moment at) {
     if (!m.down.empty() && !m.down.back().second) {
         m.down.back().second = at.mono;
     }
-    // What was not looked at for longer than a gap restarts low enough for a whole ladder; a shorter silence
-    // is bridged as between any two looks.
+    // What was not looked at for longer than a gap restarts low enough for a whole ladder, of the configuration that
+    // is read now; a shorter silence is bridged as between any two looks.
     for (auto& [id, truth] : m.runs) {
         if (truth.ended) {
             continue;
@@ -388,16 +389,9 @@ void Judge::booted(Moment at) {
         finish_look(truth);
         const Duration gap = gap_of(m, truth.run.account);
         const bool unbroken = truth.own.last && at.mono - *truth.own.last <= gap;
-        const auto resource = m.resources.find(truth.run.resource);
-        const Rule* rule = m.config() != nullptr && resource != m.resources.end()
-                               ? own_rule(*m.config(), resource->second, truth.run.machine_type)
-                               : nullptr;
         if (!unbroken) {
             truth.own.last.reset();
-            if (rule != nullptr) {
-                truth.own.quiet = std::min(truth.own.quiet,
-                                           std::max(Duration{0}, rule->idle_limit - own_ladder_head(*rule)));
-            }
+            truth.absent = true;
         }
         // Probes before it are forgotten, and so is how long a kernel has been stalled.
         truth.own.probes = 0;

@@ -50,6 +50,7 @@ struct RunTruth {
     /// enforcement since work was seen: what was seen since then dies with the process, and is no observation.
     std::optional<std::pair<OwnQuiet, std::optional<OwnLook>>> durable_own;
     bool work_seen_since = false;
+    bool absent = false;  // Curfew was, for longer than a gap, and its new configuration is not read yet
     TrueFiles files;
     std::deque<std::pair<TrueFiles, Instant>> files_past;  // what lay there before, and until when
     std::vector<Instant> calls;
@@ -120,6 +121,7 @@ struct Judge::Model {
     std::map<EnforcementId, Instant> state_since;
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::set<EnforcementId> probed_when_due;
+    std::set<EnforcementId> call_left;        // since it began to be stopped
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
     std::map<EnforcementId, std::int64_t>
         warned_anew;  // seq after which its warnings are of the cause in force

@@ -114,6 +114,7 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
     }
     const Durable<Enforcement>& durable = m.enforcements.at(live->second);
     const Enforcement& e = durable.row;
+    m.call_left.insert(e.id);
     const std::string who = run.value + " (" + std::string{to_string(e.cause.kind)} + " " + e.cause.name +
                             ")";
     if (e.state != EnforcementState::stopping) {

@@ -31,7 +31,7 @@ bool may_follow(State from, State to) {
         case State::packed:
             return to == State::stopping || to == State::packing || to == State::over;
         case State::stopping:
-            return to == State::confirming || to == State::stop_failed;
+            return to == State::confirming || to == State::stop_failed || to == State::packed;
         case State::confirming:
             return to == State::stopped || to == State::stop_failed;
         case State::stopped:
@@ -279,6 +279,18 @@ void Judge::committed(const Batch& batch, Moment at) {
             violated("I5", at,
                      "enforcement " + row->id.value + " went from " + std::string{to_string(before)} +
                          " to " + std::string{to_string(row->state)});
+        }
+        if (before == State::stopping && row->state == State::packed) {
+            if (m.call_left.contains(row->id)) {
+                violated("I5", at,
+                         "the stop call of " + row->run.value + " is called not sent, and had left");
+            }
+            if (row->stop_attempts + 1 != known->second.row.stop_attempts) {
+                violated("I5", at, "a stop call of " + row->run.value + " counts, and was never sent");
+            }
+            tally_.mark("stop.not_sent");
+        } else if (before != State::stopping && row->state == State::stopping) {
+            m.call_left.erase(row->id);
         }
         if (before != row->state) {
             m.state_since[row->id] = at.mono;

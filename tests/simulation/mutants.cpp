@@ -98,6 +98,8 @@ constexpr std::array cards{
                "counts for the breaker from 0 after a restart"},
     MutantCard{M::quiet_over_boots, "quiet_over_boots", "joins quiet looks of two boots"},
     MutantCard{M::given_up_early, "given_up_early", "gives a message up after five attempts"},
+    MutantCard{M::call_unchecked, "call_unchecked",
+               "sends a stop whatever came between its last look and the call"},
 };
 static_assert(cards.size() + 1 == static_cast<std::size_t>(M::count_), "every variant has its line");
 

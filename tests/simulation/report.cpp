@@ -22,6 +22,7 @@ const std::vector<std::string>& wanted_marks() {
                                                 "enforcement.over",
                                                 "stop.call.provider",
                                                 "stop.call.guest",
+                                                "stop.not_sent",
                                                 "stop.cause.idle",
                                                 "stop.cause.schedule",
                                                 "stop.cause.age",

@@ -280,6 +280,35 @@ TEST_CASE("I5: an act has an older intent and an outcome") {
         s.judge.ended(end, s.at());
         CHECK(s.breaks("I5"));
     }
+    SECTION("a call that did not leave") {
+        const auto take_back = [&](int attempts) {
+            s.e.stop_attempts = attempts;
+            s.store(EnforcementState::packed,
+                    {OutcomeRow{.intent = "int_s", .outcome = "not sent", .at = {}}});
+        };
+        s.until_packed();
+        s.intend();
+        s.pass(minutes{10});
+        SECTION("is no call: it is looked at again, and sent then") {
+            take_back(0);
+            s.look();
+            s.store(EnforcementState::stopping,
+                    {IntentRow{
+                        .id = "int_t", .enforcement = s.e.id, .run = run, .act = "stop:provider", .at = {}}});
+            s.call();
+            CHECK(s.all().empty());
+        }
+        SECTION("counts all the same") {
+            take_back(1);
+            CHECK(s.breaks("I5"));
+        }
+        SECTION("had left") {
+            s.look();
+            s.call();
+            take_back(0);
+            CHECK(s.breaks("I5"));
+        }
+    }
     SECTION("two outcomes") {
         s.whole();
         s.judge.committed({OutcomeRow{.intent = "int_p", .outcome = "again", .at = {}}}, s.at());

@@ -213,9 +213,60 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.judge.crashed(s.at());
         s.pass(hours{2});
         s.judge.booted(s.at());
+        s.use();
         s.quiet_for(minutes{12});
         s.pack();
         s.stop();
         CHECK(s.breaks("I2"));
+    }
+    SECTION("an absence, and another limit in the configuration after it") {
+        const auto story = [&](Duration before, Duration after, bool twice, Duration then) {
+            s.config.rules.front().idle_limit = before;
+            s.use();
+            s.begin();
+            s.quiet_for(hours{4});
+            s.judge.crashed(s.at());
+            s.pass(hours{2});
+            if (twice) {  // the first start read no configuration
+                s.judge.booted(s.at());
+                s.judge.crashed(s.at());
+                s.pass(minutes{1});
+            }
+            s.judge.booted(s.at());
+            s.config.rules.front().idle_limit = after;
+            s.use();
+            s.warn();
+            s.quiet_for(then);
+            s.pack();
+            s.stop();
+        };
+        SECTION("longer: what was seen before counts, but for a ladder") {
+            story(hours{1}, hours{6}, false, hours{2} + minutes{1});
+            CHECK(s.all().empty());
+        }
+        SECTION("longer, and a start in vain between") {
+            story(hours{1}, hours{6}, true, hours{2} + minutes{1});
+            CHECK(s.all().empty());
+        }
+        SECTION("longer, and too soon by what was never seen") {
+            story(hours{1}, hours{6}, false, hours{1} + minutes{50});
+            CHECK(s.breaks("I2"));
+        }
+        SECTION("longer than what was seen, less than a ladder") {
+            story(hours{1}, hours{4} + minutes{10}, false, minutes{20});
+            CHECK(s.breaks("I2"));
+        }
+        SECTION("longer than what was seen, and a ladder") {
+            story(hours{1}, hours{4} + minutes{10}, false, minutes{31});
+            CHECK(s.all().empty());
+        }
+        SECTION("shorter, less than a ladder") {
+            story(hours{5}, hours{1}, false, minutes{20});
+            CHECK(s.breaks("I2"));
+        }
+        SECTION("shorter, and a ladder") {
+            story(hours{5}, hours{1}, false, minutes{31});
+            CHECK(s.all().empty());
+        }
     }
 }

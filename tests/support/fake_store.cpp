@@ -99,6 +99,9 @@ void FakeStore::forget_instants() {
 
 Task<Result<void>> FakeStore::commit(Batch batch) {
     co_await turn(io_);
+    if (on_commit) {
+        co_await on_commit(batch);
+    }
     if (failing) {
         co_return std::unexpected(*failing);
     }

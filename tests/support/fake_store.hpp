@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,8 +24,9 @@ public:
     explicit FakeStore(boost::asio::io_context& io) : io_(io) {}
 
     std::optional<Error> failing;
-    int refusals = 0;             // so many commits fail
-    std::optional<Error> silent;  // what `health` answers instead
+    int refusals = 0;                                   // so many commits fail
+    std::function<Task<void>(const Batch&)> on_commit;  // what comes before the rows are there
+    std::optional<Error> silent;                        // what `health` answers instead
     StoreHealth well;
     int commits = 0;
     std::map<RunId, RunRow> runs;

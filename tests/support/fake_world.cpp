@@ -188,6 +188,9 @@ Task<Result<ProbeAnswer>> FakeGuest::probe(ProbeScript script, Deadline) {
         co_return fail(Errc::not_found, "no terminals here", name_);
     }
     ++n.inside->probes;
+    if (n.inside->takes > Duration{0}) {
+        co_await world_.scheduler.sleep_for(n.inside->takes);
+    }
     if (!n.inside->answers) {
         co_return fail(Errc::timeout, "the shell said nothing", name_, Retry::later());
     }

@@ -24,6 +24,7 @@ struct FakeInside {
     Instant since;
     bool answers = true;
     int probes = 0;
+    Duration takes{0};  // a probe
 
     std::int64_t ticks_at(Instant t) const { return ticks + centicores * (t - since).count() / 1000; }
     void load(std::int64_t hundredths, Instant now) {

@@ -64,10 +64,11 @@ private:
         Enforcement e;
         std::deque<EnforcementEvent> inbox;
         bool pumping = false;
-        bool looking = false;  // look_fresh, fence or look_up is under way
-        bool calling = false;  // the stop call is under way
-        bool told = false;     // somebody was warned
-        int unheard = 0;       // the newest warning, where a silence that names it holds it back
+        bool looking = false;              // look_fresh, fence or look_up is under way
+        bool calling = false;              // the stop call is under way
+        std::optional<Instant> looked_at;  // signals were, by the last look before a stop: when that began
+        bool told = false;                 // somebody was warned
+        int unheard = 0;                   // the newest warning, where a silence that names it holds it back
         Scheduler::Alarm alarm;
         TaskGroup::Handle pack_task;
         std::map<std::string, std::string> open_intents;  // act → intent id
@@ -108,6 +109,7 @@ private:
     Task<void> do_look_up(RunId run);
     Task<void> do_pack_only(ResourceId resource, ReceiptId receipt, std::string actor);
     Task<FreshLook> fresh_look(RunId run, bool fence);
+    std::optional<std::string> overtaken(const Active& active, const LiveRun& run) const;
 
     LiveResource* resource_of(const Enforcement& e);
     PackOrder order_for(const LiveResource& live, ReceiptId receipt, EnforcementId enforcement,

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ public:
         int step = 0;
     };
     Task<Look> look(Resource resource, Run run, Plan plan, Deadline deadline);
+    /// Does anybody wait for the answers of this run?
+    bool asking(const RunId& run) const { return asking_.contains(run); }
 
     /// Puts a look into the run, judges it and ticks the clocks.
     void absorb(LiveResource& live, Look look) const;
@@ -72,6 +75,7 @@ private:
     World& world_;
     const Treasurer& treasurer_;
     std::function<bool(const std::string&)> breaker_open_;
+    std::multiset<RunId> asking_;
 };
 
 }  // namespace curfew

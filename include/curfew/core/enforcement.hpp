@@ -6,6 +6,7 @@
 //      any state before stopping: activity, hold, new run, mode change → over, with the reason
 //      packing → pack_failed → packing … | held | (rule allows, budget's time is up) packed by override
 //      stopping, confirming → stop_failed → packed (looked at again, next method) → stopping
+//      stopping → packed, where the last look was overtaken before the call could leave
 //
 // Invariants asserted here in release builds as well: I1, I2, I3, I4.
 #pragma once
@@ -89,7 +90,7 @@ struct Enforcement {
     int stop_attempts = 0;
     StopMethod method = StopMethod::provider;
     std::optional<Instant> next_at;         // when this state wants to be woken
-    std::optional<Instant> stop_called_at;  // of the newest call
+    std::optional<Instant> stop_called_at;  // of the newest call, sent or not
     std::optional<Instant> pack_until;      // then it goes on without a whole pack; after a restart anew
     std::optional<ReceiptId> receipt;       // verified, of this run
     std::optional<Override> override_;
@@ -159,7 +160,14 @@ struct PackDone {
 struct PackFailed {
     Error error;
 };
-enum class Answer : std::uint8_t { accepted, already_off, refused, unauthorized, ambiguous };
+enum class Answer : std::uint8_t {
+    accepted,
+    already_off,
+    refused,
+    unauthorized,
+    ambiguous,
+    not_sent,  // the call never left: the last look did not speak for that moment any more
+};
 struct StopAnswered {
     Answer answer = Answer::ambiguous;
     std::string text;

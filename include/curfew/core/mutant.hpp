@@ -86,6 +86,7 @@ enum class Mutant : std::uint8_t {
     stops_not_counted_on,
     quiet_over_boots,
     given_up_early,
+    call_unchecked,
     count_,
 };
 

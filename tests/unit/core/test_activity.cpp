@@ -341,6 +341,22 @@ TEST_CASE("what is known after a look: the newest of each source, and nothing th
     CHECK(has(terminals) == 1);
 }
 
+TEST_CASE("of two looks at once the one that ends last takes no newer word away") {
+    Observation later = seen(Signal::kernels, Verdict::active);
+    later.at = now - seconds{1};
+    Observation earlier = seen(Signal::kernels, Verdict::quiet);
+    earlier.at = now - seconds{3};
+    std::vector<Observation> known{later};
+    take_in(known, {earlier, seen(Signal::metrics, Verdict::quiet)}, now);
+    REQUIRE(known.size() == 2);
+    CHECK(judge(known).verdict == Verdict::active);
+    later.verdict = Verdict::unknown;
+    known = {earlier};
+    take_in(known, {later}, now);
+    REQUIRE(known.size() == 1);
+    CHECK(known.front().verdict == Verdict::unknown);
+}
+
 TEST_CASE("what only a probe fills is forgotten with the probe") {
     for (const Signal s : signals) {
         INFO(to_string(s));

@@ -64,6 +64,7 @@ const std::vector<std::pair<std::string, EnforcementEvent>> events{
     {"stop refused", event::StopAnswered{event::Answer::refused, "no"}},
     {"stop unauthorized", event::StopAnswered{event::Answer::unauthorized, "401"}},
     {"stop ambiguous", event::StopAnswered{event::Answer::ambiguous, ""}},
+    {"stop not sent", event::StopAnswered{event::Answer::not_sent, "too late"}},
     {"seen on", event::Seen{event::Sighting::on}},
     {"seen off", event::Seen{event::Sighting::off}},
     {"seen unclear", event::Seen{event::Sighting::unclear}},
@@ -150,7 +151,8 @@ const std::map<State, std::map<std::string, State>> table{
       {"stop already off", State::confirming},
       {"stop refused", State::stop_failed},
       {"stop unauthorized", State::stop_failed},
-      {"stop ambiguous", State::confirming}}},
+      {"stop ambiguous", State::confirming},
+      {"stop not sent", State::packed}}},
     {State::confirming, {{"seen on", State::stop_failed}, {"seen unclear", State::stop_failed}}},
     {State::stopped, {{"seen on", State::stop_failed}}},
     {State::pack_failed,
@@ -396,6 +398,34 @@ TEST_CASE("words of the states round-trip, and those of effects and methods are 
     CHECK(effects.contains("call_stop"));
     CHECK(to_string(StopMethod::provider) == "provider");
     CHECK(to_string(StopMethod::guest) == "guest");
+}
+
+TEST_CASE("a stop that was not sent counts for none: everything is looked at again, and the method stays") {
+    for (const int sent : {0, 1}) {
+        Enforcement e = in_state(State::packed);
+        e.stop_attempts = sent;
+        e = step(e, event::Looked{good_look()}, t0, policy).next;
+        const StopMethod method = e.method;
+        CHECK(method == (sent == 0 ? StopMethod::provider : StopMethod::guest));
+        Transition t = step(e, event::StopAnswered{event::Answer::not_sent, "too late"}, t0 + minutes{7},
+                            policy);
+        CHECK(t.next.state == State::packed);
+        CHECK(t.next.stop_attempts == sent);
+        CHECK(t.next.stop_sent() == (sent > 0));
+        CHECK(t.next.receipt == e.receipt);
+        CHECK(t.next.reason == "the stop was not sent (too late); looking again");
+        CHECK(t.effects.empty());
+        REQUIRE(t.next.next_at);
+        CHECK(step(t.next, event::Woken{}, *t.next.next_at - Duration{1}, policy).effects.empty());
+        t = step(t.next, event::Woken{}, *t.next.next_at, policy);
+        CHECK(t.effects == std::vector{Effect::fence});
+        CHECK(step(t.next, looked([](FreshLook& l) { l.verdict = Verdict::active; }), t0 + minutes{8}, policy)
+                  .next.state == State::over);
+        t = step(t.next, event::Looked{good_look()}, t0 + minutes{8}, policy);
+        CHECK(has(t, Effect::call_stop));
+        CHECK(t.next.method == method);
+        CHECK(t.next.stop_called_at == t0 + minutes{8});
+    }
 }
 
 TEST_CASE("the whole way of an idle stop") {
