@@ -78,6 +78,11 @@ bool in_force(const Budget& budget, const Period& period, WallTime now) {
     return budget.period.kind != PeriodKind::fixed || (period.from <= now && now < period.to);
 }
 
+/// Is there a period after this one?
+bool another_follows(const Budget& budget) {
+    return has_end(budget.period.kind) && budget.period.kind != PeriodKind::fixed;
+}
+
 FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::string key, WallTime now) {
     return {.budget = budget.name, .period = period.id, .key = std::move(key), .at = now};
 }
@@ -166,28 +171,34 @@ Task<Result<Treasurer::Reading>> Treasurer::read(Store& store, SpendQuery query,
 }
 
 /// The store counts rows by where they begin. Of those that lie across an end of the period a part belongs to
-/// it: what has to be added so that only that counts.
-Task<Result<Money>> Treasurer::edges(Store& store, const Budget& budget, Period period) {
-    Money more = nothing(budget);
+/// it: what has to be added so that only that counts. What lies behind its end is kept for the next.
+Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, Sums& sums) {
+    const Period period = sums.period;
     for (const WallTime edge : {period.from, period.to}) {
+        const bool end = edge == period.to && another_follows(budget);
         std::string after;
-        bool last = full_hour(edge) == edge;
+        bool last = full_hour(edge) == edge && !end;
         while (!last) {
-            auto page = co_await store.ledger(full_hour(edge), edge, after, ledger_page);
+            auto page = co_await store.ledger(full_hour(edge), end ? edge + hours_ahead : edge, after,
+                                              ledger_page);
             if (!page) {
                 co_return std::unexpected(page.error());
             }
             for (const LedgerRow& entry : page->rows) {
-                if (entry.row.to > edge && matches(budget.scope, scope_of(entry.row))) {
+                if (entry.row.from < edge && entry.row.to > edge &&
+                    matches(budget.scope, scope_of(entry.row))) {
                     const Money counted = edge == period.from ? nothing(budget) : entry.row.gross;
-                    more += part_of(entry.row, period) - counted;
+                    sums.closed += part_of(entry.row, period) - counted;
+                }
+                if (end) {
+                    keep_ahead(budget, entry.row, sums);
                 }
             }
             after = page->next;
             last = after.empty();
         }
     }
-    co_return more;
+    co_return Result<void>{};
 }
 
 Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime now, Readings& readings) {
@@ -195,13 +206,15 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime n
     Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
     std::size_t judged = judged_.size();
     if (budget.period.kind != PeriodKind::run) {
-        auto edge = co_await edges(store, budget, period);
+        auto edge = co_await edges(store, budget, sums);
         auto reading = edge ? co_await read(store, query_of(budget, period), readings)
                             : Result<Reading>{std::unexpected(edge.error())};
         if (!reading) {
             co_return std::unexpected(reading.error());
         }
-        sums.closed += *edge;
+        for (std::size_t i = judged; i < judged_.size(); ++i) {
+            keep_ahead(budget, judged_[i], sums);
+        }
         judged = reading->judged;
         for (const SpendRow& row : reading->rows) {
             std::size_t key = 0;
@@ -263,6 +276,7 @@ Resource Treasurer::scope_of(const CostRow& row) const {
 void Treasurer::add(const Budget& budget, const CostRow& row, Sums& sums) const {
     const bool rolling = budget.period.kind == PeriodKind::rolling;
     const bool inside = row.from < sums.period.to && row.to > sums.period.from;
+    keep_ahead(budget, row, sums);
     if (budget.period.kind == PeriodKind::run || (!rolling && !inside) ||
         !matches(budget.scope, scope_of(row))) {
         return;
@@ -272,6 +286,12 @@ void Treasurer::add(const Budget& budget, const CostRow& row, Sums& sums) const 
         sums.hours.try_emplace(full_hour(row.from), nothing(budget)).first->second += row.gross;
     } else {
         sums.closed += part_of(row, sums.period);
+    }
+}
+
+void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const {
+    if (another_follows(budget) && row.to > sums.period.to && matches(budget.scope, scope_of(row))) {
+        sums.ahead.insert_or_assign({row.run, row.meter, row.from, row.source}, row);
     }
 }
 
@@ -384,8 +404,9 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
     return out;
 }
 
-/// The period of now. A new one begins at zero; rows that were cut in the old one stay there. The wall clock
-/// does not lead back into an old one: its sums must be read first.
+/// The period of now. A new one begins with what is known to lie in it: stamps may be ahead of our clock. Other rows
+/// that were cut in the old one stay there. The wall clock does not lead back into an old one: its sums must be read
+/// first.
 Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch) {
     const Period period = period_of(budget, now.wall);
     const bool first = sums.period.id.empty();
@@ -399,7 +420,11 @@ Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const
             return sums.period;
         }
         note_overshoot(budget, live, "when the period ended", now.wall, batch);
+        const auto ahead = std::exchange(sums.ahead, {});
         sums = Sums{.period = period, .closed = nothing(budget), .loaded = true};
+        for (const auto& [key, row] : ahead) {
+            add(budget, row, sums);
+        }
         live.forecast.reset();
         live.reported.reset();
     }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -74,8 +75,10 @@ private:
         Period period;
         Money closed;                     // rows of the scope in the period
         std::map<WallTime, Money> hours;  // of a rolling period instead, by full hours
-        bool unpriced = false;            // some row is
-        bool loaded = false;              // from the store; a period that began since needs no loading
+        /// Rows of the scope that end after the period: stamps may lie ahead of our clock.
+        std::map<std::tuple<RunId, MeterKind, WallTime, CostSource>, CostRow> ahead;
+        bool unpriced = false;  // some row is
+        bool loaded = false;    // from the store; a period that began since needs no loading
     };
     /// What the store answered, and how many rows had been judged when it was asked.
     struct Reading {
@@ -92,11 +95,12 @@ private:
     };
 
     Task<Result<void>> sum(Store& store, const Budget& budget, WallTime now, Readings& readings);
-    Task<Result<Money>> edges(Store& store, const Budget& budget, Period period);
+    Task<Result<void>> edges(Store& store, const Budget& budget, Sums& sums);
     Task<Result<Reading>> read(Store& store, SpendQuery query, Readings& readings);
     Resource resource_of(const ResourceId& id) const;
     Resource scope_of(const CostRow& row) const;
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;
+    void keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const;
     std::vector<Metered> metered(const Config& config) const;
     bool sees(const Config& config, const Budget& budget) const;
     std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;

@@ -223,6 +223,41 @@ TEST_CASE(
     CHECK(b.metered(run) <= hours{3} + minutes{10});
 }
 
+TEST_CASE("a run that begins while our clock is behind is billed from its own start") {
+    Books b;
+    const auto [behind, dated] = GENERATE(table<Duration, bool>(
+        {{Duration{93}, false}, {Duration{93}, true}, {minutes{4}, false}, {hours{3}, true}}));
+    if (dated) {
+        b.world.provider_ahead = behind;
+    }
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    FakeNotebook& n = b.world.add("demo");
+    const std::string run = n.resource.run.id.value;
+    const WallTime began = b.scheduler.wall() + behind;
+    n.resource.run.started_at = began;
+    b.scheduler.run_for(hours{2});
+    CHECK(b.store.quarantined.empty());
+    SECTION("it ends while our clock is behind") {
+        b.world.end(n);
+        n.resource.run.ended_at = began + hours{2};
+        b.scheduler.run_for(minutes{5});
+    }
+    SECTION("it ends when our clock is right") {
+        b.scheduler.step_wall(behind);
+        b.world.provider_ahead = dated ? std::optional{Duration{0}} : std::nullopt;
+        b.scheduler.run_for(minutes{30});
+        b.world.end(n);
+        n.resource.run.ended_at = began + hours{2} + minutes{30};
+        b.scheduler.run_for(minutes{5});
+    }
+    REQUIRE_FALSE(b.rows(run).empty());
+    CHECK(b.rows(run).front().from == began);
+    CHECK(b.metered(run) == *n.resource.run.ended_at - began);
+    CHECK(b.bar(run) == Duration{0});
+    CHECK(b.each_once());
+}
+
 TEST_CASE("a run that goes on after it seemed to have ended is billed once, whatever our clock does") {
     Books b;
     const std::string run = b.world.add("demo").resource.run.id.value;
