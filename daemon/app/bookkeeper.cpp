@@ -262,9 +262,11 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
     Meter meter = *std::exchange(run.meter, std::nullopt);
     const bool believed = ended_at && *ended_at >= meter.started;
     const WallTime at = believed && !mutant(Mutant::ended_billed_until_now) ? *ended_at : latest;
-    // Between the last sight of it and the latest time, whichever of the two is later.
+    // Between the last sight of it and the latest time, whichever of the two is later; both may be of a clock that was
+    // ahead.
     const Duration bar = believed ? Duration{0}
-                                  : std::max(std::chrono::abs(latest - meter.last_seen_billing), beside);
+                                  : std::max({Duration{std::chrono::abs(latest - meter.last_seen_billing)},
+                                              beside, latest - world_.scheduler.wall()});
     std::vector<CostRow> rows;
     count(meter, run.run, meter.last_seen_billing, at, rows);
     append(rows, close(meter, at, !believed,

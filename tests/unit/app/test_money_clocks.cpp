@@ -305,6 +305,45 @@ TEST_CASE("no hour is closed that the provider's clock has not passed, and none 
     CHECK_FALSE(overlap(b.rows(run)));
 }
 
+TEST_CASE(
+    "no hour is given back and lost where the provider says no time, and the bar covers what may be too "
+    "much") {
+    Books b;
+    const std::string run = b.world.add("demo").resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{100});
+    b.scheduler.step_wall(hours{5});
+    b.scheduler.run_for(minutes{5});  // nobody can tell that these hours are to come
+    b.scheduler.step_wall(-hours{5});
+    leave_out_twice(b, "demo");
+    const Duration gone = minutes{100} + minutes{5} + minutes{3};
+    CHECK_FALSE(b.meter(run).open);
+    CHECK(b.metered(run) - b.bar(run) <= gone);
+    SECTION("it goes on") {
+        b.scheduler.run_for(hours{8});
+        b.world.end(b.world.notebooks.at("demo"));
+        b.scheduler.run_for(minutes{5});
+        CHECK(b.metered(run) == gone + hours{8});
+    }
+    SECTION("it goes on, and ends before our clock has caught up") {
+        b.scheduler.run_for(hours{1});
+        b.world.end(b.world.notebooks.at("demo"));
+        b.scheduler.run_for(minutes{5});
+        CHECK(b.metered(run) == gone + hours{1});
+    }
+    SECTION("it goes on, and is left out once more") {
+        b.scheduler.run_for(hours{1});
+        leave_out_twice(b, "demo");
+        b.scheduler.run_for(hours{8});
+        b.world.end(b.world.notebooks.at("demo"));
+        b.scheduler.run_for(minutes{5});
+        CHECK(b.metered(run) == gone + hours{9} + minutes{3});
+    }
+    CHECK(b.meter(run).closed == b.spent(run));
+    CHECK(b.each_once());
+    CHECK_FALSE(overlap(b.rows(run)));
+}
+
 TEST_CASE("a disk costs the same though our clock is set back to before it was made, and forward again") {
     Books b;
     FakeNotebook& m = b.machine("box");
