@@ -295,7 +295,14 @@ void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums)
     }
 }
 
-std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
+WallTime Treasurer::later_clock(const AccountName& account, const Now& now) const {
+    const auto told = provider_times_.find(account);
+    return told == provider_times_.end()
+               ? now.wall
+               : std::max(now.wall, told->second.first + (now.mono - told->second.second));
+}
+
+std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const Now& now) const {
     std::vector<Metered> all;
     for (const auto& [id, live] : picture_.resources) {
         const Rule* rule = rule_for(config.rules, live.resource);
@@ -305,6 +312,7 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
             all.push_back({.scope = std::move(scope),
                            .meter = &meter,
                            .live = &live,
+                           .now = later_clock(live.resource.account, now),
                            .notice = rule != nullptr ? rule->min_notice : Lead{}.notice});
         });
     }
@@ -312,7 +320,7 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
         if (add_on.meter.open) {
             Resource scope = resource_of(add_on.meter.resource);
             scope.run.machine_type = add_on.meter.sku;
-            all.push_back({.scope = std::move(scope), .meter = &add_on.meter});
+            all.push_back({.scope = std::move(scope), .meter = &add_on.meter, .now = now.wall});
         }
     }
     return all;
@@ -388,7 +396,7 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
     if (loads_ > 0) {
         judged_.insert(judged_.end(), rows.begin(), rows.end());
     }
-    const auto meters = metered(config);
+    const auto meters = metered(config, now);
     for (const Budget& budget : config.budgets) {
         if (budget.period.kind == PeriodKind::run) {
             judge_runs(config, budget, meters, now, batch, out);
@@ -450,7 +458,7 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
         }
         const Meter& meter = *m.meter;
         spend.complete = spend.complete && meter.tariff.priced();
-        spend.spent += accrued_since(meter, period.from, std::min(now, period.to));
+        spend.spent += accrued_since(meter, period.from, std::min(m.now, period.to));
         spend.burn_per_hour += burn(meter, now);
         const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
         if (budget.reserve_storage && stored && has_end(budget.period.kind)) {
@@ -502,7 +510,7 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         }
         BudgetState& state = live.runs[m.meter->run];
         state.period = period_of(m.meter->run);
-        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, now.wall),
+        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.now),
                        .burn_per_hour = burn(*m.meter, now.wall),
                        .complete = seen && m.meter->tariff.priced(),
                        .reserve = nothing(budget)};

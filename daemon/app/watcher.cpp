@@ -281,6 +281,7 @@ bool Watcher::is_old(const Listing& listing) {
         }
     }
     newest_list_ = now;
+    treasurer_.provider_time(account_, now.date, now.at);
     old_list_.reset();
     old_in_step_ = 0;
     return false;

@@ -31,6 +31,10 @@ public:
     Task<Result<void>> reload(Store& store, std::shared_ptr<const Config> config, WallTime now);
     /// How long stops took lately: at the start, and after every stop.
     Task<void> measure(Store& store);
+    /// What the provider's clock said, and when. What runs there has cost as much as that says where ours is behind.
+    void provider_time(const AccountName& account, WallTime date, Instant at) {
+        provider_times_.insert_or_assign(account, std::pair{date, at});
+    }
     /// Called when sums must be read anew: the wall clock went back into an earlier period.
     void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
 
@@ -91,6 +95,7 @@ private:
         Resource scope;  // with the meter's own type
         const Meter* meter = nullptr;
         const LiveResource* live = nullptr;
+        WallTime now;        // of our clock or the provider's, the later
         Duration notice{0};  // that a stop of it gives
     };
 
@@ -101,7 +106,8 @@ private:
     Resource scope_of(const CostRow& row) const;
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;
     void keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const;
-    std::vector<Metered> metered(const Config& config) const;
+    std::vector<Metered> metered(const Config& config, const Now& now) const;
+    WallTime later_clock(const AccountName& account, const Now& now) const;
     bool sees(const Config& config, const Budget& budget) const;
     std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;
     Lead lead_for(const Config& config, const Budget& budget, const std::vector<Metered>& meters) const;
@@ -125,7 +131,8 @@ private:
     std::set<std::pair<BudgetName, std::string>> overshot_;       // by period; recorded
     std::map<ResourceId, Resource> known_;                        // also those that are gone
     std::set<RunId> seen_;                                        // no new ones
-    std::vector<Duration> packs_;                                 // how long they took
+    std::map<AccountName, std::pair<WallTime, Instant>> provider_times_;
+    std::vector<Duration> packs_;  // how long they took
     std::vector<Duration> stops_;
     std::vector<CostRow> judged_;  // while sums are being read
     int loads_ = 0;

@@ -542,6 +542,31 @@ TEST_CASE("what ended in a period that our clock had not reached counts in it") 
     CHECK(threshold_mails(rig).size() == 1);
 }
 
+TEST_CASE(
+    "what runs is counted while our clock is behind as well, and no more of it once that is set right") {
+    Rig rig;
+    Budget b = budget(200, {{50, ThresholdAction::notify}, {100, ThresholdAction::notify}});
+    const auto kind = GENERATE(PeriodKind::month, PeriodKind::run);
+    b.period.kind = kind;
+    rig.config->budgets = {b};
+    rig.world.provider_ahead = hours{5};
+    rig.begin();
+    FakeNotebook& n = busy(rig, "demo");
+    n.resource.run.started_at = rig.scheduler.wall() + hours{5};
+    rig.scheduler.run_for(hours{1} + minutes{30});
+    CHECK(live(rig).spend.spent >= Money{110 * cent});
+    CHECK(live(rig).spend.spent <= Money{114 * cent});
+    CHECK(live(rig).fired.size() == 1);
+    rig.scheduler.step_wall(hours{5});
+    rig.world.provider_ahead = Duration{0};
+    rig.world.list_fails = Error{Errc::unavailable, Retry::later(), "down", "provider"};
+    rig.scheduler.run_for(minutes{10});
+    rig.world.list_fails.reset();
+    rig.scheduler.run_for(minutes{10});
+    CHECK(live(rig).spend.spent <= Money{140 * cent});
+    CHECK(live(rig).fired.size() == 1);
+}
+
 TEST_CASE("a forecast and a reported figure are judged once somebody has them") {
     Rig rig;
     Threshold forecast{80, ThresholdAction::warn};
