@@ -209,8 +209,9 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     const bool is_new = !run.meter;
     const WallTime started = run.run.started_at.value_or(now);
     const auto stood = stood_until_.find(live.resource.id);
-    const WallTime from = std::min(now,
-                                   std::max(started, stood == stood_until_.end() ? started : stood->second));
+    // A stamp that is believed and ahead of our clock says that this one is behind.
+    const WallTime from = std::max(started,
+                                   stood == stood_until_.end() ? started : std::min(now, stood->second));
     if (const auto before = counted_.find(run.run.id); is_new && before != counted_.end()) {
         // It goes on, though it seemed to have ended; what is counted is, also where our clock has been set back.
         run.meter = before->second;
@@ -221,12 +222,12 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
                           .run = run.run.id,
                           .sku = run.run.machine_type,
                           .tariff = tariff_of(run.run, run.run.machine_type, from),
-                          .started = std::min(started, now),
+                          .started = started,
                           .counted_to = from,
                           .last_seen_billing = now};
         // It began at a price of its own time, if the provider goes by the table.
         const Price* then = prices_.find(run.run.machine_type, from);
-        const Price* today = prices_.find(run.run.machine_type, now);
+        const Price* today = prices_.find(run.run.machine_type, std::max(now, from));
         if (then != nullptr && today != nullptr && run.meter->tariff.rate == today->rate) {
             run.meter->tariff.rate = then->rate;
         }
@@ -239,7 +240,8 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     // It billed when the list was asked for: an hour is over once that is past it by the provider's clock as well.
     const WallTime seen_billing = std::min(now, live.asked_at.value_or(now));
     count(meter, run.run, now, seen_billing, rows);
-    const Tariff tariff = tariff_of(run.run, run.run.machine_type, seen_billing);
+    // What is counted already has its price: one that began since then holds from there on.
+    const Tariff tariff = tariff_of(run.run, run.run.machine_type, std::max(seen_billing, meter.counted_to));
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
     const bool caught_up = seen_billing - meter.counted_to < hours{1};
     if (other && caught_up) {
@@ -258,13 +260,13 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
     }
     CURFEW_ASSERT(run.meter->resource == live.resource.id, "I6: a meter belongs to its resource");
     Meter meter = *std::exchange(run.meter, std::nullopt);
-    // What has not happened yet is not believed, nor an end before the start.
-    const bool believed = ended_at && *ended_at <= world_.scheduler.wall() + clock_slack &&
-                          *ended_at >= meter.started;
+    const bool believed = ended_at && *ended_at >= meter.started;
     const WallTime at = believed && !mutant(Mutant::ended_billed_until_now) ? *ended_at : latest;
-    // Between the last sight of it and the latest time, whichever of the two is later.
+    // Between the last sight of it and the latest time, whichever of the two is later; both may be of a clock that was
+    // ahead.
     const Duration bar = believed ? Duration{0}
-                                  : std::max(std::chrono::abs(latest - meter.last_seen_billing), beside);
+                                  : std::max({Duration{std::chrono::abs(latest - meter.last_seen_billing)},
+                                              beside, latest - world_.scheduler.wall()});
     std::vector<CostRow> rows;
     count(meter, run.run, meter.last_seen_billing, at, rows);
     append(rows, close(meter, at, !believed,

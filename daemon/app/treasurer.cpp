@@ -78,6 +78,11 @@ bool in_force(const Budget& budget, const Period& period, WallTime now) {
     return budget.period.kind != PeriodKind::fixed || (period.from <= now && now < period.to);
 }
 
+/// Is there a period after this one?
+bool another_follows(const Budget& budget) {
+    return has_end(budget.period.kind) && budget.period.kind != PeriodKind::fixed;
+}
+
 FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::string key, WallTime now) {
     return {.budget = budget.name, .period = period.id, .key = std::move(key), .at = now};
 }
@@ -166,28 +171,34 @@ Task<Result<Treasurer::Reading>> Treasurer::read(Store& store, SpendQuery query,
 }
 
 /// The store counts rows by where they begin. Of those that lie across an end of the period a part belongs to
-/// it: what has to be added so that only that counts.
-Task<Result<Money>> Treasurer::edges(Store& store, const Budget& budget, Period period) {
-    Money more = nothing(budget);
+/// it: what has to be added so that only that counts. What lies behind its end is kept for the next.
+Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, Sums& sums) {
+    const Period period = sums.period;
     for (const WallTime edge : {period.from, period.to}) {
+        const bool end = edge == period.to && another_follows(budget);
         std::string after;
-        bool last = full_hour(edge) == edge;
+        bool last = full_hour(edge) == edge && !end;
         while (!last) {
-            auto page = co_await store.ledger(full_hour(edge), edge, after, ledger_page);
+            auto page = co_await store.ledger(full_hour(edge), end ? edge + hours_ahead : edge, after,
+                                              ledger_page);
             if (!page) {
                 co_return std::unexpected(page.error());
             }
             for (const LedgerRow& entry : page->rows) {
-                if (entry.row.to > edge && matches(budget.scope, scope_of(entry.row))) {
+                if (entry.row.from < edge && entry.row.to > edge &&
+                    matches(budget.scope, scope_of(entry.row))) {
                     const Money counted = edge == period.from ? nothing(budget) : entry.row.gross;
-                    more += part_of(entry.row, period) - counted;
+                    sums.closed += part_of(entry.row, period) - counted;
+                }
+                if (end) {
+                    keep_ahead(budget, entry.row, sums);
                 }
             }
             after = page->next;
             last = after.empty();
         }
     }
-    co_return more;
+    co_return Result<void>{};
 }
 
 Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime now, Readings& readings) {
@@ -195,13 +206,15 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime n
     Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
     std::size_t judged = judged_.size();
     if (budget.period.kind != PeriodKind::run) {
-        auto edge = co_await edges(store, budget, period);
+        auto edge = co_await edges(store, budget, sums);
         auto reading = edge ? co_await read(store, query_of(budget, period), readings)
                             : Result<Reading>{std::unexpected(edge.error())};
         if (!reading) {
             co_return std::unexpected(reading.error());
         }
-        sums.closed += *edge;
+        for (std::size_t i = judged; i < judged_.size(); ++i) {
+            keep_ahead(budget, judged_[i], sums);
+        }
         judged = reading->judged;
         for (const SpendRow& row : reading->rows) {
             std::size_t key = 0;
@@ -263,6 +276,7 @@ Resource Treasurer::scope_of(const CostRow& row) const {
 void Treasurer::add(const Budget& budget, const CostRow& row, Sums& sums) const {
     const bool rolling = budget.period.kind == PeriodKind::rolling;
     const bool inside = row.from < sums.period.to && row.to > sums.period.from;
+    keep_ahead(budget, row, sums);
     if (budget.period.kind == PeriodKind::run || (!rolling && !inside) ||
         !matches(budget.scope, scope_of(row))) {
         return;
@@ -275,7 +289,20 @@ void Treasurer::add(const Budget& budget, const CostRow& row, Sums& sums) const 
     }
 }
 
-std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
+void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const {
+    if (another_follows(budget) && row.to > sums.period.to && matches(budget.scope, scope_of(row))) {
+        sums.ahead.insert_or_assign({row.run, row.meter, row.from, row.source}, row);
+    }
+}
+
+WallTime Treasurer::later_clock(const AccountName& account, const Now& now) const {
+    const auto told = provider_times_.find(account);
+    return told == provider_times_.end()
+               ? now.wall
+               : std::max(now.wall, told->second.first + (now.mono - told->second.second));
+}
+
+std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const Now& now) const {
     std::vector<Metered> all;
     for (const auto& [id, live] : picture_.resources) {
         const Rule* rule = rule_for(config.rules, live.resource);
@@ -285,6 +312,7 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
             all.push_back({.scope = std::move(scope),
                            .meter = &meter,
                            .live = &live,
+                           .now = later_clock(live.resource.account, now),
                            .notice = rule != nullptr ? rule->min_notice : Lead{}.notice});
         });
     }
@@ -292,7 +320,7 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config) const {
         if (add_on.meter.open) {
             Resource scope = resource_of(add_on.meter.resource);
             scope.run.machine_type = add_on.meter.sku;
-            all.push_back({.scope = std::move(scope), .meter = &add_on.meter});
+            all.push_back({.scope = std::move(scope), .meter = &add_on.meter, .now = now.wall});
         }
     }
     return all;
@@ -368,7 +396,7 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
     if (loads_ > 0) {
         judged_.insert(judged_.end(), rows.begin(), rows.end());
     }
-    const auto meters = metered(config);
+    const auto meters = metered(config, now);
     for (const Budget& budget : config.budgets) {
         if (budget.period.kind == PeriodKind::run) {
             judge_runs(config, budget, meters, now, batch, out);
@@ -384,8 +412,9 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
     return out;
 }
 
-/// The period of now. A new one begins at zero; rows that were cut in the old one stay there. The wall clock
-/// does not lead back into an old one: its sums must be read first.
+/// The period of now. A new one begins with what is known to lie in it: stamps may be ahead of our clock. Other rows
+/// that were cut in the old one stay there. The wall clock does not lead back into an old one: its sums must be read
+/// first.
 Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch) {
     const Period period = period_of(budget, now.wall);
     const bool first = sums.period.id.empty();
@@ -399,7 +428,11 @@ Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const
             return sums.period;
         }
         note_overshoot(budget, live, "when the period ended", now.wall, batch);
+        const auto ahead = std::exchange(sums.ahead, {});
         sums = Sums{.period = period, .closed = nothing(budget), .loaded = true};
+        for (const auto& [key, row] : ahead) {
+            add(budget, row, sums);
+        }
         live.forecast.reset();
         live.reported.reset();
     }
@@ -425,7 +458,7 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
         }
         const Meter& meter = *m.meter;
         spend.complete = spend.complete && meter.tariff.priced();
-        spend.spent += accrued_since(meter, period.from, std::min(now, period.to));
+        spend.spent += accrued_since(meter, period.from, std::min(m.now, period.to));
         spend.burn_per_hour += burn(meter, now);
         const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
         if (budget.reserve_storage && stored && has_end(budget.period.kind)) {
@@ -477,7 +510,7 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         }
         BudgetState& state = live.runs[m.meter->run];
         state.period = period_of(m.meter->run);
-        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, now.wall),
+        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.now),
                        .burn_per_hour = burn(*m.meter, now.wall),
                        .complete = seen && m.meter->tariff.priced(),
                        .reserve = nothing(budget)};

@@ -252,12 +252,13 @@ Duration Watcher::clock_ahead(WallTime provider) const {
     return behind > Duration{0} ? -behind : Duration{0};
 }
 
-/// When it is known not to bill any more: by our clock, unless that is behind what is known of the run.
+/// When it is known not to bill any more: by our clock, unless that is behind what is known of the run. It may have
+/// been ahead before; what was counted then is not given back without a stamp, since the run may go on.
 WallTime Watcher::known_off(const LiveRun& run) const {
     const WallTime now = world_.scheduler.wall();
     const WallTime started = run.run.started_at.value_or(now);
     const WallTime least = run.meter ? std::max(started, run.meter->counted_to) : started;
-    return now < least && newest_list_ ? std::max(least, provider_now().wall) : now;
+    return now < least ? std::max(least, provider_now().wall) : now;
 }
 
 /// Was it made before an earlier one was here? A cache, or a copy that lags, answers so: what it shows is no news, and
@@ -280,6 +281,7 @@ bool Watcher::is_old(const Listing& listing) {
         }
     }
     newest_list_ = now;
+    treasurer_.provider_time(account_, now.date, now.at);
     old_list_.reset();
     old_in_step_ = 0;
     return false;

@@ -204,6 +204,12 @@ std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Dura
     const WallTime end = rounded_up(meter, ended_at);
     auto rows = end < meter.counted_to ? std::vector{give_back(meter, end)} : cut(meter, end);
     meter.open = false;
+    if (rows.empty() && estimated && error_bar > Duration{0}) {
+        // All of it is counted already; how surely has to stand somewhere.
+        const WallTime at = std::min(meter.last_seen_billing, meter.counted_to);
+        rows.push_back(row(meter, at, at));
+        rows.back().source = CostSource::adjustment;
+    }
     if (!rows.empty()) {
         rows.back().estimated = estimated;
         rows.back().error_bar = error_bar;

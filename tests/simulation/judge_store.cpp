@@ -163,14 +163,19 @@ void Judge::committed(const Batch& batch, Moment at) {
         judge_fired(*row, at);
         judge_early(*row, at);
     }
+    // Polls whose transactions failed become durable with the first that does not, and are one: until then nothing
+    // else could be written either.
+    std::set<AccountName> polled;
     for (const auto* row : all_of<AccountPollRow>(batch)) {
         if (row->complete) {
-            judge_shown(row->account, at);
-            judge_confirming(row->account, at);
+            polled.insert(row->account);
         }
     }
-    if (std::ranges::any_of(all_of<AccountPollRow>(batch),
-                            [](const AccountPollRow* row) { return row->complete; })) {
+    for (const AccountName& account : polled) {
+        judge_shown(account, at);
+        judge_confirming(account, at);
+    }
+    if (!polled.empty()) {
         judge_late(at);
     }
 

@@ -655,4 +655,15 @@ TEST_CASE("I9: a stop is confirmed, or has failed, within minutes in which its a
         polls(6);
         CHECK(s.breaks("I9"));
     }
+    SECTION("nothing could be written meanwhile, and all polls became durable at once") {
+        s.pass(hours{1});
+        AccountPollRow poll{
+            .account = account, .mono = s.at().mono, .wall = s.at().wall, .complete = true, .error = {}};
+        s.judge.committed({poll, poll, poll, poll, poll, poll}, s.at());
+        CHECK_FALSE(s.breaks("I9"));
+        SECTION("it goes on for long after that") {
+            polls(3);
+            CHECK(s.breaks("I9"));
+        }
+    }
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,10 @@ public:
     Task<Result<void>> reload(Store& store, std::shared_ptr<const Config> config, WallTime now);
     /// How long stops took lately: at the start, and after every stop.
     Task<void> measure(Store& store);
+    /// What the provider's clock said, and when. What runs there has cost as much as that says where ours is behind.
+    void provider_time(const AccountName& account, WallTime date, Instant at) {
+        provider_times_.insert_or_assign(account, std::pair{date, at});
+    }
     /// Called when sums must be read anew: the wall clock went back into an earlier period.
     void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
 
@@ -74,8 +79,10 @@ private:
         Period period;
         Money closed;                     // rows of the scope in the period
         std::map<WallTime, Money> hours;  // of a rolling period instead, by full hours
-        bool unpriced = false;            // some row is
-        bool loaded = false;              // from the store; a period that began since needs no loading
+        /// Rows of the scope that end after the period: stamps may lie ahead of our clock.
+        std::map<std::tuple<RunId, MeterKind, WallTime, CostSource>, CostRow> ahead;
+        bool unpriced = false;  // some row is
+        bool loaded = false;    // from the store; a period that began since needs no loading
     };
     /// What the store answered, and how many rows had been judged when it was asked.
     struct Reading {
@@ -88,16 +95,19 @@ private:
         Resource scope;  // with the meter's own type
         const Meter* meter = nullptr;
         const LiveResource* live = nullptr;
+        WallTime now;        // of our clock or the provider's, the later
         Duration notice{0};  // that a stop of it gives
     };
 
     Task<Result<void>> sum(Store& store, const Budget& budget, WallTime now, Readings& readings);
-    Task<Result<Money>> edges(Store& store, const Budget& budget, Period period);
+    Task<Result<void>> edges(Store& store, const Budget& budget, Sums& sums);
     Task<Result<Reading>> read(Store& store, SpendQuery query, Readings& readings);
     Resource resource_of(const ResourceId& id) const;
     Resource scope_of(const CostRow& row) const;
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;
-    std::vector<Metered> metered(const Config& config) const;
+    void keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const;
+    std::vector<Metered> metered(const Config& config, const Now& now) const;
+    WallTime later_clock(const AccountName& account, const Now& now) const;
     bool sees(const Config& config, const Budget& budget) const;
     std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;
     Lead lead_for(const Config& config, const Budget& budget, const std::vector<Metered>& meters) const;
@@ -121,7 +131,8 @@ private:
     std::set<std::pair<BudgetName, std::string>> overshot_;       // by period; recorded
     std::map<ResourceId, Resource> known_;                        // also those that are gone
     std::set<RunId> seen_;                                        // no new ones
-    std::vector<Duration> packs_;                                 // how long they took
+    std::map<AccountName, std::pair<WallTime, Instant>> provider_times_;
+    std::vector<Duration> packs_;  // how long they took
     std::vector<Duration> stops_;
     std::vector<CostRow> judged_;  // while sums are being read
     int loads_ = 0;

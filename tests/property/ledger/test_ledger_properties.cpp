@@ -46,6 +46,11 @@ bool within_half_a_nano_per_row(const std::vector<CostRow>& rows, const std::vec
 
 bool is_chain(const std::vector<CostRow>& rows, WallTime from, WallTime to) {
     for (const CostRow& row : rows) {
+        const bool only_a_bar = row.source == CostSource::adjustment && row.estimated && row.from == row.to &&
+                                row.gross == Money{};
+        if (only_a_bar) {
+            continue;
+        }
         const bool fits = row.from == from && row.from < row.to && row.to - row.from <= hours{1} &&
                           row.from.ms / ms_per_hour == (row.to.ms - 1) / ms_per_hour;
         if (!fits) {

@@ -518,6 +518,61 @@ TEST_CASE("a wall clock that is set back over the end of a period loses no sum a
     CHECK(threshold_mails(rig).size() == 1);
 }
 
+TEST_CASE("what ended in a period that our clock had not reached counts in it") {
+    Rig rig;
+    Budget b = budget(400, {{50, ThresholdAction::notify}});
+    b.period.kind = PeriodKind::day;
+    rig.config->budgets = {b};
+    rig.world.provider_ahead = hours{12};  // our clock shows 14:10 of the day before
+    rig.scheduler.step_wall(hours{12});
+    FakeNotebook& n = busy(rig, "demo");
+    n.resource.run.started_at = rig.scheduler.wall() + hours{12} - minutes{130};  // 00:00 of the 24th
+    rig.begin();
+    const WallTime began = *n.resource.run.started_at;
+    rig.scheduler.run_for(hours{3});
+    rig.world.end(n);
+    n.resource.run.ended_at = rig.scheduler.wall() + hours{12};
+    const Money cost = cost_of(Rate{Money{76 * cent}}, *n.resource.run.ended_at - began).value();
+    rig.scheduler.run_for(minutes{5});
+    CHECK(live(rig).period.id == "2026-11-23@UTC");
+    SECTION("read anew from the store meanwhile") {
+        rig.restart(minutes{1});
+        rig.scheduler.run_for(minutes{5});
+    }
+    SECTION("without a restart") {}
+    CHECK(live(rig).spend.spent < cost);
+    rig.scheduler.run_for(hours{9});
+    CHECK(live(rig).period.id == "2026-11-24@UTC");
+    CHECK(live(rig).spend.spent == spent_of(rig));
+    CHECK(live(rig).fired.size() == 1);
+    CHECK(threshold_mails(rig).size() == 1);
+}
+
+TEST_CASE(
+    "what runs is counted while our clock is behind as well, and no more of it once that is set right") {
+    Rig rig;
+    Budget b = budget(200, {{50, ThresholdAction::notify}, {100, ThresholdAction::notify}});
+    const auto kind = GENERATE(PeriodKind::month, PeriodKind::run);
+    b.period.kind = kind;
+    rig.config->budgets = {b};
+    rig.world.provider_ahead = hours{5};
+    rig.begin();
+    FakeNotebook& n = busy(rig, "demo");
+    n.resource.run.started_at = rig.scheduler.wall() + hours{5};
+    rig.scheduler.run_for(hours{1} + minutes{30});
+    CHECK(live(rig).spend.spent >= Money{110 * cent});
+    CHECK(live(rig).spend.spent <= Money{114 * cent});
+    CHECK(live(rig).fired.size() == 1);
+    rig.scheduler.step_wall(hours{5});
+    rig.world.provider_ahead = Duration{0};
+    rig.world.list_fails = Error{Errc::unavailable, Retry::later(), "down", "provider"};
+    rig.scheduler.run_for(minutes{10});
+    rig.world.list_fails.reset();
+    rig.scheduler.run_for(minutes{10});
+    CHECK(live(rig).spend.spent <= Money{140 * cent});
+    CHECK(live(rig).fired.size() == 1);
+}
+
 TEST_CASE("a forecast and a reported figure are judged once somebody has them") {
     Rig rig;
     Threshold forecast{80, ThresholdAction::warn};

@@ -223,6 +223,41 @@ TEST_CASE(
     CHECK(b.metered(run) <= hours{3} + minutes{10});
 }
 
+TEST_CASE("a run that begins while our clock is behind is billed from its own start") {
+    Books b;
+    const auto [behind, dated] = GENERATE(table<Duration, bool>(
+        {{Duration{93}, false}, {Duration{93}, true}, {minutes{4}, false}, {hours{3}, true}}));
+    if (dated) {
+        b.world.provider_ahead = behind;
+    }
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    FakeNotebook& n = b.world.add("demo");
+    const std::string run = n.resource.run.id.value;
+    const WallTime began = b.scheduler.wall() + behind;
+    n.resource.run.started_at = began;
+    b.scheduler.run_for(hours{2});
+    CHECK(b.store.quarantined.empty());
+    SECTION("it ends while our clock is behind") {
+        b.world.end(n);
+        n.resource.run.ended_at = began + hours{2};
+        b.scheduler.run_for(minutes{5});
+    }
+    SECTION("it ends when our clock is right") {
+        b.scheduler.step_wall(behind);
+        b.world.provider_ahead = dated ? std::optional{Duration{0}} : std::nullopt;
+        b.scheduler.run_for(minutes{30});
+        b.world.end(n);
+        n.resource.run.ended_at = began + hours{2} + minutes{30};
+        b.scheduler.run_for(minutes{5});
+    }
+    REQUIRE_FALSE(b.rows(run).empty());
+    CHECK(b.rows(run).front().from == began);
+    CHECK(b.metered(run) == *n.resource.run.ended_at - began);
+    CHECK(b.bar(run) == Duration{0});
+    CHECK(b.each_once());
+}
+
 TEST_CASE("a run that goes on after it seemed to have ended is billed once, whatever our clock does") {
     Books b;
     const std::string run = b.world.add("demo").resource.run.id.value;
@@ -265,6 +300,45 @@ TEST_CASE("no hour is closed that the provider's clock has not passed, and none 
     b.world.end(b.world.notebooks.at("demo"));
     b.scheduler.run_for(minutes{5});
     CHECK(b.metered(run) == minutes{100} + minutes{5} + minutes{3} + hours{8});
+    CHECK(b.meter(run).closed == b.spent(run));
+    CHECK(b.each_once());
+    CHECK_FALSE(overlap(b.rows(run)));
+}
+
+TEST_CASE(
+    "no hour is given back and lost where the provider says no time, and the bar covers what may be too "
+    "much") {
+    Books b;
+    const std::string run = b.world.add("demo").resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{100});
+    b.scheduler.step_wall(hours{5});
+    b.scheduler.run_for(minutes{5});  // nobody can tell that these hours are to come
+    b.scheduler.step_wall(-hours{5});
+    leave_out_twice(b, "demo");
+    const Duration gone = minutes{100} + minutes{5} + minutes{3};
+    CHECK_FALSE(b.meter(run).open);
+    CHECK(b.metered(run) - b.bar(run) <= gone);
+    SECTION("it goes on") {
+        b.scheduler.run_for(hours{8});
+        b.world.end(b.world.notebooks.at("demo"));
+        b.scheduler.run_for(minutes{5});
+        CHECK(b.metered(run) == gone + hours{8});
+    }
+    SECTION("it goes on, and ends before our clock has caught up") {
+        b.scheduler.run_for(hours{1});
+        b.world.end(b.world.notebooks.at("demo"));
+        b.scheduler.run_for(minutes{5});
+        CHECK(b.metered(run) == gone + hours{1});
+    }
+    SECTION("it goes on, and is left out once more") {
+        b.scheduler.run_for(hours{1});
+        leave_out_twice(b, "demo");
+        b.scheduler.run_for(hours{8});
+        b.world.end(b.world.notebooks.at("demo"));
+        b.scheduler.run_for(minutes{5});
+        CHECK(b.metered(run) == gone + hours{9} + minutes{3});
+    }
     CHECK(b.meter(run).closed == b.spent(run));
     CHECK(b.each_once());
     CHECK_FALSE(overlap(b.rows(run)));

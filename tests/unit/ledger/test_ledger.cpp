@@ -157,8 +157,25 @@ TEST_CASE("an estimated end in the counted past marks the adjustment") {
 
 TEST_CASE("an end exactly where counting stopped needs no row") {
     Meter meter = meter_from("2026-11-23T10:00:00Z");
-    CHECK(close(meter, utc("2026-11-23T10:00:00Z"), true, minutes{5}).empty());
+    CHECK(close(meter, utc("2026-11-23T10:00:00Z"), false, Duration{0}).empty());
     CHECK_FALSE(meter.open);
+}
+
+TEST_CASE("an end that is only known roughly says so where counting stopped as well") {
+    Meter meter = meter_from("2026-11-23T10:00:00Z");
+    advance(meter, utc("2026-11-23T13:00:00Z"));
+    const Money before = meter.closed;
+    const auto at = GENERATE(as<std::string>{}, "2026-11-23T10:04:00Z", "2026-11-23T14:00:00Z");
+    meter.last_seen_billing = utc(at);
+    const auto rows = close(meter, meter.counted_to, true, hours{3});
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].source == CostSource::adjustment);
+    CHECK(rows[0].from == std::min(utc(at), meter.counted_to));
+    CHECK(rows[0].to == rows[0].from);
+    CHECK(rows[0].gross == Money{});
+    CHECK(rows[0].estimated);
+    CHECK(rows[0].error_bar == hours{3});
+    CHECK(meter.closed == before);
 }
 
 TEST_CASE("a closed meter is not used again") {
