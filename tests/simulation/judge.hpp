@@ -103,6 +103,8 @@ public:
     void calm(Moment at);
 
     // ---- from the store ------------------------------------------------------------------------------
+    /// Curfew hands a transaction over, which may take its time, or fail.
+    void handed_over(const Batch& batch, Moment at);
     /// A commit is durable, whether or not Curfew hears of it.
     void committed(const Batch& batch, Moment at);
     /// What a new life of the daemon read; `boot`: of the host.

@@ -120,6 +120,7 @@ struct Judge::Model {
     std::map<EnforcementId, Instant> warned_at;       // durable
     std::map<EnforcementId, Instant> state_since;
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
+    std::map<EnforcementId, Instant> pack_asked;  // … when it was decided, from which its time counts
     std::set<EnforcementId> probed_when_due;
     std::set<EnforcementId> call_left;        // since it began to be stopped
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver

@@ -222,11 +222,11 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
                 }
                 return now;
             });
-            const auto packed = m.pack_since.find(e.id);
+            const auto packed = m.pack_asked.find(e.id);
             if (!says || e.cause.kind != CauseKind::budget || by.substr(7) != e.cause.name) {
                 violated("I1", at,
                          "an override by " + by + " for " + who + ", which is not to be stopped now");
-            } else if (packed == m.pack_since.end() || at.mono - packed->second + act_latency < within) {
+            } else if (packed == m.pack_asked.end() || at.mono - packed->second + act_latency < within) {
                 violated("I1", at, "an override by " + by + " for " + who + " before its pack had its time");
             }
         } else if (by.empty() || !m.asked_by.contains(by)) {

@@ -69,6 +69,15 @@ bool fires(AlertState state) {
 
 }  // namespace
 
+void Judge::handed_over(const Batch& batch, Moment at) {
+    Model& m = *model_;
+    for (const auto* row : all_of<Enforcement>(batch)) {
+        if (row->state == EnforcementState::packing && !m.pack_since.contains(row->id)) {
+            m.pack_asked[row->id] = at.mono;
+        }
+    }
+}
+
 void Judge::committed(const Batch& batch, Moment at) {
     Model& m = *model_;
     m.note_wall(at);
@@ -341,6 +350,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
         if (row->state == State::packing && !m.pack_since.contains(row->id)) {
             m.pack_since[row->id] = at.mono;
+            m.pack_asked.emplace(row->id, at.mono);
         }
         if (row->state == State::stopped && before != State::stopped) {
             const auto truth = m.runs.find(row->run);

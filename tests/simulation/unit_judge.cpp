@@ -115,6 +115,27 @@ TEST_CASE("I1: what the vault holds is what there is") {
         s.stop();
         CHECK(s.all().empty());
     }
+    SECTION("an override by a budget that stops now, once its pack has had its time") {
+        Budget budget;
+        budget.name = BudgetName{"team"};
+        Threshold now{100, ThresholdAction::stop_now};
+        now.pack_within = minutes{10};
+        budget.thresholds = {now};
+        s.config.budgets = {budget};
+        s.e.cause = {CauseKind::budget, "team"};
+        s.until_warned();
+        s.store(EnforcementState::due);
+        s.e.state = EnforcementState::packing;
+        s.judge.handed_over({s.e}, s.at());
+        s.pass(minutes{2});  // the disk takes its time, of which the pack gets none
+        s.store(EnforcementState::packing);
+        const bool too_early = GENERATE(false, true);
+        s.pass(too_early ? minutes{6} : minutes{8});
+        s.e.override_ = Override{.by = "budget team", .reason = "no whole pack"};
+        s.store(EnforcementState::packed);
+        s.stop();
+        CHECK(s.breaks("I1") == too_early);
+    }
 }
 
 TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or over the breaker") {

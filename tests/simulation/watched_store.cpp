@@ -72,6 +72,7 @@ Task<Result<StoredState>> WatchedStore::load(std::string boot_id) {
 }
 
 Task<Result<void>> WatchedStore::commit(Batch batch) {
+    stage_.judge.handed_over(batch, stage_.moment());
     co_await turn(&batch);
     if (line_.dead) {
         co_await line_.for_ever();
