@@ -557,11 +557,11 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     }
     // A warning that no channel takes, a pack of a plain stop, and a stop that is refused or lost take their time.
     for (const auto& [id, durable] : m.enforcements) {
-        if (durable.row.run != truth.run.run || durable.row.cause.kind != CauseKind::budget) {
+        if (durable.row.run != truth.run.run) {
             continue;
         }
-        if (durable.row.cause.name != budget.name.value) {
-            // In the name of another budget it is packed all the same: a plain stop has nothing to add to that.
+        if (durable.row.cause.kind != CauseKind::budget || durable.row.cause.name != budget.name.value) {
+            // In the name of another budget or a rule it is packed all the same: a plain stop has nothing to add.
             may += hard.action != ThresholdAction::stop_now ? packed_in(id, from, until) : Duration{0};
             continue;
         }

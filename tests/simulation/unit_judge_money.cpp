@@ -340,7 +340,7 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
     budget.mode = Mode::enforce;
     budget.thresholds = {{.percent = 100, .action = ThresholdAction::stop_now}};
     const auto packs_for = [&](const std::string& name, EnforcementState state) {
-        s.e.cause = {CauseKind::budget, name};
+        s.e.cause = {name == "night" ? CauseKind::idle : CauseKind::budget, name};
         s.store(EnforcementState::warned);
         s.store(EnforcementState::due);
         s.store(EnforcementState::packing);
@@ -376,21 +376,21 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         until(hours{5});
         CHECK(s.breaks("I7"));
     }
-    SECTION("a plain stop waits for its pack, also where another budget was first") {
+    SECTION("a plain stop waits for its pack, also where another budget or a rule was first") {
         begin(ThresholdAction::stop);
-        packs_for(GENERATE("team", "other"), EnforcementState::held);
+        packs_for(GENERATE("team", "other", "night"), EnforcementState::held);
         until(hours{5});
         CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("… but for no pack of an enforcement that is over") {
         begin(ThresholdAction::stop);
-        packs_for(GENERATE("team", "other"), EnforcementState::over);
+        packs_for(GENERATE("team", "other", "night"), EnforcementState::over);
         until(hours{5});
         CHECK(s.breaks("I7"));
     }
     SECTION("one that stops now waits for nobody's pack") {
         begin(ThresholdAction::stop_now);
-        packs_for("other", EnforcementState::held);
+        packs_for(GENERATE("other", "night"), EnforcementState::held);
         until(hours{5});
         CHECK(s.breaks("I7"));
     }
