@@ -307,8 +307,8 @@ void Trouble::list_price() {
     const bool dated = std::ranges::any_of(
         story_.table, [&](const PriceRow& row) { return row.machine_type == type && row.since; });
     const auto row = std::ranges::find(story_.table, type, &PriceRow::machine_type);
-    if (dated || row == story_.table.end()) {
-        return;
+    if (dated || row == story_.table.end() || stage_.clock.suspended()) {
+        return;  // nobody edits the table of a machine that sleeps, and what nobody could know is no fault
     }
     row->per_hour = percent_of(row->per_hour, chance_.between(40, 220));
     change_price(type, row->per_hour, false);
