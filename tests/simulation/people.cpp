@@ -283,7 +283,13 @@ void People::keeps(const ResourceId& id, Duration length) {
 
 void People::leases(const ResourceId& id, Duration length) {
     host_.ask("lease", [id, length](Daemon& d, World&) -> Task<std::string> {
-        co_return word(co_await d.lease(id, length, "train", "the last hours", operator_name));
+        const auto leased = co_await d.lease(id, length, "train", "the last hours", operator_name);
+        if (leased) {
+            co_return word(leased);
+        }
+        // No budget bars an exemption.
+        co_return word(
+            co_await d.exempt(id, {.until = {}, .after = length}, "the last hours", operator_name));
     });
 }
 
