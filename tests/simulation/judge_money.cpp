@@ -9,6 +9,7 @@ namespace curfew::simulation {
 
 namespace {
 
+constexpr Duration clock_off_longest = hours{13};
 constexpr std::int64_t hour_ms = 3'600'000;
 
 std::string dollars(Wide nanos) {
@@ -472,8 +473,13 @@ void Judge::judge_period(const Budget& budget, const Period& period, const std::
         }
         return sum;
     };
-    from = std::max(from, period.from);
-    to = std::min(to, period.to);
+    // The calendar is read by Curfew's own clock: where that is off, so are the edges of a period.
+    const auto off_at = [&](WallTime edge) {
+        const Instant then = at.mono - (at.utc - edge);
+        return model_->most_wall_off(then - clock_off_longest, then + clock_off_longest);
+    };
+    from = period.from >= from ? period.from + off_at(period.from) : from;
+    to = period.to <= to ? period.to - off_at(period.to) : to;
     if (from >= to || spent(to) <= limit) {
         return;
     }

@@ -376,6 +376,15 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         until(hours{5});
         CHECK(s.breaks("I7"));
     }
+    SECTION("a day by a clock that is ahead ends before its time") {
+        const bool ahead = GENERATE(false, true);
+        budget.period.kind = PeriodKind::day;
+        budget.amount = Money{4'080'000'000};  // eight hours, of the ten that are left of the day
+        s.wall_ahead = ahead ? minutes{150} : minutes{0};
+        begin(ThresholdAction::stop_now);
+        until(hours{10});
+        CHECK(s.breaks("I7") != ahead);
+    }
     SECTION("a plain stop waits for its pack, also where another budget or a rule was first") {
         begin(ThresholdAction::stop);
         packs_for(GENERATE("team", "other", "night"), EnforcementState::held);
