@@ -13,6 +13,8 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 namespace curfew::simulation {
 
@@ -21,6 +23,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr double mutant_years = 100;
+constexpr int seed_days = 4;     // of chaos, in worlds that found something
+constexpr int variant_days = 2;  // … that catch a variant, where its line says nothing else
 
 struct Caught {
     bool caught = false;
@@ -99,23 +103,37 @@ std::optional<std::vector<Order>> known_seeds(const std::string& path) {
     return lines ? std::optional{orders} : std::nullopt;
 }
 
-std::optional<std::vector<Order>> known_variants(const std::string& path) {
+/// A world that is known to catch a variant, in so many days of chaos.
+struct KnownVariant {
+    Order order;
+    int days = variant_days;
+};
+
+std::optional<std::vector<KnownVariant>> known_variants(const std::string& path) {
     const auto lines = lines_of(path);
-    std::vector<Order> orders;
+    std::vector<KnownVariant> known;
     for (const std::string& line : lines.value_or(std::vector<std::string>{})) {
         std::istringstream words(line);
         std::string name;
-        Order order;
-        words >> name >> order.seed;
+        KnownVariant one;
+        words >> name >> one.order.seed;
         const auto card = std::ranges::find(mutant_cards(), name, &MutantCard::name);
         if (!words || card == mutant_cards().end()) {
             std::fprintf(stderr, "simulate: %s: no variant and seed: %s\n", path.c_str(), line.c_str());
             return std::nullopt;
         }
-        order.variant = card->mutant;
-        orders.push_back(order);
+        one.order.variant = card->mutant;
+        if (int days = 0; words >> days && days > 0) {
+            one.days = days;
+        }
+        known.push_back(one);
     }
-    return lines ? std::optional{orders} : std::nullopt;
+    return lines ? std::optional{known} : std::nullopt;
+}
+
+std::string line_of(std::string_view name, std::uint64_t seed, int days) {
+    return std::string{name} + ' ' + std::to_string(seed) +
+           (days == variant_days ? std::string{} : ' ' + std::to_string(days)) + '\n';
 }
 
 }  // namespace
@@ -199,20 +217,21 @@ int hunt(const Hunt& plan) {
     std::printf("%d of %zu variants caught, each hunted for as long as the table says\n", caught,
                 results.size());
     if (!plan.found.empty()) {
-        const double days = std::chrono::duration<double, std::ratio<86400>>{plan.life.chaos}.count();
+        const int days = static_cast<int>(plan.life.chaos / hours{24});
         const auto before = plan.names.empty() ? std::nullopt : known_variants(plan.found);
         std::ofstream out(plan.found);
-        out << "# The wrong variants, each with a world that catches it in " << days << " days of chaos:\n"
+        out << "# The wrong variants, each with a world that catches it in " << variant_days
+            << " days of chaos, or as many as stand behind it:\n"
             << "# written by --mutants --search --seed " << plan.seed << " --days " << days << "\n";
         for (const MutantCard& card : mutant_cards()) {
             const auto result = results.find(card.mutant);
             const bool hunted_now = result != results.end();
             if (hunted_now && result->second.caught) {
-                out << card.name << ' ' << result->second.seed << '\n';
+                out << line_of(card.name, result->second.seed, days);
             }
-            for (const Order& order : before.value_or(std::vector<Order>{})) {
-                if (!hunted_now && order.variant == card.mutant) {
-                    out << card.name << ' ' << order.seed << '\n';
+            for (const KnownVariant& one : before.value_or(std::vector<KnownVariant>{})) {
+                if (!hunted_now && one.order.variant == card.mutant) {
+                    out << line_of(card.name, one.order.seed, one.days);
                 }
             }
         }
@@ -230,7 +249,7 @@ int hunt_known(unsigned jobs, const std::string& seeds_file, const std::string& 
     int passed = 0;
     int failed = 0;
     std::map<Mutant, Caught> results;
-    const auto live_these = [&](const std::vector<Order>& orders, double days) {
+    const auto live_these = [&](const std::vector<Order>& orders, int days) {
         Crowd crowd(jobs, LifeOptions{}.for_days(days), [&](const Lived& lived) {
             if (lived.order.variant != Mutant::none) {
                 results[lived.order.variant].take(lived);
@@ -238,25 +257,27 @@ int hunt_known(unsigned jobs, const std::string& seeds_file, const std::string& 
                 ++passed;
             } else {
                 ++failed;
-                print_bad(lived, " --days " + std::to_string(static_cast<int>(days)));
+                print_bad(lived, " --days " + std::to_string(days));
             }
             return false;
         });
         crowd.live_all(orders);
     };
-    live_these(*known, 4);
+    live_these(*known, seed_days);
 #ifdef CURFEW_MUTANTS
-    std::vector<Order> orders;
-    std::set<std::uint64_t> worlds;
+    std::map<int, std::vector<Order>> by_days;
+    std::set<std::pair<std::uint64_t, int>> worlds;
     std::vector<MutantCard> cards;
-    for (const Order& order : *variants) {
-        if (worlds.insert(order.seed).second) {
-            orders.push_back({.seed = order.seed});
+    for (const KnownVariant& one : *variants) {
+        if (worlds.insert({one.order.seed, one.days}).second) {
+            by_days[one.days].push_back({.seed = one.order.seed});
         }
-        orders.push_back(order);
-        cards.push_back(*std::ranges::find(mutant_cards(), order.variant, &MutantCard::mutant));
+        by_days[one.days].push_back(one.order);
+        cards.push_back(*std::ranges::find(mutant_cards(), one.order.variant, &MutantCard::mutant));
     }
-    live_these(orders, 2);
+    for (const auto& [days, orders] : by_days) {
+        live_these(orders, days);
+    }
     std::printf("worlds in which nothing may break: %zu\n", known->size() + worlds.size());
     print_table(cards, results, false);
     for (const auto& [mutant, result] : results) {

@@ -203,7 +203,7 @@ void draw_fleet(Story& story, Dice& dice, bool large) {
 }
 
 /// In some worlds limits are so tight that they come to act: rules of minutes, budgets of a few hours.
-void draw_tight_limits(Story& story, Dice dice, Money burn) {
+void draw_tight_limits(Story& story, Dice dice, Money burn, bool faults) {
     Config& c = story.config;
     if (dice.one_in(6)) {
         for (Rule& rule : c.rules) {
@@ -224,6 +224,9 @@ void draw_tight_limits(Story& story, Dice dice, Money burn) {
             budget.thresholds.push_back({100, ThresholdAction::stop_now});
         }
         budget.mode = Mode::enforce;
+    }
+    if (faults) {  // and somebody hears of it in time
+        story.coincidences = std::max<std::int64_t>(story.coincidences, 500'000);
     }
 }
 
@@ -354,10 +357,11 @@ Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, b
     for (std::int64_t i = 0; i < budgets; ++i) {
         c.budgets.push_back(draw_budget(dice, i == 0 ? "team" : "lab", burn, c.accounts));
     }
-    draw_tight_limits(story, dice.split("tight"), burn);
+    const Dice tight = dice.split("tight");
     story.chaos = dice.skewed(hours{24}, hours{24 * 16});
     story.calm = dice.between(hours{48}, hours{96});
     draw_happenings(story, dice, faults, crashes);
+    draw_tight_limits(story, tight, burn, faults);
     return story;
 }
 

@@ -35,7 +35,12 @@ def _end():
 
 
 def do(coroutine, seconds=60):
-    return asyncio.run_coroutine_threadsafe(coroutine, loop).result(seconds)
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        future.cancel()  # nobody waits for it any more, and it would go on reading what is meant for the next
+        raise
 
 
 async def _open(notebook, path):
@@ -78,7 +83,15 @@ class OpenKernel:
 
     def run(self, code, until):
         """`until`: busy (it has begun), end, or input (it waits for a person)."""
-        do(self._run(code, until))
+        tries = 3 if until == "input" else 1
+        for left in reversed(range(tries)):
+            try:
+                return do(self._run(code, until), 60 if left == 0 else 20)
+            except TimeoutError:
+                if left == 0:
+                    raise
+            # Where the server was not connected to the kernel's stdin yet, its question reached nobody, and never will.
+            self.notebook.rest("POST", f"/api/kernels/{self.kernel}/interrupt")
 
     async def _run(self, code, until):
         execute = message("execute_request", {"code": code, "silent": False, "store_history": True,
