@@ -91,8 +91,11 @@ std::optional<std::vector<std::string>> lines_of(const std::string& path) {
 
 std::optional<std::vector<Order>> known_seeds(const std::string& path) {
     const auto lines = lines_of(path);
+    if (!lines) {
+        return std::nullopt;
+    }
     std::vector<Order> orders;
-    for (const std::string& line : lines.value_or(std::vector<std::string>{})) {
+    for (const std::string& line : *lines) {
         char* end = nullptr;
         orders.push_back({.seed = std::strtoull(line.c_str(), &end, 10)});
         if (end == line.c_str()) {
@@ -100,7 +103,7 @@ std::optional<std::vector<Order>> known_seeds(const std::string& path) {
             return std::nullopt;
         }
     }
-    return lines ? std::optional{orders} : std::nullopt;
+    return orders;
 }
 
 /// A world that is known to catch a variant, in so many days of chaos.
@@ -111,8 +114,11 @@ struct KnownVariant {
 
 std::optional<std::vector<KnownVariant>> known_variants(const std::string& path) {
     const auto lines = lines_of(path);
+    if (!lines) {
+        return std::nullopt;
+    }
     std::vector<KnownVariant> known;
-    for (const std::string& line : lines.value_or(std::vector<std::string>{})) {
+    for (const std::string& line : *lines) {
         std::istringstream words(line);
         std::string name;
         KnownVariant one;
@@ -128,7 +134,7 @@ std::optional<std::vector<KnownVariant>> known_variants(const std::string& path)
         }
         known.push_back(one);
     }
-    return lines ? std::optional{known} : std::nullopt;
+    return known;
 }
 
 std::string line_of(std::string_view name, std::uint64_t seed, int days) {
@@ -151,6 +157,12 @@ int hunt(const Hunt& plan) {
     if (!plan.names.empty() && cards.size() != plan.names.size()) {
         std::fputs("simulate: a name that is no variant's, or given twice; --mutants alone hunts them all\n",
                    stderr);
+        return 2;
+    }
+    // What is not hunted now keeps its line: a file that cannot be read is not written over.
+    const bool keeps_lines = !plan.found.empty() && !plan.names.empty();
+    const auto before = keeps_lines ? known_variants(plan.found) : std::vector<KnownVariant>{};
+    if (!before) {
         return 2;
     }
     std::map<Mutant, Caught> results;
@@ -218,7 +230,6 @@ int hunt(const Hunt& plan) {
                 results.size());
     if (!plan.found.empty()) {
         const int days = static_cast<int>(plan.life.chaos / hours{24});
-        const auto before = plan.names.empty() ? std::nullopt : known_variants(plan.found);
         std::ofstream out(plan.found);
         out << "# The wrong variants, each with a world that catches it in " << variant_days
             << " days of chaos, or as many as stand behind it:\n"
@@ -229,7 +240,7 @@ int hunt(const Hunt& plan) {
             if (hunted_now && result->second.caught) {
                 out << line_of(card.name, result->second.seed, days);
             }
-            for (const KnownVariant& one : before.value_or(std::vector<KnownVariant>{})) {
+            for (const KnownVariant& one : *before) {
                 if (!hunted_now && one.order.variant == card.mutant) {
                     out << line_of(card.name, one.order.seed, one.days);
                 }

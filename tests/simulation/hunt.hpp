@@ -20,7 +20,7 @@ struct Hunt {
 };
 
 /// Prints the table. Of `found` the lines of variants that are not hunted stay. 0: each was caught; 1: not; 2: a name
-/// that no variant has.
+/// that no variant has, or a file whose lines cannot be kept.
 int hunt(const Hunt& plan);
 
 /// Worlds of a few days, always the same ones: those that found something, and those that are known to catch a
