@@ -145,6 +145,7 @@ private:
     Duration packed_in(const EnforcementId& id, Instant from, Instant until) const;
     Wide allowance(const Budget& budget, const Threshold& hard, const RunTruth& truth, WallTime crossed,
                    WallTime to) const;
+    void judge_clocks(const StoredState& state, Moment at);
     void judge_outbox(const End& end, Moment at);
     void judge_calm(const End& end, Moment at);
     void violated(std::string invariant, Moment at, std::string text);

@@ -141,7 +141,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
     }
     for (const auto* row : all_of<QuietRow>(batch)) {
-        m.quiet_rows[row->run] = *row;
+        m.quiet_rows[row->run] = {*row, m.boot};
     }
     for (const auto* row : all_of<Meter>(batch)) {
         m.meters[{row->run, row->kind}] = *row;
@@ -427,6 +427,35 @@ Enforcement of_earlier_boot(Enforcement e) {
 
 }  // namespace
 
+/// A quiet clock stands where it was written, or at a later poll up to which it went on adding; of an earlier boot
+/// nothing is added to it.
+void Judge::judge_clocks(const StoredState& state, Moment at) {
+    Model& m = *model_;
+    for (const auto& [run, stored] : m.quiet_rows) {
+        const auto& [row, boot] = stored;
+        const auto found = std::ranges::find(state.quiet_clocks, run, &QuietRow::run);
+        if (found == state.quiet_clocks.end()) {
+            violated("I10", at, "the quiet clock of " + run.value + " was not loaded");
+            continue;
+        }
+        const QuietClock& clock = found->clock;
+        const Duration more = clock.quiet - row.clock.quiet;
+        const bool added = clock.last_quiet_at && row.clock.last_quiet_at;
+        const bool goes_on = added && more == *clock.last_quiet_at - *row.clock.last_quiet_at;
+        const bool stands = more == Duration{0} && !clock.last_quiet_at;
+        const bool earlier = boot != m.boot;
+        const bool told = state.boot_id != m.boot;  // the instants are of the boot that the state names
+        const bool right = !earlier ? (row.clock.last_quiet_at ? goes_on : stands)
+                           : told   ? goes_on || stands
+                                    : stands;
+        if (!right || more < Duration{0}) {
+            violated("I10", at,
+                     "the quiet clock of " + run.value + " was loaded with " + words(more) +
+                         " more than it was stored with");
+        }
+    }
+}
+
 void Judge::loaded(const StoredState& state, const std::string& boot, Moment at) {
     Model& m = *model_;
     m.boot = boot;
@@ -518,6 +547,7 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
             }
         }
     }
+    judge_clocks(state, at);
     for (const auto& [rule, trial] : m.trials) {
         const auto found = std::ranges::find(state.trials, rule, &RuleTrial::rule);
         if (found == state.trials.end() || !(*found == trial)) {

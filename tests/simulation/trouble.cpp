@@ -73,7 +73,7 @@ void Trouble::begin() {
         });
     }
     stage_.durable = [this](const Batch& batch) { durable(batch); };
-    stage_.asked = [this](const Batch& batch) { return restart_while_written(batch); };
+    stage_.asked = [this](const Batch& batch) { return while_stop_is_written(batch); };
 }
 
 Duration Trouble::time_off() {
@@ -132,6 +132,9 @@ void Trouble::reboot() {
     host_.die("the host lost power");
     stage_.clock.reboot();
     stage_.tally.mark("reboot");
+    if (coincides()) {  // and its first start there does not get far
+        host_.handler_deaths = together_.between(1, 80);
+    }
 }
 
 void Trouble::suspend() {
@@ -391,8 +394,9 @@ void Trouble::money_ends(const FiredThresholdRow& row) {
     }
 }
 
-/// While the intent of a stop is being written its user starts the notebook anew, and a poll sees that.
-Duration Trouble::restart_while_written(const Batch& batch) {
+/// While the intent of a stop is being written its user starts the notebook anew, and a poll sees that; or the disk
+/// takes so long that the last look is an old one once it answers.
+Duration Trouble::while_stop_is_written(const Batch& batch) {
     const auto stop = std::ranges::find_if(batch, [](const Write& write) {
         const auto* intent = std::get_if<IntentRow>(&write);
         return intent != nullptr && intent->act.starts_with("stop:");
@@ -403,6 +407,9 @@ Duration Trouble::restart_while_written(const Batch& batch) {
     });
     if (stop == batch.end() || row == batch.end() || !coincides()) {
         return Duration{0};
+    }
+    if (together_.one_in(3)) {
+        return together_.between(minutes{1}, minutes{4});
     }
     const ResourceId id = std::get<Enforcement>(*row).resource;
     stage_.clock.after(Duration{together_.between(1, 500)}, [this, id] {

@@ -52,7 +52,7 @@ private:
     bool coincides();
     void restart_within_wave(const Enforcement& e);
     void money_ends(const FiredThresholdRow& row);
-    Duration restart_while_written(const Batch& batch);
+    Duration while_stop_is_written(const Batch& batch);
     void disturb_process(Duration in);
     void disturb_surroundings(const Enforcement& e, Duration in);
 

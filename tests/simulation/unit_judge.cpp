@@ -623,6 +623,52 @@ TEST_CASE("I10: a new life reads what was durable") {
     }
 }
 
+TEST_CASE("I10: a quiet clock goes on where it was written, in its own boot only") {
+    History s;
+    s.use();
+    StoredState state;
+    state.boot_id = "boot-1";
+    s.judge.loaded(state, "boot-1", s.at());
+    s.begin();
+    const QuietRow row{.run = run, .clock = {.quiet = minutes{10}, .last_quiet_at = s.at().mono}};
+    s.judge.committed({row}, s.at());
+    const auto load = [&](Duration more, bool stands, const std::string& boot) {
+        QuietRow loaded = row;
+        loaded.clock.quiet += more;
+        loaded.clock.last_quiet_at = stands ? std::nullopt : std::optional{*row.clock.last_quiet_at + more};
+        state.quiet_clocks = {loaded};
+        s.judge.loaded(state, boot, s.at());
+        return s.breaks("I10");
+    };
+    SECTION("it adds up to a later poll") {
+        CHECK_FALSE(load(minutes{5}, false, "boot-1"));
+    }
+    SECTION("more than since it was written") {
+        state.quiet_clocks = {row};
+        state.quiet_clocks.front().clock.quiet += minutes{5};
+        s.judge.loaded(state, "boot-1", s.at());
+        CHECK(s.breaks("I10"));
+    }
+    SECTION("less than was written") {
+        CHECK(load(-minutes{5}, false, "boot-1"));
+    }
+    SECTION("it is forgotten") {
+        s.judge.loaded(state, "boot-1", s.at());
+        CHECK(s.breaks("I10"));
+    }
+    SECTION("in another boot it goes on while the state names the one before, and stands from then on") {
+        CHECK_FALSE(load(minutes{5}, false, "boot-2"));
+        state.boot_id = "boot-2";
+        const bool stands = GENERATE(false, true);
+        CHECK(load(Duration{0}, stands, "boot-2") != stands);
+    }
+    SECTION("one that stood goes on") {
+        s.judge.committed(
+            {QuietRow{.run = run, .clock = {.quiet = minutes{10}, .last_quiet_at = std::nullopt}}}, s.at());
+        CHECK(load(Duration{0}, false, "boot-1"));
+    }
+}
+
 TEST_CASE("I13: tasks and the picture stay bounded") {
     History s;
     s.use();
