@@ -168,13 +168,20 @@ public:
         }
         refill();
     }
+    /// Is there one? While callers were turned away another thread may have taken its number.
+    bool held() {
+        if (fd_ < 0) {
+            refill();
+        }
+        return fd_ >= 0;
+    }
     long turned_away() const { return turned_away_; }  // ever
 
 private:
     void refill() { fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
     void give_up() {
         if (fd_ >= 0) {
-            ::close(fd_);
+            ::close(std::exchange(fd_, -1));
         }
     }
     int fd_ = -1;
@@ -382,6 +389,12 @@ Task<void> Server::Impl::accept_from(std::shared_ptr<Acceptor> acceptor, std::sh
                 spare.turn_away(acceptor->native_handle());
             }
             co_await scheduler.sleep_for(accept_pause);  // no descriptors: do not spin
+            continue;
+        }
+        if (!spare.held()) {
+            // It took the last one: served, it would keep it, and everybody else would wait.
+            accepted.close(error);
+            spare.turn_away(acceptor->native_handle());
             continue;
         }
         if (std::exchange(failing, false)) {

@@ -127,6 +127,11 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         account.error = poll.error;
         account.last_success = poll.wall;
     }
+    for (const GapRow& row : stored.gaps) {
+        if (!mutant(Mutant::gaps_forgotten)) {
+            world_.picture.accounts[row.account].gaps.push_back({.row = row, .stored = true});
+        }
+    }
     for (const ReportedRow& row : stored.reported) {
         std::optional<ReportedRow>& newest = world_.picture.accounts[row.account].reported;
         newest = newest && newest->generated_at >= row.generated_at ? newest : std::optional{row};

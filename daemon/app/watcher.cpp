@@ -386,7 +386,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         batch.emplace_back(row_of(named, seen.run, now.wall));
     }
     if (other_run && !(is_new && first_sight)) {
-        note_other_run(live, seen, is_new);
+        note_other_run(live, seen, is_new, batch);
     }
     if (other_run) {
         LiveRun run;
@@ -450,8 +450,9 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
             books_.bills(live, older, now.wall, batch);
         } else {
             // Never seen beside the newest run, it ended about when that one began.
-            const bool replaced = std::ranges::any_of(gaps_, [&](const Gap& gap) {
-                return gap.before == older.run.id && gap.after == seen.run.id;
+            const auto& gaps = picture_of_account().gaps;
+            const bool replaced = std::ranges::any_of(gaps, [&](const LiveGap& gap) {
+                return gap.row.before == older.run.id && gap.row.after == seen.run.id;
             });
             endings.push_back(
                 {seen.id, older.run.id, std::nullopt, replaced ? seen.run.started_at : std::nullopt});
@@ -507,69 +508,89 @@ Task<void> Watcher::find_ends(std::vector<Ending>& endings) {
     });
 }
 
+/// The provider has told of it, or never will be asked.
+void Watcher::close_gap(const LiveGap& gap, Batch& batch) {
+    if (gap.stored) {
+        GapRow row = gap.row;
+        row.closed = true;
+        batch.emplace_back(std::move(row));
+    }
+}
+
 /// Another run than the one that was seen last: others may have come and gone in between.
-void Watcher::note_other_run(const LiveResource& before, const Resource& seen, bool is_new) {
+void Watcher::note_other_run(const LiveResource& before, const Resource& seen, bool is_new, Batch& batch) {
     const Run& last = before.current.run;
+    std::vector<LiveGap>& gaps = picture_of_account().gaps;
     const WallTime sight = is_new ? picture_of_account().last_success.value_or(world_.scheduler.wall())
                                   : before.seen_at;
-    gaps_.push_back({.kind = seen.kind,
-                     .resource = seen.id,
-                     .before = last.id,
-                     .since = last.started_at.value_or(sight),
-                     .after = seen.run.id});
-    if (gaps_.size() > gaps_max) {
+    gaps.push_back({.row = {.resource = seen.id,
+                            .after = seen.run.id,
+                            .account = account_,
+                            .kind = seen.kind,
+                            .before = last.id,
+                            .since = last.started_at.value_or(sight)}});
+    if (gaps.size() > gaps_max) {
         spdlog::error("event=gap_dropped account={} resource={}", account_.value,
-                      gaps_.front().resource.value);
-        gaps_.erase(gaps_.begin());
+                      gaps.front().row.resource.value);
+        close_gap(gaps.front(), batch);
+        gaps.erase(gaps.begin());
     }
 }
 
 Task<void> Watcher::find_past_runs() {
     const std::shared_ptr<Cloud> cloud = world_.cloud(account_);
     const Deadline deadline = world_.scheduler.in(config().request_timeout);
-    co_await for_each_bounded(world_.loop, gaps_.size(), 8, [&](std::size_t i) -> Task<void> {
-        Gap& gap = gaps_[i];
+    std::vector<LiveGap>& gaps = picture_of_account().gaps;
+    co_await for_each_bounded(world_.loop, gaps.size(), 8, [&](std::size_t i) -> Task<void> {
+        LiveGap& gap = gaps[i];
         if (cloud == nullptr || gap.answered) {
             co_return;
         }
-        auto runs = co_await cloud->past_runs(gap.kind, gap.resource, gap.since, deadline);
+        auto runs = co_await cloud->past_runs(gap.row.kind, gap.row.resource, gap.row.since, deadline);
         if (runs) {
             gap.answered = true;
             gap.runs = std::move(*runs);
         } else {
             spdlog::warn("event=past_runs_not_read account={} resource={} error=\"{}\"", account_.value,
-                         gap.resource.value, to_string(runs.error()));
+                         gap.row.resource.value, to_string(runs.error()));
         }
     });
 }
 
 void Watcher::bill_past_runs(std::vector<Ending>& endings, Batch& batch) {
-    for (Gap& gap : gaps_) {
-        const auto live = world_.picture.resources.find(gap.resource);
+    std::vector<LiveGap>& gaps = picture_of_account().gaps;
+    for (LiveGap& gap : gaps) {
+        const auto live = world_.picture.resources.find(gap.row.resource);
         if (gap.answered && live != world_.picture.resources.end()) {
             bill_past_runs(live->second, gap, endings, batch);
         }
+        if (gap.answered) {
+            close_gap(gap, batch);
+        } else if (!std::exchange(gap.stored, true)) {
+            batch.emplace_back(gap.row);
+        }
     }
-    std::erase_if(gaps_, [](const Gap& gap) { return gap.answered; });
+    std::erase_if(gaps, [](const LiveGap& gap) { return gap.answered; });
 }
 
 /// Each from its own start to its own end; where the provider does not tell the end, it lies at about the next start.
-void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& endings, Batch& batch) {
+void Watcher::bill_past_runs(LiveResource& live, LiveGap& gap, std::vector<Ending>& endings, Batch& batch) {
     const WallTime now = world_.scheduler.wall();
-    const auto after = live.current.run.id == gap.after ? live.current.run.started_at : std::nullopt;
+    const auto after = live.current.run.id == gap.row.after ? live.current.run.started_at : std::nullopt;
     std::vector<Run> missed;
     for (Run& run : gap.runs) {
-        const bool known = run.id == gap.before || run.id == gap.after || run.id == live.current.run.id ||
-                           books_.counted(run.id) || std::ranges::any_of(live.older, [&](const LiveRun& o) {
-                               return o.run.id == run.id;
-                           });
-        if (run.id == gap.before && run.ended_at) {
+        const bool known = run.id == gap.row.before || run.id == gap.row.after ||
+                           run.id == live.current.run.id || books_.counted(run.id) ||
+                           std::ranges::any_of(live.older,
+                                               [&](const LiveRun& o) { return o.run.id == run.id; });
+        if (run.id == gap.row.before && run.ended_at) {
             for (Ending& ending : endings) {
                 ending.at = ending.run == run.id && !ending.at ? run.ended_at : ending.at;
             }
         }
         Run good = known ? Run{} : stamps_.checked(std::move(run), live.resource, batch);
-        const bool between = good.started_at && (gap.before.empty() || *good.started_at > gap.since) &&
+        const bool between = good.started_at &&
+                             (gap.row.before.empty() || *good.started_at > gap.row.since) &&
                              *good.started_at < after.value_or(now);
         if (!known && between) {
             missed.push_back(std::move(good));
@@ -589,7 +610,7 @@ void Watcher::bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& 
     }
     if (!missed.empty()) {
         for (Ending& ending : endings) {
-            if (ending.run == gap.before && ending.replaced_at) {
+            if (ending.run == gap.row.before && ending.replaced_at) {
                 ending.replaced_at = std::min(*ending.replaced_at, *missed.front().started_at);
             }
         }

@@ -277,6 +277,29 @@ class Sockets(StageTest):
         self.assertIn("event=accept_works", log)
         self.end()
 
+    def test_a_lost_spare_descriptor_is_had_again(self):
+        wait_for("a first look", lambda: self.stage.calls(), 30)
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+        with contextlib.ExitStack() as held:
+            # Nobody can be let in to be turned away: what was kept for that is given up, and cannot be had again.
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+            first = held.enter_context(connect(self.api))
+            wait_for("it was tried", lambda: "event=accept_failed" in self.stage.log_text(), 30)
+            time.sleep(1)
+            used = set(self.process.descriptors())
+            free = min(number for number in range(3, max(used) + 2) if number not in used)
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (free + 1, hard))
+            # The one that came free is not for the first, who would keep it while all others wait.
+            callers = [first] + [held.enter_context(connect(self.api)) for _ in range(2)]
+            for caller in callers:
+                with contextlib.suppress(BrokenPipeError):
+                    caller.sendall(GET)
+            for caller in callers:
+                self.assertEqual(first_of(caller), b"")
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        wait_for("answers again", lambda: self.stage.curfew("status", check=False).returncode == 0, 30)
+        self.end()
+
 
 if __name__ == "__main__":
     if os.geteuid() != 0:

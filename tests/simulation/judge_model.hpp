@@ -152,6 +152,7 @@ struct Judge::Model {
     std::map<RunId, std::vector<std::pair<WallTime, WallTime>>> given_back;
     std::set<std::pair<RunId, std::int64_t>> counted_again;  // by where it begins: it was given back before
     std::set<std::pair<RunId, std::int64_t>> closed_at;      // a run that seemed to have ended may bill on
+    std::set<std::pair<ResourceId, RunId>> gaps;             // not closed
     std::map<RunId, std::pair<QuietRow, std::string>> quiet_rows;  // and the boot that wrote it
     std::map<std::string, DurableRow> outbox;
     std::map<std::int64_t, std::string> by_seq;

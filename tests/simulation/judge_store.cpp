@@ -140,6 +140,10 @@ void Judge::committed(const Batch& batch, Moment at) {
             keep_own(truth->second);
         }
     }
+    for (const auto* row : all_of<GapRow>(batch)) {
+        const std::pair gap{row->resource, row->after};
+        row->closed ? void(m.gaps.erase(gap)) : void(m.gaps.insert(gap));
+    }
     for (const auto* row : all_of<QuietRow>(batch)) {
         m.quiet_rows[row->run] = {*row, m.boot};
     }
@@ -548,6 +552,15 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
         }
     }
     judge_clocks(state, at);
+    std::set<std::pair<ResourceId, RunId>> gaps;
+    for (const GapRow& row : state.gaps) {
+        gaps.emplace(row.resource, row.after);
+    }
+    if (gaps != m.gaps) {
+        violated("I10", at,
+                 std::to_string(m.gaps.size()) + " gaps are open, and others, " +
+                     std::to_string(gaps.size()) + ", were loaded");
+    }
     for (const auto& [rule, trial] : m.trials) {
         const auto found = std::ranges::find(state.trials, rule, &RuleTrial::rule);
         if (found == state.trials.end() || !(*found == trial)) {

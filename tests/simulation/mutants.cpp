@@ -100,6 +100,8 @@ constexpr std::array cards{
     MutantCard{M::given_up_early, "given_up_early", "gives a message up after five attempts"},
     MutantCard{M::call_unchecked, "call_unchecked",
                "sends a stop whatever came between its last look and the call"},
+    MutantCard{M::gaps_forgotten, "gaps_forgotten",
+               "forgets with a restart of which runs it has not heard yet"},
 };
 static_assert(cards.size() + 1 == static_cast<std::size_t>(M::count_), "every variant has its line");
 

@@ -611,6 +611,12 @@ TEST_CASE("I10: a new life reads what was durable") {
         s.judge.loaded(state, "boot-1", s.at());
         CHECK(s.breaks("I10"));
     }
+    SECTION("a gap is forgotten") {
+        s.judge.committed(
+            {GapRow{.resource = box, .after = run, .account = account, .before = {}, .since = {}}}, s.at());
+        s.judge.loaded(state, "boot-1", s.at());
+        CHECK(s.breaks("I10"));
+    }
     SECTION("an enforcement is in another state") {
         state.enforcements.front().state = EnforcementState::due;
         s.judge.loaded(state, "boot-1", s.at());

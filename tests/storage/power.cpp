@@ -341,9 +341,9 @@ Tally all_stories(std::int64_t cuts, std::uint64_t seed, const char* synchronous
     const Story first = life("first life", {}, {1});
     bench.prove(first, cuts * 40 / 100);
     bench.prove(life("second life", bench.after(first), {2, 3}), cuts * 30 / 100);
-    for (const int version : {1, 2, 3}) {
+    for (const int version : {1, 2, 3, 4}) {
         bench.prove(life("from version " + std::to_string(version), bench.written_by(older(version)), {4}),
-                    cuts * 10 / 100);
+                    cuts * 30 / 100 / 4);
     }
     return bench.tally();
 }

@@ -219,10 +219,18 @@ std::vector<Batch> Story::told() {
     const RuleName night{"night"};
     const BudgetName team{"team"};
 
-    all.push_back({resource, run, meter(0, true), poll(0), audit("run.started", 0)});
-    all.push_back({poll(1), seen, QuietRow{run_, {}}, history,
+    GapRow gap{.resource = resource_,
+               .after = run_,
+               .account = AccountName{"lab"},
+               .kind = ResourceKind::notebook,
+               .before = {},
+               .since = at(0)};
+    all.push_back({resource, run, gap, meter(0, true), poll(0), audit("run.started", 0)});
+    gap.after = RunId{id("later")};
+    all.push_back({poll(1), gap, seen, QuietRow{run_, {}}, history,
                    RuleTrial{.rule = night, .first_seen = at(0), .tried = Duration{5}, .ended_at = {}}});
-    all.push_back({cost(0), meter(1, true), poll(60), audit("budget.set", 60),
+    gap.closed = true;
+    all.push_back({cost(0), gap, meter(1, true), poll(60), audit("budget.set", 60),
                    BudgetEdit{team, "amount = \"50\"", "ana", at(60)},
                    ReportedRow{.account = AccountName{"lab"},
                                .month = at(0),

@@ -58,6 +58,9 @@ Task<Result<StoredState>> FakeStore::load(std::string boot_id) {
     for (const auto& [name, row] : polls) {
         s.polls.push_back(row);
     }
+    for (const auto& [key, row] : gaps) {
+        s.gaps.push_back(row);
+    }
     for (const auto& [name, row] : channel_states) {
         if (row.disabled_at) {
             s.channels.push_back(row);
@@ -637,6 +640,14 @@ Task<Result<std::vector<std::string>>> FakeStore::check_file() {
 
 Task<Result<void>> FakeStore::close() {
     co_return Result<void>{};
+}
+
+void FakeStore::put(GapRow& g) {
+    if (g.closed) {
+        gaps.erase({g.resource, g.after});
+    } else {
+        gaps.emplace(std::pair{g.resource, g.after}, g);
+    }
 }
 
 void FakeStore::put(ResourceRow& r) {

@@ -46,6 +46,7 @@ public:
     std::map<std::string, OutcomeRow> outcomes;
     std::map<RunId, QuietClock> clocks;
     std::map<AccountName, AccountPollRow> polls;
+    std::map<std::pair<ResourceId, RunId>, GapRow> gaps;
     std::vector<AuditRow> audits;
     std::vector<FiredThresholdRow> fired;
     std::map<BudgetName, BudgetEdit> edits;
@@ -116,6 +117,7 @@ private:
     void put(QuietRow& q) { clocks[q.run] = q.clock; }
     void forget_instants();
     void put(AccountPollRow& p) { polls[p.account] = p; }
+    void put(GapRow& g);
     void put(Enforcement& e);
     void put(AuditRow& a) { audits.push_back(a); }
     void put(IntentRow& i) { intents[i.id] = i; }

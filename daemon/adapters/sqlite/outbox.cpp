@@ -222,16 +222,11 @@ Result<std::vector<OutboxRow>> read_outbox(Database& db, const OutboxQuery& quer
         "LEFT JOIN parcel p ON o.state = 'waiting' AND o.parcel <> '' AND p.id = o.parcel "
         "AND p.channel = o.channel AND p.receiver = o.receiver ";
     if (query.state == OutboxState::waiting && !query.channel.empty() && query.alert.empty()) {
-        // As below, with what waits for other channels left out; a row waits free, or in a parcel that waits.
+        // As below, with what waits for other channels left out.
         static const std::string of_channel =
             rows +
-            "WHERE o.seq IN (SELECT seq FROM (SELECT seq FROM outbox INDEXED BY outbox_free WHERE channel = "
-            "?1 "
-            "AND state = 'waiting' AND parcel = '' UNION ALL SELECT m.seq FROM parcel q INDEXED BY "
-            "parcel_open "
-            "CROSS JOIN outbox m ON m.parcel = q.id AND m.parcel <> '' WHERE q.channel = ?1 "
-            "AND q.state = 'waiting' AND m.channel = ?1 AND m.receiver = q.receiver AND m.state = 'waiting') "
-            "WHERE seq > ?2 ORDER BY seq LIMIT ?3) ORDER BY o.seq";
+            "WHERE o.seq IN (SELECT seq FROM outbox INDEXED BY outbox_waiting WHERE channel = ?1 "
+            "AND state = 'waiting' AND seq > ?2 ORDER BY seq LIMIT ?3) ORDER BY o.seq";
         Query q(db, of_channel.c_str(), query.channel.value, query.after_seq, query.limit);
         return outbox_rows(q);
     }

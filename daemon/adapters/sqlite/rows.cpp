@@ -22,6 +22,9 @@ constexpr std::string_view chain_start = "curfew audit";
 constexpr std::int64_t rule_events_kept = 20'000;
 constexpr std::int64_t quarantine_kept = 20'000;
 
+ResourceKind resource_kind(const std::string& word) {
+    return word_to(std::array{ResourceKind::notebook, ResourceKind::machine}, word);
+}
 MeterKind meter_kind(const std::string& word) {
     return word_to(std::array{MeterKind::other, MeterKind::compute, MeterKind::storage, MeterKind::ip}, word);
 }
@@ -196,6 +199,16 @@ struct Writer {
     void operator()(const OutboxEnd& end) const { write(db, end); }
     void operator()(const OutboxBury& bury) const { write(db, bury); }
     void operator()(const FailoverDone& done) const { write(db, done); }
+    void operator()(const GapRow& g) const {
+        if (g.closed) {
+            Query(db, "DELETE FROM gap WHERE resource = ? AND after_run = ?", g.resource.value, g.after.value)
+                .run();
+            return;
+        }
+        Query(db, "INSERT OR IGNORE INTO gap VALUES (?,?,?,?,?,?)", g.resource.value, g.after.value,
+              g.account.value, std::string{to_string(g.kind)}, g.before.value, g.since.ms)
+            .run();
+    }
     void operator()(const FiredThresholdRow& f) const {
         Query(db, "INSERT OR IGNORE INTO fired VALUES (?,?,?,?)", f.budget.value, f.period, f.key, f.at.ms)
             .run();
@@ -267,7 +280,7 @@ constexpr const char* resource_columns =
 ResourceRow resource_row(const Query& q) {
     return {.id = ResourceId{q.text(0)},
             .account = AccountName{q.text(1)},
-            .kind = q.text(2) == "machine" ? ResourceKind::machine : ResourceKind::notebook,
+            .kind = resource_kind(q.text(2)),
             .name = q.text(3),
             .project = q.text(4),
             .owner = q.text(5),
@@ -463,6 +476,19 @@ Result<StoredState> read_state(Database& db) {
                                .wall = {q.integer(2)},
                                .complete = q.integer(3) != 0,
                                .error = q.text(4)});
+        }
+    }
+    {
+        Query q(db,
+                "SELECT resource, after_run, account, kind, before_run, since FROM gap ORDER BY since, "
+                "resource, after_run");
+        while (q.row()) {
+            s.gaps.push_back({.resource = ResourceId{q.text(0)},
+                              .after = RunId{q.text(1)},
+                              .account = AccountName{q.text(2)},
+                              .kind = resource_kind(q.text(3)),
+                              .before = RunId{q.text(4)},
+                              .since = {q.integer(5)}});
         }
     }
     {

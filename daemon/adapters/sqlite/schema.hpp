@@ -6,7 +6,7 @@
 namespace curfew::sqlite {
 
 constexpr int application_id = 0x43524657;  // "CRFW"
-constexpr int schema_version = 4;
+constexpr int schema_version = 5;
 
 constexpr const char* schema_1 = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -289,5 +289,16 @@ ALTER TABLE hold ADD COLUMN link TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX hold_of_link ON hold (link) WHERE link <> '';
 )sql";
 constexpr std::array schema_4{alerts_4, outbox_4, keep_links_4};
+
+// ---- version 5: what has still to be asked for, what waits --------------------------------------
+
+constexpr const char* gaps_5 = R"sql(
+CREATE TABLE gap (
+  resource TEXT NOT NULL, after_run TEXT NOT NULL, account TEXT NOT NULL, kind TEXT NOT NULL, before_run TEXT NOT NULL,
+  since INTEGER NOT NULL, PRIMARY KEY (resource, after_run)) STRICT, WITHOUT ROWID;
+)sql";
+// The oldest of a channel is asked for once a minute.
+constexpr const char* outbox_5 = "CREATE INDEX outbox_waiting ON outbox (channel, seq) WHERE state = 'waiting';";
+constexpr std::array schema_5{gaps_5, outbox_5};
 
 }  // namespace curfew::sqlite

@@ -192,6 +192,11 @@ Result<void> migrate(Database& db, std::int64_t version) {
             db.execute(addition);
         }
     }
+    if (version < 5) {
+        for (const char* addition : schema_5) {
+            db.execute(addition);
+        }
+    }
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);

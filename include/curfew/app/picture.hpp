@@ -85,6 +85,14 @@ struct LiveAddOn {
     int absent = 0;                      // from lists in a row
 };
 
+/// Runs that may have come and gone unseen.
+struct LiveGap {
+    GapRow row;
+    bool stored = false;
+    bool answered = false;
+    std::vector<Run> runs = {};
+};
+
 struct LiveAccount {
     AccountName name;
     std::optional<WallTime> last_success;
@@ -98,6 +106,7 @@ struct LiveAccount {
     std::optional<ReportedRow> reported;  // newest
     /// Our own figure for the same time; absent unless its month was watched from the first minute.
     std::optional<Money> accrued_then;
+    std::vector<LiveGap> gaps;  // until the provider has answered, and that is durable
 };
 
 struct BudgetState {

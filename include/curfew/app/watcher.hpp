@@ -51,15 +51,6 @@ private:
         std::optional<WallTime> replaced_at = {};  // the start of the run that took its place
         bool unseen = false;                       // it also began while nobody looked
     };
-    struct Gap {  // runs of a resource that may have come and gone between two sights of it
-        ResourceKind kind = ResourceKind::notebook;
-        ResourceId resource;
-        RunId before;    // the run that was seen last, if any
-        WallTime since;  // its start, or the last sight
-        RunId after;     // the run that is seen now
-        bool answered = false;
-        std::vector<Run> runs = {};
-    };
 
     Task<void> check_key();
     Task<Duration> failed(Error error);
@@ -74,8 +65,9 @@ private:
     Task<void> find_ends(std::vector<Ending>& endings);
     Task<void> find_past_runs();
     void bill_past_runs(std::vector<Ending>& endings, Batch& batch);
-    void bill_past_runs(LiveResource& live, Gap& gap, std::vector<Ending>& endings, Batch& batch);
-    void note_other_run(const LiveResource& before, const Resource& seen, bool is_new);
+    void bill_past_runs(LiveResource& live, LiveGap& gap, std::vector<Ending>& endings, Batch& batch);
+    static void close_gap(const LiveGap& gap, Batch& batch);
+    void note_other_run(const LiveResource& before, const Resource& seen, bool is_new, Batch& batch);
     void bill(LiveResource& live, const Resource& seen, bool unseen, Batch& batch,
               std::vector<Ending>& endings);
     void close_ended(const std::vector<Ending>& endings, Batch& batch);
@@ -115,7 +107,6 @@ private:
     std::optional<Dated> old_list_;  // the newest that was refused, since then
     int old_in_step_ = 0;            // old ones in a row whose dates go on like time
     Batch carried_;                  // of a cycle whose transaction failed: cost rows must not be lost
-    std::vector<Gap> gaps_;          // until the provider has answered
     bool key_checked_ = false;
     bool whole_ = false;
     bool stopping_ = false;

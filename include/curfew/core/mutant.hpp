@@ -87,6 +87,7 @@ enum class Mutant : std::uint8_t {
     quiet_over_boots,
     given_up_early,
     call_unchecked,
+    gaps_forgotten,
     count_,
 };
 

@@ -225,6 +225,18 @@ struct QuarantineRow {
     WallTime at;
 };
 
+/// Between two sights of a resource runs may have come and gone, of which the provider has not told yet: it is asked
+/// until it has. Written where it does not answer at once, and `closed` with what its answer brings.
+struct GapRow {
+    ResourceId resource;
+    RunId after;  // the run of the second sight
+    AccountName account;
+    ResourceKind kind = ResourceKind::notebook;
+    RunId before;    // of the first, "" if there was none
+    WallTime since;  // its start, or the first sight
+    bool closed = false;
+};
+
 /// First answer to an Idempotency-Key.
 struct IdempotencyRow {
     std::string key;
@@ -248,7 +260,7 @@ using Write =
                  AuditRow, IntentRow, OutcomeRow, Hold, Alert, OutboxRow, FiredThresholdRow, Receipt,
                  IdempotencyRow, HistoryRow, HistoryPrune, RuleTrial, RuleEvent, Breaker, BudgetEdit,
                  ReportedRow, QuarantineRow, ParcelRow, ChannelStateRow, Silence, AlertEvent, AlertPrune,
-                 ParcelFill, OutboxEnd, OutboxBury, FailoverDone>;
+                 ParcelFill, OutboxEnd, OutboxBury, FailoverDone, GapRow>;
 using Batch = std::vector<Write>;
 
 /// Everything the daemon needs to go on after a restart.
@@ -259,6 +271,7 @@ struct StoredState {
     std::vector<Meter> meters;           // open, and of add-ons those of this month
     std::vector<QuietRow> quiet_clocks;
     std::vector<AccountPollRow> polls;
+    std::vector<GapRow> gaps;               // not closed
     std::vector<Enforcement> enforcements;  // live
     std::vector<Hold> holds;                // not ended
     std::vector<Alert> alerts;              // pending, firing or acknowledged

@@ -263,6 +263,37 @@ TEST_CASE("the last good poll of an account") {
     CHECK(state.polls[0].error == "HTTP 500");
 }
 
+TEST_CASE("gaps of which the provider has not told, until they are closed") {
+    StoreBench b;
+    b.open();
+    const GapRow first{.resource = ResourceId{"r1"},
+                       .after = RunId{"n3"},
+                       .account = AccountName{"lab"},
+                       .kind = ResourceKind::machine,
+                       .before = RunId{"n1"},
+                       .since = {1000}};
+    GapRow second = first;
+    second.after = RunId{"n5"};
+    second.kind = ResourceKind::notebook;
+    second.before = {};
+    second.since = {2000};
+    REQUIRE(b.commit({second, first, first}));
+    const std::vector<GapRow> gaps = b.restart().gaps;
+    REQUIRE(gaps.size() == 2);
+    CHECK(gaps[0].resource == first.resource);
+    CHECK(gaps[0].after == first.after);
+    CHECK(gaps[0].account == first.account);
+    CHECK(gaps[0].kind == first.kind);
+    CHECK(gaps[0].before == first.before);
+    CHECK(gaps[0].since == first.since);
+    CHECK(gaps[1].after == second.after);
+    CHECK(gaps[1].kind == second.kind);
+    CHECK(gaps[1].before.empty());
+    second.closed = true;
+    REQUIRE(b.commit({second}));
+    CHECK(b.restart("boot-2").gaps.size() == 1);
+}
+
 TEST_CASE("enforcements with every member") {
     StoreBench b;
     b.open();

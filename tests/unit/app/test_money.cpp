@@ -107,7 +107,9 @@ TEST_CASE("a run that was missed and whose end nobody tells ends before the next
     CHECK(b.rows(missed.id.value).back().estimated);
 }
 
-TEST_CASE("past runs are asked for until the provider answers") {
+TEST_CASE("past runs are asked for until the provider answers, also over a restart") {
+    const bool restarted = GENERATE(false, true);
+    CAPTURE(restarted);
     Books b;
     FakeNotebook& n = b.world.add("demo");
     b.begin();
@@ -120,10 +122,21 @@ TEST_CASE("past runs are asked for until the provider answers") {
     missed.ended_at = b.scheduler.wall();
     missed.state = RunState::stopped;
     b.world.past_runs[n.resource.id] = {missed};
+    b.world.past_runs_fail = Error{Errc::unavailable, Retry::later(), "503", "past runs"};
     b.world.start(n);
+    b.scheduler.run_for(minutes{3});
+    CHECK(b.rows(missed.id.value).empty());
+    CHECK(b.store.gaps.size() == 1);
+    if (restarted) {
+        b.life.reset();
+        b.begin();
+    }
+    b.world.past_runs_fail.reset();
     b.scheduler.run_for(minutes{3});
     CHECK(b.metered(missed.id.value) == seconds{20});
     CHECK(static_cast<int>(b.store.costs.size()) >= before + 2);
+    CHECK(b.store.gaps.empty());
+    CHECK(b.each_once());
 }
 
 TEST_CASE("a dated price cuts at its own time, not at the poll, also when the daemon was down then") {
