@@ -1,4 +1,5 @@
 // Databases of older versions are taken over with everything in them.
+#include "adapters/sqlite/schema.hpp"
 #include "integration/store/bench.hpp"
 
 #include <algorithm>
@@ -219,6 +220,29 @@ TEST_CASE("a database of version 2 keeps every row of its ledger, its meters and
     CHECK(raw.ask("PRAGMA user_version") == std::vector<std::string>{std::to_string(sqlite::schema_version)});
     CHECK(raw.ask("PRAGMA integrity_check") == std::vector<std::string>{"ok"});
     CHECK(raw.ask("PRAGMA foreign_key_check").empty());
+}
+
+TEST_CASE("a database of version 4 keeps who was told of what, and what waits to be told") {
+    StoreBench b;
+    {
+        Raw raw(b.path);
+        REQUIRE(raw.run(version(4)) == "");
+    }
+    b.open();
+    CHECK(b.recovered.empty());
+    const StoredState state = b.load();
+    REQUIRE(state.alerts.size() == 1);
+    CHECK(state.alerts[0].told == std::vector{Destination{ChannelName{"mail"}, {}}});
+    REQUIRE(state.silences.size() == 1);
+    CHECK(state.silences[0].scope.resources == std::vector<std::string>{"demo"});
+    CHECK(state.channels.size() == 1);
+    CHECK(state.gaps.empty());
+    const auto waiting = b.loop.run(b.store->outbox(
+        {.state = OutboxState::waiting, .channel = ChannelName{"mail"}, .after_seq = 0, .limit = 10}));
+    REQUIRE(waiting);
+    REQUIRE(waiting->size() == 2);
+    CHECK(waiting->at(0).parcel.empty());
+    CHECK(waiting->at(1).parcel == ParcelId{"prc_1"});
 }
 
 TEST_CASE("cost rows of version 1 are taken over as well") {

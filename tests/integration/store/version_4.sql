@@ -4,8 +4,8 @@ CREATE TABLE alert (
   id TEXT PRIMARY KEY, key TEXT NOT NULL, kind INTEGER NOT NULL, severity INTEGER NOT NULL, state TEXT NOT NULL,
   since INTEGER NOT NULL, changed_at INTEGER NOT NULL, title TEXT NOT NULL, account TEXT NOT NULL,
   resource TEXT NOT NULL, run TEXT NOT NULL, document TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
-INSERT INTO "alert" VALUES('alr_0','blind/lab',7,1,'resolved',1,2,'lab is not seen','lab','r1','n0','{"told":[]}');
-INSERT INTO "alert" VALUES('alr_1','blind/lab',7,2,'firing',5,6,'lab is not seen','lab','','','');
+INSERT INTO "alert" VALUES('alr_0','blind/lab',7,1,'resolved',1,2,'lab is not seen','lab','r1','n0','');
+INSERT INTO "alert" VALUES('alr_1','blind/lab',7,2,'firing',5,6,'lab is not seen','lab','','','{"message":{"id":"msg_c","alert":"alr_1","kind":7,"severity":2,"state":0,"at":5,"title":"lab is not seen","body":["b"],"do_next":"curfew doctor","account":"lab","resource":"","resource_name":"","run":"","cause":"","stops_at":null,"cost_so_far":null,"per_hour":null,"saved":null,"expires_at":null},"told":[{"channel":"mail","to":""}],"told_at":6,"acknowledged_by":"","note":"","escalated":0,"turns":[5],"flapping":false,"silenced_by":"","inhibited_by":"","reason":""}');
 CREATE TABLE alert_event (
   seq INTEGER PRIMARY KEY, alert TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, what TEXT NOT NULL,
   reason TEXT NOT NULL, by TEXT NOT NULL) STRICT;
@@ -177,7 +177,7 @@ INSERT INTO "run" VALUES('n9','r1','lab','Z9','running','Running',NULL,NULL,600,
 CREATE TABLE silence (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, scope TEXT NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
   reason TEXT NOT NULL, by TEXT NOT NULL, ended_at INTEGER, CHECK (until_ms > from_ms)) STRICT, WITHOUT ROWID;
-INSERT INTO "silence" VALUES('sil_1','silence','{}',1000,7200000,'a deadline','ana (uid 1000)',NULL);
+INSERT INTO "silence" VALUES('sil_1','silence','{"resources":["demo"],"accounts":[],"rules":[],"budgets":[],"kinds":[],"alert":""}',1000,7200000,'a deadline','ana (uid 1000)',NULL);
 CREATE INDEX run_by_resource ON run (resource, first_seen);
 CREATE UNIQUE INDEX enforcement_live ON enforcement (run) WHERE state NOT IN ('over', 'watching');
 CREATE INDEX enforcement_by_resource ON enforcement (resource);
