@@ -95,6 +95,16 @@ struct History {
                   .cause = {CauseKind::idle, "night"}};
     int messages = 0;
 
+    /// A threshold fires, and somebody has seen it.
+    void crosses(const FiredThresholdRow& row) {
+        Alert alert;
+        alert.id = AlertId{"alr_" + row.period + row.key};
+        alert.key = "budget/" + row.budget.value + "/" + row.period + "/" + row.key;
+        alert.kind = AlertKind::budget_threshold;
+        alert.state = AlertState::acknowledged;
+        judge.committed({row, alert}, at());
+    }
+
     void store(EnforcementState state, Batch more = {}) {
         e.state = state;
         more.emplace_back(e);

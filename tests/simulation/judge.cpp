@@ -206,6 +206,19 @@ Duration Judge::Model::most_wall_off(Instant from, Instant to) const {
     return most;
 }
 
+Duration Judge::Model::most_wall_moved(Instant from, Instant to) const {
+    std::optional<Duration> least;
+    std::optional<Duration> most;
+    for (std::size_t i = 0; i < wall_off.size(); ++i) {
+        const Instant until = i + 1 < wall_off.size() ? wall_off[i + 1].first : to;
+        if (until >= from && wall_off[i].first <= to) {
+            least = std::min(least.value_or(wall_off[i].second), wall_off[i].second);
+            most = std::max(most.value_or(wall_off[i].second), wall_off[i].second);
+        }
+    }
+    return least ? *most - *least : Duration{0};
+}
+
 void Judge::violated(std::string invariant, Moment at, std::string text) {
     constexpr std::size_t most = 200;  // the first ones tell; a broken variant must not fill the memory
     tally_.mark("violation." + invariant);
@@ -246,6 +259,7 @@ void Judge::finish_look(RunTruth& truth) {
                            ? own_rule(*config, resource->second, truth.run.machine_type)
                            : nullptr;
     const bool machine = resource != model.resources.end() && resource->second.kind == ResourceKind::machine;
+    note_dark(truth, look);
     absorb(truth, look, rule, gap_of(model, truth.run.account), machine);
 }
 
@@ -349,12 +363,21 @@ void Judge::config_in_force(std::shared_ptr<const Config> config, Moment at) {
     tally_.mark("config");
 }
 
-void Judge::clock_stepped(Duration, Moment at) {
-    model_->note_wall(at);
+void Judge::clock_stepped(Duration by, Moment at) {
+    Model& m = *model_;
+    m.note_wall(at);
+    const bool awake = m.awake_since && at.mono - *m.awake_since > minutes{10};
+    const bool alone = m.steps.empty();
+    m.steps.clear();  // several at once may come to nothing
+    if (awake && alone && std::chrono::abs(by) > seconds{10} && (m.down.empty() || m.down.back().second)) {
+        m.steps.emplace_back(at.mono, by);
+    }
     tally_.mark("clock.step");
 }
 
-void Judge::suspended(Duration, Moment) {
+void Judge::suspended(Duration length, Moment at) {
+    model_->asleep.emplace_back(at.mono, at.mono + length);
+    note_awake({.mono = at.mono + length, .utc = at.utc, .wall = at.wall});
     tally_.mark("suspend");
 }
 
@@ -366,6 +389,8 @@ void Judge::crashed(Moment at) {
         }
     }
     m.down.emplace_back(at.mono, std::nullopt);
+    note_awake(at);
+    m.awake_since.reset();
     m.shown.clear();
     for (auto& [key, parcel] : m.parcels) {
         if (std::exchange(parcel.in_flight, false)) {
@@ -379,6 +404,11 @@ void Judge::booted(Moment at) {
     Model& m = *model_;
     if (!m.down.empty() && !m.down.back().second) {
         m.down.back().second = at.mono;
+        m.asleep.emplace_back(m.down.back().first, at.mono);
+    }
+    note_awake(at);
+    for (const auto& [id, silence] : m.silences) {
+        note_silence(silence.row, at);
     }
     // What was not looked at for longer than a gap restarts low enough for a whole ladder, of the configuration that
     // is read now; a shorter silence is bridged as between any two looks.
@@ -432,6 +462,8 @@ void Judge::ended(const End& end, Moment at) {
     }
     judge_ledger(end, at);
     judge_outbox(end, at);
+    judge_failover(end, at);
+    judge_alerts_left(end, at);
     judge_calm(end, at);
 }
 

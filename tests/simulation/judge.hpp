@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ struct Tally {
 };
 
 struct RunTruth;
+struct OwnLook;
 __extension__ typedef __int128 Wide;
 
 class Judge {
@@ -94,6 +96,9 @@ public:
     void took(const ChannelName& channel, const Parcel& parcel, bool heard, Moment at);
     /// A receiver said no. `for_good`: in words that mean never (a 4xx, 410).
     void refused(const ChannelName& channel, bool for_good, Moment at);
+    /// A parcel is on its way; and what came back, where nobody took it.
+    void tried(const ChannelName& channel, const Parcel& parcel, Moment at);
+    void said_no(const ChannelName& channel, const Parcel& parcel, const Error& error, Moment at);
     void config_in_force(std::shared_ptr<const Config> config, Moment at);
     void clock_stepped(Duration by, Moment at);
     void suspended(Duration length, Moment at);
@@ -120,6 +125,7 @@ public:
         std::vector<OutboxRow> outbox = {};            // all rows, whatever became of them
         std::size_t pictured = 0;                      // resources that Curfew has in its picture
         std::size_t existing = 0;                      // … and that there are
+        std::vector<AlertId> alerts = {};              // all that are kept
     };
     void ended(const End& end, Moment at);
 
@@ -147,6 +153,19 @@ private:
                    WallTime to) const;
     void judge_clocks(const StoredState& state, Moment at);
     void judge_outbox(const End& end, Moment at);
+    void note_silence(const Silence& silence, Moment at);
+    void note_awake(Moment at);
+    void note_dark(RunTruth& truth, const OwnLook& look);
+    bool silence_over(const SilenceId& id, Moment at, Duration slack) const;
+    bool rings(AlertKind kind, const std::function<bool(const Alert&)>& test) const;
+    void missed(std::set<std::string>& now, const std::string& what, Moment at);
+    void judge_rows_told(const Batch& batch, Moment at);
+    void judge_shouted(const Batch& batch, Moment at);
+    void judge_due(Moment at);
+    void judge_parcels(const Batch& batch, Moment at);
+    void judge_failover(const End& end, Moment at);
+    void judge_alerts_left(const End& end, Moment at);
+    void judge_told_loaded(const StoredState& state, Moment at);
     void judge_calm(const End& end, Moment at);
     void violated(std::string invariant, Moment at, std::string text);
 

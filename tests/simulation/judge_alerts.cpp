@@ -111,7 +111,12 @@ void Judge::judge_outbox(const End& end, Moment at) {
             }
         } else if (row.state == OutboxState::superseded) {
             const bool past = row.message.expires_at && *row.message.expires_at <= at.wall + hours{48};
-            const bool outdone = row.message.kind == AlertKind::stop_warning;
+            const bool outdone = row.message.kind == AlertKind::stop_warning &&
+                                 std::ranges::any_of(end.outbox, [&](const OutboxRow& other) {
+                                     return other.message.key == row.message.key &&
+                                            other.channel == row.channel && other.to == row.to &&
+                                            other.seq > row.seq;
+                                 });
             const bool removed = std::ranges::any_of(m.configs, [&](const auto& entry) {
                 return std::ranges::find(entry.second->routing.channels, row.channel) ==
                        entry.second->routing.channels.end();

@@ -55,6 +55,8 @@ struct RunTruth {
     std::deque<std::pair<TrueFiles, Instant>> files_past;  // what lay there before, and until when
     std::vector<Instant> calls;
     bool listed_on = false;
+    std::optional<Instant> dark_since;  // looks in a row that brought nothing
+    int dark_looks = 0;
 };
 
 struct DurableIntent {
@@ -164,8 +166,31 @@ struct Judge::Model {
 
     bool crashed_since_calm = false;
 
+    // ---- what has to be told
+    struct Try {
+        Instant at;
+        bool for_good = false;
+        Duration wait{0};  // that the receiver asked for
+    };
+    std::optional<Instant> awake_since;               // Curfew's newest start, or the host's waking
+    std::vector<std::pair<Instant, Instant>> asleep;  // or not running
+    std::map<AlertId, Instant> alert_at;              // its newest row
+    std::map<AlertId, Instant> told_at;               // … that says it was told
+    std::map<SilenceId, Instant> silence_ends;
+    std::map<std::string, std::tuple<Instant, int, bool>> overdue;  // since when, by how many checks; accused
+    std::map<AccountName, int> failing;                             // polls in a row
+    std::map<ChannelName, Instant> given_up_here;                   // by this process, and not told of yet
+    std::vector<std::pair<Instant, Duration>> steps;                // of the wall clock, not told of yet
+    std::map<EnforcementId, EnforcementState> told_of;
+    std::map<EnforcementId, Instant> notice_stored;  // a warning of the cause in force is durably delivered
+    std::map<std::pair<std::string, std::string>, std::vector<Instant>> made;  // parcels of the last hour
+    std::map<ChannelName, Instant> disabled;                                   // durable
+    std::map<ParcelKey, Try> tries;  // of this process, that nobody took
+
     /// Curfew's wall clock was off by so much at most between these.
     Duration most_wall_off(Instant from, Instant to) const;
+    /// … and moved by so much at most, if not by so little at a time that nobody can heed it.
+    Duration most_wall_moved(Instant from, Instant to) const;
     void note_wall(const Moment& at);
 
     const Config* config() const { return configs.empty() ? nullptr : configs.back().second.get(); }

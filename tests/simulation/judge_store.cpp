@@ -116,6 +116,9 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
     for (const auto* row : all_of<Silence>(batch)) {
         const auto known = m.silences.find(row->id);
+        if (known == m.silences.end()) {
+            note_silence(*row, at);
+        }
         m.silences.insert_or_assign(
             row->id, Durable<Silence>{*row, known == m.silences.end() ? at.mono : known->second.at});
     }
@@ -205,6 +208,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
     }
 
+    judge_rows_told(batch, at);
     // ---- outbox: rows in order, then what is put together
     for (const auto* row : all_of<OutboxRow>(batch)) {
         const std::int64_t seq = ++m.seq;  // one that is there already uses a number up all the same
@@ -217,6 +221,7 @@ void Judge::committed(const Batch& batch, Moment at) {
             ++m.told_firing[row->message.key][row->id.substr(row->id.find('/') + 1)];
         }
     }
+    judge_parcels(batch, at);
     for (const auto* row : all_of<ParcelRow>(batch)) {
         DurableParcel& parcel = m.parcels[{row->channel.value, row->to, row->id.value}];
         parcel.row = *row;
@@ -228,6 +233,18 @@ void Judge::committed(const Batch& batch, Moment at) {
             violated("I8", at,
                      "parcel " + row->id.value + " of " + row->channel.value +
                          " is called delivered, and nobody took it");
+        }
+        for (const std::int64_t seq :
+             row->state == OutboxState::delivered ? parcel.rows : std::vector<std::int64_t>{}) {
+            const auto id = m.by_seq.find(seq);
+            const auto told = id == m.by_seq.end() ? m.outbox.end() : m.outbox.find(id->second);
+            if (told != m.outbox.end() && told->second.row.warn_step > 0) {
+                const EnforcementId& of = told->second.row.enforcement;
+                const auto anew = m.warned_anew.find(of);
+                if (anew == m.warned_anew.end() || seq > anew->second) {
+                    m.notice_stored.emplace(of, at.mono);
+                }
+            }
         }
         if (row->attempts > 10) {
             violated("I8", at,
@@ -324,6 +341,7 @@ void Judge::committed(const Batch& batch, Moment at) {
             of_rule(cause_before)) {
             m.warned_at[row->id] = at.mono;
             m.notice.erase(row->id);
+            m.notice_stored.erase(row->id);
             m.warned_anew[row->id] = told_before;
         }
         const bool warns_now = row->state == State::warned &&
@@ -384,6 +402,10 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
         m.enforcements.insert_or_assign(row->id, Durable<Enforcement>{*row, at.mono});
         m.written_in[row->id] = m.boot;
+    }
+    judge_shouted(batch, at);
+    if (!polled.empty()) {
+        judge_due(at);
     }
 }
 
@@ -456,6 +478,50 @@ void Judge::judge_clocks(const StoredState& state, Moment at) {
             violated("I10", at,
                      "the quiet clock of " + run.value + " was loaded with " + words(more) +
                          " more than it was stored with");
+        }
+    }
+}
+
+/// What people asked for, and what is to be told: exactly that.
+void Judge::judge_told_loaded(const StoredState& state, Moment at) {
+    Model& m = *model_;
+    for (const Hold& hold : state.holds) {
+        const auto known = m.holds.find(hold.id);
+        if (known == m.holds.end() || known->second.row.until != hold.until ||
+            known->second.row.run != hold.run || known->second.row.kind != hold.kind ||
+            known->second.row.resource != hold.resource || known->second.row.released_at) {
+            violated("I10", at, "hold " + hold.id.value + " was loaded otherwise than stored");
+        }
+    }
+    for (const auto& [id, silence] : m.silences) {
+        const auto found = std::ranges::find(state.silences, id, &Silence::id);
+        const bool there = found != state.silences.end();
+        if (there == silence.row.ended_at.has_value() ||
+            (there && (found->until != silence.row.until || found->kind != silence.row.kind ||
+                       found->scope.resources != silence.row.scope.resources))) {
+            violated("I10", at, "silence " + id.value + " was loaded otherwise than stored");
+        }
+    }
+    std::set<ChannelName> disabled;
+    for (const ChannelStateRow& row : state.channels) {
+        disabled.insert(row.channel);
+    }
+    for (const auto& [channel, since] : m.disabled) {
+        if (!disabled.contains(channel)) {
+            violated("I10", at, "channel " + channel.value + " is disabled, and was not loaded as such");
+        }
+    }
+    for (const Alert& a : state.alerts) {
+        const auto known = m.alerts.find(a.id);
+        if (known == m.alerts.end()) {
+            continue;
+        }
+        const Alert& k = known->second;
+        if (a.severity != k.severity || a.silenced_by != k.silenced_by || a.inhibited_by != k.inhibited_by ||
+            a.flapping != k.flapping || a.escalated != k.escalated || a.told_at != k.told_at ||
+            a.acknowledged_by != k.acknowledged_by || a.since != k.since || a.changed_at != k.changed_at ||
+            a.turns != k.turns || a.told != k.told || a.message.title != k.message.title) {
+            violated("I10", at, "alert " + a.key + " was loaded otherwise than stored");
         }
     }
 }
@@ -561,6 +627,7 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
                  std::to_string(m.gaps.size()) + " gaps are open, and others, " +
                      std::to_string(gaps.size()) + ", were loaded");
     }
+    judge_told_loaded(state, at);
     for (const auto& [rule, trial] : m.trials) {
         const auto found = std::ranges::find(state.trials, rule, &RuleTrial::rule);
         if (found == state.trials.end() || !(*found == trial)) {

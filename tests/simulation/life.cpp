@@ -163,6 +163,10 @@ Task<void> read_all(Store& store, Judge::End& end, bool& done) {
     if (state) {
         end.open_intents = std::move(state->open_intents);
     }
+    auto alerts = co_await store.alerts(true, 100'000);
+    for (const Alert& alert : alerts ? *alerts : std::vector<Alert>{}) {
+        end.alerts.push_back(alert.id);
+    }
     end.audit = co_await store.verify_audit();
     done = true;
 }

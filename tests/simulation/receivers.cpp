@@ -50,9 +50,10 @@ Task<Result<Delivered>> SimChannel::attempt(Parcel parcel, Deadline deadline) {
 }
 
 Task<Result<Delivered>> SimChannel::deliver(Parcel parcel, Deadline deadline) {
-    auto taken = co_await attempt(std::move(parcel), deadline);
+    stage_.judge.tried(receiver_.name, parcel, stage_.moment());
+    auto taken = co_await attempt(parcel, deadline);
     if (!taken) {
-        stage_.judge.refused(receiver_.name, taken.error().retry.kind == Retry::Kind::never, stage_.moment());
+        stage_.judge.said_no(receiver_.name, parcel, taken.error(), stage_.moment());
     }
     co_return taken;
 }

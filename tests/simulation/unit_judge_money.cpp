@@ -266,11 +266,10 @@ TEST_CASE("I7: a threshold fires when the figure is reached") {
         }
     };
     const auto fires = [&] {
-        s.judge.committed({FiredThresholdRow{.budget = budget.name,
-                                             .period = period_at(budget.period, s.at().wall, budget.zone).id,
-                                             .key = budget.thresholds.front().key(budget.amount),
-                                             .at = {}}},
-                          s.at());
+        s.crosses({.budget = budget.name,
+                   .period = period_at(budget.period, s.at().wall, budget.zone).id,
+                   .key = budget.thresholds.front().key(budget.amount),
+                   .at = {}});
     };
     s.pass(hours{2});
     SECTION("half of it is spent, and it fires") {
@@ -409,9 +408,9 @@ TEST_CASE("I7: a threshold fires once in a period") {
     History s;
     s.use();
     const FiredThresholdRow row{.budget = BudgetName{"team"}, .period = "total", .key = "80 %", .at = {}};
-    s.judge.committed({row}, s.at());
+    s.crosses(row);
     CHECK(s.all().empty());
-    s.judge.committed({row}, s.at());
+    s.crosses(row);
     CHECK(s.breaks("I7"));
 }
 
@@ -427,9 +426,7 @@ TEST_CASE("I7: in a window that rolls a threshold fires again once the spend cam
     s.begin();
     const std::string key = "80% accrued warn at 0.80";
     const auto fires = [&](const std::string& words) {
-        s.judge.committed(
-            {FiredThresholdRow{.budget = budget.name, .period = "rolling:6h", .key = words, .at = {}}},
-            s.at());
+        s.crosses({.budget = budget.name, .period = "rolling:6h", .key = words, .at = {}});
     };
     const auto told = [&] {
         OutboxRow row = s.message(AlertKind::budget_threshold);
