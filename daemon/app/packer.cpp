@@ -428,6 +428,12 @@ Sum sum_of(const Walk& walk, const PackPolicy& policy) {
     return sum;
 }
 
+bool same_copies(const std::vector<ManifestEntry>& a, const std::vector<ManifestEntry>& b) {
+    return std::ranges::equal(a, b, [](const ManifestEntry& x, const ManifestEntry& y) {
+        return x.path == y.path && x.size == y.size && x.sha256 == y.sha256;
+    });
+}
+
 /// Reasons why a person is needed before anything is copied.
 Result<void> check_bounds(const Sum& sum, const PackOrder& order) {
     if (sum.files > order.policy.max_files || sum.bytes > order.policy.max_bytes) {
@@ -458,7 +464,7 @@ Task<Result<Receipt>> Packer::pack(std::shared_ptr<Guest> guest, PackOrder order
     }
     const WallTime begun = scheduler_.wall();
     std::optional<Receipt> whole;
-    std::optional<Walk> held;
+    std::optional<Held> held;
     for (const auto& vault : vaults) {
         auto walk = co_await guest->walk({.entries_max = order.policy.max_files, .depth_max = 32}, deadline);
         if (!walk) {
@@ -494,7 +500,7 @@ Task<Result<Receipt>> Packer::pack(std::shared_ptr<Guest> guest, PackOrder order
 
 Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
                                         Walk first, std::int64_t bytes, WallTime begun,
-                                        std::optional<Walk>& held, Deadline deadline) {
+                                        std::optional<Held>& held, Deadline deadline) {
     auto snapshot = co_await vault.begin(order.account, order.resource.id, order.resource.run.id,
                                          order.receipt, bytes);
     if (!snapshot) {
@@ -524,14 +530,19 @@ Task<Result<Receipt>> Packer::pack_into(Vault& vault, std::shared_ptr<Guest> gue
             "a listed file cannot be copied (" + missing->why + "); pack.partial_ok = true would allow it",
             printable_path(missing->what));
     }
-    if (held && !difference(*held, job.latest()).empty()) {
+    if (held && !difference(held->walk, job.latest()).empty()) {
         co_return fail(Errc::changing, "the files changed since they were copied for another vault", {},
+                       Retry::later());
+    }
+    // A file that can be read now and then is missing in one of them, and the receipt would not say so.
+    if (held && !same_copies(held->manifest, job.manifest())) {
+        co_return fail(Errc::unavailable, "what could be copied is not what another vault holds", {},
                        Retry::later());
     }
     co_await job.make_html();
     auto published = co_await (*snapshot)->publish(job.receipt(begun), job.manifest());
     if (published) {
-        held = job.latest();
+        held = Held{.walk = job.latest(), .manifest = job.manifest()};
     }
     co_return published;
 }

@@ -167,6 +167,19 @@ void Fleet::touch_files(SimResource& r, std::int64_t count) {
     stage.judge.files_changed(run->id, true_files(r), stage.moment());
 }
 
+void Fleet::wipe_files(SimResource& r) {
+    SimRun* run = r.newest();
+    if (run == nullptr || !run->bills()) {
+        return;
+    }
+    const std::size_t left = r.files.size() / 4;
+    while (r.files.size() > left) {
+        r.files.erase(r.files.begin());
+    }
+    stage.note("files.wiped", run->id.value);
+    stage.judge.files_changed(run->id, true_files(r), stage.moment());
+}
+
 void Fleet::price_change(const std::string& machine_type, Money per_hour, bool announced) {
     const WallTime now = stage.clock.utc();
     const Money before = rates[machine_type];

@@ -94,6 +94,8 @@ public:
     void end_work(SimResource& r);
     /// Some files get new content.
     void touch_files(SimResource& r, std::int64_t count);
+    /// More than half of them go.
+    void wipe_files(SimResource& r);
     /// `announced`: Curfew can know it to the minute.
     void price_change(const std::string& machine_type, Money per_hour, bool announced);
 

@@ -90,8 +90,11 @@ Task<Result<std::vector<Observation>>> SimGuest::observe(LookOrder /*order*/, De
     const Verdict verdict = busy ? Verdict::active : Verdict::quiet;
     const Now now = line_.scheduler.now();
     std::optional<WallTime> last;
-    if (r->worked_until && !busy) {
+    if (r->worked_until && !r->kernel_works) {
         last = now.wall - (stage_.clock.now() - *r->worked_until);
+    } else if (r->kernel_works) {
+        // Some cells print all the time, others say nothing until they are done.
+        last = r->session % 2 == 0 ? now.wall : now.wall - (stage_.clock.now() - r->counted);
     }
     stage_.judge.answered(run_, Signal::kernels, verdict, stage_.moment());
     co_return std::vector<Observation>{{.source = Signal::kernels,
@@ -178,6 +181,9 @@ Task<Result<ReadReport>> SimGuest::read(FileEntry file, std::int64_t offset, Dur
     const auto found = r->files.find(file.path);
     if (found == r->files.end()) {
         co_return fail(Errc::not_found, "gone", file.path);
+    }
+    if (stage_.goes_wrong(guests_.unreadable, stage_.rates.unreadable, "unreadable")) {
+        co_return fail(Errc::forbidden, "HTTP 403: Permission denied", file.path);
     }
     const SimFile before = found->second;
     if (before.changed.ms * 1000 != file.mtime_us) {

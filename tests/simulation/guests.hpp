@@ -16,6 +16,7 @@ namespace curfew::simulation {
 struct SimGuests {
     Fleet& fleet;
     Dice dice;
+    Dice unreadable;
     std::function<Duration(const AccountName&)> poll_of;
 };
 

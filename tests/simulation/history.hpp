@@ -146,7 +146,8 @@ struct History {
         take(row);
         delivered(row);
     }
-    void pack(const TrueFiles& held = files, std::vector<NotCovered> not_covered = {}) {
+    void pack(const TrueFiles& held = files, std::vector<NotCovered> not_covered = {},
+              std::int64_t count = 2) {
         store(EnforcementState::due);
         ++e.pack_attempts;
         store(EnforcementState::packing,
@@ -154,7 +155,9 @@ struct History {
         Receipt receipt;
         receipt.id = ReceiptId{"rcp_1"};
         receipt.enforcement = e.id;
+        receipt.resource = box;
         receipt.run = run;
+        receipt.files = count;
         receipt.verified = true;
         receipt.not_covered = std::move(not_covered);
         receipt.proofs = {{.vault = VaultName{"folder"}, .locator = {}, .method = {}}};

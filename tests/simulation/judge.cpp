@@ -333,6 +333,15 @@ void Judge::listed(const AccountName& account, Moment at, const std::vector<RunI
     model_->note_wall(at);
 }
 
+void Judge::looked_up(const RunId& run, bool on, Moment at) {
+    constexpr std::size_t kept = 64;
+    auto& all = model_->runs[run].looked_up;
+    all.emplace_back(at.mono, on);
+    if (all.size() > kept) {
+        all.pop_front();
+    }
+}
+
 void Judge::published(const Receipt& receipt, const TrueFiles& held, Moment at) {
     judge_pack(receipt, held, at);
 }

@@ -90,6 +90,8 @@ public:
     /// end now, if any; `ended`: it did.
     void stop_called(StopMethod method, const RunId& meant, const std::optional<RunId>& reached, bool ended,
                      Moment at);
+    /// The provider answered whether this very run is on, after a stop or before one.
+    void looked_up(const RunId& run, bool on, Moment at);
     /// A vault holds this now. `held`: what really lies there, fsynced.
     void published(const Receipt& receipt, const TrueFiles& held, Moment at);
     /// A receiver took a parcel; `heard`: Curfew got to know it (false: an uncertain acknowledgement).
@@ -139,6 +141,9 @@ private:
     void judge_fired(const FiredThresholdRow& row, Moment at);
     void judge_shown(const AccountName& account, Moment at);
     void judge_confirming(const AccountName& account, Moment at);
+    void judge_sightings(const Enforcement& row, EnforcementState before, Moment at);
+    void judge_failure(const Enforcement& row, Moment at);
+    void judge_breaker(const Breaker& row, const Batch& batch, Moment at);
     void judge_late(Moment at);
     void judge_early(const FiredThresholdRow& row, Moment at);
     void doubt(const Doubt& said);
@@ -167,6 +172,10 @@ private:
     void judge_alerts_left(const End& end, Moment at);
     void judge_told_loaded(const StoredState& state, Moment at);
     void judge_calm(const End& end, Moment at);
+    void judge_outlasting(Moment at);
+    const Rule* must_act(const RunTruth& truth, Moment at) const;
+    bool held(const RunTruth& truth, Moment at) const;
+    std::string state_of(const RunId& run) const;
     void violated(std::string invariant, Moment at, std::string text);
 
     Tally& tally_;

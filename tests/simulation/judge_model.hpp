@@ -54,6 +54,7 @@ struct RunTruth {
     TrueFiles files;
     std::deque<std::pair<TrueFiles, Instant>> files_past;  // what lay there before, and until when
     std::vector<Instant> calls;
+    std::deque<std::pair<Instant, bool>> looked_up;  // newest last: was it on?
     bool listed_on = false;
     std::optional<Instant> dark_since;  // looks in a row that brought nothing
     int dark_looks = 0;
@@ -113,6 +114,8 @@ struct Judge::Model {
     std::optional<Instant> calm_since;
     std::map<ReceiptId, std::pair<TrueFiles, Instant>> held;  // by vaults, together
     std::map<std::string, std::vector<std::pair<Instant, RunId>>> stops_by_rule;
+    std::map<std::string, std::vector<std::pair<Instant, RunId>>>
+        meant_by_rule;  // to be stopped, sent or not
 
     // ---- durable
     std::map<ResourceId, ResourceRow> resources;
@@ -121,9 +124,16 @@ struct Judge::Model {
     std::map<EnforcementId, std::string> written_in;  // the boot
     std::map<EnforcementId, Instant> warned_at;       // durable
     std::map<EnforcementId, Instant> state_since;
+    std::map<EnforcementId, Instant> left_state;  // the one before, since when
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::map<EnforcementId, Instant> pack_asked;  // … when it was decided, from which its time counts
     std::set<EnforcementId> probed_when_due;
+    std::set<EnforcementId> asked_when_due;  // by a schedule
+    std::optional<Instant> outlasting_checked;
+    std::map<RunId, Instant> free_since;      // in the calm: nothing but a hold has kept its rule from acting
+    std::map<RunId, Instant> unheld_since;    // nor a hold
+    std::set<RunId> outlasted;                // its age or its off hours, and that was said
+    std::set<RunId> undelivered;              // warnings that nobody took: somebody was told
     std::set<EnforcementId> call_left;        // since it began to be stopped
     std::map<EnforcementId, Instant> notice;  // a warning was first taken by a receiver
     std::map<EnforcementId, std::int64_t>
@@ -225,6 +235,10 @@ bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now);
 /// A look that is complete becomes quiet time, or the end of it.
 void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap, bool machine);
 Verdict verdict_of(const OwnLook& look, const RunTruth& truth, bool machine);
+
+/// Does a schedule ask for the end of a run that began when it did?
+bool own_schedule_asks(const Rule& rule, const RunTruth& truth, WallTime wall);
+std::optional<Duration> own_overdue(const Rule& rule, const RunTruth& truth, WallTime wall);
 
 std::string words(Duration d);
 

@@ -17,6 +17,7 @@ constexpr Duration work_slack = knowledge_lag;
 constexpr Duration hold_lag = seconds{3};
 constexpr int pack_attempts_needed = 5;
 constexpr int stops_always = 2;
+constexpr std::int64_t few_files = 10;  // of so many more than half may go without a word
 
 Mode mode_of(const std::string& word) {
     return word == "observe" ? Mode::observe : word == "warn" ? Mode::warn : Mode::enforce;
@@ -70,6 +71,19 @@ bool holds_all_of(const TrueFiles& held, const TrueFiles& there, const std::set<
     return std::ranges::none_of(held, [&](const auto& file) { return lacks(there, file); }) &&
            std::ranges::none_of(
                there, [&](const auto& file) { return !excused.contains(file.first) && lacks(held, file); });
+}
+
+/// What was packed of the resource before this.
+const Receipt* newest_before(const std::map<ReceiptId, Durable<Receipt>>& all,
+                             const Durable<Receipt>& taken) {
+    const Durable<Receipt>* newest = nullptr;
+    for (const auto& [id, each] : all) {
+        if (each.row.resource == taken.row.resource && each.row.verified && each.at < taken.at &&
+            (newest == nullptr || each.at > newest->at)) {
+            newest = &each;
+        }
+    }
+    return newest == nullptr ? nullptr : &newest->row;
 }
 
 bool looks_at_activity(const Rule* rule, CauseKind kind) {
@@ -181,6 +195,13 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
             }
         }
         if (receipt != m.receipts.end()) {
+            const Receipt& taken = receipt->second.row;
+            const Receipt* before = newest_before(m.receipts, receipt->second);
+            if (before != nullptr && before->files > few_files && taken.files * 2 < before->files) {
+                violated("I1", at,
+                         who + " is stopped with " + std::to_string(taken.files) + " files, of " +
+                             std::to_string(before->files) + " in the receipt before");
+            }
             const bool proven = any([&](const Config& config) {
                 return std::ranges::all_of(config.vaults, [&](const VaultConfig& vault) {
                     return !vault.required ||
@@ -307,6 +328,12 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
     }
 
     // ---- I3: holds, protection, mode, breaker, causes
+    if (by_activity && !machine && !second_ever_seen(truth) && !any([&](const Config& config) {
+            const Rule* rule = rule_named(config, e.cause.name);
+            return rule != nullptr && rule->accept_partial;
+        })) {
+        violated("I3", at, who + " is seen by its kernels alone, and the rule may only warn of such");
+    }
     const bool is_protected = !any([&](const Config& config) {
         return std::ranges::none_of(config.protect,
                                     [&](const std::string& glob) { return own_glob(glob, row.name); });
@@ -415,6 +442,18 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         }
     }
 
+    if (e.cause.kind == CauseKind::schedule && !m.asked_when_due.contains(e.id)) {
+        const bool asked = any([&](const Config& config) {
+            const Rule* rule = rule_named(config, e.cause.name);
+            return rule != nullptr && own_schedule_asks(*rule, truth, at.wall);
+        });
+        if (!asked) {
+            violated(
+                "I3", at,
+                who + " is stopped outside of the off hours, or began inside them, at " + to_string(at.wall));
+        }
+    }
+
     // ---- I8: the owner was warned first
     if (!manual && e.stop_attempts <= 1) {
         const auto notice = m.notice.find(e.id);
@@ -438,6 +477,8 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
                          (notice == m.notice.end() ? std::string{"no warning was taken"}
                                                    : words(at.mono - notice->second) + " ago") +
                          ", wanted " + words(wanted) + ")");
+        } else if (!heard && !silenced && !m.undelivered.contains(run)) {
+            violated("I8", at, who + " is stopped though nobody took its warning, and no alert says so");
         }
     }
 }

@@ -105,10 +105,12 @@ void Judge::committed(const Batch& batch, Moment at) {
                                  Durable<Hold>{*row, known == m.holds.end() ? at.mono : known->second.at});
     }
     for (const auto* row : all_of<Breaker>(batch)) {
+        judge_breaker(*row, batch, at);
         m.breakers.insert_or_assign(row->rule, Durable<Breaker>{*row, at.mono});
         tally_.mark(row->open ? "breaker.open" : "breaker.reset");
         if (!row->open) {
             m.stops_by_rule.erase(row->rule.value);
+            m.meant_by_rule.erase(row->rule.value);
         }
     }
     for (const auto* row : all_of<RuleTrial>(batch)) {
@@ -193,6 +195,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
     if (!polled.empty()) {
         judge_late(at);
+        judge_outlasting(at);
     }
 
     // ---- intents and outcomes
@@ -303,6 +306,9 @@ void Judge::committed(const Batch& batch, Moment at) {
             }
         }
         m.alerts.insert_or_assign(row->id, *row);
+        if (row->kind == AlertKind::undelivered) {
+            m.undelivered.insert(row->run);
+        }
         tally_.mark("alert." + std::string{to_string(row->kind)} + "." + std::string{to_string(row->state)});
     }
 
@@ -328,7 +334,7 @@ void Judge::committed(const Batch& batch, Moment at) {
             m.call_left.erase(row->id);
         }
         if (before != row->state) {
-            m.state_since[row->id] = at.mono;
+            m.left_state[row->id] = std::exchange(m.state_since[row->id], at.mono);
             tally_.mark("enforcement." + std::string{to_string(row->state)});
         }
         if (row->state == State::warned && !m.warned_at.contains(row->id)) {
@@ -368,11 +374,21 @@ void Judge::committed(const Batch& batch, Moment at) {
                 if (own_probes_suffice(truth->second, *rule, at.mono)) {
                     m.probed_when_due.insert(row->id);
                 }
+                if (own_schedule_asks(*rule, truth->second, at.wall)) {
+                    m.asked_when_due.insert(row->id);
+                }
             }
+        }
+        if (row->state == State::stopping && before != State::stopping && of_rule(row->cause.kind)) {
+            m.meant_by_rule[row->cause.name].emplace_back(at.mono, row->run);
         }
         if (row->state == State::packing && !m.pack_since.contains(row->id)) {
             m.pack_since[row->id] = at.mono;
             m.pack_asked.emplace(row->id, at.mono);
+        }
+        if (before != row->state) {
+            judge_sightings(*row, before, at);
+            judge_failure(*row, at);
         }
         if (row->state == State::stopped && before != State::stopped) {
             const auto truth = m.runs.find(row->run);

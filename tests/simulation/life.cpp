@@ -50,22 +50,28 @@ Simulation::Simulation(const LifeOptions& options)
     : options_(options), stage_(options.seed, options.print),
       story_(draw_story(stage_.dice, stage_.clock.utc(), options.faults, options.crashes, options.large)),
       chance_(stage_.dice.split("beginning")), fleet_(stage_),
-      guests_{.fleet = fleet_, .dice = stage_.dice.split("guests"), .poll_of = {}} {
+      guests_{.fleet = fleet_,
+              .dice = stage_.dice.split("guests"),
+              .unreadable = stage_.dice.split("unreadable"),
+              .poll_of = {}} {
     stage_.rates = story_.rates_of_faults;
     stage_.faults_on = options.faults;
     fleet_.rates = story_.rates;
     for (const AccountConfig& account : story_.config.accounts) {
         const Story::AccountTraits& traits = story_.accounts.at(account.name);
-        accounts_.emplace(account.name, SimAccount{.name = account.name,
-                                                   .dice = stage_.dice.split("account " + account.name.value),
-                                                   .poll = account.poll_interval,
-                                                   .reports_ends = traits.reports_ends,
-                                                   .reports_money = traits.reports_money,
-                                                   .lists_prices = traits.lists_prices,
-                                                   .metrics = account.metrics,
-                                                   .down_until = {},
-                                                   .key_refused_until = {},
-                                                   .earlier = {}});
+        accounts_.emplace(account.name,
+                          SimAccount{.name = account.name,
+                                     .dice = stage_.dice.split("account " + account.name.value),
+                                     .poll = account.poll_interval,
+                                     .reports_ends = traits.reports_ends,
+                                     .reports_money = traits.reports_money,
+                                     .lists_prices = traits.lists_prices,
+                                     .metrics = account.metrics,
+                                     .down_until = {},
+                                     .key_refused_until = {},
+                                     .earlier = {},
+                                     .denials = stage_.dice.split("denials " + account.name.value),
+                                     .denied = {}});
     }
     guests_.poll_of = [this](const AccountName& name) { return accounts_.at(name).poll; };
     for (const char* vault : {"home", "away"}) {

@@ -238,10 +238,17 @@ void People::lesson(Duration length, Duration away) {
 
 void People::calm() {
     calm_ = true;
+    Dice lasting = stage_.dice.split("lasting");
+    const bool some_last = lasting.one_in(2);
     for (auto& [id, r] : fleet_.resources) {
-        r->stalled = false;
         const ResourceId resource = id;
-        stage_.clock.after(users_.between(minutes{1}, hours{3}), [this, resource] {
+        const Duration in = users_.between(minutes{1}, hours{3});
+        if (some_last && lasting.one_in(2)) {
+            lasts(resource, in, lasting.one_in(3));
+            continue;
+        }
+        r->stalled = r->stalled && lasting.one_in(2);
+        stage_.clock.after(in, [this, resource] {
             if (SimResource* still_here = fleet_.find(resource)) {
                 fleet_.end_work(*still_here);
             }
@@ -251,6 +258,22 @@ void People::calm() {
     for (int i = 1; i <= 40; ++i) {
         stage_.clock.after(hours{i}, [this] { mend(); });
     }
+}
+
+/// A training that goes on for days: only its age, its off hours or the money end it, whatever holds it.
+void People::lasts(const ResourceId& id, Duration in, bool held) {
+    stage_.clock.after(in, [this, id, held] {
+        if (SimResource* r = fleet_.find(id); !r->on()) {
+            fleet_.start(*r);
+        }
+        if (held) {
+            host_.ask("exempt", [id](Daemon& d, World&) -> Task<std::string> {
+                co_return word(
+                    co_await d.exempt(id, {.until = {}, .after = hours{24 * 8}}, "a paper", operator_name));
+            });
+        }
+        stage_.clock.after(minutes{4}, [this, id] { fleet_.begin_work(*fleet_.find(id), true); });
+    });
 }
 
 void People::mend() {

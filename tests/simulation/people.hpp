@@ -41,6 +41,7 @@ private:
     void leave(SimResource& r);
     void save(const ResourceId& id, const RunId& run);
     void operate();
+    void lasts(const ResourceId& id, Duration in, bool held);
     SimResource* still(const ResourceId& id, const RunId& run);
     Duration until_hour(int hour);
 

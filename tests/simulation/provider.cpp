@@ -238,10 +238,17 @@ Task<Result<RunLook>> SimCloud::look(RunRef ref, Deadline deadline) {
         look.listed = run != nullptr;
         look.newest = !r->runs.empty() && r->runs.back().id == ref.run;
         look.run = run != nullptr ? shown(*r, *run) : Run{};
+        // One copy of its database has forgotten already what another one still tears down. Not twice: that is proof.
+        if (run != nullptr && run->state == RunState::stopping && !account_.denied.contains(ref.run) &&
+            stage_.goes_wrong(account_.denials, stage_.rates.denied, "denied")) {
+            account_.denied.insert(ref.run);
+            look = RunLook{};
+        }
     }
     if (auto lost = co_await come_back("look", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
+    stage_.judge.looked_up(ref.run, look.listed && !is_off(look.run.state), stage_.moment());
     co_return look;
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,8 @@ struct SimAccount {
     };
     std::deque<Earlier> earlier;  // lists, which a cache on the way gives out again as they were
     std::int64_t lists = 0;
+    Dice denials{0};
+    std::set<RunId> denied;
 };
 
 /// Told when a request is under way: people do things at the worst moment.

@@ -54,6 +54,7 @@ struct Rates {
     std::int64_t slow_teardown = 0;
     std::int64_t stop_lost = 0;  // the answer to a stop, or the stop itself
     std::int64_t stop_refused = 0;
+    std::int64_t denied = 0;  // what is being torn down is not shown for once
     // guests
     std::int64_t guest_hangs = 0;
     std::int64_t guest_refuses = 0;
@@ -61,6 +62,7 @@ struct Rates {
     std::int64_t probe_fails = 0;
     std::int64_t no_metrics = 0;
     std::int64_t read_fails = 0;
+    std::int64_t unreadable = 0;        // a file, for good
     std::int64_t changes_underway = 0;  // of files, while they are packed
     std::int64_t restart_underway = 0;  // by their user, while Curfew packs, looks or stops
     std::int64_t work_underway = 0;

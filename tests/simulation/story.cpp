@@ -56,6 +56,10 @@ Rule draw_rule(Dice& dice, std::string name, std::vector<std::string> names) {
     rule.pack.html = dice.one_in(2);
     rule.pack.override_when_failed = dice.one_in(10);
     rule.pack.partial_ok = dice.one_in(4);
+    Dice grace = dice.split("grace");
+    if (grace.one_in(3)) {
+        rule.start_grace = grace.skewed(minutes{15}, hours{4});
+    }
     return rule;
 }
 
@@ -141,6 +145,9 @@ Rates draw_rates(Dice& dice) {
     r.stop_refused = rate(dice, 200'000);
     r.slow_commit = rate(dice, 10'000);
     r.untimely = dice.one_in(6) ? 0 : dice.between(20'000, 300'000);
+    Dice more = dice.split("more");
+    r.denied = more.one_in(3) ? 0 : more.between(50'000, 500'000);
+    r.unreadable = more.one_in(2) ? 0 : more.skewed(Duration{1'000}, Duration{20'000}).count();
     return r;
 }
 
@@ -254,6 +261,8 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
         story.receiver_every = now_and_then(hours{3}, hours{120}, 3);
         story.vanish_every = now_and_then(hours{12}, hours{240}, 3);
         story.spell_every = now_and_then(hours{2}, hours{48}, 4);
+        Dice losses = dice.split("losses");
+        story.wipe_every = losses.one_in(2) ? Duration{0} : losses.skewed(hours{4}, hours{60});
         Dice host = dice.split("host");
         if (host.one_in(5)) {  // it runs on a laptop
             story.suspend_every = host.skewed(hours{2}, hours{10});

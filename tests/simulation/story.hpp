@@ -55,6 +55,7 @@ struct Story {
     Duration price_every{0};
     Duration leave_every{0};
     Duration dead_channel{0};  // one channel is away for so long
+    Duration wipe_every{0};    // somebody deletes most of what he has
     Duration hasty_every{0};   // somebody starts a machine and changes his mind
     Duration clock_off{0};     // of our wall clock, from the beginning
     /// ppm: two things that Curfew has to keep apart come at once.

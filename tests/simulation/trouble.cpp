@@ -60,6 +60,7 @@ void Trouble::begin() {
     now_and_then(story_.price_every, &Trouble::list_price);
     now_and_then(story_.leave_every, &Trouble::everybody_leaves);
     now_and_then(story_.hasty_every, &Trouble::haste);
+    now_and_then(story_.wipe_every, &Trouble::wipe);
     if (story_.clock_off != Duration{0}) {
         stage_.clock.step(story_.clock_off);
         clock_is_set(story_.clock_off);
@@ -241,6 +242,16 @@ void Trouble::vanish() {
     const ResourceId id = r.id;
     stage_.clock.after(chance_.skewed(minutes{10}, hours{40}),
                        [this, id] { around_.fleet.find(id)->listed = true; });
+}
+
+/// A slip of the hand, or a disk that is not mounted any more.
+void Trouble::wipe() {
+    auto it = around_.fleet.resources.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(together_.below(around_.fleet.resources.size())));
+    if (it->second->on()) {
+        stage_.injected("wiped");
+        around_.fleet.wipe_files(*it->second);
+    }
 }
 
 void Trouble::mend() {

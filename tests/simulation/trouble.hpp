@@ -35,6 +35,7 @@ private:
     void receiver_trouble();
     void reload();
     void vanish();
+    void wipe();
     void mend();
     void spell();
     void spell(std::int64_t Rates::* rate, std::int64_t per_million, Duration length);

@@ -51,10 +51,15 @@ public:
     Task<Result<void>> check_copies(Receipt receipt);
 
 private:
-    /// `held`: the tree that the vaults before hold, and this one then. One receipt speaks for all of them, and the
-    /// fence asks any.
+    /// A tree, and what of it was copied.
+    struct Held {
+        Walk walk;
+        std::vector<ManifestEntry> manifest;
+    };
+    /// `held`: what the vaults before hold, and this one then. One receipt speaks for all of them, and the fence asks
+    /// any.
     Task<Result<Receipt>> pack_into(Vault& vault, std::shared_ptr<Guest> guest, const PackOrder& order,
-                                    Walk first, std::int64_t bytes, WallTime begun, std::optional<Walk>& held,
+                                    Walk first, std::int64_t bytes, WallTime begun, std::optional<Held>& held,
                                     Deadline deadline);
 
     Scheduler& scheduler_;

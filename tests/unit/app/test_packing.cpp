@@ -13,8 +13,11 @@ struct TwoVaults {
     FakeNotebook& notebook = rig.world.add("demo");
     Packer packer{rig.scheduler, {first, second}, [](std::string_view) { return true; }};
 
+    bool partial_ok = false;
+
     Result<Receipt> pack() {
         PackOrder order;
+        order.policy.partial_ok = partial_ok;
         order.receipt = ReceiptId{"rcp_1"};
         order.account = AccountName{"me"};
         order.resource = notebook.resource;
@@ -47,6 +50,39 @@ TEST_CASE("files that change from one vault to the next are no verified copy (I1
     CHECK(receipt.error().code == Errc::changing);
     CHECK(receipt.error().may_retry());
     CHECK(two.first->published.size() == 1);
+    CHECK(two.second->published.empty());
+    two.rig.world.on_read = {};
+    CHECK(two.pack());
+}
+
+TEST_CASE("a file that only one of the vaults got makes no receipt for both (I1)") {
+    TwoVaults two;
+    two.partial_ok = true;
+    two.notebook.files = {{"a.txt", {"a", 1'000'000}}, {"b.txt", {"b", 1'000'000}}};
+    int reads = 0;
+    bool in_both = false;
+    SECTION("it could be read for the first alone") {}
+    SECTION("nobody got it") {
+        in_both = true;
+    }
+    // It cannot be read, and is listed again before the next look at the tree.
+    two.rig.world.on_read = [&] {
+        ++reads;
+        if (reads == 3 || (in_both && reads == 1)) {
+            two.notebook.files.erase("a.txt");
+        } else {
+            two.notebook.files["a.txt"] = {"a", 1'000'000};
+        }
+    };
+    const auto receipt = two.pack();
+    if (in_both) {
+        REQUIRE(receipt);
+        CHECK(receipt->partial());
+        CHECK(receipt->proofs.size() == 2);
+        return;
+    }
+    REQUIRE_FALSE(receipt);
+    CHECK(receipt.error().may_retry());
     CHECK(two.second->published.empty());
     two.rig.world.on_read = {};
     CHECK(two.pack());

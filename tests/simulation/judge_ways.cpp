@@ -1,0 +1,96 @@
+// What an enforcement says of its own way: that its run is off, that somebody was told of a failure, that a rule
+// stopped too many.
+#include "simulation/judge_model.hpp"
+
+#include <algorithm>
+
+namespace curfew::simulation {
+
+namespace {
+
+using State = EnforcementState;
+
+constexpr int sightings_needed = 2;
+constexpr int relooks_needed = 2;
+constexpr std::size_t stops_before_breaker = 2;
+constexpr Duration breaker_window = hours{1} + minutes{1};
+
+}  // namespace
+
+/// "Stopped" is said of what the provider called off twice in a row, and is over once it was looked at twice again.
+void Judge::judge_sightings(const Enforcement& row, State before, Moment at) {
+    Model& m = *model_;
+    const auto truth = m.runs.find(row.run);
+    if (truth == m.runs.end()) {
+        return;
+    }
+    const Instant since = m.left_state[row.id];
+    int off = 0;
+    int most_off = 0;
+    int later = 0;
+    for (const auto& [when, on] : truth->second.looked_up) {
+        later += when > since ? 1 : 0;
+        if (when >= since) {
+            off = on ? 0 : off + 1;
+            most_off = std::max(most_off, off);
+        }
+    }
+    // An answer that a crash swallowed was none.
+    const bool died = !m.down.empty() && m.down.back().first >= since;
+    if (row.state == State::stopped && before == State::confirming && !died && most_off < sightings_needed) {
+        violated("I9", at,
+                 row.run.value + " is called stopped, and was not seen off " +
+                     std::to_string(sightings_needed) + " times in a row");
+    }
+    if (row.state == State::over && before == State::stopped && later < relooks_needed) {
+        violated(
+            "I9", at,
+            row.run.value + " was looked at " + std::to_string(later) + " times since it was called stopped");
+    }
+}
+
+/// What waits for a person, and what bills on, is shouted about.
+void Judge::judge_failure(const Enforcement& row, Moment at) {
+    Model& m = *model_;
+    const bool packs = row.state == State::held;
+    const auto resource = m.resources.find(row.resource);
+    if ((!packs && row.state != State::stop_failed) || resource == m.resources.end() ||
+        resource->second.gone) {
+        return;
+    }
+    const AlertKind kind = packs ? AlertKind::pack_failed : AlertKind::stop_failed;
+    const bool told = std::ranges::any_of(m.alerts, [&](const auto& entry) {
+        const Alert& alert = entry.second;
+        return alert.kind == kind && alert.run == row.run && alert.state != AlertState::resolved;
+    });
+    if (!told) {
+        violated("I8", at,
+                 std::string{packs ? "the pack" : "the stop"} + " of " + row.run.value +
+                     " failed, and no alert says so");
+    }
+}
+
+/// A breaker opens over stops of its own rule, and not over the first.
+void Judge::judge_breaker(const Breaker& row, const Batch& batch, Moment at) {
+    Model& m = *model_;
+    auto& meant = m.meant_by_rule[row.rule.value];
+    std::erase_if(meant, [&](const auto& entry) { return at.mono - entry.first > breaker_window; });
+    std::set<RunId> runs;
+    for (const auto& [when, run] : meant) {
+        runs.insert(run);
+    }
+    for (const Write& write : batch) {
+        const auto* e = std::get_if<Enforcement>(&write);
+        if (e != nullptr && e->state == State::stopping && of_rule(e->cause.kind) &&
+            e->cause.name == row.rule.value) {
+            runs.insert(e->run);
+        }
+    }
+    if (row.open && runs.size() < stops_before_breaker) {
+        violated("I9", at,
+                 "the breaker of " + row.rule.value + " opens after " + std::to_string(runs.size()) +
+                     " of its stops");
+    }
+}
+
+}  // namespace curfew::simulation
