@@ -142,7 +142,6 @@ private:
     void judge_shown(const AccountName& account, Moment at);
     void judge_confirming(const AccountName& account, Moment at);
     void judge_sightings(const Enforcement& row, EnforcementState before, Moment at);
-    void judge_failure(const Enforcement& row, Moment at);
     void judge_breaker(const Breaker& row, const Batch& batch, Moment at);
     void judge_late(Moment at);
     void judge_early(const FiredThresholdRow& row, Moment at);

@@ -388,7 +388,6 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
         if (before != row->state) {
             judge_sightings(*row, before, at);
-            judge_failure(*row, at);
         }
         if (row->state == State::stopped && before != State::stopped) {
             const auto truth = m.runs.find(row->run);

@@ -1,5 +1,4 @@
-// What an enforcement says of its own way: that its run is off, that somebody was told of a failure, that a rule
-// stopped too many.
+// What an enforcement says of its own way: that its run is off, that a rule stopped too many.
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
@@ -46,27 +45,6 @@ void Judge::judge_sightings(const Enforcement& row, State before, Moment at) {
         violated(
             "I9", at,
             row.run.value + " was looked at " + std::to_string(later) + " times since it was called stopped");
-    }
-}
-
-/// What waits for a person, and what bills on, is shouted about.
-void Judge::judge_failure(const Enforcement& row, Moment at) {
-    Model& m = *model_;
-    const bool packs = row.state == State::held;
-    const auto resource = m.resources.find(row.resource);
-    if ((!packs && row.state != State::stop_failed) || resource == m.resources.end() ||
-        resource->second.gone) {
-        return;
-    }
-    const AlertKind kind = packs ? AlertKind::pack_failed : AlertKind::stop_failed;
-    const bool told = std::ranges::any_of(m.alerts, [&](const auto& entry) {
-        const Alert& alert = entry.second;
-        return alert.kind == kind && alert.run == row.run && alert.state != AlertState::resolved;
-    });
-    if (!told) {
-        violated("I8", at,
-                 std::string{packs ? "the pack" : "the stop"} + " of " + row.run.value +
-                     " failed, and no alert says so");
     }
 }
 
