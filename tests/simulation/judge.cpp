@@ -319,6 +319,15 @@ void Judge::listed(const AccountName& account, Moment at, const std::vector<RunI
     model_->note_wall(at);
 }
 
+void Judge::reports_ends(const AccountName& account) {
+    model_->reporting.insert(account);
+}
+
+void Judge::end_asked(const RunId& run, bool told) {
+    bool& heard = model_->asked_ends[run];
+    heard = heard || told;
+}
+
 void Judge::published(const Receipt& receipt, const TrueFiles& held, Moment at) {
     judge_pack(receipt, held, at);
 }
@@ -367,6 +376,7 @@ void Judge::crashed(Moment at) {
     }
     m.down.emplace_back(at.mono, std::nullopt);
     m.shown.clear();
+    m.asked_ends.clear();
     for (auto& [key, parcel] : m.parcels) {
         if (std::exchange(parcel.in_flight, false)) {
             ++parcel.uncertain;  // taken, and nobody who lives on knows it

@@ -82,6 +82,10 @@ public:
     void files_changed(const RunId& run, const TrueFiles& files, Moment at);
     /// A list reached Curfew whole, unspoilt and fresh. `shown`: the runs in it, on or off.
     void listed(const AccountName& account, Moment at, const std::vector<RunId>& shown = {});
+    /// The provider tells when runs of it ended, whoever asks.
+    void reports_ends(const AccountName& account);
+    /// Curfew asked when a run ended. `told`: an answer, or a list that is as good as one, said it.
+    void end_asked(const RunId& run, bool told);
     /// A call that ends a run leaves; nobody can take it back from here on, however long it is on its way.
     void stop_sent(StopMethod method, const RunId& meant, Moment at);
     /// It arrived. `meant`: the run that the call names; `reached`: the one that it would
@@ -134,10 +138,16 @@ private:
     void judge_shown(const AccountName& account, Moment at);
     void judge_confirming(const AccountName& account, Moment at);
     void judge_late(Moment at);
+    void judge_figures(const Config& config, Moment at);
+    void judge_lead(const Config& config, Moment at);
+    void judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    void judge_closing(const AccountName& account, const Batch& batch, Moment at);
+    std::vector<Period> counted_now(const Budget& budget, WallTime now) const;
     void judge_early(const FiredThresholdRow& row, Moment at);
     void doubt(const Doubt& said);
     void judge_doubts();
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
+    Wide known_burn(const Budget& budget, const Period& period) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
     void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,

@@ -176,6 +176,8 @@ void Judge::committed(const Batch& batch, Moment at) {
     // else could be written either.
     std::set<AccountName> polled;
     for (const auto* row : all_of<AccountPollRow>(batch)) {
+        m.seen_whole[row->account] = row->complete && row->error.empty();
+        judge_closing(row->account, batch, at);
         if (row->complete) {
             polled.insert(row->account);
         }
@@ -283,6 +285,10 @@ void Judge::committed(const Batch& batch, Moment at) {
         }
         m.alerts.insert_or_assign(row->id, *row);
         tally_.mark("alert." + std::string{to_string(row->kind)} + "." + std::string{to_string(row->state)});
+    }
+
+    for (const auto* row : all_of<FiredThresholdRow>(batch)) {
+        judge_told(*row, batch, at);
     }
 
     // ---- enforcements

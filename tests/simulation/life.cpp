@@ -56,6 +56,9 @@ Simulation::Simulation(const LifeOptions& options)
     fleet_.rates = story_.rates;
     for (const AccountConfig& account : story_.config.accounts) {
         const Story::AccountTraits& traits = story_.accounts.at(account.name);
+        if (traits.reports_ends) {
+            stage_.judge.reports_ends(account.name);
+        }
         accounts_.emplace(account.name, SimAccount{.name = account.name,
                                                    .dice = stage_.dice.split("account " + account.name.value),
                                                    .poll = account.poll_interval,

@@ -197,6 +197,9 @@ void SimCloud::spoil(Listing& listing) {
         std::vector<RunId> shown;
         for (const Resource& each : all) {
             shown.push_back(each.run.id);
+            if (each.run.ended_at) {
+                stage_.judge.end_asked(each.run.id, true);
+            }
             std::ranges::transform(each.other_runs, std::back_inserter(shown), &Run::id);
         }
         stage_.judge.listed(account_.name, stage_.moment(), shown);
@@ -296,6 +299,7 @@ Task<StopReply> SimCloud::stop(RunRef ref, Deadline deadline) {
 }
 
 Task<Result<std::optional<RunEnd>>> SimCloud::ended_at(RunRef ref, Deadline deadline) {
+    stage_.judge.end_asked(ref.run, false);
     if (auto lost = co_await reach("ended_at", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
@@ -307,6 +311,7 @@ Task<Result<std::optional<RunEnd>>> SimCloud::ended_at(RunRef ref, Deadline dead
     if (auto lost = co_await come_back("ended_at", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
+    stage_.judge.end_asked(ref.run, end.has_value());
     co_return end;
 }
 
@@ -325,6 +330,9 @@ Task<Result<std::vector<Run>>> SimCloud::past_runs(ResourceKind /*kind*/, Resour
     }
     if (auto lost = co_await come_back("past_runs", deadline)) {
         co_return std::unexpected(std::move(*lost));
+    }
+    for (const Run& run : out) {
+        stage_.judge.end_asked(run.id, run.ended_at.has_value());
     }
     co_return out;
 }
