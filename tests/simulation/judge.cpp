@@ -275,6 +275,12 @@ void Judge::price_changed(const RunId& run, Money per_hour, bool announced, Mome
     }
 }
 
+void Judge::moved(const RunId& run, Money per_hour, Moment at) {
+    RunTruth& truth = model_->runs[run];
+    truth.moved.emplace_back(at, Money{per_hour.nanos - truth.prices.back().second.nanos});
+    truth.prices.emplace_back(at.utc, per_hour);
+}
+
 void Judge::began_at_unheard_price(const RunId& run, Money more, Moment changed) {
     model_->runs[run].unannounced.emplace_back(changed, more);
 }

@@ -72,6 +72,8 @@ public:
     /// The price of a running run is another from now on; the past stays.
     /// `announced`: it was in the table of prices before. Else Curfew learns of it from a list, or by a reload.
     void price_changed(const RunId& run, Money per_hour, bool announced, Moment at);
+    /// The run goes on on another machine type, which the next list shows.
+    void moved(const RunId& run, Money per_hour, Moment at);
     /// The run began after its type had become dearer by `more` at `changed`, which nobody announced.
     void began_at_unheard_price(const RunId& run, Money more, Moment changed);
     /// Real work in the run, that any honest look must see.

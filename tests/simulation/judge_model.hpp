@@ -42,6 +42,7 @@ struct RunTruth {
     std::string ended_by;
     std::vector<std::pair<WallTime, Money>> prices;     // from when on, rising
     std::vector<std::pair<Moment, Money>> unannounced;  // by how much more
+    std::vector<std::pair<Moment, Money>> moved;        // to another machine type, likewise
     std::optional<Moment> work_since;
     std::map<Signal, std::pair<Verdict, Instant>> newest;  // answer of each source
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest

@@ -24,6 +24,25 @@ Money highest_price(const RunTruth& truth) {
     return most;
 }
 
+/// When Curfew has seen a list since.
+Instant listed_after(const Judge::Model& m, const AccountName& account, Instant since, const Moment& at) {
+    const auto lists = m.listed.find(account);
+    if (lists == m.listed.end()) {
+        return since + minutes{1};
+    }
+    auto next = std::ranges::lower_bound(lists->second, since, {}, &Moment::mono);
+    // Of a cycle that a crash cut short nothing is left.
+    const auto lost = [&](const Moment& list) {
+        return std::ranges::any_of(m.down, [&](const auto& down) {
+            return down.first >= list.mono && down.first - list.mono <= minutes{2};
+        });
+    };
+    while (next != lists->second.end() && lost(*next)) {
+        ++next;
+    }
+    return (next == lists->second.end() ? at.mono : next->mono) + minutes{1};
+}
+
 /// When Curfew could know of a price that nobody announced: once it has read its configuration again, and then seen a
 /// list.
 Instant aware_at(const Judge::Model& m, const AccountName& account, const Moment& since, const Moment& at) {
@@ -34,21 +53,7 @@ Instant aware_at(const Judge::Model& m, const AccountName& account, const Moment
             break;
         }
     }
-    const auto lists = m.listed.find(account);
-    if (lists != m.listed.end()) {
-        auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
-        // Of a cycle that a crash cut short nothing is left.
-        const auto lost = [&](const Moment& list) {
-            return std::ranges::any_of(m.down, [&](const auto& down) {
-                return down.first >= list.mono && down.first - list.mono <= minutes{2};
-            });
-        };
-        while (next != lists->second.end() && lost(*next)) {
-            ++next;
-        }
-        known = next == lists->second.end() ? at.mono : next->mono;
-    }
-    return known + minutes{1};
+    return listed_after(m, account, known, at);
 }
 
 }  // namespace
@@ -139,17 +144,22 @@ void Judge::judge_ledger(const End& end, Moment at) {
             }
             before = &row;
         }
-        for (const auto& [when, more] : truth.unannounced) {
+        const auto metered = m.metered.find(run);
+        const auto unheard = [&](const Moment& when, Money more, Instant aware) {
             // Who was not seen before it changed is billed at the new one from its start: no list tells of the old one.
-            const auto metered = m.metered.find(run);
             const bool unseen = metered == m.metered.end() || metered->second > when.mono;
             const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
             Duration off = unseen ? std::max(last - truth.began.mono, Duration{0}) : Duration{0};
             if (last == when.mono) {
-                const Instant since = std::max(when.mono, truth.began.mono);
-                off = std::max(off, aware_at(m, truth.run.account, when, at) - since);
+                off = std::max(off, aware - std::max(when.mono, truth.began.mono));
             }
             allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} * off.count();
+        };
+        for (const auto& [when, more] : truth.unannounced) {
+            unheard(when, more, aware_at(m, truth.run.account, when, at));
+        }
+        for (const auto& [when, more] : truth.moved) {
+            unheard(when, more, listed_after(m, truth.run.account, when.mono, at));
         }
         // What stamps do not bound is of our own clock: where that was off, so is it, and `clock` is told. A run that
         // began and ended by them, at one price, costs what it costs.
@@ -300,8 +310,16 @@ namespace {
 bool counts(const Judge::Model& m, const Budget& budget, const Period& period, const ResourceId& id,
             const RunId& run, const std::string& sku) {
     const auto resource = m.resources.find(id);
-    return resource != m.resources.end() && own_match(budget.scope, resource->second, sku) &&
-           (budget.period.kind != PeriodKind::run || period.id == "run:" + run.value);
+    if (resource == m.resources.end()) {
+        return false;
+    }
+    if (budget.period.kind != PeriodKind::run) {
+        return own_match(budget.scope, resource->second, sku);
+    }
+    // All of a run counts, also what it cost on another machine type.
+    const auto meter = m.meters.find({run, MeterKind::compute});
+    return period.id == "run:" + run.value &&
+           own_match(budget.scope, resource->second, meter != m.meters.end() ? meter->second.sku : sku);
 }
 
 }  // namespace

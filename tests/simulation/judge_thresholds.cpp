@@ -35,6 +35,15 @@ bool in_force(const Budget& budget, WallTime now) {
            (budget.period.from <= now && now < budget.period.until);
 }
 
+/// A window that rolls has no end: stamps may be ahead of our clock.
+Period of_now(const Budget& budget, WallTime now) {
+    Period period = own_period(budget.period, now, budget.zone);
+    if (budget.period.kind == PeriodKind::rolling) {
+        period.to = now + hours{24 * 366};
+    }
+    return period;
+}
+
 /// Did it fire, and is not armed again?
 bool stands(const Judge::Model& m, const Budget& budget, const Period& period, const std::string& key) {
     const auto found = m.fired.find({budget.name.value, period.id});
@@ -70,7 +79,7 @@ Duration least_lead(const Config& config, const Threshold& threshold) {
 std::vector<Period> Judge::counted_now(const Budget& budget, WallTime now) const {
     const Model& m = *model_;
     if (budget.period.kind != PeriodKind::run) {
-        return {own_period(budget.period, now, budget.zone)};
+        return {of_now(budget, now)};
     }
     std::vector<Period> runs;
     for (const auto& [key, meter] : m.meters) {
@@ -188,7 +197,7 @@ void Judge::judge_lead(const Config& config, Moment at) {
 void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
     Model& m = *model_;
     const Config* config = m.config();
-    if (config == nullptr || m.edited.contains(row.budget)) {
+    if (config == nullptr || m.edited.contains(row.budget) || row.key.ends_with(" armed")) {
         return;
     }
     const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
@@ -201,9 +210,8 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
             continue;
         }
         // A window that rolls has rolled on until it is durable.
-        Period period = budget->period.kind == PeriodKind::rolling
-                            ? own_period(budget->period, std::min(row.at, at.wall), budget->zone)
-                            : own_period(budget->period, at.wall, budget->zone);
+        const bool rolls = budget->period.kind == PeriodKind::rolling;
+        Period period = of_now(*budget, rolls ? std::min(row.at, at.wall) : at.wall);
         period.id = budget->period.kind == PeriodKind::run ? row.period : period.id;
         tally_.mark("budget.fired.exactly");
         if (period.id == row.period) {

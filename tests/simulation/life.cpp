@@ -54,6 +54,7 @@ Simulation::Simulation(const LifeOptions& options)
     stage_.rates = story_.rates_of_faults;
     stage_.faults_on = options.faults;
     fleet_.rates = story_.rates;
+    fleet_.moves = story_.moves;
     for (const AccountConfig& account : story_.config.accounts) {
         const Story::AccountTraits& traits = story_.accounts.at(account.name);
         if (traits.reports_ends) {
@@ -65,6 +66,7 @@ Simulation::Simulation(const LifeOptions& options)
                                                    .reports_ends = traits.reports_ends,
                                                    .reports_money = traits.reports_money,
                                                    .lists_prices = traits.lists_prices,
+                                                   .odd_ends = traits.odd_ends,
                                                    .metrics = account.metrics,
                                                    .down_until = {},
                                                    .key_refused_until = {},
@@ -99,7 +101,7 @@ Simulation::Simulation(const LifeOptions& options)
         .vaults = vaults_,
         .receivers = receivers_,
         .worst_moment = [this](const ResourceId& resource) { people_->worst_moment(resource); }};
-    host_ = std::make_unique<Host>(stage_, around, price_table(story_.table), story_.config);
+    host_ = std::make_unique<Host>(stage_, around, story_.prices(), story_.config);
     host_->time_off = [this](std::int64_t failed_boots) {
         if (failed_boots > 0) {  // a supervisor waits longer each time
             return Duration{
