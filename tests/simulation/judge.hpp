@@ -143,6 +143,7 @@ private:
     void judge_figures(const Config& config, Moment at);
     void judge_lead(const Config& config, Moment at);
     void judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    void judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at);
     void judge_closing(const AccountName& account, const Batch& batch, Moment at);
     std::vector<Period> counted_now(const Budget& budget, WallTime now) const;
     void judge_early(const FiredThresholdRow& row, Moment at);

@@ -226,13 +226,39 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
     }
 }
 
+/// Missing data never resets anything: a poll that did not see all arms no threshold of what it should have seen.
+void Judge::judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at) {
+    const Config* config = model_->config();
+    std::vector<const AccountPollRow*> polls;
+    for (const Write& write : batch) {
+        if (const auto* poll = std::get_if<AccountPollRow>(&write)) {
+            polls.push_back(poll);
+        }
+    }
+    if (config == nullptr || polls.size() != 1 || (polls.front()->complete && polls.front()->error.empty())) {
+        return;
+    }
+    const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
+    const auto covers = [&](const std::string& glob) { return own_glob(glob, polls.front()->account.value); };
+    if (budget != config->budgets.end() && !model_->edited.contains(row.budget) &&
+        (budget->scope.accounts.empty() || std::ranges::any_of(budget->scope.accounts, covers))) {
+        violated("I7", at,
+                 "threshold " + row.key + " of budget " + row.budget.value + " in " + row.period +
+                     " by a poll that did not see everything");
+    }
+}
+
 /// Whoever is to hear of a threshold hears of it: its alert is in the transaction, or stands already. One that had
 /// fired under another amount is no news.
 void Judge::judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at) {
     const Model& m = *model_;
     const std::string key = row.key.substr(0, row.key.rfind(" #"));
     const std::size_t amount = key.rfind(" at ");
-    if (amount == std::string::npos || key.ends_with(" armed")) {
+    if (row.key.ends_with(" armed")) {
+        judge_armed(row, batch, at);
+        return;
+    }
+    if (amount == std::string::npos) {
         return;
     }
     const std::string stem = key.substr(0, amount + 4);

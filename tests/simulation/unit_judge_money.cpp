@@ -607,6 +607,23 @@ TEST_CASE("I7: in a window that rolls a threshold is armed again") {
     CHECK(s.breaks("I7") != armed);
 }
 
+TEST_CASE("I7: what is not seen arms nothing") {
+    Budgeted s({2'040'000'000}, {.kind = PeriodKind::rolling, .length = hours{6}},
+               {.percent = 50, .action = ThresholdAction::notify});
+    const bool whole = GENERATE(true, false);
+    s.polls(hours{2});
+    s.fires(s.budget.name, "rolling:6h", s.key());
+    s.note(false);
+    s.polls(hours{5}, false);
+    s.judge.committed(
+        {FiredThresholdRow{
+             .budget = s.budget.name, .period = "rolling:6h", .key = s.key() + " armed", .at = s.at().wall},
+         AccountPollRow{
+             .account = account, .mono = s.at().mono, .wall = s.at().wall, .complete = whole, .error = {}}},
+        s.at());
+    CHECK(s.breaks("I7") != whole);
+}
+
 TEST_CASE("I7: a run's own budget counts that run") {
     Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::warn});
     SECTION("at its time") {

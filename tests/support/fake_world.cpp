@@ -93,6 +93,9 @@ Task<StopReply> FakeCloud::stop(RunRef ref, Deadline) {
 Task<Result<std::vector<Run>>> FakeCloud::past_runs(ResourceKind, ResourceId resource, WallTime since,
                                                     Deadline) {
     co_await turn(world_.io);
+    if (world_.past_runs_fail) {
+        co_return fail(Errc::unavailable, "down");
+    }
     std::vector<Run> runs;
     const auto past = world_.past_runs.find(resource);
     if (past != world_.past_runs.end()) {

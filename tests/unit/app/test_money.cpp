@@ -126,6 +126,27 @@ TEST_CASE("past runs are asked for until the provider answers") {
     CHECK(static_cast<int>(b.store.costs.size()) >= before + 2);
 }
 
+TEST_CASE("an end that the late answer to an earlier question tells is taken from there") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    b.world.past_runs_fail = true;
+    std::vector<Run>& past = b.world.past_runs[n.resource.id];
+    b.world.end(n);
+    past.push_back(n.resource.run);
+    b.world.start(n);
+    b.scheduler.run_for(minutes{20} + seconds{17});
+    b.world.end(n);
+    const Run second = n.resource.run;
+    past.push_back(second);
+    n.resource.run.ended_at.reset();  // neither the list nor the question about its end says it
+    b.world.past_runs_fail = false;
+    b.scheduler.run_for(minutes{3});
+    CHECK(b.metered(second.id.value) == minutes{20} + seconds{17});
+    CHECK(b.bar(second.id.value) == Duration{0});
+}
+
 TEST_CASE("a dated price cuts at its own time, not at the poll, also when the daemon was down then") {
     for (const bool down : {false, true}) {
         CAPTURE(down);
