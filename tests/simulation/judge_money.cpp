@@ -419,7 +419,11 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
 }
 
 void Judge::doubt(const Doubt& said) {
-    if (!said.borne_out(known_spend(said.budget, said.period, said.at.wall))) {
+    // What is on is counted by the later of our clock and the provider's.
+    const auto bears_out = [&](WallTime now) {
+        return said.borne_out(known_spend(said.budget, said.period, now));
+    };
+    if (!bears_out(said.at.wall) && !bears_out(std::max(said.at.wall, said.at.utc))) {
         model_->doubts.push_back(said);
     }
 }

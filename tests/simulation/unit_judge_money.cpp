@@ -645,6 +645,17 @@ TEST_CASE("I7: a run's own budget counts that run") {
     }
 }
 
+TEST_CASE("I7: what is on counts by the later of two clocks, also where it turns out to have ended before") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::total},
+               {.percent = 100, .action = ThresholdAction::warn});
+    const bool behind = GENERATE(true, false);
+    s.pass(behind ? hours{3} : hours{1});
+    s.wall_ahead = behind ? -hours{2} : hours{0};
+    s.fires(s.budget.name, "total", s.key());
+    s.judge.ended({}, s.at());
+    CHECK(s.breaks("I7") != behind);
+}
+
 TEST_CASE("I7: a threshold that stops is ahead of the money") {
     Budgeted s({1'020'000'000}, {.kind = PeriodKind::total},
                {.percent = 100, .action = ThresholdAction::stop});
