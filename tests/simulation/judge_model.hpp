@@ -140,8 +140,9 @@ struct Judge::Model {
     std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
     std::map<std::string, int> firings;  // by "budget/period/threshold"
     std::optional<Instant> thresholds_checked;
-    std::map<AccountName, bool> seen_whole;  // its newest poll, by what is durable
-    std::map<std::string, int> unarmed;      // thresholds: checks in a row that found them fired for too long
+    std::map<AccountName, std::vector<Instant>> polled;  // a poll that saw all became durable
+    std::map<AccountName, bool> seen_whole;              // its newest poll, by what is durable
+    std::map<std::string, int> unarmed;    // thresholds: checks in a row that found them fired for too long
     std::map<std::string, int> led_late;   // … polls in a row that found them reached with what a stop takes
     std::map<std::string, int> late;       // thresholds: checks in a row that found them due
     std::map<BudgetName, Instant> edited;  // at run time

@@ -8,6 +8,7 @@ namespace curfew::simulation {
 
 namespace {
 
+constexpr Duration written_soon = minutes{5};
 constexpr Duration clock_off_longest = hours{13};
 constexpr std::int64_t hour_ms = 3'600'000;
 
@@ -611,7 +612,16 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     // Poll with its jitter and its deadline; the decision, whose looks may each go unanswered for 2 min and are taken
     // again after 30 s; notice, pack, stop and its confirmation.
     Duration may = poll * 2 + minutes{15} + minutes{10} + hard.pack_within + minutes{6};
-    // Not there: between two good lists of the account that are further apart than polls are.
+    // Not there: between two good lists of the account that are further apart than polls are, or whose news the disk
+    // did not take: nothing is stopped before that is written.
+    const auto polled = m.polled.find(truth.run.account);
+    const auto durable_soon = [&](Instant list) {
+        if (polled == m.polled.end()) {
+            return false;
+        }
+        const auto next = std::ranges::lower_bound(polled->second, list);
+        return next != polled->second.end() && *next - list <= written_soon;
+    };
     const auto lists = m.listed.find(truth.run.account);
     Instant last = from;
     Duration blind{0};
@@ -623,7 +633,7 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     };
     if (lists != m.listed.end()) {
         for (const Moment& each : lists->second) {
-            if (each.mono > from && each.mono < until) {
+            if (each.mono > from && each.mono < until && durable_soon(each.mono)) {
                 note(each.mono);
             }
         }

@@ -176,6 +176,9 @@ void Judge::committed(const Batch& batch, Moment at) {
     // else could be written either.
     std::set<AccountName> polled;
     for (const auto* row : all_of<AccountPollRow>(batch)) {
+        if (row->complete) {
+            m.polled[row->account].push_back(at.mono);
+        }
         m.seen_whole[row->account] = row->complete && row->error.empty();
         judge_closing(row->account, batch, at);
         if (row->complete) {

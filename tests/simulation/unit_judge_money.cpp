@@ -349,9 +349,13 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         s.use();
         s.begin();
     };
+    bool disk_full = false;
     const auto until = [&](Duration end) {
         while (Duration{s.ms} < end) {
             s.judge.listed(account, s.at());
+            if (!disk_full) {
+                s.polled();
+            }
             s.pass(minutes{1});
         }
         s.judge.run_ended(run, "user", s.at());
@@ -370,6 +374,12 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         begin(ThresholdAction::stop_now);
         until(hours{5});
         CHECK(s.breaks("I7"));
+    }
+    SECTION("hours later, and the disk took nothing until then") {
+        disk_full = true;
+        begin(ThresholdAction::stop_now);
+        until(hours{5});
+        CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("a day by a clock that is ahead ends before its time") {
         const bool ahead = GENERATE(false, true);
