@@ -583,7 +583,7 @@ void Watcher::bill_past_runs(LiveResource& live, LiveGap& gap, std::vector<Endin
                            run.id == live.current.run.id || books_.counted(run.id) ||
                            std::ranges::any_of(live.older,
                                                [&](const LiveRun& o) { return o.run.id == run.id; });
-        if (run.id == gap.row.before && run.ended_at) {
+        if (run.ended_at) {  // whoever it was asked about
             for (Ending& ending : endings) {
                 ending.at = ending.run == run.id && !ending.at ? run.ended_at : ending.at;
             }

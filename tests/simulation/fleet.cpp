@@ -11,7 +11,7 @@ constexpr std::size_t runs_kept = 40;
 
 }  // namespace
 
-Fleet::Fleet(Stage& s) : stage(s), dice_(s.dice.split("fleet")) {}
+Fleet::Fleet(Stage& s) : stage(s), dice_(s.dice.split("fleet")), moves_(s.dice.split("moves")) {}
 
 SimResource& Fleet::add(SimResource resource) {
     auto owned = std::make_unique<SimResource>(std::move(resource));
@@ -35,15 +35,42 @@ SimRun* Fleet::run(const ResourceId& resource, const RunId& run) {
     return found == r->runs.end() ? nullptr : &*found;
 }
 
-Money Fleet::rate_of(const SimResource& r) const {
-    const auto found = rates.find(r.machine_type);
+Money Fleet::rate_of(const std::string& machine_type) const {
+    const auto found = rates.find(machine_type);
     return found == rates.end() ? Money{} : found->second;
 }
 
+const std::string& Fleet::other_type(const std::string& machine_type) {
+    auto type = rates.begin();
+    do {
+        type = std::next(rates.begin(), static_cast<std::ptrdiff_t>(moves_.below(rates.size())));
+    } while (type->first == machine_type && rates.size() > 1);
+    return type->first;
+}
+
+void Fleet::move(SimResource& r) {
+    SimRun* run = r.newest();
+    if (run == nullptr || run->state != RunState::running) {
+        return;
+    }
+    const WallTime now = stage.clock.utc();
+    billed_.push_back({r.account, priced_since_[run->id], now, rate_of(run->machine_type)});
+    priced_since_[run->id] = now;
+    r.machine_type = other_type(run->machine_type);
+    run->machine_type = r.machine_type;
+    stage.note("moved", r.machine_type);
+    stage.tally.mark("moved");
+    stage.judge.moved(run->id, rate_of(r.machine_type), stage.moment());
+}
+
 void Fleet::start(SimResource& r) {
+    if (moves_.chance(moves)) {
+        r.machine_type = other_type(r.machine_type);
+    }
     CURFEW_ASSERT(!r.on() || r.runs.back().state == RunState::stopping, "started twice");
     // Stamps of one resource differ, as they do where seconds pass between two starts.
     SimRun run{.id = RunId{r.id.value + "-" + std::to_string(++starts_)},
+               .machine_type = r.machine_type,
                .state = RunState::provisioned,
                .started = stage.clock.utc(),
                .ended = {}};
@@ -62,7 +89,7 @@ void Fleet::start(SimResource& r) {
                            .resource = r.id,
                            .run = run.id,
                            .machine_type = r.machine_type,
-                           .per_hour = rate_of(r)},
+                           .per_hour = rate_of(r.machine_type)},
                           stage.moment());
     for (const auto& [changed, more] : unannounced_[r.machine_type]) {
         stage.judge.began_at_unheard_price(run.id, more, changed);
@@ -88,7 +115,7 @@ void Fleet::end(SimResource& r, SimRun& run, const std::string& by) {
         no_work(r);
         r.stalled = false;
     }
-    billed_.push_back({r.account, priced_since_[run.id], now, rate_of(r)});
+    billed_.push_back({r.account, priced_since_[run.id], now, rate_of(run.machine_type)});
     priced_since_.erase(run.id);
     run.ended = now;
     run.state = RunState::stopped;
@@ -185,11 +212,11 @@ void Fleet::price_change(const std::string& machine_type, Money per_hour, bool a
     const Money before = rates[machine_type];
     for (auto& [id, r] : resources) {
         for (SimRun& run : r->runs) {
-            if (r->machine_type == machine_type && run.bills()) {
+            if (run.machine_type == machine_type && run.bills()) {
                 billed_.push_back({r->account, priced_since_[run.id], now, before});
                 priced_since_[run.id] = now;
             }
-            if (r->machine_type == machine_type && (run.bills() || !announced)) {
+            if (run.machine_type == machine_type && (run.bills() || !announced)) {
                 stage.judge.price_changed(run.id, per_hour, announced, stage.moment());
             }
         }
@@ -247,7 +274,7 @@ Money Fleet::month_to_date(const AccountName& account) const {
         for (const SimResource* r : all->second) {
             for (const SimRun& run : r->runs) {
                 if (run.bills()) {
-                    add(priced_since_.at(run.id), now, rate_of(*r));
+                    add(priced_since_.at(run.id), now, rate_of(run.machine_type));
                 }
             }
         }
@@ -273,7 +300,7 @@ Run Fleet::shown(const SimResource& r, const SimRun& run) const {
                      : run.state == RunState::stopping    ? "Stopping"
                      : run.state == RunState::provisioned ? "Provisioned"
                                                           : "Cancelled";
-    out.machine_type = r.machine_type;
+    out.machine_type = run.machine_type;
     out.started_at = run.started;
     out.ended_at = run.ended;
     if (run.state == RunState::running) {

@@ -24,6 +24,7 @@ struct SimFile {
 
 struct SimRun {
     RunId id;
+    std::string machine_type;
     RunState state = RunState::provisioned;
     WallTime started;
     std::optional<WallTime> ended;
@@ -72,6 +73,12 @@ struct SimResource {
     bool on() const { return !runs.empty() && runs.back().bills(); }
 };
 
+/// The files of prices that Curfew reads: what it comes with, and what its user knows better.
+struct PriceTables {
+    std::string shipped;
+    std::string own;
+};
+
 class Fleet {
 public:
     explicit Fleet(Stage& stage);
@@ -80,6 +87,7 @@ public:
     std::map<ResourceId, std::unique_ptr<SimResource>> resources;
     std::map<AccountName, std::vector<SimResource*>> of_account;
     std::map<std::string, Money> rates;  // of machine types, now
+    std::int64_t moves = 0;              // ppm of starts, on another machine type than before
 
     SimResource& add(SimResource resource);
     SimResource* find(const ResourceId& id);
@@ -96,13 +104,15 @@ public:
     void touch_files(SimResource& r, std::int64_t count);
     /// More than half of them go.
     void wipe_files(SimResource& r);
+    /// What runs goes on on another machine type, at the price of that.
+    void move(SimResource& r);
     /// `announced`: Curfew can know it to the minute.
     void price_change(const std::string& machine_type, Money per_hour, bool announced);
 
     /// A stop arrives: teardown begins. True where this ended a run that was on.
     bool begin_stop(const ResourceId& resource, const RunId& run, Duration teardown);
 
-    Money rate_of(const SimResource& r) const;
+    Money rate_of(const std::string& machine_type) const;
     std::int64_t cpu_ms_of(const SimResource& r) const;
     TrueFiles true_files(const SimResource& r) const;
     /// What a month (UTC) has cost so far.
@@ -120,7 +130,10 @@ private:
     void settle_cpu(SimResource& r);
     void no_work(SimResource& r);
 
+    const std::string& other_type(const std::string& machine_type);
+
     Dice dice_;
+    Dice moves_;
     std::int64_t starts_ = 0;
     std::int64_t ended_ms_ = 0;
     std::uint64_t versions_ = 0;

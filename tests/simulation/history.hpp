@@ -79,6 +79,19 @@ struct History {
                 .account = account, .mono = at().mono, .wall = at().wall, .complete = true, .error = {}}},
             at());
     }
+    /// A threshold fires, and its alert says so, though it is silenced.
+    void fires(const BudgetName& budget, const std::string& period, const std::string& key,
+               bool alarms = true) {
+        Batch batch{FiredThresholdRow{.budget = budget, .period = period, .key = key, .at = at().wall}};
+        if (alarms && !key.ends_with(" armed")) {
+            Alert alert;
+            alert.key = "budget/" + budget.value + "/" + period + "/" + key.substr(0, key.rfind(" #"));
+            alert.id = AlertId{"al " + alert.key};
+            alert.silenced_by = SilenceId{"sil_1"};
+            batch.emplace_back(alert);
+        }
+        judge.committed(batch, at());
+    }
     /// A look a minute.
     void quiet_for(Duration d, const RunId& id = run) {
         for (Duration gone{0}; gone < d; gone += minutes{1}) {
@@ -94,16 +107,6 @@ struct History {
                   .run = run,
                   .cause = {CauseKind::idle, "night"}};
     int messages = 0;
-
-    /// A threshold fires, and somebody has seen it.
-    void crosses(const FiredThresholdRow& row) {
-        Alert alert;
-        alert.id = AlertId{"alr_" + row.period + row.key};
-        alert.key = "budget/" + row.budget.value + "/" + row.period + "/" + row.key;
-        alert.kind = AlertKind::budget_threshold;
-        alert.state = AlertState::acknowledged;
-        judge.committed({row, alert}, at());
-    }
 
     void store(EnforcementState state, Batch more = {}) {
         e.state = state;

@@ -89,7 +89,7 @@ struct Host::Life {
     bool started = false;
 };
 
-Host::Host(Stage& stage, Surroundings around, std::string p, Config c)
+Host::Host(Stage& stage, Surroundings around, PriceTables p, Config c)
     : config(std::move(c)), prices(std::move(p)), stage_(stage), around_(std::move(around)),
       path_(folder() + "/curfew.db"), entropy_(stage.dice.split("entropy")),
       heart_(stage.dice.split("heart")) {
@@ -117,10 +117,12 @@ Result<Parts> Host::parts() {
     Life& life = *life_;
     Parts parts;
     parts.config = std::make_shared<const Config>(config);
-    auto book = PriceBook::parse_csv(prices, "prices");
-    if (!book) {
-        return std::unexpected(book.error());
+    auto book = PriceBook::parse_csv(prices.shipped, "prices");
+    auto own = PriceBook::parse_csv(prices.own, "own prices");
+    if (!book || !own) {
+        return std::unexpected(book ? own.error() : book.error());
     }
+    book->merge(*own);
     parts.prices = std::move(*book);
     for (const AccountConfig& account : config.accounts) {
         parts.clouds[account.name] = std::make_shared<SimCloud>(

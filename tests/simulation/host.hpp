@@ -33,14 +33,14 @@ struct Surroundings {
 
 class Host {
 public:
-    Host(Stage& stage, Surroundings around, std::string prices, Config config);
+    Host(Stage& stage, Surroundings around, PriceTables prices, Config config);
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
     ~Host();
 
     Config config;               // what the file says; read at every start and reload
     bool config_is_bad = false;  // a reload would be refused
-    std::string prices;          // the table of prices, read with it
+    PriceTables prices;          // read with it
     Disk disk;
     CommitDeaths deaths;
     std::int64_t point_deaths = 0;    // dies at the n-th point of enforcements from now; 0 = not

@@ -289,6 +289,12 @@ void Judge::price_changed(const RunId& run, Money per_hour, bool announced, Mome
     }
 }
 
+void Judge::moved(const RunId& run, Money per_hour, Moment at) {
+    RunTruth& truth = model_->runs[run];
+    truth.moved.emplace_back(at, Money{per_hour.nanos - truth.prices.back().second.nanos});
+    truth.prices.emplace_back(at.utc, per_hour);
+}
+
 void Judge::began_at_unheard_price(const RunId& run, Money more, Moment changed) {
     model_->runs[run].unannounced.emplace_back(changed, more);
 }
@@ -340,6 +346,15 @@ void Judge::looked_up(const RunId& run, bool on, Moment at) {
     if (all.size() > kept) {
         all.pop_front();
     }
+}
+
+void Judge::reports_ends(const AccountName& account) {
+    model_->reporting.insert(account);
+}
+
+void Judge::end_asked(const RunId& run, bool told) {
+    bool& heard = model_->asked_ends[run];
+    heard = heard || told;
 }
 
 void Judge::published(const Receipt& receipt, const TrueFiles& held, Moment at) {
@@ -401,6 +416,7 @@ void Judge::crashed(Moment at) {
     note_awake(at);
     m.awake_since.reset();
     m.shown.clear();
+    m.asked_ends.clear();
     for (auto& [key, parcel] : m.parcels) {
         if (std::exchange(parcel.in_flight, false)) {
             ++parcel.uncertain;  // taken, and nobody who lives on knows it

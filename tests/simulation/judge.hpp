@@ -74,6 +74,8 @@ public:
     /// The price of a running run is another from now on; the past stays.
     /// `announced`: it was in the table of prices before. Else Curfew learns of it from a list, or by a reload.
     void price_changed(const RunId& run, Money per_hour, bool announced, Moment at);
+    /// The run goes on on another machine type, which the next list shows.
+    void moved(const RunId& run, Money per_hour, Moment at);
     /// The run began after its type had become dearer by `more` at `changed`, which nobody announced.
     void began_at_unheard_price(const RunId& run, Money more, Moment changed);
     /// Real work in the run, that any honest look must see.
@@ -84,6 +86,10 @@ public:
     void files_changed(const RunId& run, const TrueFiles& files, Moment at);
     /// A list reached Curfew whole, unspoilt and fresh. `shown`: the runs in it, on or off.
     void listed(const AccountName& account, Moment at, const std::vector<RunId>& shown = {});
+    /// The provider tells when runs of it ended, whoever asks.
+    void reports_ends(const AccountName& account);
+    /// Curfew asked when a run ended. `told`: an answer, or a list that is as good as one, said it.
+    void end_asked(const RunId& run, bool told);
     /// A call that ends a run leaves; nobody can take it back from here on, however long it is on its way.
     void stop_sent(StopMethod method, const RunId& meant, Moment at);
     /// It arrived. `meant`: the run that the call names; `reached`: the one that it would
@@ -144,10 +150,17 @@ private:
     void judge_sightings(const Enforcement& row, EnforcementState before, Moment at);
     void judge_breaker(const Breaker& row, const Batch& batch, Moment at);
     void judge_late(Moment at);
+    void judge_figures(const Config& config, Moment at);
+    void judge_lead(const Config& config, Moment at);
+    void judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    void judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    void judge_closing(const AccountName& account, const Batch& batch, Moment at);
+    std::vector<Period> counted_now(const Budget& budget, WallTime now) const;
     void judge_early(const FiredThresholdRow& row, Moment at);
     void doubt(const Doubt& said);
     void judge_doubts();
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
+    Wide known_burn(const Budget& budget, const Period& period) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
     void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,

@@ -2,6 +2,7 @@
 // Inside the judge only.
 #pragma once
 
+#include "curfew/core/period.hpp"
 #include "simulation/judge.hpp"
 
 #include <deque>
@@ -41,6 +42,7 @@ struct RunTruth {
     std::string ended_by;
     std::vector<std::pair<WallTime, Money>> prices;     // from when on, rising
     std::vector<std::pair<Moment, Money>> unannounced;  // by how much more
+    std::vector<std::pair<Moment, Money>> moved;        // to another machine type, likewise
     std::optional<Moment> work_since;
     std::map<Signal, std::pair<Verdict, Instant>> newest;  // answer of each source
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest
@@ -150,6 +152,10 @@ struct Judge::Model {
     std::map<std::pair<std::string, std::string>, std::set<std::string>> fired;  // by budget and period
     std::map<std::string, int> firings;  // by "budget/period/threshold"
     std::optional<Instant> thresholds_checked;
+    std::map<AccountName, std::vector<Instant>> polled;  // a poll that saw all became durable
+    std::map<AccountName, bool> seen_whole;              // its newest poll, by what is durable
+    std::map<std::string, int> unarmed;    // thresholds: checks in a row that found them fired for too long
+    std::map<std::string, int> led_late;   // … polls in a row that found them reached with what a stop takes
     std::map<std::string, int> late;       // thresholds: checks in a row that found them due
     std::map<BudgetName, Instant> edited;  // at run time
     std::set<std::string> asked_by;        // who asked for a stop by hand
@@ -160,6 +166,8 @@ struct Judge::Model {
     std::map<RunId, Instant> metered;              // since when
     std::map<AccountName, std::set<RunId>> shown;  // by whole lists, since its newest poll became durable
     std::map<AccountName, Instant> watched;        // its first poll became durable
+    std::set<AccountName> reporting;               // they tell when a run ended
+    std::map<RunId, bool> asked_ends;              // … since the newest poll became durable; was it told?
     std::map<EnforcementId, std::pair<Instant, int>> confirming;  // since then, and over so many polls
     std::map<RunId, std::vector<std::pair<WallTime, WallTime>>> given_back;
     std::set<std::pair<RunId, std::int64_t>> counted_again;  // by where it begins: it was given back before
@@ -229,6 +237,9 @@ Duration own_ladder_head(const Rule& rule);
 std::int64_t own_cost(std::int64_t nanos_per_hour, std::int64_t ms);
 /// What a run costs in [from, to), in nano-units times milliseconds per hour, exactly.
 Wide own_bill(const RunTruth& run, WallTime from, WallTime to);
+
+/// The period that `t` lies in: of a day, a week, a month and a window that rolls by the judge's own calendar.
+Period own_period(const PeriodSpec& spec, WallTime t, const Zone& zone);
 
 /// Three quiet probes in a row, the first of them at least a ladder old.
 bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now);

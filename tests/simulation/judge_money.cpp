@@ -1,5 +1,4 @@
 // I6 and I7: what things cost, by the judge's own arithmetic on the truth.
-#include "curfew/core/period.hpp"
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
@@ -9,6 +8,7 @@ namespace curfew::simulation {
 
 namespace {
 
+constexpr Duration written_soon = minutes{5};
 constexpr Duration clock_off_longest = hours{13};
 constexpr std::int64_t hour_ms = 3'600'000;
 
@@ -25,6 +25,25 @@ Money highest_price(const RunTruth& truth) {
     return most;
 }
 
+/// When Curfew has seen a list since.
+Instant listed_after(const Judge::Model& m, const AccountName& account, Instant since, const Moment& at) {
+    const auto lists = m.listed.find(account);
+    if (lists == m.listed.end()) {
+        return since + minutes{1};
+    }
+    auto next = std::ranges::lower_bound(lists->second, since, {}, &Moment::mono);
+    // Of a cycle that a crash cut short nothing is left.
+    const auto lost = [&](const Moment& list) {
+        return std::ranges::any_of(m.down, [&](const auto& down) {
+            return down.first >= list.mono && down.first - list.mono <= minutes{2};
+        });
+    };
+    while (next != lists->second.end() && lost(*next)) {
+        ++next;
+    }
+    return (next == lists->second.end() ? at.mono : next->mono) + minutes{1};
+}
+
 /// When Curfew could know of a price that nobody announced: once it has read its configuration again, and then seen a
 /// list.
 Instant aware_at(const Judge::Model& m, const AccountName& account, const Moment& since, const Moment& at) {
@@ -35,21 +54,7 @@ Instant aware_at(const Judge::Model& m, const AccountName& account, const Moment
             break;
         }
     }
-    const auto lists = m.listed.find(account);
-    if (lists != m.listed.end()) {
-        auto next = std::ranges::lower_bound(lists->second, known, {}, &Moment::mono);
-        // Of a cycle that a crash cut short nothing is left.
-        const auto lost = [&](const Moment& list) {
-            return std::ranges::any_of(m.down, [&](const auto& down) {
-                return down.first >= list.mono && down.first - list.mono <= minutes{2};
-            });
-        };
-        while (next != lists->second.end() && lost(*next)) {
-            ++next;
-        }
-        known = next == lists->second.end() ? at.mono : next->mono;
-    }
-    return known + minutes{1};
+    return listed_after(m, account, known, at);
 }
 
 }  // namespace
@@ -90,10 +95,12 @@ void Judge::judge_ledger(const End& end, Moment at) {
         Wide allowed = 0;  // nano × ms per hour
         const CostRow* before = nullptr;
         bool unpriced = false;
+        bool estimated = false;
         for (const CostRow& row : list) {
             const std::int64_t length = (row.to - row.from).count();
             sum += row.gross.nanos;
             unpriced = unpriced || !row.rate;
+            estimated = estimated || row.estimated;
             const Money most = highest_price(truth);
             const std::int64_t dearest = std::max(most.nanos, row.rate ? row.rate->per_hour.nanos : 0);
             allowed += hour_ms;  // half a nano a row, and half of ours
@@ -138,22 +145,29 @@ void Judge::judge_ledger(const End& end, Moment at) {
             }
             before = &row;
         }
-        for (const auto& [when, more] : truth.unannounced) {
+        const auto metered = m.metered.find(run);
+        const auto unheard = [&](const Moment& when, Money more, Instant aware) {
             // Who was not seen before it changed is billed at the new one from its start: no list tells of the old one.
-            const auto metered = m.metered.find(run);
             const bool unseen = metered == m.metered.end() || metered->second > when.mono;
             const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
             Duration off = unseen ? std::max(last - truth.began.mono, Duration{0}) : Duration{0};
             if (last == when.mono) {
-                const Instant since = std::max(when.mono, truth.began.mono);
-                off = std::max(off, aware_at(m, truth.run.account, when, at) - since);
+                off = std::max(off, aware - std::max(when.mono, truth.began.mono));
             }
             allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} * off.count();
+        };
+        for (const auto& [when, more] : truth.unannounced) {
+            unheard(when, more, aware_at(m, truth.run.account, when, at));
         }
-        // Rows that stamps do not bound are of our own clock: where that was off, so are they, and `clock` is told.
+        for (const auto& [when, more] : truth.moved) {
+            unheard(when, more, listed_after(m, truth.run.account, when.mono, at));
+        }
+        // What stamps do not bound is of our own clock: where that was off, so is it, and `clock` is told. A run that
+        // began and ended by them, at one price, costs what it costs.
+        const bool by_stamps = !estimated && truth.prices.size() == 1 && truth.unannounced.empty();
         const Duration clock = m.most_wall_off(truth.began.mono - hours{1},
                                                truth.ended ? truth.ended->mono + hours{1} : at.mono);
-        if (clock > Duration{500}) {
+        if (clock > Duration{500} && !by_stamps) {
             allowed += Wide{highest_price(truth).nanos} * clock.count() * 2;
         }
         // The open rest of a run that is on, up to the newest row, is what can be compared.
@@ -209,6 +223,36 @@ void Judge::judge_shown(const AccountName& account, Moment at) {
     }
 }
 
+/// What the provider tells of an end is what is billed; only where it does not is an end an estimate. Asked of what a
+/// single poll closed: one that could not be written may have known less.
+void Judge::judge_closing(const AccountName& account, const Batch& batch, Moment at) {
+    Model& m = *model_;
+    const auto polls = std::ranges::count_if(
+        batch, [](const Write& write) { return std::holds_alternative<AccountPollRow>(write); });
+    for (const Write& write : batch) {
+        const auto* meter = std::get_if<Meter>(&write);
+        const auto truth = meter == nullptr ? m.runs.end() : m.runs.find(meter->run);
+        if (truth == m.runs.end() || meter->open || meter->kind != MeterKind::compute || polls != 1) {
+            continue;
+        }
+        const bool estimated = std::ranges::any_of(batch, [&](const Write& other) {
+            const auto* row = std::get_if<CostRow>(&other);
+            return row != nullptr && row->run == meter->run && row->estimated && row->to == meter->counted_to;
+        });
+        const auto asked = m.asked_ends.find(meter->run);
+        if (estimated && asked != m.asked_ends.end() && asked->second) {
+            violated("I6", at, "the provider told when " + meter->run.value + " ended, and it is estimated");
+        } else if (estimated && asked == m.asked_ends.end() && m.reporting.contains(account)) {
+            violated("I6", at, "the end of " + meter->run.value + " is estimated, and nobody asked for it");
+        }
+        tally_.mark(estimated ? "end.estimated" : "end.told");
+    }
+    std::erase_if(m.asked_ends, [&](const auto& entry) {
+        const auto truth = m.runs.find(entry.first);
+        return truth != m.runs.end() && truth->second.run.account == account;
+    });
+}
+
 // ---- I7 ------------------------------------------------------------------------------------------------
 
 namespace {
@@ -262,14 +306,43 @@ bool same(const Budget& a, const Budget& b) {
 
 }  // namespace
 
+namespace {
+
+bool counts(const Judge::Model& m, const Budget& budget, const Period& period, const ResourceId& id,
+            const RunId& run, const std::string& sku) {
+    const auto resource = m.resources.find(id);
+    if (resource == m.resources.end()) {
+        return false;
+    }
+    if (budget.period.kind != PeriodKind::run) {
+        return own_match(budget.scope, resource->second, sku);
+    }
+    // All of a run counts, also what it cost on another machine type.
+    const auto meter = m.meters.find({run, MeterKind::compute});
+    return period.id == "run:" + run.value &&
+           own_match(budget.scope, resource->second, meter != m.meters.end() ? meter->second.sku : sku);
+}
+
+}  // namespace
+
+/// What an hour costs of what is on, by the durable meters.
+Wide Judge::known_burn(const Budget& budget, const Period& period) const {
+    Wide sum = 0;
+    for (const auto& [key, meter] : model_->meters) {
+        if (meter.open && meter.tariff.rate &&
+            counts(*model_, budget, period, meter.resource, meter.run, meter.sku)) {
+            sum += meter.tariff.rate->per_hour.nanos;
+        }
+    }
+    return sum;
+}
+
 /// What the durable rows and meters say that a budget's scope has cost in a period: of a rolling one the rows are
 /// counted whole, by the hour in which they begin.
 Wide Judge::known_spend(const Budget& budget, const Period& period, WallTime now) const {
     const Model& m = *model_;
     const auto covers = [&](const ResourceId& id, const RunId& run, const std::string& sku) {
-        const auto resource = m.resources.find(id);
-        return resource != m.resources.end() && own_match(budget.scope, resource->second, sku) &&
-               (budget.period.kind != PeriodKind::run || period.id == "run:" + run.value);
+        return counts(m, budget, period, id, run, sku);
     };
     const auto part = [&](WallTime from, WallTime to) {
         return std::max<std::int64_t>(0, (std::min(to, period.to) - std::max(from, period.from)).count());
@@ -335,7 +408,7 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
     if (!key.contains(" accrued ") && !key.contains(" max ")) {
         return;
     }
-    Period period = period_at(budget->period, at.wall, budget->zone);
+    Period period = own_period(budget->period, at.wall, budget->zone);
     period.id = row.period;
     const Wide bound = Wide{nanos_of(std::string_view{key}.substr(amount + 4))};
     doubt({.text = name + " was armed again",
@@ -347,7 +420,11 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
 }
 
 void Judge::doubt(const Doubt& said) {
-    if (!said.borne_out(known_spend(said.budget, said.period, said.at.wall))) {
+    // What is on is counted by the later of our clock and the provider's.
+    const auto bears_out = [&](WallTime now) {
+        return said.borne_out(known_spend(said.budget, said.period, now));
+    };
+    if (!bears_out(said.at.wall) && !bears_out(std::max(said.at.wall, said.at.utc))) {
         model_->doubts.push_back(said);
     }
 }
@@ -451,9 +528,8 @@ void Judge::judge_budget(const Budget& budget, WallTime from, WallTime to, Momen
         }
         return;
     }
-    // The calendar is not what is judged here; it has tests of its own.
-    for (Period period = period_at(budget.period, std::max(first, from), budget.zone); period.from < to;
-         period = period_at(budget.period, period.to, budget.zone)) {
+    for (Period period = own_period(budget.period, std::max(first, from), budget.zone); period.from < to;
+         period = own_period(budget.period, period.to, budget.zone)) {
         judge_period(budget, period, runs, from, to, at);
         if (period.to >= to || period.to <= period.from) {
             break;
@@ -536,7 +612,16 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     // Poll with its jitter and its deadline; the decision, whose looks may each go unanswered for 2 min and are taken
     // again after 30 s; notice, pack, stop and its confirmation.
     Duration may = poll * 2 + minutes{15} + minutes{10} + hard.pack_within + minutes{6};
-    // Not there: between two good lists of the account that are further apart than polls are.
+    // Not there: between two good lists of the account that are further apart than polls are, or whose news the disk
+    // did not take: nothing is stopped before that is written.
+    const auto polled = m.polled.find(truth.run.account);
+    const auto durable_soon = [&](Instant list) {
+        if (polled == m.polled.end()) {
+            return false;
+        }
+        const auto next = std::ranges::lower_bound(polled->second, list);
+        return next != polled->second.end() && *next - list <= written_soon;
+    };
     const auto lists = m.listed.find(truth.run.account);
     Instant last = from;
     Duration blind{0};
@@ -548,7 +633,7 @@ Wide Judge::allowance(const Budget& budget, const Threshold& hard, const RunTrut
     };
     if (lists != m.listed.end()) {
         for (const Moment& each : lists->second) {
-            if (each.mono > from && each.mono < until) {
+            if (each.mono > from && each.mono < until && durable_soon(each.mono)) {
                 note(each.mono);
             }
         }

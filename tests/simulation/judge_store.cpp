@@ -186,6 +186,11 @@ void Judge::committed(const Batch& batch, Moment at) {
     std::set<AccountName> polled;
     for (const auto* row : all_of<AccountPollRow>(batch)) {
         if (row->complete) {
+            m.polled[row->account].push_back(at.mono);
+        }
+        m.seen_whole[row->account] = row->complete && row->error.empty();
+        judge_closing(row->account, batch, at);
+        if (row->complete) {
             polled.insert(row->account);
         }
     }
@@ -310,6 +315,10 @@ void Judge::committed(const Batch& batch, Moment at) {
             m.undelivered.insert(row->run);
         }
         tally_.mark("alert." + std::string{to_string(row->kind)} + "." + std::string{to_string(row->state)});
+    }
+
+    for (const auto* row : all_of<FiredThresholdRow>(batch)) {
+        judge_told(*row, batch, at);
     }
 
     // ---- enforcements

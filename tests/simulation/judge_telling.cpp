@@ -209,22 +209,6 @@ bool Judge::rings(AlertKind kind, const std::function<bool(const Alert&)>& test)
 /// After what it holds is noted: what it says happened is told by it, or has been.
 void Judge::judge_shouted(const Batch& batch, Moment at) {
     Model& m = *model_;
-    for (const auto* row : all_of<FiredThresholdRow>(batch)) {
-        const std::string words = row->key.substr(0, row->key.rfind(" #"));
-        const std::string stem = words.substr(0, words.find(" at ")) + " at ";
-        const auto& known = m.fired[{row->budget.value, row->period}];
-        // Under another amount it had fired before: that is noted, and told by nobody.
-        const bool inherited = std::ranges::any_of(known, [&](const std::string& each) {
-            return each.starts_with(stem) && !each.starts_with(words);
-        });
-        const bool told = rings(AlertKind::budget_threshold, [&](const Alert& a) {
-            return a.key == "budget/" + row->budget.value + "/" + row->period + "/" + words;
-        });
-        if (!told && !inherited && row->key != "overshoot" && !row->key.ends_with(" armed")) {
-            violated("I8", at,
-                     "threshold " + row->key + " of " + row->budget.value + " fired, and no alert does");
-        }
-    }
     for (const auto* row : all_of<Breaker>(batch)) {
         if (row->open && !rings(AlertKind::breaker,
                                 [&](const Alert& a) { return a.key.ends_with("/" + row->rule.value); })) {

@@ -1,5 +1,5 @@
-// I7: a threshold fires when what is durably known to be spent reaches it, not before, and not much later.
-#include "curfew/core/period.hpp"
+// I7: a threshold fires when what is durably known to be spent reaches it, not before, and not much later; one that
+// stops is ahead of it by what a stop takes; and in a window that rolls it is armed again.
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
@@ -13,83 +13,206 @@ constexpr int checks_needed = 3;
 constexpr Duration steady_for = hours{1};
 constexpr Wide late_permille = 1010;
 constexpr Wide early_permille = 990;
+constexpr Wide unarmed_permille = 890;  // of a threshold that is armed again below 90 %
+constexpr std::int64_t hour_ms = 3'600'000;
+constexpr Duration clock_right{500};
 
-bool counted_by_us(const Budget& budget, const Threshold& threshold) {
-    return threshold.percent && threshold.basis == Basis::accrued &&
-           budget.period.kind != PeriodKind::rolling && budget.period.kind != PeriodKind::run &&
-           budget.period.kind != PeriodKind::fixed;
+bool counted_by_us(const Threshold& threshold) {
+    return (threshold.percent || threshold.amount) && threshold.basis == Basis::accrued;
+}
+
+bool counted_by_us(const Budget& budget) {
+    return std::ranges::any_of(budget.thresholds, [](const Threshold& each) { return counted_by_us(each); });
 }
 
 Wide limit_of(const Budget& budget, const Threshold& threshold) {
-    return Wide{budget.amount.nanos} * *threshold.percent / 100;
+    return threshold.percent ? Wide{budget.amount.nanos} * *threshold.percent / 100
+                             : Wide{threshold.amount->nanos};
+}
+
+bool in_force(const Budget& budget, WallTime now) {
+    return budget.period.kind != PeriodKind::fixed ||
+           (budget.period.from <= now && now < budget.period.until);
+}
+
+/// A window that rolls has no end: stamps may be ahead of our clock.
+Period of_now(const Budget& budget, WallTime now) {
+    Period period = own_period(budget.period, now, budget.zone);
+    if (budget.period.kind == PeriodKind::rolling) {
+        period.to = now + hours{24 * 366};
+    }
+    return period;
+}
+
+/// Did it fire, and is not armed again?
+bool stands(const Judge::Model& m, const Budget& budget, const Period& period, const std::string& key) {
+    const auto found = m.fired.find({budget.name.value, period.id});
+    if (found == m.fired.end()) {
+        return false;
+    }
+    int times = 0;
+    std::string newest = key;
+    while (found->second.contains(newest)) {
+        newest = key + " #" + std::to_string(++times + 1);
+    }
+    const std::string last = times == 1 ? key : key + " #" + std::to_string(times);
+    return times > 0 && !found->second.contains(last + " armed");
+}
+
+/// How long it is from a poll that sees the last money to the end of what runs, at least.
+Duration least_lead(const Config& config, const Threshold& threshold) {
+    std::optional<Duration> poll;
+    for (const AccountConfig& account : config.accounts) {
+        poll = std::min(poll.value_or(account.poll_interval), account.poll_interval);
+    }
+    Duration notice = minutes{10};
+    for (const Rule& rule : config.rules) {
+        notice = std::min(notice, rule.min_notice);
+    }
+    return poll.value_or(Duration{0}) +
+           (threshold.action == ThresholdAction::stop_now ? std::min<Duration>(notice, minutes{1}) : notice);
 }
 
 }  // namespace
 
-/// Asked after a poll that saw everything. Late only counts where several polls have come since.
+/// What the budget counts now: its period, or that of each of its runs that are on.
+std::vector<Period> Judge::counted_now(const Budget& budget, WallTime now) const {
+    const Model& m = *model_;
+    if (budget.period.kind != PeriodKind::run) {
+        return {of_now(budget, now)};
+    }
+    std::vector<Period> runs;
+    for (const auto& [key, meter] : m.meters) {
+        const auto resource = m.resources.find(meter.resource);
+        if (meter.open && meter.kind == MeterKind::compute && resource != m.resources.end() &&
+            own_match(budget.scope, resource->second, meter.sku)) {
+            runs.push_back(period_of(meter.run));
+        }
+    }
+    return runs;
+}
+
+/// Asked after a poll that saw everything.
 void Judge::judge_late(Moment at) {
     Model& m = *model_;
     const Config* config = m.config();
-    if (config == nullptr || at.mono - m.configs.back().first < steady_for ||
-        (m.thresholds_checked && at.mono - *m.thresholds_checked < between_checks)) {
+    if (config == nullptr || at.mono - m.configs.back().first < steady_for) {
         return;
     }
-    m.thresholds_checked = at.mono;
+    judge_lead(*config, at);
+    if (!m.thresholds_checked || at.mono - *m.thresholds_checked >= between_checks) {
+        m.thresholds_checked = at.mono;
+        judge_figures(*config, at);
+    }
+}
+
+/// Late only counts where several polls have come since.
+void Judge::judge_figures(const Config& config, Moment at) {
+    Model& m = *model_;
     std::map<std::string, int> late;
-    for (const Budget& budget : config->budgets) {
-        if (m.edited.contains(budget.name)) {
-            continue;  // by hand: the file does not say what is in force
-        }
-        const bool counts = std::ranges::any_of(
-            budget.thresholds, [&](const Threshold& each) { return counted_by_us(budget, each); });
-        if (!counts) {
+    std::map<std::string, int> unarmed;
+    const bool whole = std::ranges::all_of(
+        config.accounts, [&](const AccountConfig& account) { return m.seen_whole[account.name]; });
+    for (const Budget& budget : config.budgets) {
+        // By hand: the file does not say what is in force.
+        if (m.edited.contains(budget.name) || !counted_by_us(budget) || !in_force(budget, at.wall)) {
             continue;
         }
-        const Period period = period_at(budget.period, at.wall, budget.zone);
-        const Wide spent = known_spend(budget, period, at.wall);
-        for (const Threshold& threshold : budget.thresholds) {
-            if (!counted_by_us(budget, threshold) ||
-                spent * 1000 < limit_of(budget, threshold) * late_permille) {
-                continue;
-            }
-            const auto rows = m.fired.find({budget.name.value, period.id});
-            const std::string key = threshold.key(budget.amount);
-            const bool fired = rows != m.fired.end() && rows->second.contains(key);
-            if (fired) {
-                continue;
-            }
-            const std::string name = budget.name.value + "/" + period.id + "/" + key;
-            const int times = m.late[name] + 1;
-            late[name] = times;
-            if (times == checks_needed) {
-                violated("I7", at,
-                         "threshold " + key + " of budget " + budget.name.value + " has not fired in " +
-                             period.id + ", and " + std::to_string(static_cast<std::int64_t>(spent)) +
-                             " nano are spent of " +
-                             std::to_string(static_cast<std::int64_t>(limit_of(budget, threshold))));
+        const bool rolls = budget.period.kind == PeriodKind::rolling;
+        const bool priced = !rolls || std::ranges::all_of(m.ledger, [](const auto& entry) {
+            return entry.second.rate.has_value();
+        });
+        for (const Period& period : counted_now(budget, at.wall)) {
+            const Wide spent = known_spend(budget, period, at.wall);
+            for (const Threshold& threshold : budget.thresholds) {
+                if (!counted_by_us(threshold)) {
+                    continue;
+                }
+                const std::string key = threshold.key(budget.amount);
+                const std::string name = budget.name.value + "/" + period.id + "/" + key;
+                const Wide limit = limit_of(budget, threshold);
+                const bool fired = stands(m, budget, period, key);
+                const auto figures = [&] {
+                    return std::to_string(static_cast<std::int64_t>(spent)) + " nano are spent of " +
+                           std::to_string(static_cast<std::int64_t>(limit));
+                };
+                if (!fired && spent * 1000 >= limit * late_permille) {
+                    late[name] = m.late[name] + 1;
+                    if (late[name] == checks_needed) {
+                        violated("I7", at,
+                                 "threshold " + key + " of budget " + budget.name.value +
+                                     " has not fired in " + period.id + ", and " + figures());
+                    }
+                }
+                if (fired && rolls && whole && priced && !stops(threshold.action) &&
+                    spent * 1000 < limit * unarmed_permille) {
+                    unarmed[name] = m.unarmed[name] + 1;
+                    if (unarmed[name] == checks_needed) {
+                        violated("I7", at,
+                                 "threshold " + key + " of budget " + budget.name.value +
+                                     " is not armed again, and " + figures());
+                    }
+                }
             }
         }
     }
     m.late = std::move(late);
+    m.unarmed = std::move(unarmed);
 }
 
-/// What only notifies waits for the figure itself; what warns and stops is ahead of it.
+/// What stops is reached early: by what is burnt until a stop that begins now has taken effect.
+void Judge::judge_lead(const Config& config, Moment at) {
+    Model& m = *model_;
+    std::map<std::string, int> late;
+    for (const Budget& budget : config.budgets) {
+        if (m.edited.contains(budget.name) || !counted_by_us(budget) || !budget.hard() ||
+            !in_force(budget, at.wall) || m.most_wall_off(at.mono - hours{1}, at.mono) > clock_right) {
+            continue;
+        }
+        for (const Period& period : counted_now(budget, at.wall)) {
+            const Wide spent = known_spend(budget, period, at.wall);
+            const Wide burn = known_burn(budget, period);
+            for (const Threshold& threshold : budget.thresholds) {
+                const std::string key = threshold.key(budget.amount);
+                const Duration ahead = least_lead(config, threshold) - minutes{1};
+                if (!stops(threshold.action) || !counted_by_us(threshold) ||
+                    spent + burn * ahead.count() / hour_ms < limit_of(budget, threshold) ||
+                    stands(m, budget, period, key)) {
+                    continue;
+                }
+                const std::string name = budget.name.value + "/" + period.id + "/" + key;
+                late[name] = m.led_late[name] + 1;
+                if (late[name] == checks_needed) {
+                    violated("I7", at,
+                             "threshold " + key + " of budget " + budget.name.value + " has not fired in " +
+                                 period.id + ", and what is left lasts for less than a stop takes");
+                }
+            }
+        }
+    }
+    m.led_late = std::move(late);
+}
+
+/// What notifies or warns waits for the figure itself; what stops is ahead of it.
 void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
     Model& m = *model_;
     const Config* config = m.config();
-    if (config == nullptr || m.edited.contains(row.budget)) {
+    if (config == nullptr || m.edited.contains(row.budget) || row.key.ends_with(" armed")) {
         return;
     }
     const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
     if (budget == config->budgets.end()) {
         return;
     }
+    const std::string fired = row.key.substr(0, row.key.rfind(" #"));
     for (const Threshold& threshold : budget->thresholds) {
-        if (threshold.action != ThresholdAction::notify || !counted_by_us(*budget, threshold) ||
-            threshold.key(budget->amount) != row.key) {
+        if (stops(threshold.action) || !counted_by_us(threshold) || threshold.key(budget->amount) != fired) {
             continue;
         }
-        const Period period = period_at(budget->period, at.wall, budget->zone);
+        // A window that rolls has rolled on until it is durable.
+        const bool rolls = budget->period.kind == PeriodKind::rolling;
+        Period period = of_now(*budget, rolls ? std::min(row.at, at.wall) : at.wall);
+        period.id = budget->period.kind == PeriodKind::run ? row.period : period.id;
         tally_.mark("budget.fired.exactly");
         if (period.id == row.period) {
             doubt({.text = "threshold " + row.key + " of budget " + row.budget.value + " fired in " +
@@ -100,6 +223,59 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
                    .least = limit_of(*budget, threshold) * early_permille / 1000,
                    .below = Wide{1} << 100});
         }
+    }
+}
+
+/// Missing data never resets anything: a poll that did not see all arms no threshold of what it should have seen.
+void Judge::judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at) {
+    const Config* config = model_->config();
+    std::vector<const AccountPollRow*> polls;
+    for (const Write& write : batch) {
+        if (const auto* poll = std::get_if<AccountPollRow>(&write)) {
+            polls.push_back(poll);
+        }
+    }
+    if (config == nullptr || polls.size() != 1 || (polls.front()->complete && polls.front()->error.empty())) {
+        return;
+    }
+    const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
+    const auto covers = [&](const std::string& glob) { return own_glob(glob, polls.front()->account.value); };
+    if (budget != config->budgets.end() && !model_->edited.contains(row.budget) &&
+        (budget->scope.accounts.empty() || std::ranges::any_of(budget->scope.accounts, covers))) {
+        violated("I7", at,
+                 "threshold " + row.key + " of budget " + row.budget.value + " in " + row.period +
+                     " by a poll that did not see everything");
+    }
+}
+
+/// Whoever is to hear of a threshold hears of it: its alert is in the transaction, or stands already. One that had
+/// fired under another amount is no news.
+void Judge::judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at) {
+    const Model& m = *model_;
+    const std::string key = row.key.substr(0, row.key.rfind(" #"));
+    const std::size_t amount = key.rfind(" at ");
+    if (row.key.ends_with(" armed")) {
+        judge_armed(row, batch, at);
+        return;
+    }
+    if (amount == std::string::npos) {
+        return;
+    }
+    const std::string stem = key.substr(0, amount + 4);
+    const auto& rows = m.fired.at({row.budget.value, row.period});
+    const bool amended = std::ranges::any_of(
+        rows, [&](const std::string& other) { return other.starts_with(stem) && !other.starts_with(key); });
+    const std::string name = "budget/" + row.budget.value + "/" + row.period + "/" + key;
+    const bool here = std::ranges::any_of(batch, [&](const Write& write) {
+        const auto* alert = std::get_if<Alert>(&write);
+        return alert != nullptr && alert->key == name;
+    });
+    const bool before = std::ranges::any_of(m.alerts, [&](const auto& entry) {
+        return entry.second.key == name &&
+               (entry.second.state == AlertState::firing || entry.second.state == AlertState::acknowledged);
+    });
+    if (!amended && !here && !before) {
+        violated("I7", at, name + " fired, and no alert says so");
     }
 }
 

@@ -57,8 +57,12 @@ Simulation::Simulation(const LifeOptions& options)
     stage_.rates = story_.rates_of_faults;
     stage_.faults_on = options.faults;
     fleet_.rates = story_.rates;
+    fleet_.moves = story_.moves;
     for (const AccountConfig& account : story_.config.accounts) {
         const Story::AccountTraits& traits = story_.accounts.at(account.name);
+        if (traits.reports_ends) {
+            stage_.judge.reports_ends(account.name);
+        }
         accounts_.emplace(account.name,
                           SimAccount{.name = account.name,
                                      .dice = stage_.dice.split("account " + account.name.value),
@@ -102,7 +106,7 @@ Simulation::Simulation(const LifeOptions& options)
         .vaults = vaults_,
         .receivers = receivers_,
         .worst_moment = [this](const ResourceId& resource) { people_->worst_moment(resource); }};
-    host_ = std::make_unique<Host>(stage_, around, price_table(story_.table), story_.config);
+    host_ = std::make_unique<Host>(stage_, around, story_.prices(), story_.config);
     host_->time_off = [this](std::int64_t failed_boots) {
         if (failed_boots > 0) {  // a supervisor waits longer each time
             return Duration{

@@ -116,13 +116,30 @@ Task<Result<std::string>> SimCloud::check_key(Deadline deadline) {
     co_return std::string{"Ana, team lab"};
 }
 
+/// Where the provider tells when a run ended: of some a time that cannot be true, whenever it is asked.
+std::optional<WallTime> SimCloud::told_end(const SimRun& run) const {
+    if (!run.ended || !account_.reports_ends) {
+        return std::nullopt;
+    }
+    Dice odd = stage_.dice.split("stamp " + run.id.value);
+    if (!odd.chance(account_.odd_ends)) {
+        return run.ended;
+    }
+    switch (odd.below(3)) {
+        case 0:
+            return WallTime{odd.between(0, 1000)};
+        case 1:
+            return run.started - odd.skewed(minutes{1}, hours{30});
+        default:
+            return *run.ended + hours{24 * odd.between(60, 400)};
+    }
+}
+
 Run SimCloud::shown(const SimResource& r, const SimRun& run) const {
     Run out = fleet_.shown(r, run);
-    if (!account_.reports_ends) {
-        out.ended_at.reset();
-    }
+    out.ended_at = told_end(run);
     if (account_.lists_prices && run.bills()) {
-        out.listed_rate = curfew::Rate{fleet_.rate_of(r)};
+        out.listed_rate = curfew::Rate{fleet_.rate_of(run.machine_type)};
     }
     return out;
 }
@@ -154,6 +171,11 @@ std::vector<Resource> SimCloud::everything() const {
         out.push_back(std::move(shown));
     }
     return out;
+}
+
+bool SimCloud::told_truly(const ResourceId& resource, const Run& shown) const {
+    const SimRun* run = fleet_.run(resource, shown.id);
+    return run != nullptr && run->ended && shown.ended_at == run->ended;
 }
 
 void SimCloud::spoil(Listing& listing) {
@@ -197,6 +219,9 @@ void SimCloud::spoil(Listing& listing) {
         std::vector<RunId> shown;
         for (const Resource& each : all) {
             shown.push_back(each.run.id);
+            if (each.run.ended_at && told_truly(each.id, each.run)) {
+                stage_.judge.end_asked(each.run.id, true);
+            }
             std::ranges::transform(each.other_runs, std::back_inserter(shown), &Run::id);
         }
         stage_.judge.listed(account_.name, stage_.moment(), shown);
@@ -303,17 +328,20 @@ Task<StopReply> SimCloud::stop(RunRef ref, Deadline deadline) {
 }
 
 Task<Result<std::optional<RunEnd>>> SimCloud::ended_at(RunRef ref, Deadline deadline) {
+    stage_.judge.end_asked(ref.run, false);
     if (auto lost = co_await reach("ended_at", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
     std::optional<RunEnd> end;
-    if (const SimRun* run = fleet_.run(ref.resource, ref.run);
-        run != nullptr && run->ended && account_.reports_ends) {
-        end = RunEnd{*run->ended};
+    bool truly = false;
+    if (const SimRun* run = fleet_.run(ref.resource, ref.run); run != nullptr && told_end(*run)) {
+        end = RunEnd{*told_end(*run)};
+        truly = end->at == *run->ended;
     }
     if (auto lost = co_await come_back("ended_at", deadline)) {
         co_return std::unexpected(std::move(*lost));
     }
+    stage_.judge.end_asked(ref.run, truly);
     co_return end;
 }
 
@@ -332,6 +360,9 @@ Task<Result<std::vector<Run>>> SimCloud::past_runs(ResourceKind /*kind*/, Resour
     }
     if (auto lost = co_await come_back("past_runs", deadline)) {
         co_return std::unexpected(std::move(*lost));
+    }
+    for (const Run& run : out) {
+        stage_.judge.end_asked(run.id, run.ended_at && told_truly(resource, run));
     }
     co_return out;
 }

@@ -24,6 +24,7 @@ struct SimAccount {
     bool reports_ends = true;
     bool reports_money = false;
     bool lists_prices = false;  // a run is listed with its rate
+    std::int64_t odd_ends = 0;  // ppm of runs: their end is told wrong
     bool metrics = true;
     std::optional<Instant> down_until;         // nobody answers
     std::optional<Instant> key_refused_until;  // 401
@@ -65,6 +66,8 @@ private:
     Error refused();
     std::vector<Resource> everything() const;
     Run shown(const SimResource& r, const SimRun& run) const;
+    std::optional<WallTime> told_end(const SimRun& run) const;
+    bool told_truly(const ResourceId& resource, const Run& shown) const;
     void spoil(Listing& listing);
 
     Fleet& fleet_;

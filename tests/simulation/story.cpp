@@ -237,6 +237,75 @@ void draw_tight_limits(Story& story, Dice dice, Money burn, bool faults) {
     }
 }
 
+/// Budgets that only tell, of all kinds and scopes, with thresholds close to each other; and of those that stop some
+/// are for a part of the fleet only.
+void draw_scopes(Story& story, Dice dice, Money burn, WallTime begins) {
+    Config& c = story.config;
+    const auto some = [&](Match& scope) {
+        switch (dice.below(4)) {
+            case 0:
+                scope.names = {dice.one_in(2) ? "train-*" : "*-1"};
+                break;
+            case 1:
+                scope.projects = {"p" + std::to_string(dice.below(2))};
+                break;
+            case 2:
+                scope.owners = {"user" + std::to_string(dice.below(3)) + "@*"};
+                break;
+            default:
+                scope.accounts = {dice.pick(c.accounts).name.value};
+                break;
+        }
+    };
+    if (dice.one_in(3)) {
+        for (Budget& budget : c.budgets) {
+            some(budget.scope);
+        }
+    }
+    for (std::int64_t i = dice.one_in(3) ? dice.between(1, 3) : 0; i > 0; --i) {
+        static const std::vector<PeriodKind> kinds{PeriodKind::hour, PeriodKind::day,   PeriodKind::day,
+                                                   PeriodKind::week, PeriodKind::month, PeriodKind::rolling,
+                                                   PeriodKind::run,  PeriodKind::fixed, PeriodKind::total};
+        Budget budget;
+        budget.name = BudgetName{"watch" + std::to_string(i)};
+        budget.zone = dice.one_in(2) ? test::lord_howe : draw_zone(dice);
+        budget.period.kind = dice.pick(kinds);
+        budget.period.length = hours{dice.between(2, 12)};
+        budget.period.from = begins + hours{dice.between(1, 10)};
+        budget.period.until = budget.period.from + minutes{dice.between(600, 3000)};
+        if (dice.one_in(4)) {
+            budget.scope.machine_types = {dice.pick(story.types)};
+        } else if (!dice.one_in(3)) {
+            some(budget.scope);
+        }
+        budget.amount = Money{std::max<std::int64_t>(burn.nanos, 100'000'000) / 2 * dice.between(1, 12)};
+        budget.thresholds = {{20, ThresholdAction::notify},
+                             {45, ThresholdAction::warn},
+                             {70, ThresholdAction::notify},
+                             {.percent = {},
+                              .action = ThresholdAction::warn,
+                              .amount = percent_of(budget.amount, dice.between(75, 130))}};
+        budget.mode = dice.one_in(2) ? Mode::observe : Mode::warn;
+        c.budgets.push_back(budget);
+    }
+}
+
+/// Prices that a user knows better, machine types that change, and ends that are told wrong.
+void draw_oddities(Story& story, Dice dice, bool faults) {
+    if (dice.one_in(4)) {
+        for (const std::string& type : story.types) {
+            if (dice.one_in(2)) {
+                story.own.insert(type);
+            }
+        }
+    }
+    story.moves = dice.one_in(3) ? dice.between(100'000, 600'000) : 0;
+    story.move_every = dice.one_in(5) ? dice.skewed(hours{2}, hours{24}) : Duration{0};
+    for (auto& [name, account] : story.accounts) {
+        account.odd_ends = faults && dice.one_in(4) ? dice.between(20'000, 400'000) : 0;
+    }
+}
+
 void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
     const auto now_and_then = [&](Duration often, Duration seldom, std::uint64_t never_one_in) {
         return dice.one_in(never_one_in) ? Duration{0} : dice.skewed(often, seldom);
@@ -278,13 +347,21 @@ void draw_happenings(Story& story, Dice& dice, bool faults, bool crashes) {
 
 }  // namespace
 
-std::string price_table(const std::vector<PriceRow>& rows) {
-    std::string text = "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n";
-    for (const PriceRow& row : rows) {
-        text += row.machine_type + "," + to_decimal(row.per_hour) + ",1,GPU,16," +
-                (row.since ? to_string(*row.since) : std::string{}) + ",\n";
+PriceTables Story::prices() const {
+    const std::string header = "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n";
+    PriceTables text{.shipped = header, .own = header};
+    for (const PriceRow& row : table) {
+        const bool by_user = own.contains(row.machine_type);
+        (by_user ? text.own : text.shipped) += row.machine_type + "," + to_decimal(row.per_hour) +
+                                               ",1,GPU,16," +
+                                               (row.since ? to_string(*row.since) : std::string{}) + ",\n";
+        if (by_user && !row.since) {  // what Curfew comes with is of another contract
+            text.shipped += row.machine_type + "," + to_decimal(percent_of(row.per_hour, 170)) +
+                            ",1,GPU,16,,\n";
+        }
     }
-    return text + "Other,1.00,1,GPU,16,,\n";
+    text.shipped += "Other,1.00,1,GPU,16,,\n";
+    return text;
 }
 
 Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, bool large) {
@@ -371,6 +448,8 @@ Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, b
     story.calm = dice.between(hours{48}, hours{96});
     draw_happenings(story, dice, faults, crashes);
     draw_tight_limits(story, tight, burn, faults);
+    draw_scopes(story, dice.split("scopes"), burn, begins);
+    draw_oddities(story, dice.split("oddities"), faults);
     return story;
 }
 

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,12 @@ struct PriceRow {
     Money per_hour;
     std::optional<WallTime> since = {};  // nullopt = it has held all along
 };
-std::string price_table(const std::vector<PriceRow>& rows);
 
 struct Story {
     Config config;
-    std::vector<PriceRow> table;     // that Curfew reads
+    std::vector<PriceRow> table;  // what Curfew can know of prices
+    std::set<std::string>
+        own;  // types whose price the user's own file says; the shipped table is wrong of them
     std::vector<std::string> types;  // machine types
     std::map<std::string, Money> rates;
     std::vector<SimResource> resources;
@@ -32,6 +34,7 @@ struct Story {
         bool reports_ends = true;
         bool reports_money = false;
         bool lists_prices = false;
+        std::int64_t odd_ends = 0;  // ppm
     };
     std::map<AccountName, AccountTraits> accounts;
     Rates rates_of_faults;
@@ -56,10 +59,15 @@ struct Story {
     Duration leave_every{0};
     Duration dead_channel{0};  // one channel is away for so long
     Duration wipe_every{0};    // somebody deletes most of what he has
+    Duration move_every{0};    // what runs goes on on another machine type
+    std::int64_t moves = 0;    // ppm: it is started on another
     Duration hasty_every{0};   // somebody starts a machine and changes his mind
     Duration clock_off{0};     // of our wall clock, from the beginning
     /// ppm: two things that Curfew has to keep apart come at once.
     std::int64_t coincidences = 0;
+
+    /// The two files that Curfew reads.
+    PriceTables prices() const;
 };
 
 /// `large`: what a lab has, hundreds of them, polled seldom.

@@ -42,7 +42,7 @@ const std::vector<std::vector<Rate>>& kinds_of_spells() {
 Trouble::Trouble(Stage& stage, Surroundings around, Host& host, People& people, Story& story)
     : stage_(stage), around_(std::move(around)), host_(host), people_(people), story_(story),
       chance_(stage.dice.split("chance")), untimely_(stage.dice.split("untimely")),
-      together_(stage.dice.split("together")) {}
+      together_(stage.dice.split("together")), moves_(stage.dice.split("move")) {}
 
 void Trouble::begin() {
     now_and_then(story_.crash_every, &Trouble::crash);
@@ -59,6 +59,7 @@ void Trouble::begin() {
     now_and_then(story_.spell_every, &Trouble::spell);
     now_and_then(story_.price_every, &Trouble::list_price);
     now_and_then(story_.leave_every, &Trouble::everybody_leaves);
+    now_and_then(story_.move_every, &Trouble::move, moves_);
     now_and_then(story_.hasty_every, &Trouble::haste);
     now_and_then(story_.wipe_every, &Trouble::wipe);
     if (story_.clock_off != Duration{0}) {
@@ -84,13 +85,17 @@ Duration Trouble::time_off() {
 }
 
 void Trouble::now_and_then(Duration every, Happening what) {
+    now_and_then(every, what, chance_);
+}
+
+void Trouble::now_and_then(Duration every, Happening what, Dice& dice) {
     if (every <= Duration{0}) {
         return;
     }
-    stage_.clock.after(chance_.between(every / 4, every * 2), [this, every, what] {
+    stage_.clock.after(dice.between(every / 4, every * 2), [this, every, what, &dice] {
         if (!calm_) {
             (this->*what)();
-            now_and_then(every, what);
+            now_and_then(every, what, dice);
         }
     });
 }
@@ -315,6 +320,12 @@ void Trouble::dated_prices() {
     }
 }
 
+void Trouble::move() {
+    auto it = around_.fleet.resources.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(moves_.below(around_.fleet.resources.size())));
+    around_.fleet.move(*it->second);
+}
+
 /// Others come without a word: the provider's lists show them, or somebody edits the table when he has heard.
 void Trouble::list_price() {
     const std::string& type = chance_.pick(story_.types);
@@ -326,7 +337,7 @@ void Trouble::list_price() {
     }
     row->per_hour = percent_of(row->per_hour, chance_.between(40, 220));
     change_price(type, row->per_hour, false);
-    host_.prices = price_table(story_.table);
+    host_.prices = story_.prices();
     host_.config_is_bad = false;
     ask_for_reload();
 }

@@ -24,6 +24,7 @@ public:
 private:
     using Happening = void (Trouble::*)();
     void now_and_then(Duration every, Happening what);
+    void now_and_then(Duration every, Happening what, Dice& dice);
     void crash();
     void reboot();
     void suspend();
@@ -40,6 +41,7 @@ private:
     void spell();
     void spell(std::int64_t Rates::* rate, std::int64_t per_million, Duration length);
     void list_price();
+    void move();
     void dated_prices();
     void change_price(const std::string& machine_type, Money per_hour, bool told_in_time);
     void everybody_leaves();
@@ -65,6 +67,7 @@ private:
     Dice chance_;
     Dice untimely_;
     Dice together_;
+    Dice moves_;
     struct UnderWay {
         EnforcementState state = EnforcementState::watching;
         Cause cause;

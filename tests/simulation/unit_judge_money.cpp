@@ -1,6 +1,7 @@
 // The judge on I6 and I7: what things cost, and budgets.
 #include "curfew/core/period.hpp"
 #include "simulation/history.hpp"
+#include "simulation/judge_model.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -265,12 +266,7 @@ TEST_CASE("I7: a threshold fires when the figure is reached") {
                 s.at());
         }
     };
-    const auto fires = [&] {
-        s.crosses({.budget = budget.name,
-                   .period = period_at(budget.period, s.at().wall, budget.zone).id,
-                   .key = budget.thresholds.front().key(budget.amount),
-                   .at = {}});
-    };
+    const auto fires = [&] { s.fires(budget.name, "total", budget.thresholds.front().key(budget.amount)); };
     s.pass(hours{2});
     SECTION("half of it is spent, and it fires") {
         spends(1);
@@ -353,9 +349,13 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         s.use();
         s.begin();
     };
+    bool disk_full = false;
     const auto until = [&](Duration end) {
         while (Duration{s.ms} < end) {
             s.judge.listed(account, s.at());
+            if (!disk_full) {
+                s.polled();
+            }
             s.pass(minutes{1});
         }
         s.judge.run_ended(run, "user", s.at());
@@ -374,6 +374,12 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         begin(ThresholdAction::stop_now);
         until(hours{5});
         CHECK(s.breaks("I7"));
+    }
+    SECTION("hours later, and the disk took nothing until then") {
+        disk_full = true;
+        begin(ThresholdAction::stop_now);
+        until(hours{5});
+        CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("a day by a clock that is ahead ends before its time") {
         const bool ahead = GENERATE(false, true);
@@ -408,9 +414,9 @@ TEST_CASE("I7: a threshold fires once in a period") {
     History s;
     s.use();
     const FiredThresholdRow row{.budget = BudgetName{"team"}, .period = "total", .key = "80 %", .at = {}};
-    s.crosses(row);
+    s.fires(row.budget, row.period, row.key);
     CHECK(s.all().empty());
-    s.crosses(row);
+    s.fires(row.budget, row.period, row.key);
     CHECK(s.breaks("I7"));
 }
 
@@ -425,9 +431,7 @@ TEST_CASE("I7: in a window that rolls a threshold fires again once the spend cam
     s.use();
     s.begin();
     const std::string key = "80% accrued warn at 0.80";
-    const auto fires = [&](const std::string& words) {
-        s.crosses({.budget = budget.name, .period = "rolling:6h", .key = words, .at = {}});
-    };
+    const auto fires = [&](const std::string& words) { s.fires(budget.name, "rolling:6h", words); };
     const auto told = [&] {
         OutboxRow row = s.message(AlertKind::budget_threshold);
         row.message.key = "budget/team/rolling:6h/" + key;
@@ -446,6 +450,7 @@ TEST_CASE("I7: in a window that rolls a threshold fires again once the spend cam
         s.pass(hours{5});
         fires(key + " armed");
         s.pass(hours{1});
+        s.judge.committed({s.row(360, 420, 510'000'000), s.row(420, 480, 510'000'000)}, s.at());
         fires(key + " #2");
         end.outbox.push_back(told());
         s.judge.ended(end, s.at());
@@ -480,5 +485,214 @@ TEST_CASE("I7: in a window that rolls a threshold fires again once the spend cam
         s.use();
         fires(key + " armed");
         CHECK(s.breaks("I7"));
+    }
+}
+
+TEST_CASE("I6: an end that the provider tells is billed to the millisecond") {
+    History s;
+    s.use();
+    s.judge.reports_ends(account);
+    s.polled();
+    s.begin();
+    s.pass(hours{1});
+    s.judge.run_ended(run, "user", s.at());
+    s.pass(minutes{2});
+    const auto closes = [&](bool estimated) {
+        CostRow last = s.row(0, 60, 510'000'000);
+        last.estimated = estimated;
+        last.error_bar = estimated ? minutes{5} : minutes{0};
+        s.judge.committed(
+            {last,
+             Meter{.resource = box, .run = run, .started = midnight, .counted_to = last.to, .open = false},
+             AccountPollRow{.account = account,
+                            .mono = s.at().mono,
+                            .wall = s.at().wall,
+                            .complete = true,
+                            .error = {}}},
+            s.at());
+    };
+    SECTION("told, and billed so") {
+        s.judge.end_asked(run, true);
+        closes(false);
+        CHECK(s.all().empty());
+    }
+    SECTION("told, and estimated") {
+        s.judge.end_asked(run, true);
+        closes(true);
+        CHECK(s.breaks("I6"));
+    }
+    SECTION("told to a life that wrote nothing of it, and asked again in vain") {
+        s.judge.end_asked(run, true);
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+        s.judge.end_asked(run, false);
+        closes(true);
+        CHECK(s.all().empty());
+    }
+    SECTION("never asked for") {
+        closes(true);
+        CHECK(s.breaks("I6"));
+    }
+}
+
+TEST_CASE("I6: between two stamps a clock that is wrong is no excuse") {
+    const bool estimated = GENERATE(true, false);
+    History s;
+    s.wall_ahead = hours{2};
+    s.use();
+    s.begin();
+    s.pass(hours{1});
+    s.judge.run_ended(run, "user", s.at());
+    CostRow late = s.row(60, 120, 510'000'000);
+    late.estimated = estimated;
+    s.close({s.row(0, 60, 510'000'000), late});
+    CHECK(s.breaks("I6") != estimated);
+}
+
+TEST_CASE("I7: a threshold that fires is told") {
+    const bool alarms = GENERATE(true, false);
+    History s;
+    s.use();
+    s.fires(BudgetName{"team"}, "total", "80% accrued warn at 0.80", alarms);
+    CHECK(s.breaks("I7") != alarms);
+}
+
+namespace {
+
+/// A budget in a world of one machine at 0.51 an hour, all of whose rows are written, and a poll every five minutes.
+struct Budgeted : History {
+    Budget budget;
+    std::int64_t written = 0;  // hours
+
+    Budgeted(Money amount, PeriodSpec period, Threshold threshold) {
+        budget.name = BudgetName{"team"};
+        budget.amount = amount;
+        budget.period = period;
+        budget.thresholds = {threshold};
+        budget.mode = Mode::observe;
+        config.budgets = {budget};
+        use();
+        begin();
+        note(true);
+    }
+    void note(bool on) {
+        judge.committed({Meter{.resource = box,
+                               .run = run,
+                               .sku = "P4000",
+                               .tariff = {.rate = Rate{Money{510'000'000}}, .monthly_cap = {}},
+                               .started = midnight,
+                               .counted_to = midnight + hours{written},
+                               .open = on}},
+                        at());
+    }
+    void polls(Duration d, bool on = true) {
+        for (Duration gone{0}; gone < d; gone += minutes{5}) {
+            pass(minutes{5});
+            while (on && Duration{ms} >= hours{written + 1}) {
+                judge.committed({row(written * 60, written * 60 + 60, 510'000'000)}, at());
+                ++written;
+                note(true);
+            }
+            polled();
+        }
+    }
+    std::string key() const { return budget.thresholds.front().key(budget.amount); }
+};
+
+}  // namespace
+
+TEST_CASE("I7: in a window that rolls a threshold is armed again") {
+    Budgeted s({2'040'000'000}, {.kind = PeriodKind::rolling, .length = hours{6}},
+               {.percent = 50, .action = ThresholdAction::notify});
+    s.polls(hours{2});
+    s.fires(s.budget.name, "rolling:6h", s.key());
+    s.note(false);
+    s.polls(hours{5}, false);
+    CHECK(s.all().empty());
+    const bool armed = GENERATE(true, false);
+    if (armed) {
+        s.fires(s.budget.name, "rolling:6h", s.key() + " armed");
+    }
+    s.polls(hours{3}, false);
+    CHECK(s.breaks("I7") != armed);
+}
+
+TEST_CASE("I7: what is not seen arms nothing") {
+    Budgeted s({2'040'000'000}, {.kind = PeriodKind::rolling, .length = hours{6}},
+               {.percent = 50, .action = ThresholdAction::notify});
+    const bool whole = GENERATE(true, false);
+    s.polls(hours{2});
+    s.fires(s.budget.name, "rolling:6h", s.key());
+    s.note(false);
+    s.polls(hours{5}, false);
+    s.judge.committed(
+        {FiredThresholdRow{
+             .budget = s.budget.name, .period = "rolling:6h", .key = s.key() + " armed", .at = s.at().wall},
+         AccountPollRow{
+             .account = account, .mono = s.at().mono, .wall = s.at().wall, .complete = whole, .error = {}}},
+        s.at());
+    CHECK(s.breaks("I7") != whole);
+}
+
+TEST_CASE("I7: a run's own budget counts that run") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::warn});
+    SECTION("at its time") {
+        s.polls(hours{2});
+        s.fires(s.budget.name, "run:" + run.value, s.key());
+        s.polls(hours{2});
+        s.judge.ended({}, s.at());
+        CHECK_FALSE(s.breaks("I7"));
+    }
+    SECTION("too early") {
+        s.polls(hours{1});
+        s.fires(s.budget.name, "run:" + run.value, s.key());
+        s.judge.ended({}, s.at());
+        CHECK(s.breaks("I7"));
+    }
+    SECTION("never") {
+        s.polls(hours{4});
+        CHECK(s.breaks("I7"));
+    }
+}
+
+TEST_CASE("I7: what is on counts by the later of two clocks, also where it turns out to have ended before") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::total},
+               {.percent = 100, .action = ThresholdAction::warn});
+    const bool behind = GENERATE(true, false);
+    s.pass(behind ? hours{3} : hours{1});
+    s.wall_ahead = behind ? -hours{2} : hours{0};
+    s.fires(s.budget.name, "total", s.key());
+    s.judge.ended({}, s.at());
+    CHECK(s.breaks("I7") != behind);
+}
+
+TEST_CASE("I7: a threshold that stops is ahead of the money") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::total},
+               {.percent = 100, .action = ThresholdAction::stop});
+    s.polls(minutes{100});
+    const bool ahead = GENERATE(true, false);
+    if (ahead) {
+        s.fires(s.budget.name, "total", s.key());
+    }
+    s.polls(minutes{20});
+    CHECK(s.breaks("I7") != ahead);
+}
+
+TEST_CASE("I7: the calendar of a budget") {
+    const PeriodSpec day{.kind = PeriodKind::day};
+    const PeriodSpec week{.kind = PeriodKind::week};
+    const PeriodSpec month{.kind = PeriodKind::month};
+    const WallTime sunday{1'790'546'399'000};  // 27 September 2026, 21:59:59 UTC
+    const Zone plus_two{.name = "There", .first_offset = hours{2}, .transitions = {}};
+    CHECK(own_period(day, sunday, plus_two).id == "2026-09-27@There");
+    CHECK(own_period(day, sunday + seconds{1}, plus_two).id == "2026-09-28@There");
+    CHECK(own_period(week, sunday, plus_two).id == "2026-W39@There");
+    CHECK(own_period(week, sunday + seconds{1}, plus_two).id == "2026-W40@There");
+    CHECK(own_period(month, sunday, plus_two).id == "2026-09@There");
+    for (const PeriodSpec& spec : {day, week, month}) {
+        for (std::int64_t hour = 0; hour < 24 * 400; hour += 7) {
+            const WallTime t = sunday + hours{hour};
+            CHECK(own_period(spec, t, plus_two) == period_at(spec, t, plus_two));
+        }
     }
 }

@@ -192,13 +192,6 @@ TEST_CASE("I8: what happens is shouted about") {
             poll("provider: connection refused");
         }
     }
-    SECTION("a threshold") {
-        shout(alert_of(AlertKind::budget_threshold, "budget/team/total/80% at 1.00"));
-        s.judge.committed(
-            {FiredThresholdRow{
-                .budget = BudgetName{"team"}, .period = "total", .key = "80% at 1.00", .at = {}}},
-            s.at());
-    }
     SECTION("a breaker") {
         shout(alert_of(AlertKind::breaker, "breaker/night"));
         s.judge.committed({Breaker{.rule = RuleName{"night"}, .why = "", .at = {}, .open = true}}, s.at());

@@ -94,7 +94,7 @@ Task<Result<std::vector<Run>>> FakeCloud::past_runs(ResourceKind, ResourceId res
                                                     Deadline) {
     co_await turn(world_.io);
     if (world_.past_runs_fail) {
-        co_return std::unexpected(*world_.past_runs_fail);
+        co_return fail(Errc::unavailable, "down");
     }
     std::vector<Run> runs;
     const auto past = world_.past_runs.find(resource);

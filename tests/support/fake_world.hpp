@@ -55,7 +55,7 @@ struct FakeNotebook {
 /// Provider and guests in one, since what one does shows in the other.
 struct FakeWorld {
     std::map<ResourceId, std::vector<Run>> past_runs;
-    std::optional<Error> past_runs_fail;
+    bool past_runs_fail = false;
     std::optional<std::vector<AddOn>> add_ons;
     std::optional<Reported> reported;
     explicit FakeWorld(boost::asio::io_context& loop, ManualScheduler& time) : io(loop), scheduler(time) {}

@@ -122,7 +122,7 @@ TEST_CASE("past runs are asked for until the provider answers, also over a resta
     missed.ended_at = b.scheduler.wall();
     missed.state = RunState::stopped;
     b.world.past_runs[n.resource.id] = {missed};
-    b.world.past_runs_fail = Error{Errc::unavailable, Retry::later(), "503", "past runs"};
+    b.world.past_runs_fail = true;
     b.world.start(n);
     b.scheduler.run_for(minutes{3});
     CHECK(b.rows(missed.id.value).empty());
@@ -131,12 +131,33 @@ TEST_CASE("past runs are asked for until the provider answers, also over a resta
         b.life.reset();
         b.begin();
     }
-    b.world.past_runs_fail.reset();
+    b.world.past_runs_fail = false;
     b.scheduler.run_for(minutes{3});
     CHECK(b.metered(missed.id.value) == seconds{20});
     CHECK(static_cast<int>(b.store.costs.size()) >= before + 2);
     CHECK(b.store.gaps.empty());
     CHECK(b.each_once());
+}
+
+TEST_CASE("an end that the late answer to an earlier question tells is taken from there") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    b.world.past_runs_fail = true;
+    std::vector<Run>& past = b.world.past_runs[n.resource.id];
+    b.world.end(n);
+    past.push_back(n.resource.run);
+    b.world.start(n);
+    b.scheduler.run_for(minutes{20} + seconds{17});
+    b.world.end(n);
+    const Run second = n.resource.run;
+    past.push_back(second);
+    n.resource.run.ended_at.reset();  // neither the list nor the question about its end says it
+    b.world.past_runs_fail = false;
+    b.scheduler.run_for(minutes{3});
+    CHECK(b.metered(second.id.value) == minutes{20} + seconds{17});
+    CHECK(b.bar(second.id.value) == Duration{0});
 }
 
 TEST_CASE("a dated price cuts at its own time, not at the poll, also when the daemon was down then") {
