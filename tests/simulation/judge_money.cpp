@@ -32,11 +32,17 @@ Instant listed_after(const Judge::Model& m, const AccountName& account, Instant 
         return since + minutes{1};
     }
     auto next = std::ranges::lower_bound(lists->second, since, {}, &Moment::mono);
-    // Of a cycle that a crash cut short nothing is left.
+    // Of a cycle that a crash cut short nothing is left, nor of one that the disk did not take.
+    const auto polled = m.polled.find(account);
     const auto lost = [&](const Moment& list) {
-        return std::ranges::any_of(m.down, [&](const auto& down) {
+        const bool cut = std::ranges::any_of(m.down, [&](const auto& down) {
             return down.first >= list.mono && down.first - list.mono <= minutes{2};
         });
+        if (cut || polled == m.polled.end()) {
+            return cut;
+        }
+        const auto written = std::ranges::lower_bound(polled->second, list.mono);
+        return written == polled->second.end() || *written - list.mono > written_soon;
     };
     while (next != lists->second.end() && lost(*next)) {
         ++next;

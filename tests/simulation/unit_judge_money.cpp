@@ -170,6 +170,26 @@ TEST_CASE("I6: a price that changes counts from then on") {
         bill(40);
         CHECK(s.breaks("I6") == !crash);
     }
+    SECTION("unannounced, and counted from the second list on: the disk took nothing of the first, or all") {
+        const bool disk_full = GENERATE(true, false);
+        s.judge.committed(
+            {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
+            s.at());
+        s.polled();
+        s.pass(seconds{1});
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.use();
+        s.judge.listed(account, s.at());
+        if (!disk_full) {
+            s.polled();
+        }
+        s.pass(minutes{20} - seconds{1});
+        s.judge.listed(account, s.at());
+        s.polled();
+        s.ms -= minutes{20} / Duration{1};
+        bill(40);
+        CHECK(s.breaks("I6") != disk_full);
+    }
     SECTION("unannounced, and counted from the hour before on") {
         s.judge.committed(
             {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
