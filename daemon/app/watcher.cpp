@@ -350,7 +350,9 @@ void Watcher::apply(const Listing& listing, Batch& batch, std::vector<Ending>& e
     const bool first_sight = !picture_of_account().last_success;
     std::set<ResourceId> seen;
     for (const Resource& resource : listing.resources) {
-        seen.insert(resource.id);
+        if (!seen.insert(resource.id).second) {
+            continue;  // a second time in one list, whose pages have moved: what is new of it the next one tells
+        }
         const auto known = world_.picture.resources.find(resource.id);
         apply_resource(
             stamps_.checked(resource, known == world_.picture.resources.end() ? nullptr : &known->second,

@@ -491,10 +491,7 @@ void Judge::judge_confirming(const AccountName& account, Moment at) {
         if (e.account != account || e.state != EnforcementState::confirming) {
             continue;
         }
-        Instant since = m.state_since.at(id);
-        for (const auto& [crash, boot] : m.down) {
-            since = boot ? std::max(since, *boot) : since;
-        }
+        const Instant since = std::max(m.state_since.at(id), m.awake_since.value_or(Instant{}));
         auto& [from, polls] = m.confirming[id];
         polls = from == since ? polls + 1 : 1;
         from = since;

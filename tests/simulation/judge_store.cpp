@@ -572,6 +572,12 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
             violated("I10", at, "enforcement " + e.id.value + " was loaded otherwise than stored: " + what);
         }
     }
+    // Over a boot nobody knows how long ago a stop was called: it counts as of now.
+    for (const Enforcement& e : state.enforcements) {
+        if (e.stop_called_at && of_rule(e.cause.kind) && state.boot_id != boot) {
+            m.meant_by_rule[e.cause.name].emplace_back(at.mono, e.run);
+        }
+    }
     for (const auto& [run, id] : m.live) {
         if (!seen.contains(id)) {
             violated("I10", at, "live enforcement " + id.value + " of " + run.value + " was not loaded");

@@ -50,3 +50,19 @@ TEST_CASE("I2: work that only a source could see which the rule leaves out") {
     s.stop();
     CHECK((s.all().find("I2: r1 (idle night) has been at work") != std::string::npos) == broken);
 }
+
+TEST_CASE("I9: a stop is confirmed, or called failed, while somebody looks") {
+    History s;
+    s.whole();
+    s.store(EnforcementState::confirming);
+    const bool slept = GENERATE(false, true);
+    if (slept) {
+        s.judge.suspended(hours{17}, s.at());
+        s.pass(hours{17});
+    }
+    for (int i = 0; i < 5; ++i) {
+        s.pass(slept ? seconds{10} : minutes{10});
+        s.polled();
+    }
+    CHECK((s.all().find("is not confirmed after") != std::string::npos) == !slept);
+}

@@ -139,6 +139,16 @@ TEST_CASE("I9: a breaker opens over stops of its own rule") {
         s.judge.committed({breaker}, s.at());
         CHECK(says(s, "opens after 0 of its stops"));
     }
+    SECTION("an hour later, with one of which a boot took the time for its own") {
+        s.e.stop_called_at = s.at().mono;
+        s.store(EnforcementState::confirming);
+        s.pass(hours{2});
+        StoredState state;
+        state.enforcements = {s.e};
+        s.judge.loaded(state, "boot-2", s.at());
+        s.judge.committed({breaker}, s.at());
+        CHECK(says(s, "opens after 1 of its stops"));
+    }
 }
 
 TEST_CASE("I9: no enforcement outlives its run by hours") {

@@ -55,8 +55,10 @@ Task<Result<Listing>> FakeCloud::list(Deadline) {
     if (world_.provider_ahead) {
         listing.provider_time = world_.scheduler.wall() + *world_.provider_ahead;
     }
-    for (const auto& [name, n] : world_.notebooks) {
-        listing.resources.push_back(n.resource);
+    for (int times = world_.listed_twice ? 2 : 1; times > 0; --times) {
+        for (const auto& [name, n] : world_.notebooks) {
+            listing.resources.push_back(n.resource);
+        }
     }
     co_return listing;
 }
@@ -114,6 +116,7 @@ Task<Result<std::optional<Reported>>> FakeCloud::reported(Deadline) {
 }
 
 Task<Result<std::optional<RunEnd>>> FakeCloud::ended_at(RunRef ref, Deadline) {
+    ++world_.asked_ends[ref.run];
     for (const auto& [name, n] : world_.notebooks) {
         if (n.resource.run.id == ref.run && n.resource.run.ended_at) {
             co_return RunEnd{*n.resource.run.ended_at};

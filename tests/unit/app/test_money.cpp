@@ -107,6 +107,22 @@ TEST_CASE("a run that was missed and whose end nobody tells ends before the next
     CHECK(b.rows(missed.id.value).back().estimated);
 }
 
+TEST_CASE(
+    "of what a list names twice the end is asked for once: an answer that is lost does not outdo another") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    const RunId first = n.resource.run.id;
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    b.world.listed_twice = true;
+    b.world.list_complete = false;
+    b.world.start(n);
+    b.scheduler.run_for(minutes{1});
+    CHECK(b.world.asked_ends[first] == 1);
+    CHECK_FALSE(b.meter(first.value).open);
+    CHECK(b.each_once());
+}
+
 TEST_CASE("past runs are asked for until the provider answers, also over a restart") {
     const bool restarted = GENERATE(false, true);
     CAPTURE(restarted);
