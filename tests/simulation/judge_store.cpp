@@ -574,7 +574,8 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
     }
     // Over a boot nobody knows how long ago a stop was called: it counts as of now.
     for (const Enforcement& e : state.enforcements) {
-        if (e.stop_called_at && of_rule(e.cause.kind) && state.boot_id != boot) {
+        const bool earlier = state.boot_id != boot || e.stop_called_at == instant_of_earlier_boot;
+        if (e.stop_called_at && of_rule(e.cause.kind) && earlier) {
             m.meant_by_rule[e.cause.name].emplace_back(at.mono, e.run);
         }
     }
