@@ -343,7 +343,10 @@ void Judge::committed(const Batch& batch, Moment at) {
             m.call_left.erase(row->id);
         }
         if (before != row->state) {
-            m.left_state[row->id] = std::exchange(m.state_since[row->id], at.mono);
+            // What a restart makes of it holds from then on, and is durable with what is seen first.
+            const std::optional<Instant> boot = m.down.empty() ? std::nullopt : m.down.back().second;
+            const bool restarted = boot && known != m.enforcements.end() && known->second.at < *boot;
+            m.left_state[row->id] = std::exchange(m.state_since[row->id], restarted ? *boot : at.mono);
             tally_.mark("enforcement." + std::string{to_string(row->state)});
         }
         if (row->state == State::warned && !m.warned_at.contains(row->id)) {
@@ -485,7 +488,10 @@ void Judge::judge_clocks(const StoredState& state, Moment at) {
         const auto& [row, boot] = stored;
         const auto found = std::ranges::find(state.quiet_clocks, run, &QuietRow::run);
         if (found == state.quiet_clocks.end()) {
-            violated("I10", at, "the quiet clock of " + run.value + " was not loaded");
+            // Written with an enforcement, before the poll that saw the run: the run is as unknown.
+            if (std::ranges::find(state.runs, run, &RunRow::id) != state.runs.end()) {
+                violated("I10", at, "the quiet clock of " + run.value + " was not loaded");
+            }
             continue;
         }
         const QuietClock& clock = found->clock;

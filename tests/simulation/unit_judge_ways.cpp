@@ -46,6 +46,25 @@ TEST_CASE("I9: stopped is what was seen off twice in a row, and looked at twice 
         confirm(s, {false, true, false});
         CHECK(says(s, "not seen off 2 times in a row"));
     }
+    SECTION("off before a restart's own way was durable") {
+        s.whole();
+        s.judge.run_ended(run, "stop", s.at());
+        s.pass(seconds{1});
+        s.judge.crashed(s.at());
+        s.pass(seconds{2});
+        s.judge.booted(s.at());
+        s.judge.looked_up(run, false, s.at());
+        s.pass(seconds{4});
+        s.e.off_sightings = 1;
+        s.store(EnforcementState::confirming);
+        s.pass(seconds{1});
+        s.judge.looked_up(run, false, s.at());
+        s.e.off_sightings = 2;
+        OutboxRow end = s.message(AlertKind::stopped);
+        end.message.run = run;
+        s.store(EnforcementState::stopped, {end});
+        CHECK_FALSE(says(s, "in a row"));
+    }
     SECTION("on, off, off") {
         confirm(s, {true, false, false});
         CHECK(s.all().empty());
