@@ -578,10 +578,10 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
             violated("I10", at, "enforcement " + e.id.value + " was loaded otherwise than stored: " + what);
         }
     }
-    // Over a boot nobody knows how long ago a stop was called: it counts as of now.
+    // Over a boot nobody knows how long ago a stop was called: it counts as of now. A restart also counts again what a
+    // reset of the rule had cleared, if it is still under way.
     for (const Enforcement& e : state.enforcements) {
-        const bool earlier = state.boot_id != boot || e.stop_called_at == instant_of_earlier_boot;
-        if (e.stop_called_at && of_rule(e.cause.kind) && earlier) {
+        if (e.stop_called_at && of_rule(e.cause.kind)) {
             m.meant_by_rule[e.cause.name].emplace_back(at.mono, e.run);
         }
     }

@@ -69,6 +69,13 @@ bool says(const Message& whole, const std::string& title) {
                whole.body, [&](const std::string& line) { return line.find(title) != std::string::npos; });
 }
 
+bool saw_nothing(const OwnLook& look) {
+    const auto kernels = look.answers.find(Signal::kernels);
+    return kernels != look.answers.end() && kernels->second == Verdict::unknown &&
+           std::ranges::none_of(look.answers,
+                                [](const auto& answer) { return answer.second == Verdict::active; });
+}
+
 }  // namespace
 
 // ---- by when -------------------------------------------------------------------------------------------
@@ -352,7 +359,8 @@ void Judge::judge_due(Moment at) {
     }
     for (const auto& [run, truth] : m.runs) {
         const auto resource = m.resources.find(truth.run.resource);
-        const bool dark = !truth.ended && truth.dark_since && truth.dark_looks >= dark_looks &&
+        const bool saw = truth.look && !saw_nothing(*truth.look);  // the newest look, which still comes in
+        const bool dark = !truth.ended && !saw && truth.dark_since && truth.dark_looks >= dark_looks &&
                           at.mono - *truth.dark_since > dark_told && resource != m.resources.end() &&
                           own_rule(*config, resource->second, truth.run.machine_type) != nullptr;
         if (dark && !rings(AlertKind::blind, [&](const Alert& a) {
@@ -366,12 +374,7 @@ void Judge::judge_due(Moment at) {
 
 /// How the looks at a run go: one that brings anything ends the dark.
 void Judge::note_dark(RunTruth& truth, const OwnLook& look) {
-    const auto kernels = look.answers.find(Signal::kernels);
-    const bool nothing = kernels != look.answers.end() && kernels->second == Verdict::unknown &&
-                         std::ranges::none_of(look.answers, [](const auto& answer) {
-                             return answer.second == Verdict::active;
-                         });
-    if (!nothing) {
+    if (!saw_nothing(look)) {
         truth.dark_since.reset();
         truth.dark_looks = 0;
         return;
@@ -450,8 +453,8 @@ void Judge::tried(const ChannelName& channel, const Parcel& parcel, Moment at) {
                  "parcel " + parcel.message.id + " is sent to " + channel.value + ", which is disabled");
     }
     const auto last = m.tries.find(found->first);
-    if (last != m.tries.end() && !found->second.given_up &&
-        m.most_wall_moved(last->second.at, at.mono) < wall_steady) {
+    const Duration moved = last == m.tries.end() ? Duration{0} : m.most_wall_moved(last->second.at, at.mono);
+    if (last != m.tries.end() && !found->second.given_up && moved < wall_steady) {
         const auto& [before, refused_for_good, wait] = last->second;
         constexpr std::array pauses{Duration{0},          Duration{seconds{5}},  Duration{seconds{30}},
                                     Duration{minutes{2}}, Duration{minutes{10}}, Duration{minutes{30}},
@@ -463,7 +466,7 @@ void Judge::tried(const ChannelName& channel, const Parcel& parcel, Moment at) {
             violated("I8", at,
                      "parcel " + parcel.message.id + " is sent again, and " + channel.value +
                          " refused it for good");
-        } else if (at.mono - before < least) {
+        } else if (at.mono - before + moved < least) {  // pauses go by the wall clock
             violated("I8", at,
                      "parcel " + parcel.message.id + " is sent to " + channel.value + " again after " +
                          words(at.mono - before) + ", and not after " + words(least));
