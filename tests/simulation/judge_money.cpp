@@ -202,11 +202,14 @@ void Judge::judge_ledger(const End& end, Moment at) {
         tally_.mark(allowed > Wide{hour_ms} * static_cast<std::int64_t>(list.size()) ? "ledger.estimated"
                                                                                      : "ledger.exact");
     }
-    // No money leaks: what ran for long has rows.
+    // No money leaks: what ran for long has rows, and also what came and went while its account was known.
     for (const auto& [run, truth] : m.runs) {
         const Moment until = truth.ended.value_or(at);
-        if (until.mono - truth.began.mono > hours{3} && at.mono - truth.began.mono > hours{6} &&
-            !by_run.contains(run) && highest_price(truth).positive()) {
+        const auto watched = m.watched.find(truth.run.account);
+        const bool known = watched != m.watched.end() && truth.began.mono - watched->second > hours{1};
+        if (until.mono - truth.began.mono > (known ? minutes{30} : hours{3}) &&
+            at.mono - truth.began.mono > hours{6} && !by_run.contains(run) &&
+            highest_price(truth).positive()) {
             violated("I6", at,
                      run.value + " ran for " + words(until.mono - truth.began.mono) +
                          ", and there is no row of it");

@@ -716,3 +716,22 @@ TEST_CASE("I7: the calendar of a budget") {
         }
     }
 }
+
+TEST_CASE("I6: what came and went while its account was known has rows") {
+    History s;
+    s.use();
+    const bool known = GENERATE(false, true);
+    const Duration length = GENERATE(Duration{minutes{20}}, Duration{minutes{40}}, Duration{hours{4}});
+    if (known) {
+        s.polled();
+        s.pass(hours{2});
+    }
+    s.begin();
+    s.pass(length);
+    s.judge.run_ended(run, "user", s.at());
+    s.polled();
+    s.pass(hours{7});
+    s.judge.ended({}, s.at());
+    const bool long_enough = length > (known ? minutes{30} : hours{3});
+    CHECK((s.all().find("and there is no row of it") != std::string::npos) == long_enough);
+}
