@@ -298,7 +298,8 @@ CREATE TABLE gap (
   since INTEGER NOT NULL, PRIMARY KEY (resource, after_run)) STRICT, WITHOUT ROWID;
 )sql";
 // The oldest of a channel is asked for once a minute.
-constexpr const char* outbox_5 = "CREATE INDEX outbox_waiting ON outbox (channel, seq) WHERE state = 'waiting';";
+constexpr const char* outbox_5 =
+    "CREATE INDEX outbox_waiting ON outbox (channel, seq) WHERE state = 'waiting';";
 constexpr std::array schema_5{gaps_5, outbox_5};
 
 }  // namespace curfew::sqlite
