@@ -534,6 +534,9 @@ Task<bool> Notifier::form_digest(const Lane& lane, const HeapSize& pile, WallTim
         fill.rows.push_back(row.seq);
     }
     const std::int64_t count = rows_of(*named, *sums);
+    if (count < static_cast<std::int64_t>(named->size())) {
+        co_return false;  // another lane heeded a clock that was set, and moved what waits: it is read again
+    }
     const std::string id = "msg_" + entropy_.hex(12);
     co_return co_await put(lane, pile.to,
                            count == 1 ? together(*named, id, now) : digest(*named, *sums, id, now), count,

@@ -535,7 +535,7 @@ void Judge::judge_alerts_left(const End& end, Moment at) {
     }
     for (const auto& [key, parcel] : m.parcels) {
         if (!end.outbox.empty() && parcel.row.state == OutboxState::delivered &&
-            carried[key] < parcel.row.rows) {
+            carried[key] != parcel.row.rows) {
             violated("I8", at,
                      "parcel " + std::get<2>(key) + " speaks of " + std::to_string(parcel.row.rows) +
                          " messages, and carries " + std::to_string(carried[key]));

@@ -452,6 +452,9 @@ Task<Result<std::vector<OutboxRow>>> FakeStore::outbox_heap(Heap heap, bool wors
 
 Task<Result<std::vector<KindCount>>> FakeStore::outbox_sums(Heap heap) {
     co_await turn(io_);
+    if (on_sums) {
+        on_sums();
+    }
     std::map<std::pair<AlertKind, Severity>, std::int64_t> sums;
     for (const auto& [id, row] : outbox_rows) {
         if (in_heap(row, heap) && row.enforcement.empty()) {

@@ -25,6 +25,7 @@ public:
 
     std::optional<Error> failing;
     int refusals = 0;                                   // so many commits fail
+    std::function<void()> on_sums;                      // what another lane does before the sums are read
     std::function<Task<void>(const Batch&)> on_commit;  // what comes before the rows are there
     std::optional<Error> silent;                        // what `health` answers instead
     StoreHealth well;

@@ -460,6 +460,30 @@ TEST_CASE("the cap holds over restarts") {
     CHECK(rig.hook->delivered.size() == 3);  // two, and one digest
 }
 
+TEST_CASE("a digest counts what lies in it, also if the clock is heeded while it is made") {
+    Rig rig;
+    rig.policy.per_hour = 1;
+    rig.reload();
+    for (int i = 0; i < 10; ++i) {
+        Message m = of_alert("msg_" + std::to_string(i), "alr_" + std::to_string(i));
+        m.group = "group " + std::to_string(i);
+        rig.send(m);
+    }
+    bool set = false;
+    rig.store.on_sums = [&] {
+        for (auto& [id, row] : rig.store.outbox_rows) {
+            row.next_at = row.next_at + (set ? Duration{0} : Duration{minutes{10}});
+        }
+        set = true;
+    };
+    rig.pass(minutes{9});
+    REQUIRE(set);
+    CHECK(rig.hook->delivered.empty());
+    rig.pass(minutes{9});
+    REQUIRE(rig.hook->delivered.size() == 1);
+    CHECK_THAT(rig.hook->delivered[0].title, Contains("10 messages in one (10 warning)"));
+}
+
 TEST_CASE("critical messages never wait for a place: they take a digest with them, at most every 5 min") {
     Rig rig;
     rig.policy.per_hour = 2;
