@@ -583,9 +583,20 @@ Alarms::Memory Alarms::remember(const std::vector<std::string>& keys) const {
     return memory;
 }
 
+/// What was remembered may hold a repeat or an escalation that was not written either, and is undone by now.
 void Alarms::restore(Memory memory) {
     for (Condition& condition : memory) {
         if (condition.alert) {
+            Alert& before = *condition.alert;
+            const auto now = alerts_.find(condition.key);
+            if (now != alerts_.end() && now->second.alert.id == before.id) {
+                const Alert& undone = now->second.alert;
+                before.escalated = std::min(before.escalated, undone.escalated);
+                if (undone.told_at < before.told_at) {
+                    before.told = undone.told;
+                    before.told_at = undone.told_at;
+                }
+            }
             dirty_.insert(condition.key);
             put(std::move(*condition.alert));
         } else {

@@ -249,6 +249,26 @@ TEST_CASE("a clock that was ahead when something was stored holds nothing up") {
                               [](const auto& entry) { return entry.second.ended_at.has_value(); }));
 }
 
+TEST_CASE("a repeat that was not written is told again, also where another step took it for told meanwhile") {
+    Bench b;
+    b.raise("disk", AlertKind::disk, Severity::critical);
+    b.told();
+    std::optional<Alarms::Memory> another;
+    b.store.on_commit = [&](const Batch&) -> Task<void> {
+        another = another ? std::move(another) : std::optional{b.alarms->remember({"disk"})};
+        co_return;
+    };
+    b.store.refusals = 1;
+    b.scheduler.run_for(hours{1} + seconds{1});
+    REQUIRE(another);
+    b.alarms->restore(std::move(*another));  // its own transaction failed as well
+    b.store.on_commit = {};
+    b.scheduler.run_for(minutes{1});
+    CHECK(b.told() == Told{{"Still so after 1h: disk", Telling::repeat}});
+    b.scheduler.run_for(minutes{30});
+    CHECK(b.told().empty());
+}
+
 TEST_CASE("a jump of the wall clock changes no repeat, no escalation and no silence (I14)") {
     const Duration jump = GENERATE(Duration{hours{48}}, Duration{-hours{48}});
     Bench b;
