@@ -12,6 +12,7 @@
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <sstream>
 #include <thread>
 
 using namespace curfew;
@@ -66,7 +67,9 @@ bool runs(const std::string& arguments_end) {
     std::error_code error;
     for (const auto& item : fs::directory_iterator("/proc", error)) {
         std::ifstream in(item.path() / "cmdline", std::ios::binary);
-        std::string line{std::istreambuf_iterator<char>(in), {}};
+        std::ostringstream text;
+        text << in.rdbuf();  // of a process that ends meanwhile nothing; an iterator would throw
+        std::string line = text.str();
         std::ranges::replace(line, '\0', ' ');
         if (line.ends_with(arguments_end + " ")) {
             return true;
