@@ -205,6 +205,13 @@ void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTim
     append(rows, advance(meter, until));
 }
 
+void Bookkeeper::began(const LiveResource& live, LiveRun& run, WallTime started, Batch& batch) {
+    if (run.meter && run.meter->counted_to == run.meter->started) {
+        run.meter->started = run.meter->counted_to = started;
+        put(live.resource.account, *run.meter, {}, true, batch);
+    }
+}
+
 void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch) {
     const bool is_new = !run.meter;
     const WallTime started = run.run.started_at.value_or(now);

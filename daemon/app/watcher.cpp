@@ -419,6 +419,9 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     live.asked_at = shown_at_;
     // The end comes from elsewhere than the list, which goes on saying nothing of it.
     const std::optional<WallTime> ended = other_run ? books_.counted(seen.run.id) : live.current.run.ended_at;
+    if (!other_run && !live.current.run.started_at && seen.run.started_at) {
+        books_.began(live, live.current, *seen.run.started_at, batch);
+    }
     live.current.run = seen.run;
     if (!live.current.run.ended_at && is_off(seen.run.state)) {
         live.current.run.ended_at = ended;

@@ -24,6 +24,8 @@ public:
     /// Meters as the store has them, those of runs for `counted`; `known` tells whose the add-ons are.
     void load(const std::vector<Meter>& meters, const std::vector<ResourceRow>& known);
 
+    /// A run that billed already shows its start only now: it bills from there, unless an hour of it is counted.
+    void began(const LiveResource& live, LiveRun& run, WallTime started, Batch& batch);
     /// The run is listed in a state that bills: its meter is opened or advanced. A dated price makes a new row
     /// at its time; a change of machine type, or one that only shows now, from now on. One that was taken for
     /// ended too early goes on from where it was billed to. Not for what `stands`.

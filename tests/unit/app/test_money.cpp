@@ -123,6 +123,34 @@ TEST_CASE(
     CHECK(b.each_once());
 }
 
+TEST_CASE("a run that billed before it had a start is billed from its start, once that is known") {
+    const Duration off = GENERATE(Duration{minutes{-2}}, Duration{minutes{2}});
+    const bool restarted = GENERATE(false, true);
+    CAPTURE(off.count(), restarted);
+    Books b;
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    FakeNotebook& n = b.world.add("demo");
+    const std::string run = n.resource.run.id.value;
+    const WallTime start = b.scheduler.wall() + off;
+    n.resource.run.state = RunState::provisioned;
+    n.resource.run.started_at.reset();
+    b.scheduler.run_for(minutes{3});
+    n.resource.run.state = RunState::running;
+    n.resource.run.started_at = start;
+    b.scheduler.run_for(minutes{3});
+    if (restarted) {
+        b.restart(minutes{1});
+    }
+    b.scheduler.run_for(minutes{100});
+    const WallTime end = b.scheduler.wall();
+    b.world.end(n);
+    b.scheduler.run_for(minutes{3});
+    CHECK(b.metered(run) == end - start);
+    CHECK(b.bar(run) == Duration{0});
+    CHECK(b.each_once());
+}
+
 TEST_CASE("past runs are asked for until the provider answers, also over a restart") {
     const bool restarted = GENERATE(false, true);
     CAPTURE(restarted);
