@@ -18,6 +18,22 @@ constexpr Duration fence_window = seconds{30};
 constexpr Duration act_latency = seconds{35};
 constexpr Duration knowledge_lag = fence_window + act_latency;
 
+/// The rows of one kind in a transaction.
+template <class T>
+std::vector<const T*> all_of(const Batch& batch) {
+    std::vector<const T*> found;
+    for (const Write& write : batch) {
+        if (const auto* row = std::get_if<T>(&write)) {
+            found.push_back(row);
+        }
+    }
+    return found;
+}
+
+inline bool fires(const Alert& alert) {
+    return alert.state == AlertState::firing || alert.state == AlertState::acknowledged;
+}
+
 /// Quiet time by the judge's own count, from what the sources answered.
 struct OwnQuiet {
     Duration quiet{0};

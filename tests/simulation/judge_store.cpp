@@ -48,23 +48,8 @@ bool may_follow(State from, State to) {
     return false;
 }
 
-template <class T>
-std::vector<const T*> all_of(const Batch& batch) {
-    std::vector<const T*> found;
-    for (const Write& write : batch) {
-        if (const auto* row = std::get_if<T>(&write)) {
-            found.push_back(row);
-        }
-    }
-    return found;
-}
-
 bool tells(const Batch& batch, auto&& test) {
     return std::ranges::any_of(all_of<OutboxRow>(batch), [&](const OutboxRow* row) { return test(*row); });
-}
-
-bool fires(AlertState state) {
-    return state == AlertState::firing || state == AlertState::acknowledged;
 }
 
 }  // namespace
@@ -267,7 +252,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     // ---- alerts: a transition that concerns somebody is told in its own transaction
     for (const auto* row : all_of<Alert>(batch)) {
         const auto known = m.alerts.find(row->id);
-        const bool fired_before = known != m.alerts.end() && fires(known->second.state);
+        const bool fired_before = known != m.alerts.end() && fires(known->second);
         const bool covered = !row->silenced_by.empty() || !row->inhibited_by.empty() || row->flapping;
         const bool told = tells(batch, [&](const OutboxRow& o) { return o.message.alert == row->id; });
         const bool begins = row->state == AlertState::firing && !fired_before;

@@ -17,21 +17,6 @@ constexpr Duration dark_told = minutes{45};
 constexpr int dark_looks = 4;
 constexpr Duration over_within = hours{6};
 
-template <class T>
-std::vector<const T*> all_of(const Batch& batch) {
-    std::vector<const T*> found;
-    for (const Write& write : batch) {
-        if (const auto* row = std::get_if<T>(&write)) {
-            found.push_back(row);
-        }
-    }
-    return found;
-}
-
-bool fires(const Alert& a) {
-    return a.state == AlertState::firing || a.state == AlertState::acknowledged;
-}
-
 bool covered(const Alert& a) {
     return !a.silenced_by.empty() || !a.inhibited_by.empty();
 }

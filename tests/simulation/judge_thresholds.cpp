@@ -229,12 +229,7 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
 /// Missing data never resets anything: a poll that did not see all arms no threshold of what it should have seen.
 void Judge::judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at) {
     const Config* config = model_->config();
-    std::vector<const AccountPollRow*> polls;
-    for (const Write& write : batch) {
-        if (const auto* poll = std::get_if<AccountPollRow>(&write)) {
-            polls.push_back(poll);
-        }
-    }
+    const auto polls = all_of<AccountPollRow>(batch);
     if (config == nullptr || polls.size() != 1 || (polls.front()->complete && polls.front()->error.empty())) {
         return;
     }
@@ -266,14 +261,10 @@ void Judge::judge_told(const FiredThresholdRow& row, const Batch& batch, Moment 
     const bool amended = std::ranges::any_of(
         rows, [&](const std::string& other) { return other.starts_with(stem) && !other.starts_with(key); });
     const std::string name = "budget/" + row.budget.value + "/" + row.period + "/" + key;
-    const bool here = std::ranges::any_of(batch, [&](const Write& write) {
-        const auto* alert = std::get_if<Alert>(&write);
-        return alert != nullptr && alert->key == name;
-    });
-    const bool before = std::ranges::any_of(m.alerts, [&](const auto& entry) {
-        return entry.second.key == name &&
-               (entry.second.state == AlertState::firing || entry.second.state == AlertState::acknowledged);
-    });
+    const bool here = std::ranges::any_of(all_of<Alert>(batch),
+                                          [&](const Alert* alert) { return alert->key == name; });
+    const bool before = std::ranges::any_of(
+        m.alerts, [&](const auto& entry) { return entry.second.key == name && fires(entry.second); });
     if (!amended && !here && !before) {
         violated("I7", at, name + " fired, and no alert says so");
     }

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -174,29 +175,18 @@ Result<void> migrate(Database& db, std::int64_t version) {
     static const std::string stamps = "PRAGMA application_id = " + std::to_string(application_id) +
                                       "; PRAGMA user_version = " + std::to_string(schema_version);
     db.execute("BEGIN IMMEDIATE");
-    if (version < 1) {
-        db.execute(schema_1);
-    }
-    if (version < 2) {
-        for (const char* addition : schema_2) {
-            db.execute(addition);
+    const auto add = [&](int since, const auto& additions) {
+        for (const char* addition : additions) {
+            if (version < since) {
+                db.execute(addition);
+            }
         }
-    }
-    if (version < 3) {
-        for (const char* addition : schema_3) {
-            db.execute(addition);
-        }
-    }
-    if (version < 4) {
-        for (const char* addition : schema_4) {
-            db.execute(addition);
-        }
-    }
-    if (version < 5) {
-        for (const char* addition : schema_5) {
-            db.execute(addition);
-        }
-    }
+    };
+    add(1, std::array{schema_1});
+    add(2, schema_2);
+    add(3, schema_3);
+    add(4, schema_4);
+    add(5, schema_5);
     db.execute(stamps.c_str());
     db.execute("COMMIT");
     auto done = checked(db);
