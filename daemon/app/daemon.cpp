@@ -94,7 +94,7 @@ Task<Result<void>> Daemon::start() {
         co_return days;
     }
     const bool same_boot = stored->boot_id == boot;
-    rulebook_.load(std::move(stored->trials), std::move(stored->breakers));
+    rulebook_.load(std::move(stored->trials), stored->breakers);
     holds_.load(stored->holds);
     auto known = co_await world_.store.resources();
     if (!known) {
@@ -112,7 +112,8 @@ Task<Result<void>> Daemon::start() {
         co_return std::unexpected(books.error());
     }
     notifier_.load(std::move(stored->channels));
-    enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), same_boot);
+    enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), stored->breakers,
+                   same_boot);
     co_await tell_budget_faults(std::move(faults));
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
                  world_.picture.resources.size(), enforcer_.live());

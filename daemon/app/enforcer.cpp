@@ -63,6 +63,12 @@ std::string stop_act(const Enforcement& e) {
     return "stop:" + std::string{to_string(e.method)};
 }
 
+/// The breaker of the rule was reset by hand after that.
+bool was_reset(const std::vector<Breaker>& breakers, const std::string& rule, WallTime since) {
+    return std::ranges::any_of(
+        breakers, [&](const Breaker& b) { return b.rule.value == rule && !b.open && b.at >= since; });
+}
+
 }  // namespace
 
 Enforcer::Enforcer(World& world, Looker& looker, Packer& packer, Notifier& notifier, Alarms& alarms,
@@ -72,8 +78,10 @@ Enforcer::Enforcer(World& world, Looker& looker, Packer& packer, Notifier& notif
 
 // ---- beginning -----------------------------------------------------------------------------------
 
-void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open_intents, bool same_boot) {
-    const Instant now = world_.scheduler.mono();
+void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open_intents,
+                    const std::vector<Breaker>& breakers, bool same_boot) {
+    const Now clock = world_.scheduler.now();
+    const Instant now = clock.mono;
     for (Enforcement& e : stored) {
         const RunId run = e.run;
         CURFEW_ASSERT(!active_.contains(run), "I4: at most one live enforcement per run");
@@ -99,6 +107,7 @@ void Enforcer::load(std::vector<Enforcement> stored, std::vector<IntentRow> open
         arm(run, active);
         // A restart must not let a rule stop its quarter of everything once more.
         if (of_rule(active.e.cause.kind) && active.e.stop_called_at &&
+            !was_reset(breakers, active.e.cause.name, clock.wall - (now - *active.e.stop_called_at)) &&
             !mutant(Mutant::stops_not_counted_on)) {
             stops_by_rule_[active.e.cause.name].emplace(run, *active.e.stop_called_at);
         }

@@ -44,18 +44,16 @@ WallTime start_of(const RunRow& run) {
 Rulebook::Rulebook(World& world, Alarms& alarms, Enforcer& enforcer)
     : world_(world), alarms_(alarms), enforcer_(enforcer), wakeup_(world.loop) {}
 
-void Rulebook::load(std::vector<RuleTrial> trials, std::vector<Breaker> breakers) {
+void Rulebook::load(std::vector<RuleTrial> trials, const std::vector<Breaker>& breakers) {
     for (RuleTrial& trial : trials) {
         stored_[trial.rule] = trial.tried;
         RuleName name = trial.rule;
         world_.picture.trials.insert_or_assign(std::move(name), std::move(trial));
     }
-    for (Breaker& breaker : breakers) {
-        if (mutant(Mutant::breaker_forgotten)) {
-            break;
+    for (const Breaker& breaker : breakers) {
+        if (breaker.open && !mutant(Mutant::breaker_forgotten)) {
+            world_.picture.breakers.insert_or_assign(breaker.rule, breaker);
         }
-        RuleName name = breaker.rule;
-        world_.picture.breakers.insert_or_assign(std::move(name), std::move(breaker));
     }
 }
 

@@ -563,10 +563,9 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
             violated("I10", at, "enforcement " + e.id.value + " was loaded otherwise than stored: " + what);
         }
     }
-    // Over a boot nobody knows how long ago a stop was called: it counts as of now. A restart also counts again what a
-    // reset of the rule had cleared, if it is still under way.
+    // Over a boot nobody knows how long ago a stop was called: it counts as of now.
     for (const Enforcement& e : state.enforcements) {
-        if (e.stop_called_at && of_rule(e.cause.kind)) {
+        if (e.stop_called_at && of_rule(e.cause.kind) && m.written_in[e.id] != boot) {
             m.meant_by_rule[e.cause.name].emplace_back(at.mono, e.run);
         }
     }

@@ -75,9 +75,7 @@ Task<Result<StoredState>> FakeStore::load(std::string boot_id) {
         s.trials.push_back(row);
     }
     for (const auto& [name, row] : breakers) {
-        if (row.open) {
-            s.breakers.push_back(row);
-        }
+        s.breakers.push_back(row);
     }
     if (s.boot_id != boot_) {
         forget_instants();

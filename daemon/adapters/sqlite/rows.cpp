@@ -564,10 +564,12 @@ Result<StoredState> read_state(Database& db) {
         }
     }
     {
-        Query q(db, "SELECT rule, why, at FROM rule_breaker WHERE open = 1 ORDER BY rule");
+        Query q(db, "SELECT rule, why, at, open FROM rule_breaker ORDER BY rule");
         while (q.row()) {
-            s.breakers.push_back(
-                {.rule = RuleName{q.text(0)}, .why = q.text(1), .at = {q.integer(2)}, .open = true});
+            s.breakers.push_back({.rule = RuleName{q.text(0)},
+                                  .why = q.text(1),
+                                  .at = {q.integer(2)},
+                                  .open = q.integer(3) != 0});
         }
     }
     return s;

@@ -26,7 +26,9 @@ public:
              TaskGroup& tasks, EnforcementPolicy policy);
 
     /// Live enforcements of the store go on from their last persisted state by reading the world.
-    void load(std::vector<Enforcement> stored, std::vector<IntentRow> open_intents, bool same_boot);
+    /// Stops of before their rule's breaker was reset by hand do not count again.
+    void load(std::vector<Enforcement> stored, std::vector<IntentRow> open_intents,
+              const std::vector<Breaker>& breakers, bool same_boot);
 
     /// What a poll cycle makes of a resource. Starts an enforcement when one is due to begin.
     void assessed(LiveResource& live, const AssessResult& result);

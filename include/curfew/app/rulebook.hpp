@@ -19,7 +19,7 @@ class Rulebook {
 public:
     Rulebook(World& world, Alarms& alarms, Enforcer& enforcer);
 
-    void load(std::vector<RuleTrial> trials, std::vector<Breaker> breakers);
+    void load(std::vector<RuleTrial> trials, const std::vector<Breaker>& breakers);
     /// Looks until `stop`. A failing store loses nothing but watched time, which makes a trial longer.
     Task<void> run();
     void stop();

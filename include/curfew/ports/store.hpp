@@ -282,7 +282,7 @@ struct StoredState {
     std::vector<ReportedRow> reported;      // newest of each account and month, of the last 3 months
     std::vector<IntentRow> open_intents;    // without an outcome
     std::vector<RuleTrial> trials;          // of every rule ever seen
-    std::vector<Breaker> breakers;          // open
+    std::vector<Breaker> breakers;          // open, or reset by hand
 };
 
 enum class SpendBy : std::uint8_t { resource, account, project, user, type, rule, day, hour };

@@ -168,6 +168,22 @@ TEST_CASE(
     CHECK(events(rig, RuleEventKind::false_stop) == 0);
 }
 
+TEST_CASE("after a reset by hand a restart does not count the stops of before again") {
+    Rig rig;
+    for (int i = 0; i < 20; ++i) {
+        rig.world.add("n" + std::to_string(i));
+    }
+    rig.begin();
+    rig.scheduler.run_for(minutes{75});
+    const std::size_t before = rig.world.stop_calls.size();
+    REQUIRE(before >= 3);
+    REQUIRE(rule_now(rig).breaker);
+    REQUIRE(*rig.life->await(rig.life->daemon.reset_rule(RuleName{"idle"}, "ana")));
+    rig.restart(seconds{5});
+    rig.scheduler.run_for(hours{1});
+    CHECK(rig.world.stop_calls.size() >= before + 3);
+}
+
 TEST_CASE("an open breaker stays open over restarts until it is reset by hand") {
     Rig rig;
     for (int i = 0; i < 20; ++i) {
