@@ -144,6 +144,14 @@ Result<Parts> Host::parts() {
     return parts;
 }
 
+void Host::boot_awake() {
+    if (stage_.clock.suspended()) {
+        stage_.clock.after(minutes{1}, [this] { boot_awake(); });
+    } else {
+        boot();
+    }
+}
+
 void Host::boot() {
     if (life_) {
         return;
@@ -235,7 +243,7 @@ void Host::die(const char* how) {
     }
     life_.reset();
     dying_ = false;
-    stage_.clock.after(time_off(failed_boots_), [this] { boot(); });
+    stage_.clock.after(time_off(failed_boots_), [this] { boot_awake(); });
 }
 
 void Host::run_ready() {

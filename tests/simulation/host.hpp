@@ -79,6 +79,8 @@ public:
 private:
     struct Life;
     Result<Parts> parts();
+    /// Nothing begins while the host sleeps.
+    void boot_awake();
     void mark_dead(const char* how);
 
     Stage& stage_;

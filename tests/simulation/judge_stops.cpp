@@ -98,6 +98,17 @@ bool second_ever_seen(const RunTruth& truth) {
     });
 }
 
+/// When the pack of the receipt began, so far as its intent says it.
+Instant began(const auto& intents, const Durable<Receipt>& receipt) {
+    std::optional<Instant> newest;
+    for (const auto& [id, intent] : intents) {
+        if (intent.row.act == "pack" && intent.row.run == receipt.row.run && intent.at <= receipt.at) {
+            newest = std::max(newest.value_or(intent.at), intent.at);
+        }
+    }
+    return newest.value_or(receipt.at);
+}
+
 }  // namespace
 
 void Judge::judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at) {
@@ -210,8 +221,9 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
                            });
                 });
             });
-            // A vault that was configured after the pack is the next pack's.
-            const bool vaults_changed = !m.configs.empty() && m.configs.back().first > receipt->second.at;
+            // A vault that was configured after the pack had begun is the next pack's.
+            const bool vaults_changed = !m.configs.empty() &&
+                                        m.configs.back().first > began(m.intents, receipt->second);
             if (!proven && !vaults_changed) {
                 violated("I1", at, "a required vault has no proof in the receipt of " + who);
             }
