@@ -202,6 +202,9 @@ std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff 
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar) {
     CURFEW_ASSERT(meter.open, "I6: a meter is closed once");
     const WallTime end = rounded_up(meter, ended_at);
+    // A little sooner or later may be an increment less or more.
+    error_bar = std::max(end - rounded_up(meter, ended_at - error_bar),
+                         rounded_up(meter, ended_at + error_bar) - end);
     auto rows = end < meter.counted_to ? std::vector{give_back(meter, end)} : cut(meter, end);
     meter.open = false;
     if (rows.empty() && estimated && error_bar > Duration{0}) {

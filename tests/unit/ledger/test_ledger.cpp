@@ -412,6 +412,30 @@ TEST_CASE("the end of a run is rounded up as the provider does it") {
                                                 cost_of(one_dollar, end - meter.started).value());
 }
 
+TEST_CASE("the error bar of an end is that of the increments it is billed in") {
+    struct Case {
+        Increment increment;
+        Duration ran;
+        Duration bar;
+        Duration stored;
+    };
+    const auto c = GENERATE(
+        values<Case>({{Increment::none, minutes{50}, minutes{5}, minutes{5}},
+                      {Increment::hour, minutes{50}, minutes{5}, minutes{0}},
+                      {Increment::hour, minutes{50}, minutes{15}, minutes{60}},   // perhaps 65
+                      {Increment::hour, minutes{65}, minutes{15}, minutes{60}},   // perhaps 50
+                      {Increment::hour, minutes{65}, minutes{75}, minutes{130}},  // perhaps never
+                      {Increment::minute, seconds{90}, seconds{10}, seconds{0}},
+                      {Increment::minute, seconds{90}, seconds{40}, seconds{60}}}));
+    CAPTURE(to_string(c.increment), c.ran.count(), c.bar.count());
+    Meter meter = meter_from("2026-11-23T09:30:00Z", one_dollar);
+    meter.increment = c.increment;
+    const auto rows = close(meter, meter.started + c.ran, true, c.bar);
+    REQUIRE_FALSE(rows.empty());
+    CHECK(rows.back().estimated);
+    CHECK(rows.back().error_bar == c.stored);
+}
+
 TEST_CASE("what of the open part lies in a period") {
     Meter meter = meter_from("2026-11-23T10:20:00Z", one_dollar);
     advance(meter, utc("2026-11-23T11:00:00Z"));
