@@ -322,6 +322,7 @@ Task<void> Enforcer::pump(RunId run) {
                          to_string(active.e.state), to_string(t.next.state), t.next.reason);
         }
         active.inbox.pop_front();
+        active.opens_breaker = false;
         active.e = std::move(t.next);
         world_.at_point("durable " + std::string{to_string(active.e.state)});
         if (tells) {
@@ -351,12 +352,17 @@ Task<void> Enforcer::pump(RunId run) {
 
 Enforcer::Undo Enforcer::remember(const Active& active) const {
     const std::string& run = active.e.run.value;
+    std::optional<Instant> counted;
+    if (const auto rule = stops_by_rule_.find(active.e.cause.name); rule != stops_by_rule_.end()) {
+        const auto stop = rule->second.find(active.e.run);
+        counted = stop == rule->second.end() ? counted : std::optional{stop->second};
+    }
     return {.open_intents = active.open_intents,
             .told = active.told,
             .unheard = active.unheard,
             .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
                                         stop_key(active.e.run), "breaker/" + active.e.cause.name}),
-            .breakers = world_.picture.breakers};
+            .counted = counted};
 }
 
 /// Nothing happens that is not on disk first (I5). The event stays and is tried again; but a look is of
@@ -367,7 +373,15 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
     active.told = undo.told;
     active.unheard = undo.unheard;
     alarms_.restore(std::move(undo.alarms));
-    world_.picture.breakers = std::move(undo.breakers);
+    auto& stops = stops_by_rule_[active.e.cause.name];
+    if (undo.counted) {
+        stops[run] = *undo.counted;
+    } else {
+        stops.erase(run);
+    }
+    if (std::exchange(active.opens_breaker, false)) {
+        world_.picture.breakers.erase(RuleName{active.e.cause.name});
+    }
     if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {
         looked->look.answered = false;
         looked->look.why = "the database did not take what was seen";
@@ -555,7 +569,7 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
     }
 }
 
-void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
+void Enforcer::count_stop(Active& active, const Enforcement& e, Batch& batch) {
     if (!of_rule(e.cause.kind) || mutant(Mutant::breaker_not_counted)) {
         return;
     }
@@ -572,6 +586,7 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         const Breaker breaker{
             .rule = RuleName{e.cause.name}, .why = why, .at = world_.scheduler.wall(), .open = true};
         world_.picture.breakers[breaker.rule] = breaker;
+        active.opens_breaker = true;
         batch.emplace_back(breaker);
         batch.emplace_back(audit(e, "breaker.open", "rule " + e.cause.name + ": " + why));
         Message m;
@@ -678,7 +693,7 @@ void Enforcer::record_messages(Active& active, const LiveResource& live, const T
                 }
                 break;
             case Effect::call_stop:
-                count_stop(e, batch);
+                count_stop(active, e, batch);
                 break;
             case Effect::look_fresh:
             case Effect::pack:

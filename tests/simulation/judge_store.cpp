@@ -563,9 +563,15 @@ void Judge::loaded(const StoredState& state, const std::string& boot, Moment at)
             violated("I10", at, "enforcement " + e.id.value + " was loaded otherwise than stored: " + what);
         }
     }
-    // Over a boot nobody knows how long ago a stop was called: it counts as of now.
+    // Over a boot nobody knows how long ago a stop was called: it counts as of now. One that was called again after a
+    // reset of its rule counts, and whether it was after it is only known by the wall clock.
     for (const Enforcement& e : state.enforcements) {
-        if (e.stop_called_at && of_rule(e.cause.kind) && m.written_in[e.id] != boot) {
+        const auto breaker = m.breakers.find(RuleName{e.cause.name});
+        const bool reset = breaker != m.breakers.end() && !breaker->second.row.open;
+        const bool counts = m.written_in[e.id] != boot ||
+                            (reset && (e.stop_called_at > breaker->second.at ||
+                                       m.most_wall_moved(breaker->second.at, at.mono) > Duration{0}));
+        if (e.stop_called_at && of_rule(e.cause.kind) && counts) {
             m.meant_by_rule[e.cause.name].emplace_back(at.mono, e.run);
         }
     }

@@ -531,6 +531,40 @@ TEST_CASE("a look before the stop that could not be stored is taken anew, not us
     CHECK(rig.told(AlertKind::stop_cancelled) == 1);
 }
 
+TEST_CASE(
+    "a stop that could not be stored does not count for the breaker, and leaves another rule's as it is "
+    "(I3)") {
+    Rig rig;
+    Rule other = rig.config->rules.at(0);
+    other.name = RuleName{"other"};
+    other.match.names = {"b*"};
+    rig.config->rules.insert(rig.config->rules.begin(), other);
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    bool failed_once = false;
+    rig.life->world.at_point = [&](std::string_view point) {
+        if (point == "decided stopping" && !std::exchange(failed_once, true)) {
+            rig.store.failing = Error{Errc::disk_full, Retry::later(), "full", "db"};
+            rig.life->world.picture.breakers[RuleName{"other"}] = {// by a stop that is being stored beside it
+                                                                   .rule = RuleName{"other"},
+                                                                   .why = "3 stops",
+                                                                   .at = {},
+                                                                   .open = true};
+        }
+    };
+    rig.scheduler.run_for(minutes{30});
+    rig.world.add("next");
+    rig.scheduler.run_for(minutes{40});
+    REQUIRE(failed_once);
+    REQUIRE(rig.world.stop_calls.empty());
+    CHECK(rig.life->world.picture.breakers.contains(RuleName{"other"}));
+    n.kernel = "busy";
+    rig.store.failing.reset();
+    rig.scheduler.run_for(minutes{50});
+    REQUIRE(rig.world.stop_calls.size() == 1);
+    CHECK_FALSE(rig.life->world.picture.breakers.contains(RuleName{"idle"}));
+}
+
 namespace {
 
 /// Off from 20:00 to 08:00 in Rome. Virtual time begins on a Monday at 03:10 there; the daemon begins at
