@@ -440,6 +440,13 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
             violated("I3", at,
                      "budget " + e.cause.name + " stops " + who + ", but none of its thresholds fired");
         }
+        const bool in_scope = any([&](const Config& config) {
+            const auto budget = std::ranges::find(config.budgets, BudgetName{e.cause.name}, &Budget::name);
+            return budget != config.budgets.end() && own_match(budget->scope, row, truth.run.machine_type);
+        });
+        if (!in_scope) {
+            violated("I3", at, who + " is stopped by a budget that does not pay for it");
+        }
     } else if (!m.asked_by.contains(e.cause.name)) {
         violated("I3", at, who + " was asked for by nobody");
     }

@@ -66,3 +66,20 @@ TEST_CASE("I9: a stop is confirmed, or called failed, while somebody looks") {
     }
     CHECK((s.all().find("is not confirmed after") != std::string::npos) == !slept);
 }
+
+TEST_CASE("I3: a budget stops what it pays for") {
+    History s;
+    const bool theirs = GENERATE(false, true);
+    Budget budget;
+    budget.name = BudgetName{"team"};
+    budget.scope.names = {theirs ? "*" : "of-others"};
+    s.config.budgets = {budget};
+    s.e.cause = {CauseKind::budget, "team"};
+    s.use();
+    s.begin();
+    s.quiet_for(minutes{30});
+    s.warn();
+    s.pack();
+    s.stop();
+    CHECK((s.all().find("a budget that does not pay for it") != std::string::npos) == !theirs);
+}
