@@ -38,9 +38,9 @@ Answer unreachable(const std::string& socket, const boost::system::error_code& e
                            ". Reading needs the group `curfew`, changes need the group "
                            "`curfew-admin`: sudo adduser $USER curfew, then log in again.");
     }
-    return trouble(api::Exit::unreachable,
-                   "no daemon answers at " + socket + " (" + error.message() +
-                       "). Is it running? systemctl status curfewd, or name its socket with --socket.");
+    return trouble(api::Exit::unreachable, "no daemon answers at " + socket + " (" + error.message() +
+                                               "). Is it running? systemctl status curfewd, or name its "
+                                               "sockets with --socket and --admin-socket.");
 }
 
 http::verb method_of(Verb verb) {
@@ -69,7 +69,8 @@ Answer ask(const std::string& socket, Verb verb, const std::string& target, cons
     asio::local::stream_protocol::socket connection(io);
     boost::system::error_code error;
     if (socket.empty() || socket.size() > 107) {
-        return trouble(api::Exit::unreachable, "no socket of a daemon was found; name it with --socket");
+        return trouble(api::Exit::unreachable,
+                       "no socket of a daemon was found; name it with --socket or --admin-socket");
     }
     connection.connect(asio::local::stream_protocol::endpoint(socket), error);
     if (error) {

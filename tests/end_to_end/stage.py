@@ -347,7 +347,7 @@ secret_file = "{self.folder}/hook"
 allow_private = true
 """)
         if "[alerts]" not in budget:
-            words.append('[alerts]\ngroup_wait = "0s"\ngroup_interval = "0s"\n')
+            words.append('[alerts]\ngroup_wait = "0s"\ngroup_interval = "0s"\nper_hour = 1000\n')
         words.append(budget)
         path = self.folder / "curfew.toml"
         path.write_text("\n".join(words))
