@@ -63,6 +63,11 @@ std::string stop_act(const Enforcement& e) {
     return "stop:" + std::string{to_string(e.method)};
 }
 
+template <class Row>
+bool has(const Batch& batch) {
+    return std::ranges::any_of(batch, [](const Write& w) { return std::holds_alternative<Row>(w); });
+}
+
 /// The breaker of the rule was reset by hand after that.
 bool was_reset(const std::vector<Breaker>& breakers, const std::string& rule, WallTime since) {
     return std::ranges::any_of(
@@ -310,8 +315,8 @@ Task<void> Enforcer::pump(RunId run) {
             tasks_.spawn("messages of " + run.value, make_durable(taken_out(batch)));
         }
         world_.at_point("decided " + std::string{to_string(t.next.state)});
-        const bool tells = std::ranges::any_of(
-            batch, [](const Write& w) { return std::holds_alternative<OutboxRow>(w); });
+        const bool tells = has<OutboxRow>(batch);
+        undo.opens_breaker = has<Breaker>(batch);
         auto durable = co_await world_.store.commit(std::move(batch));
         if (!durable) {
             not_durable(run, active, std::move(undo), durable.error());
@@ -322,7 +327,6 @@ Task<void> Enforcer::pump(RunId run) {
                          to_string(active.e.state), to_string(t.next.state), t.next.reason);
         }
         active.inbox.pop_front();
-        active.opens_breaker = false;
         active.e = std::move(t.next);
         world_.at_point("durable " + std::string{to_string(active.e.state)});
         if (tells) {
@@ -362,7 +366,8 @@ Enforcer::Undo Enforcer::remember(const Active& active) const {
             .unheard = active.unheard,
             .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
                                         stop_key(active.e.run), "breaker/" + active.e.cause.name}),
-            .counted = counted};
+            .counted = counted,
+            .opens_breaker = false};
 }
 
 /// Nothing happens that is not on disk first (I5). The event stays and is tried again; but a look is of
@@ -379,7 +384,7 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
     } else {
         stops.erase(run);
     }
-    if (std::exchange(active.opens_breaker, false)) {
+    if (undo.opens_breaker) {
         world_.picture.breakers.erase(RuleName{active.e.cause.name});
     }
     if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {
@@ -569,7 +574,7 @@ void Enforcer::record_intents(Active& active, const Transition& t, Batch& batch)
     }
 }
 
-void Enforcer::count_stop(Active& active, const Enforcement& e, Batch& batch) {
+void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
     if (!of_rule(e.cause.kind) || mutant(Mutant::breaker_not_counted)) {
         return;
     }
@@ -586,7 +591,6 @@ void Enforcer::count_stop(Active& active, const Enforcement& e, Batch& batch) {
         const Breaker breaker{
             .rule = RuleName{e.cause.name}, .why = why, .at = world_.scheduler.wall(), .open = true};
         world_.picture.breakers[breaker.rule] = breaker;
-        active.opens_breaker = true;
         batch.emplace_back(breaker);
         batch.emplace_back(audit(e, "breaker.open", "rule " + e.cause.name + ": " + why));
         Message m;
@@ -693,7 +697,7 @@ void Enforcer::record_messages(Active& active, const LiveResource& live, const T
                 }
                 break;
             case Effect::call_stop:
-                count_stop(active, e, batch);
+                count_stop(e, batch);
                 break;
             case Effect::look_fresh:
             case Effect::pack:

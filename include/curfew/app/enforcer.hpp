@@ -70,7 +70,6 @@ private:
         bool calling = false;              // the stop call is under way
         std::optional<Instant> looked_at;  // signals were, by the last look before a stop: when that began
         bool told = false;                 // somebody was warned
-        bool opens_breaker = false;        // by the batch that is being stored
         int unheard = 0;                   // the newest warning, where a silence that names it holds it back
         Scheduler::Alarm alarm;
         TaskGroup::Handle pack_task;
@@ -85,6 +84,7 @@ private:
         int unheard = 0;
         Alarms::Memory alarms;
         std::optional<Instant> counted;  // for the breaker of its rule
+        bool opens_breaker = false;      // its batch does
     };
     Undo remember(const Active& active) const;
     void not_durable(const RunId& run, Active& active, Undo undo, const Error& error);
@@ -100,7 +100,7 @@ private:
     void arm(const RunId& run, Active& active);
     void show(const Active& active);
     void finish(const RunId& run);
-    void count_stop(Active& active, const Enforcement& e, Batch& batch);
+    void count_stop(const Enforcement& e, Batch& batch);
     void record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind, Batch& batch);
 
     void close_orphans(const std::vector<IntentRow>& open_intents);

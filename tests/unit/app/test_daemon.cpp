@@ -541,15 +541,12 @@ TEST_CASE(
     rig.config->rules.insert(rig.config->rules.begin(), other);
     FakeNotebook& n = rig.world.add("demo");
     rig.begin();
+    const Breaker beside{.rule = RuleName{"other"}, .why = "3 stops", .at = {}, .open = true};
     bool failed_once = false;
     rig.life->world.at_point = [&](std::string_view point) {
         if (point == "decided stopping" && !std::exchange(failed_once, true)) {
             rig.store.failing = Error{Errc::disk_full, Retry::later(), "full", "db"};
-            rig.life->world.picture.breakers[RuleName{"other"}] = {// by a stop that is being stored beside it
-                                                                   .rule = RuleName{"other"},
-                                                                   .why = "3 stops",
-                                                                   .at = {},
-                                                                   .open = true};
+            rig.life->world.picture.breakers[beside.rule] = beside;
         }
     };
     rig.scheduler.run_for(minutes{30});
@@ -557,7 +554,7 @@ TEST_CASE(
     rig.scheduler.run_for(minutes{40});
     REQUIRE(failed_once);
     REQUIRE(rig.world.stop_calls.empty());
-    CHECK(rig.life->world.picture.breakers.contains(RuleName{"other"}));
+    CHECK(rig.life->world.picture.breakers.contains(beside.rule));
     n.kernel = "busy";
     rig.store.failing.reset();
     rig.scheduler.run_for(minutes{50});
