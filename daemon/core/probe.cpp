@@ -665,20 +665,24 @@ std::optional<ProbeReading> read_gpus(const Probe& probe) {
     std::string hidden;
     std::string idle;
     for (const ProbeGpu& gpu : probe.gpus) {
-        // With so few samples the 95th percentile is the highest.
-        const auto highest = std::ranges::max_element(gpu.utilisation);
         const std::string facts = std::to_string(gpu.memory_mib) + " MiB, " +
                                   std::to_string(gpu.power_watts) + " W";
-        if (highest != gpu.utilisation.end() && *highest >= gpu_percent) {
+        if (gpu.utilisation.empty()) {
+            if (hidden.empty()) {
+                hidden = "GPU " + gpu.index + (gpu.mig ? " is split (MIG) and" : "") +
+                         " does not say how busy it is (" + facts + ")";
+            }
+            continue;
+        }
+        // With so few samples the 95th percentile is the highest.
+        const std::int64_t highest = std::ranges::max(gpu.utilisation);
+        if (highest >= gpu_percent) {
             reading.verdict = Verdict::active;
-            reading.evidence = "GPU " + gpu.index + " at " + std::to_string(*highest) + " %, " + facts;
+            reading.evidence = "GPU " + gpu.index + " at " + std::to_string(highest) + " %, " + facts;
             return reading;
         }
-        if (highest == gpu.utilisation.end() && hidden.empty()) {
-            hidden = "GPU " + gpu.index + (gpu.mig ? " is split (MIG) and" : "") +
-                     " does not say how busy it is (" + facts + ")";
-        } else if (idle.empty()) {
-            idle = "GPU " + gpu.index + " at 0 to " + std::to_string(*highest) + " %, " + facts;
+        if (idle.empty()) {
+            idle = "GPU " + gpu.index + " at 0 to " + std::to_string(highest) + " %, " + facts;
         }
     }
     if (!probe.gpu_trouble.empty() || !hidden.empty()) {

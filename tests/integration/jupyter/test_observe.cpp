@@ -91,6 +91,8 @@ TEST_CASE("a kernel at work is active with no tab open, and quiet after it") {
     const std::string go = (signals.path() / "go").string();
     Script busy({"busy.py", std::to_string(server.port()), server.token(), kernel.id, go});
     REQUIRE(busy.wait() == 0);
+    // The client heard that its code began; the server hears it by itself, on a loaded machine a little later.
+    CHECK(becomes(rig, Verdict::active, 300));
     const Observation at_work = kernels(rig);
     CHECK(at_work.verdict == Verdict::active);
     CHECK(at_work.strength == Strength::strong);

@@ -205,6 +205,28 @@ TEST_CASE("kernel threads do not count, hidden processes make it unknown") {
     CHECK(processes(*hidden).verdict == Verdict::unknown);
 }
 
+TEST_CASE("GPUs that do not say how busy they are, any number of them, are never quiet") {
+    const auto with = [](const std::string& lines) {
+        return reading(read_probe(probe({.first = {{}}, .second = {{}}, .more = lines}), nullptr), Signal::gpu);
+    };
+    const std::string split = "g 0, [N/A], 512, 61.20, Enabled\r\n";
+    const std::string split_too = "g 1, [N/A], 256, 60.00, Enabled\r\n";
+    const std::string idle = "g 2, 0, 128, 30.00, Disabled\r\n";
+    const std::string busy = "g 3, 97, 4096, 300.00, Disabled\r\n";
+    const ProbeReading one = with(split);
+    CHECK(one.verdict == Verdict::unknown);
+    CHECK(one.evidence == "GPU 0 is split (MIG) and does not say how busy it is (512 MiB, 61 W)");
+    for (const std::string& rest : {split_too, idle, split_too + idle, idle + split_too}) {
+        const ProbeReading more = with(split + rest);
+        CHECK(more.verdict == Verdict::unknown);
+        CHECK(more.evidence == one.evidence);
+    }
+    CHECK(with(idle + split).evidence == one.evidence);
+    CHECK(with(split + split_too + busy).verdict == Verdict::active);
+    CHECK(with(idle).verdict == Verdict::quiet);
+    CHECK(with(idle).evidence == "GPU 2 at 0 to 0 %, 128 MiB, 30 W");
+}
+
 TEST_CASE("whatever is not whole or makes no sense is an error with its reason, never a reading") {
     const std::string good = probe_text(script, {.first = {{}}, .second = {{}}});
     REQUIRE(parse_probe(good, script));
