@@ -122,6 +122,28 @@ void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<Resour
     }
 }
 
+std::optional<WallTime> Bookkeeper::listed_since(const AccountName& account) const {
+    std::optional<WallTime> newest;
+    const auto take = [&](const std::optional<Meter>& meter) {
+        if (meter) {
+            newest = std::max(newest.value_or(meter->last_seen_billing), meter->last_seen_billing);
+        }
+    };
+    for (const auto& [id, live] : world_.picture.resources) {
+        if (live.resource.account == account) {
+            take(live.current.meter);
+            std::ranges::for_each(live.older, take, &LiveRun::meter);
+        }
+    }
+    for (const auto& [run, meter] : counted_) {
+        const auto live = world_.picture.resources.find(meter.resource);
+        if (live != world_.picture.resources.end() && live->second.resource.account == account) {
+            take(meter);
+        }
+    }
+    return newest;
+}
+
 void Bookkeeper::put(const AccountName& account, Meter& meter, std::vector<CostRow> rows, bool changed,
                      Batch& batch) {
     changed = changed || !rows.empty();

@@ -254,8 +254,8 @@ WallTime Watcher::known_off(const LiveRun& run) const {
 }
 
 /// Was it made before an earlier one was here? A cache, or a copy that lags, answers so: what it shows is no news, and
-/// what has ended since would begin anew. A clock of the provider's that was set back is followed once its dates go
-/// on like time.
+/// what has ended since would begin anew. Of the time before a restart the meters tell. A clock of the provider's that
+/// was set back is followed once its dates go on like time.
 bool Watcher::is_old(const Listing& listing) {
     if (!listing.provider_time) {
         return false;
@@ -265,7 +265,9 @@ bool Watcher::is_old(const Listing& listing) {
     const auto fresh_after = [&](const Dated& earlier) {
         return now.date + dates_differ >= earlier.date + (asked - earlier.at);
     };
-    if (newest_list_ && !fresh_after(*newest_list_) && !mutant(Mutant::stale_list_believed)) {
+    const auto known = newest_list_ ? std::nullopt : books_.listed_since(account_);
+    const bool fresh = newest_list_ ? fresh_after(*newest_list_) : !known || now.date + dates_differ >= *known;
+    if (!fresh && !mutant(Mutant::stale_list_believed)) {
         old_in_step_ = old_list_ && fresh_after(*old_list_) ? old_in_step_ + 1 : 0;
         old_list_ = now;
         if (old_in_step_ < old_in_step_max) {

@@ -336,6 +336,7 @@ void Judge::files_changed(const RunId& run, const TrueFiles& files, Moment at) {
 void Judge::listed(const AccountName& account, Moment at, const std::vector<RunId>& shown) {
     model_->listed[account].push_back(at);
     model_->shown[account].insert(shown.begin(), shown.end());
+    model_->failing.erase(account);  // also where a full disk keeps it from being written down
     model_->note_wall(at);
 }
 
@@ -350,6 +351,11 @@ void Judge::looked_up(const RunId& run, bool on, Moment at) {
 
 void Judge::reports_ends(const AccountName& account) {
     model_->reporting.insert(account);
+}
+
+void Judge::shown_on(const RunId& run, WallTime date) {
+    WallTime& newest = model_->shown_on[run];
+    newest = std::max(newest, date);
 }
 
 void Judge::end_asked(const RunId& run, bool told) {

@@ -86,6 +86,8 @@ public:
     void files_changed(const RunId& run, const TrueFiles& files, Moment at);
     /// A list reached Curfew whole, unspoilt and fresh. `shown`: the runs in it, on or off.
     void listed(const AccountName& account, Moment at, const std::vector<RunId>& shown = {});
+    /// A list that lags behind its date says that this run bills.
+    void shown_on(const RunId& run, WallTime date);
     /// The provider tells when runs of it ended, whoever asks.
     void reports_ends(const AccountName& account);
     /// Curfew asked when a run ended. `told`: an answer, or a list that is as good as one, said it.

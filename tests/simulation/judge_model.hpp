@@ -180,6 +180,7 @@ struct Judge::Model {
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
     std::map<std::pair<RunId, MeterKind>, Meter> meters;
     std::map<RunId, Instant> metered;              // since when
+    std::map<RunId, WallTime> shown_on;            // the newest date of a lagging list that has it billing
     std::map<AccountName, std::set<RunId>> shown;  // by whole lists, since its newest poll became durable
     std::map<AccountName, Instant> watched;        // its first poll became durable
     std::set<AccountName> reporting;               // they tell when a run ended

@@ -168,6 +168,11 @@ void Judge::judge_ledger(const End& end, Moment at) {
         for (const auto& [when, more] : truth.moved) {
             unheard(when, more, listed_after(m, truth.run.account, when.mono, at));
         }
+        // Billed for as long as lists said so; where the end is told later, too much is given back.
+        const auto shown = m.shown_on.find(run);
+        if (estimated && truth.ended && shown != m.shown_on.end() && shown->second > truth.ended->utc) {
+            allowed += Wide{highest_price(truth).nanos} * (shown->second - truth.ended->utc).count();
+        }
         // What stamps do not bound is of our own clock: where that was off, so is it, and `clock` is told. A run that
         // began and ended by them, at one price, costs what it costs.
         const bool by_stamps = !estimated && truth.prices.size() == 1 && truth.unannounced.empty();

@@ -75,7 +75,8 @@ Simulation::Simulation(const LifeOptions& options)
                                      .key_refused_until = {},
                                      .earlier = {},
                                      .denials = stage_.dice.split("denials " + account.name.value),
-                                     .denied = {}});
+                                     .denied = {},
+                                     .lags = stage_.dice.split("lags " + account.name.value)});
     }
     guests_.poll_of = [this](const AccountName& name) { return accounts_.at(name).poll; };
     for (const char* vault : {"home", "away"}) {

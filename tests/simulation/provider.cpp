@@ -8,6 +8,7 @@ namespace curfew::simulation {
 namespace {
 
 constexpr std::size_t lists_kept = 4;
+constexpr Duration lag_max = minutes{15};
 
 Error timed_out(bool sent) {
     return {Errc::timeout, sent ? Retry::ambiguous() : Retry::later(),
@@ -178,6 +179,22 @@ bool SimCloud::told_truly(const ResourceId& resource, const Run& shown) const {
     return run != nullptr && run->ended && shown.ended_at == run->ended;
 }
 
+/// The copy of their database that was asked has not heard yet that this run ended a moment ago.
+bool SimCloud::lags(Resource& shown, WallTime date) {
+    const SimResource* r = fleet_.find(shown.id);
+    const SimRun* run = fleet_.run(shown.id, shown.run.id);
+    if (r == nullptr || run == nullptr || !run->ended || *run->ended + lag_max < date ||
+        !stage_.goes_wrong(account_.lags, stage_.rates.lags, "lagging_list")) {
+        return false;
+    }
+    SimRun before = *run;
+    before.state = RunState::running;
+    before.ended.reset();
+    shown.run = this->shown(*r, before);
+    stage_.judge.shown_on(run->id, date);
+    return true;
+}
+
 void SimCloud::spoil(Listing& listing) {
     Dice& dice = account_.dice;
     const Rates& rates = stage_.rates;
@@ -197,9 +214,21 @@ void SimCloud::spoil(Listing& listing) {
         }
     }
     if (!account_.earlier.empty() && stage_.goes_wrong(dice, rates.stale, "stale_list")) {
-        listing.provider_time = account_.earlier.front().date;
+        // From a cache, with its date of then; or from a copy of their database that lags a little, under today's.
+        const WallTime of = account_.earlier.front().date;
+        if (account_.lists % 2 == 0 || *listing.provider_time - of > lag_max) {
+            listing.provider_time = of;
+        }
         all = account_.earlier.front().resources;
+        for (const Resource& each : all) {
+            if (bills(each.run.state)) {
+                stage_.judge.shown_on(each.run.id, *listing.provider_time);
+            }
+        }
         spoilt = true;
+    }
+    for (Resource& each : all) {
+        spoilt = lags(each, *listing.provider_time) || spoilt;
     }
     if (!all.empty() && stage_.goes_wrong(dice, rates.doubled, "doubled_list")) {
         const Resource again = dice.pick(all);

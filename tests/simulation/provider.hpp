@@ -36,6 +36,7 @@ struct SimAccount {
     std::int64_t lists = 0;
     Dice denials{0};
     std::set<RunId> denied;
+    Dice lags{0};
 };
 
 /// Told when a request is under way: people do things at the worst moment.
@@ -69,6 +70,7 @@ private:
     std::optional<WallTime> told_end(const SimRun& run) const;
     bool told_truly(const ResourceId& resource, const Run& shown) const;
     void spoil(Listing& listing);
+    bool lags(Resource& shown, WallTime date);
 
     Fleet& fleet_;
     Stage& stage_;

@@ -54,6 +54,7 @@ struct Rates {
     std::int64_t slow_teardown = 0;
     std::int64_t stop_lost = 0;  // the answer to a stop, or the stop itself
     std::int64_t stop_refused = 0;
+    std::int64_t lags = 0;    // what ended a moment ago is shown as if it were on
     std::int64_t denied = 0;  // what is being torn down is not shown for once
     // guests
     std::int64_t guest_hangs = 0;

@@ -213,10 +213,10 @@ TEST_CASE("every kind of fault is in a few lives", "[simulation]") {
         crashes += life.counts.crashes;
     }
     for (const char* kind :
-         {"lost_request",  "lost_reply",  "latency",     "refused",       "broken",           "garbage",
-          "partial_list",  "absent_once", "stale_list",  "doubled_list",  "odd_state",        "guest_hangs",
-          "guest_refuses", "guest_late",  "probe_fails", "work_underway", "restart_underway", "receiver_slow",
-          "receiver_5xx",  "lost_ack",    "clock_set",   "suspend"}) {
+         {"lost_request",  "lost_reply",    "latency",    "refused",      "broken",        "garbage",
+          "partial_list",  "absent_once",   "stale_list", "lagging_list", "doubled_list",  "odd_state",
+          "guest_hangs",   "guest_refuses", "guest_late", "probe_fails",  "work_underway", "restart_underway",
+          "receiver_slow", "receiver_5xx",  "lost_ack",   "clock_set",    "suspend"}) {
         INFO(kind);
         CHECK(marks[std::string{"fault."} + kind] > 0);
     }

@@ -32,6 +32,9 @@ public:
     void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch);
     /// How far a run that has no meter any more was billed; nullopt = not within the last 7 days.
     std::optional<WallTime> counted(const RunId& run) const;
+    /// No list of the account from before this can be news: of then is the newest one by which something was billed,
+    /// as stored. Never later than the date of that list, whatever our own clock was. nullopt = there was none.
+    std::optional<WallTime> listed_since(const AccountName& account) const;
     /// What ended long ago does not come back.
     void forget_counted(WallTime now);
 
