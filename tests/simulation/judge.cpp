@@ -253,6 +253,15 @@ void Judge::finish_look(RunTruth& truth) {
     if (kernels != truth.newest.end() && look.at - kernels->second.second <= look_longest) {
         look.answers.insert({Signal::kernels, kernels->second.first});
     }
+    if (look.answers.contains(Signal::processes)) {
+        // One of the two may not have heard the kernels, and be back first: the other's probe counts, once.
+        const auto heard = std::exchange(truth.kernels_quiet, std::nullopt);
+        const auto said = look.answers.find(Signal::kernels);
+        if (heard && look.at - *heard <= look_longest && said != look.answers.end() &&
+            said->second == Verdict::unknown) {
+            said->second = Verdict::quiet;
+        }
+    }
     const auto resource = model.resources.find(truth.run.resource);
     const Config* config = model.config();
     const Rule* rule = config != nullptr && resource != model.resources.end()
@@ -312,7 +321,12 @@ void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at
     if (truth.ended) {
         return;  // that is no look at it: a stop may be on its way for what was seen before
     }
-    if (truth.look && (truth.look->answers.contains(source) || at.mono - truth.look->begun > look_longest)) {
+    // The probe comes last: what is heard of the kernels after it is of another look.
+    const bool other = truth.look &&
+                       (truth.look->answers.contains(source) ||
+                        (source == Signal::kernels && truth.look->answers.contains(Signal::processes)) ||
+                        at.mono - truth.look->begun > look_longest);
+    if (other) {
         finish_look(truth);
     }
     if (!truth.look) {
@@ -322,6 +336,9 @@ void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at
     truth.look->answers[source] = verdict;
     truth.work_seen_since = truth.work_seen_since || verdict == Verdict::active;
     truth.newest[source] = {verdict, at.mono};
+    if (source == Signal::kernels && verdict != Verdict::unknown) {
+        truth.kernels_quiet = verdict == Verdict::quiet ? std::optional{at.mono} : std::nullopt;
+    }
     truth.probed = truth.probed || source == Signal::processes;
 }
 

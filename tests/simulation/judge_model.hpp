@@ -62,6 +62,7 @@ struct RunTruth {
     std::optional<Moment> work_since;
     std::map<Signal, std::pair<Verdict, Instant>> newest;  // answer of each source
     std::optional<OwnLook> look;                           // the one that is coming in, or the newest
+    std::optional<Instant> kernels_quiet;                  // heard, and no probe of a look has come since
     bool probed = false;                                   // a probe was ever answered for
     OwnQuiet own;
     /// Own count and newest look as they were when the account's last poll became durable, or the end of an
@@ -188,7 +189,7 @@ struct Judge::Model {
     std::map<EnforcementId, std::pair<Instant, int>> confirming;  // since then, and over so many polls
     std::map<RunId, std::vector<std::pair<WallTime, WallTime>>> given_back;
     std::set<std::pair<RunId, std::int64_t>> counted_again;  // by where it begins: it was given back before
-    std::set<std::pair<RunId, std::int64_t>> closed_at;      // a run that seemed to have ended may bill on
+    std::set<std::pair<RunId, std::int64_t>> ends_a_row;     // it seemed to have ended, or had another price
     std::set<std::pair<ResourceId, RunId>> gaps;             // not closed
     std::map<RunId, std::pair<QuietRow, std::string>> quiet_rows;  // and the boot that wrote it
     std::map<std::string, DurableRow> outbox;

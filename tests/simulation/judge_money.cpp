@@ -102,13 +102,15 @@ void Judge::judge_ledger(const End& end, Moment at) {
         const CostRow* before = nullptr;
         bool unpriced = false;
         bool estimated = false;
+        std::int64_t dearest_of_all = highest_price(truth).nanos;
         for (const CostRow& row : list) {
             const std::int64_t length = (row.to - row.from).count();
             sum += row.gross.nanos;
             unpriced = unpriced || !row.rate;
             estimated = estimated || row.estimated;
-            const Money most = highest_price(truth);
-            const std::int64_t dearest = std::max(most.nanos, row.rate ? row.rate->per_hour.nanos : 0);
+            const std::int64_t dearest = std::max(highest_price(truth).nanos,
+                                                  row.rate ? row.rate->per_hour.nanos : 0);
+            dearest_of_all = std::max(dearest_of_all, dearest);
             allowed += hour_ms;  // half a nano a row, and half of ours
             if (row.estimated) {
                 allowed += Wide{dearest} * row.error_bar.count();
@@ -146,7 +148,7 @@ void Judge::judge_ledger(const End& end, Moment at) {
             // Rounded once: a row ends with an hour, with a price, or with the run.
             if (before != nullptr && before->to == row.from && before->to.ms % hour_ms != 0 &&
                 before->rate == row.rate && before->sku == row.sku &&
-                !m.closed_at.contains({run, row.from.ms})) {
+                !m.ends_a_row.contains({run, row.from.ms})) {
                 violated("I6", at, "a row of " + run.value + " was cut within its hour for no reason");
             }
             before = &row;
@@ -171,7 +173,7 @@ void Judge::judge_ledger(const End& end, Moment at) {
         // Billed for as long as lists said so; where the end is told later, too much is given back.
         const auto shown = m.shown_on.find(run);
         if (estimated && truth.ended && shown != m.shown_on.end() && shown->second > truth.ended->utc) {
-            allowed += Wide{highest_price(truth).nanos} * (shown->second - truth.ended->utc).count();
+            allowed += Wide{dearest_of_all} * (shown->second - truth.ended->utc).count();
         }
         // What stamps do not bound is of our own clock: where that was off, so is it, and `clock` is told. A run that
         // began and ended by them, at one price, costs what it costs.

@@ -138,11 +138,14 @@ void Judge::committed(const Batch& batch, Moment at) {
         m.quiet_rows[row->run] = {*row, m.boot};
     }
     for (const auto* row : all_of<Meter>(batch)) {
+        const auto before = m.meters.find({row->run, row->kind});
+        const bool other = before != m.meters.end() &&
+                           (before->second.sku != row->sku || before->second.tariff != row->tariff);
+        if (!row->open || other) {
+            m.ends_a_row.emplace(row->run, row->counted_to.ms);
+        }
         m.meters[{row->run, row->kind}] = *row;
         m.metered.emplace(row->run, at.mono);
-        if (!row->open) {
-            m.closed_at.emplace(row->run, row->counted_to.ms);
-        }
     }
     for (const auto* row : all_of<CostRow>(batch)) {
         auto& given_back = m.given_back[row->run];
@@ -360,7 +363,10 @@ void Judge::committed(const Batch& batch, Moment at) {
             !tells(batch, [&](const OutboxRow& o) { return o.enforcement == row->id && o.warn_step > 0; })) {
             violated("I8", at, "enforcement " + row->id.value + " warns, and its transaction tells nobody");
         }
-        if (row->state == State::due && (before == State::warned || before == State::watching)) {
+        const bool now_due = row->state == State::due &&
+                             (before == State::warned || before == State::watching);
+        // The look before a pack may bring the probe that was wanting.
+        if (now_due || (row->state == State::packing && before == State::due)) {
             const auto truth = m.runs.find(row->run);
             const auto resource = m.resources.find(row->resource);
             const Rule* rule = m.config() != nullptr && resource != m.resources.end() && truth != m.runs.end()
@@ -371,7 +377,7 @@ void Judge::committed(const Batch& batch, Moment at) {
                 if (own_probes_suffice(truth->second, *rule, at.mono)) {
                     m.probed_when_due.insert(row->id);
                 }
-                if (own_schedule_asks(*rule, truth->second, at.wall)) {
+                if (now_due && own_schedule_asks(*rule, truth->second, at.wall)) {
                     m.asked_when_due.insert(row->id);
                 }
             }

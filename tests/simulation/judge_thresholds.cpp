@@ -59,6 +59,22 @@ bool stands(const Judge::Model& m, const Budget& budget, const Period& period, c
     return times > 0 && !found->second.contains(last + " armed");
 }
 
+/// Has it fired under another amount in this period?
+bool amended(const Judge::Model& m, const FiredThresholdRow& row) {
+    const std::string key = row.key.substr(0, row.key.rfind(" #"));
+    const std::size_t amount = key.rfind(" at ");
+    const auto rows = m.fired.find({row.budget.value, row.period});
+    return amount != std::string::npos && rows != m.fired.end() &&
+           std::ranges::any_of(rows->second, [&](const std::string& other) {
+               return other.starts_with(key.substr(0, amount + 4)) && !other.starts_with(key);
+           });
+}
+
+bool seen_whole(Judge::Model& m, const Config& config) {
+    return std::ranges::all_of(config.accounts,
+                               [&](const AccountConfig& account) { return m.seen_whole[account.name]; });
+}
+
 /// How long it is from a poll that sees the last money to the end of what runs, at least.
 Duration least_lead(const Config& config, const Threshold& threshold) {
     std::optional<Duration> poll;
@@ -111,8 +127,7 @@ void Judge::judge_figures(const Config& config, Moment at) {
     Model& m = *model_;
     std::map<std::string, int> late;
     std::map<std::string, int> unarmed;
-    const bool whole = std::ranges::all_of(
-        config.accounts, [&](const AccountConfig& account) { return m.seen_whole[account.name]; });
+    const bool whole = seen_whole(m, config);
     for (const Budget& budget : config.budgets) {
         // By hand: the file does not say what is in force.
         if (m.edited.contains(budget.name) || !counted_by_us(budget) || !in_force(budget, at.wall)) {
@@ -204,6 +219,10 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
     if (budget == config->budgets.end()) {
         return;
     }
+    // What stood under another amount stands under this one for as long as it cannot be told.
+    if (amended(m, row) && !seen_whole(m, *config)) {
+        return;
+    }
     const std::string fired = row.key.substr(0, row.key.rfind(" #"));
     for (const Threshold& threshold : budget->thresholds) {
         if (stops(threshold.action) || !counted_by_us(threshold) || threshold.key(budget->amount) != fired) {
@@ -248,24 +267,19 @@ void Judge::judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment
 void Judge::judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at) {
     const Model& m = *model_;
     const std::string key = row.key.substr(0, row.key.rfind(" #"));
-    const std::size_t amount = key.rfind(" at ");
     if (row.key.ends_with(" armed")) {
         judge_armed(row, batch, at);
         return;
     }
-    if (amount == std::string::npos) {
+    if (!key.contains(" at ")) {
         return;
     }
-    const std::string stem = key.substr(0, amount + 4);
-    const auto& rows = m.fired.at({row.budget.value, row.period});
-    const bool amended = std::ranges::any_of(
-        rows, [&](const std::string& other) { return other.starts_with(stem) && !other.starts_with(key); });
     const std::string name = "budget/" + row.budget.value + "/" + row.period + "/" + key;
     const bool here = std::ranges::any_of(all_of<Alert>(batch),
                                           [&](const Alert* alert) { return alert->key == name; });
     const bool before = std::ranges::any_of(
         m.alerts, [&](const auto& entry) { return entry.second.key == name && fires(entry.second); });
-    if (!amended && !here && !before) {
+    if (!amended(m, row) && !here && !before) {
         violated("I7", at, name + " fired, and no alert says so");
     }
 }
