@@ -217,7 +217,7 @@ PlanItem Historian::plan_of(const LiveResource& live, const Now& now) const {
     PlanInput input;
     input.now = assess_input(world_, live, now.mono);
     input.now.breaker_open = live.breaker_open;
-    input.now.gone = live.current.absent_in_complete_lists >= 2;
+    input.now.gone = live.current.gone();
     input.clock = live.current.clock;
     input.resource = live.resource.id;
     input.run = live.current.run.id;

@@ -381,7 +381,8 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
         *seen.run.started_at < *live.current.run.started_at && !mutant(Mutant::stale_list_believed)) {
         return;  // a stale list: it shows a run older than the one we know
     }
-    if (is_new || !same_row(live.resource, seen)) {
+    // One that was gone, and was kept in mind for its stop, is written down as being there again.
+    if (is_new || live.current.gone() || !same_row(live.resource, seen)) {
         batch.emplace_back(row_of(seen, now.wall, false));
     }
     if (other_run || !same_row(live.current.run, seen.run)) {
@@ -481,8 +482,9 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
 }
 
 void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>& endings) {
-    if (++live.current.absent_in_complete_lists < (mutant(Mutant::gone_after_one_list) ? 1 : 2)) {
-        return;  // one list without it proves nothing
+    ++live.current.absent_in_complete_lists;
+    if (!live.current.gone() && !mutant(Mutant::gone_after_one_list)) {
+        return;
     }
     const WallTime now = world_.scheduler.wall();
     books_.gone(live, now, batch);
@@ -759,8 +761,7 @@ void Watcher::act() {
     sort_for_stopping(order);
     for (const StopCandidate& candidate : order) {
         LiveResource& live = world_.picture.resources.at(by_run.at(candidate.run));
-        const bool gone = live.current.absent_in_complete_lists >= 2;
-        enforcer_.assessed(live, looker_.assess_now(live, true, gone));
+        enforcer_.assessed(live, looker_.assess_now(live, true, live.current.gone()));
     }
 }
 
@@ -768,8 +769,7 @@ void Watcher::forget_gone() {
     books_.forget_counted(world_.scheduler.wall());
     std::erase_if(world_.picture.resources, [&](const auto& entry) {
         const LiveResource& live = entry.second;
-        return live.resource.account == account_ && live.current.absent_in_complete_lists >= 2 &&
-               !live.enforcement;
+        return live.resource.account == account_ && live.current.gone() && !live.enforcement;
     });
 }
 

@@ -10,7 +10,9 @@ Task<Result<StoredState>> FakeStore::load(std::string boot_id) {
     StoredState s;
     s.boot_id = std::exchange(boot_, boot_id);
     for (const auto& [id, row] : known) {
-        s.resources.push_back(row);
+        if (!row.gone) {
+            s.resources.push_back(row);
+        }
     }
     for (const auto& [id, row] : runs) {
         s.runs.push_back(row);

@@ -48,6 +48,8 @@ struct LiveRun {
     bool clock_adds = false;                               // the store knows that the clock goes on adding
     std::optional<Instant> unseen_since;                   // verdict unknown without a break since
     int absent_in_complete_lists = 0;
+    /// One list without it proves nothing.
+    bool gone() const { return absent_in_complete_lists >= 2; }
 };
 
 struct LiveResource {

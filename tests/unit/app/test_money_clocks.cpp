@@ -324,6 +324,33 @@ TEST_CASE("a run that goes on after it seemed to have ended is billed once, what
     CHECK(b.meter(run).counted_to - origin == b.metered(run));
 }
 
+TEST_CASE("what two lists left out while its stop was under way is known over a restart, and billed once") {
+    Books b;
+    b.config->rules = basic_config()->rules;
+    const Resource demo = b.world.add("demo").resource;
+    const std::string run = demo.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{40});
+    REQUIRE(b.life->world.picture.resources.at(demo.id).enforcement);
+    const auto all = b.world.notebooks;
+    b.world.notebooks.erase("demo");
+    const int before = b.world.lists;
+    while (b.world.lists < before + 2) {
+        b.scheduler.run_for(seconds{1});
+    }
+    b.world.notebooks = all;
+    b.scheduler.run_for(minutes{2});
+    b.life.reset();
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    b.world.end(b.world.notebooks.at("demo"));
+    const Duration lasted = b.scheduler.wall() - origin;
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.each_once());
+    CHECK_FALSE(overlap(b.rows(run)));
+    CHECK(b.metered(run) == lasted);
+}
+
 TEST_CASE("no hour is closed that the provider's clock has not passed, and none is given back and lost") {
     Books b;
     b.world.provider_ahead = Duration{0};
