@@ -63,8 +63,8 @@ Json resource_json(const LiveResource& live, WallTime now) {
             {"price", price_json(live)}};
 }
 
-Json enforcement_or_null(const std::optional<Enforcement>& e) {
-    return e ? to_json(*e) : Json(nullptr);
+Json enforcement_or_null(const Enforcement* e) {
+    return e != nullptr ? to_json(*e) : Json(nullptr);
 }
 
 Json signals_json(const std::vector<Observation>& observations, Instant now) {
@@ -189,7 +189,7 @@ Json to_json(const StatusReport& report) {
         row["on_trial"] = item.live->on_trial;
         row["holds"] = holds_json(item.live->holds);
         row["beaten_by_hold"] = item.live->beaten_by_hold;
-        row["enforcement"] = enforcement_or_null(item.live->enforcement);
+        row["enforcement"] = enforcement_or_null(item.live->under_way());
         row["why"] = item.live->why;
         items.push_back(std::move(row));
     }

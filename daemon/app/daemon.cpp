@@ -422,6 +422,7 @@ Task<Result<StopAnswer>> Daemon::stop(ResourceId resource, StopOptions options, 
     if (options.dry_run) {
         co_return answer;
     }
+    const RunId asked_for = live->current.run.id;
     Batch batch{audit_row(world_, *live, "stop.asked", actor,
                           options.pack ? "pack, then stop" : "stop without a pack")};
     auto done = co_await world_.store.commit(std::move(batch));
@@ -429,7 +430,7 @@ Task<Result<StopAnswer>> Daemon::stop(ResourceId resource, StopOptions options, 
         co_return std::unexpected(done.error());
     }
     live = running(resource);
-    if (live == nullptr) {
+    if (live == nullptr || live->current.run.id != asked_for) {
         co_return fail(Errc::not_found, "it went off meanwhile", resource.value);
     }
     auto begun = enforcer_.stop_by_hand(*live, options.pack, actor);

@@ -435,9 +435,16 @@ void Enforcer::arm(const RunId& run, Active& active) {
 }
 
 void Enforcer::show(const Active& active) {
-    if (LiveResource* live = resource_of(active.e)) {
-        live->enforcement = active.e.live() ? std::optional{active.e} : std::nullopt;
+    LiveResource* live = resource_of(active.e);
+    if (live == nullptr) {
+        return;
     }
+    std::optional<Enforcement>& shown = live->enforcement;
+    const bool other = shown && shown->run != active.e.run;
+    if (other && (live->under_way() != nullptr || !active.e.live())) {
+        return;
+    }
+    shown = active.e.live() ? std::optional{active.e} : std::nullopt;
 }
 
 LiveResource* Enforcer::resource_of(const Enforcement& e) {

@@ -206,11 +206,12 @@ PlanItem Historian::plan_of(const LiveResource& live, const Now& now) const {
     PlanItem item;
     item.live = &live;
     item.why = live.why;
-    if (live.enforcement && live.enforcement->state != EnforcementState::warned) {
-        const EnforcementState state = live.enforcement->state;
-        item.why = std::string{to_string(state)} + ": " + live.enforcement->reason;
+    const Enforcement* e = live.under_way();
+    if (e != nullptr && e->state != EnforcementState::warned) {
+        const EnforcementState state = e->state;
+        item.why = std::string{to_string(state)} + ": " + e->reason;
         if (state != EnforcementState::held && state != EnforcementState::stopped) {
-            item.stop = PlannedAct{RuleWalk::Act::due, Duration{0}, live.enforcement->cause, item.why};
+            item.stop = PlannedAct{RuleWalk::Act::due, Duration{0}, e->cause, item.why};
         }
         return item;
     }
@@ -222,7 +223,7 @@ PlanItem Historian::plan_of(const LiveResource& live, const Now& now) const {
     input.resource = live.resource.id;
     input.run = live.current.run.id;
     input.holds = live.holds;
-    input.enforcement = live.enforcement.value_or(Enforcement{});
+    input.enforcement = e != nullptr ? *e : Enforcement{};
     input.at = now;
     if (const AccountConfig* account = world_.account(live.resource.account)) {
         input.poll_interval = account->poll_interval;

@@ -302,8 +302,8 @@ Task<Result<Released>> Holds::release(ResourceId resource, ReleaseOptions option
     live = find(resource);
     if (live != nullptr) {
         std::erase_if(live->holds, [&](const Hold& h) { return is_over(h.id); });
-        const auto& e = live->enforcement;
-        if (options.stop && e && e->cause.kind == CauseKind::manual) {
+        const Enforcement* e = live->under_way();
+        if (options.stop && e != nullptr && e->cause.kind == CauseKind::manual) {
             released.stops = enforcer_.cancel(resource, "called off by " + actor) ? 1 : 0;
         } else {
             reassess(*live);

@@ -303,12 +303,15 @@ AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) cons
                                ? std::optional{stop_now_notice}
                                : std::nullopt;
     }
-    if (live.enforcement && live.enforcement->cause.kind == CauseKind::manual) {
-        in.manual_by = live.enforcement->cause.name;
-    }
-    if (live.enforcement && live.enforcement->run == live.current.run.id &&
-        live.enforcement->state != EnforcementState::warned) {
-        in.pursued = live.enforcement->cause.kind;
+    const Enforcement* e = mutant(Mutant::of_an_older_run) && live.enforcement ? &*live.enforcement
+                                                                               : live.under_way();
+    if (e != nullptr) {
+        if (e->cause.kind == CauseKind::manual) {
+            in.manual_by = e->cause.name;
+        }
+        if (e->state != EnforcementState::warned) {
+            in.pursued = e->cause.kind;
+        }
     }
     AssessResult result = assess(in);
     live.protected_ = in.protected_;

@@ -391,9 +391,9 @@ void Reporter::tell_what_next(ExplainReport& report) const {
         report.would_keep = "it is off";
         return;
     }
-    if (live.enforcement) {
-        report.next = "enforcement " + live.enforcement->id.value + " is " +
-                      std::string{to_string(live.enforcement->state)} + ": " + live.enforcement->reason;
+    if (const Enforcement* e = live.under_way()) {
+        report.next = "enforcement " + e->id.value + " is " + std::string{to_string(e->state)} + ": " +
+                      e->reason;
     } else if (live.stops_at) {
         const bool work_counts = live.stops_for == CauseKind::idle ||
                                  (live.stops_for == CauseKind::schedule && report.rule != nullptr &&

@@ -266,7 +266,8 @@ bool Watcher::is_old(const Listing& listing) {
         return now.date + dates_differ >= earlier.date + (asked - earlier.at);
     };
     const auto known = newest_list_ ? std::nullopt : books_.listed_since(account_);
-    const bool fresh = newest_list_ ? fresh_after(*newest_list_) : !known || now.date + dates_differ >= *known;
+    const bool fresh = newest_list_ ? fresh_after(*newest_list_)
+                                    : !known || now.date + dates_differ >= *known;
     if (!fresh && !mutant(Mutant::stale_list_believed)) {
         old_in_step_ = old_list_ && fresh_after(*old_list_) ? old_in_step_ + 1 : 0;
         old_list_ = now;

@@ -175,7 +175,7 @@ struct Judge::Model {
     std::map<std::string, int> led_late;   // … polls in a row that found them reached with what a stop takes
     std::map<std::string, int> late;       // thresholds: checks in a row that found them due
     std::map<BudgetName, Instant> edited;  // at run time
-    std::set<std::string> asked_by;        // who asked for a stop by hand
+    std::set<std::pair<RunId, std::string>> asked_by;  // who asked for a stop of it by hand
     std::vector<AuditRow> audit;
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;

@@ -262,7 +262,7 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
             } else if (packed == m.pack_asked.end() || at.mono - packed->second + act_latency < within) {
                 violated("I1", at, "an override by " + by + " for " + who + " before its pack had its time");
             }
-        } else if (by.empty() || !m.asked_by.contains(by)) {
+        } else if (by.empty() || !m.asked_by.contains({e.run, by})) {
             violated("I1", at, "an override for " + who + " by \"" + by + "\", who asked for nothing");
         }
         tally_.mark("stop.with_override");
@@ -447,7 +447,7 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         if (!in_scope) {
             violated("I3", at, who + " is stopped by a budget that does not pay for it");
         }
-    } else if (!m.asked_by.contains(e.cause.name)) {
+    } else if (!m.asked_by.contains({e.run, e.cause.name})) {
         violated("I3", at, who + " was asked for by nobody");
     }
     if (e.cause.kind == CauseKind::age) {

@@ -75,7 +75,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     for (const auto* row : all_of<AuditRow>(batch)) {
         ++m.audit_rows;
         if (row->kind == "stop.asked") {
-            m.asked_by.insert(row->actor);
+            m.asked_by.emplace(row->run, row->actor);
         }
     }
     for (const auto* row : all_of<Receipt>(batch)) {

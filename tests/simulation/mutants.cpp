@@ -102,6 +102,8 @@ constexpr std::array cards{
                "sends a stop whatever came between its last look and the call"},
     MutantCard{M::gaps_forgotten, "gaps_forgotten",
                "forgets with a restart of which runs it has not heard yet"},
+    MutantCard{M::of_an_older_run, "of_an_older_run",
+               "stops who was started again after a stop by hand, as if that had been asked for"},
 };
 static_assert(cards.size() + 1 == static_cast<std::size_t>(M::count_), "every variant has its line");
 

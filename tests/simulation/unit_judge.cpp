@@ -107,7 +107,7 @@ TEST_CASE("I1: what the vault holds is what there is") {
         s.use();
         s.begin();
         s.quiet_for(minutes{10});
-        s.judge.committed({AuditRow{.kind = "stop.asked", .actor = "ana"}}, s.at());
+        s.judge.committed({AuditRow{.kind = "stop.asked", .run = run, .actor = "ana"}}, s.at());
         s.e.cause = {CauseKind::manual, "ana"};
         s.e.override_ = Override{.by = "ana", .reason = "no pack"};
         s.store(EnforcementState::due);

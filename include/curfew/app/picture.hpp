@@ -65,7 +65,7 @@ struct LiveResource {
     CauseKind stops_for = CauseKind::idle;   // what that stop would be for
     std::vector<std::string> limits;         // what else of the rule would end it, in words
     std::string why;                         // "quiet 41m of 60m, rule night"
-    std::optional<Enforcement> enforcement;  // live
+    std::optional<Enforcement> enforcement;  // live; of the newest run, else of one before it
     std::vector<Hold> holds;                 // in force
     WallTime seen_at;                        // in a listing
     std::optional<WallTime> asked_at;        // … that was asked for then: what it shows may be as old
@@ -75,6 +75,11 @@ struct LiveResource {
     bool on_trial = false;        // its rule is: nothing is stopped by it yet
     bool beaten_by_hold = false;  // the rule would act, but for a hold
     std::string maintenance;      // that covers it, in words; empty = none does
+
+    /// That of the newest run. One of a run before, which is looked at again after its stop, says nothing of it.
+    const Enforcement* under_way() const {
+        return enforcement && enforcement->run == current.run.id ? &*enforcement : nullptr;
+    }
 };
 
 /// What costs money without running: an add-on of the newest list, or a machine that costs the same on or off.

@@ -88,6 +88,7 @@ enum class Mutant : std::uint8_t {
     given_up_early,
     call_unchecked,
     gaps_forgotten,
+    of_an_older_run,
     count_,
 };
 
