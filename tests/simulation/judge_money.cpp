@@ -117,7 +117,10 @@ void Judge::judge_ledger(const End& end, Moment at) {
             }
             if (row.source == CostSource::adjustment) {
                 // Given back at the price in force; where that changed meanwhile it is as far off as the prices are.
-                allowed += truth.prices.size() > 1 ? Wide{dearest} * length : Wide{0};
+                const bool changed = std::ranges::any_of(list, [&](const CostRow& other) {
+                    return other.from < row.to && row.from < other.to && other.rate != row.rate;
+                });
+                allowed += truth.prices.size() > 1 || changed ? Wide{dearest_of_all} * length : Wide{0};
                 if (row.gross.nanos > 0) {
                     violated("I6", at, "an adjustment of " + run.value + " takes more money");
                 }

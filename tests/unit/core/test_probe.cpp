@@ -207,7 +207,8 @@ TEST_CASE("kernel threads do not count, hidden processes make it unknown") {
 
 TEST_CASE("GPUs that do not say how busy they are, any number of them, are never quiet") {
     const auto with = [](const std::string& lines) {
-        return reading(read_probe(probe({.first = {{}}, .second = {{}}, .more = lines}), nullptr), Signal::gpu);
+        return reading(read_probe(probe({.first = {{}}, .second = {{}}, .more = lines}), nullptr),
+                       Signal::gpu);
     };
     const std::string split = "g 0, [N/A], 512, 61.20, Enabled\r\n";
     const std::string split_too = "g 1, [N/A], 256, 60.00, Enabled\r\n";

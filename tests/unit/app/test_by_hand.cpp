@@ -1,0 +1,87 @@
+// Stops that a person asked for: what they need, and that they are of the run that was asked about.
+#include "support/life.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace curfew;
+using namespace curfew::test;
+
+TEST_CASE("a manual stop goes at once and a keep does not hold it") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.life->await(rig.life->daemon.keep(n.resource.id, hours{2}, "", "ana")));
+    StopOptions options;
+    const auto begun = rig.life->await(rig.life->daemon.stop(n.resource.id, options, "ana"));
+    REQUIRE(begun);
+    rig.scheduler.run_for(minutes{2});
+    CHECK(rig.world.stop_calls.size() == 1);
+    CHECK(rig.store.receipt_rows.size() == 1);
+}
+
+TEST_CASE("who starts again what was stopped by hand is not stopped again, over a restart either") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, {}, "ana")));
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.world.stop_calls.size() == 1);
+    SECTION("while it is still looked at whether it is off") {
+        rig.world.start(n);
+        rig.scheduler.run_for(minutes{20});
+        CHECK(rig.world.stop_calls.size() == 1);
+    }
+    SECTION("where that was seen after a restart only") {
+        rig.life.reset();
+        rig.world.start(n);
+        rig.restart(Duration{0});
+        rig.scheduler.run_for(minutes{20});
+        CHECK(rig.world.stop_calls.size() == 1);
+    }
+    CHECK_FALSE(rig.enforcement_of(n.resource.run.id));
+}
+
+TEST_CASE("the last look at a run that was stopped does not hide what is under way for the one after it") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, {}, "ana")));
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.world.stop_calls.size() == 1);
+    const RunId stopped = n.resource.run.id;
+    rig.world.start(n);
+    const auto under_way = [&] { return rig.life->world.picture.resources.at(n.resource.id).under_way(); };
+    rig.scheduler.run_for(minutes{1});
+    CHECK(under_way() == nullptr);
+    rig.scheduler.run_for(minutes{58});
+    REQUIRE_FALSE(rig.enforcement_of(stopped)->live());
+    REQUIRE(under_way() != nullptr);
+    CHECK(under_way()->state == EnforcementState::warned);
+    CHECK(under_way()->run == n.resource.run.id);
+}
+
+TEST_CASE("a manual stop of a busy one needs the risk by name; without a pack another") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    n.kernel = "busy";
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    StopOptions options;
+    auto refused = rig.life->await(rig.life->daemon.stop(n.resource.id, options, "ana"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.find("kills-busy-kernel") != std::string::npos);
+    options.accepted_risks = {"kills-busy-kernel"};
+    options.pack = false;
+    refused = rig.life->await(rig.life->daemon.stop(n.resource.id, options, "ana"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text.find("unpacked-outputs") != std::string::npos);
+    options.accepted_risks.push_back("unpacked-outputs");
+    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, options, "ana")));
+    rig.scheduler.run_for(minutes{2});
+    CHECK(rig.world.stop_calls.size() == 1);
+    CHECK(rig.store.receipt_rows.empty());
+    CHECK(rig.enforcement_of(n.resource.run.id)->override_->by == "ana");
+}
