@@ -310,9 +310,11 @@ void Judge::judge_due(Moment at) {
             missed(now, which + " is still kept quiet by silence " + a.silenced_by.value + ", which is over",
                    at);
         }
+        // Of one that is over since this very moment the next transaction tells.
         const bool inhibited = !a.inhibited_by.empty() &&
                                std::ranges::any_of(m.alerts, [&](const auto& entry) {
-                                   return entry.second.key == a.inhibited_by && fires(entry.second);
+                                   return entry.second.key == a.inhibited_by &&
+                                          (fires(entry.second) || m.alert_at[entry.first] == at.mono);
                                });
         if (!a.inhibited_by.empty() && !inhibited) {
             missed(now, which + " is still kept quiet by " + a.inhibited_by + ", which is over", at);
