@@ -1,7 +1,12 @@
 // Stops that a person asked for: what they need, and that they are of the run that was asked about.
 #include "support/life.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <variant>
 
 using namespace curfew;
 using namespace curfew::test;
@@ -61,6 +66,32 @@ TEST_CASE("the last look at a run that was stopped does not hide what is under w
     REQUIRE(under_way() != nullptr);
     CHECK(under_way()->state == EnforcementState::warned);
     CHECK(under_way()->run == n.resource.run.id);
+}
+
+TEST_CASE("a stop by hand ends no other run than the one that was asked about") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    // While it is written down who asked, it is started anew, and a poll sees that.
+    rig.store.on_commit = [&](const Batch& batch) -> Task<void> {
+        const bool asked = std::ranges::any_of(batch, [](const Write& row) {
+            const auto* audit = std::get_if<AuditRow>(&row);
+            return audit != nullptr && audit->kind == "stop.asked";
+        });
+        if (asked) {
+            rig.world.start(n);
+            co_await rig.scheduler.sleep_for(minutes{3});
+        }
+    };
+    std::optional<Result<StopAnswer>> answer;
+    boost::asio::co_spawn(rig.io, rig.life->daemon.stop(n.resource.id, {}, "ana"),
+                          [&](const std::exception_ptr&, Result<StopAnswer> given) { answer = given; });
+    rig.scheduler.run_for(minutes{10});
+    REQUIRE(answer);
+    REQUIRE_FALSE(*answer);
+    CHECK(answer->error().code == Errc::not_found);
+    CHECK(rig.world.stop_calls.empty());
 }
 
 TEST_CASE("a manual stop of a busy one needs the risk by name; without a pack another") {
