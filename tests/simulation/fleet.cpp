@@ -173,6 +173,22 @@ void Fleet::no_work(SimResource& r) {
     stage.judge.work_ended(r.newest()->id, stage.moment());
 }
 
+namespace {
+
+const std::string steps = "out/step";
+
+void keep_steps(SimResource& r, std::ptrdiff_t kept) {
+    const auto is_step = [](const auto& file) { return file.first.starts_with(steps); };
+    std::ptrdiff_t over = std::ranges::count_if(r.files, is_step) - kept;
+    for (; over > 0; --over) {
+        // Of two the older one.
+        r.files.erase(std::ranges::min_element(
+            r.files, {}, [&](const auto& file) { return std::pair{!is_step(file), file.second.version}; }));
+    }
+}
+
+}  // namespace
+
 void Fleet::touch_files(SimResource& r, std::int64_t count) {
     SimRun* run = r.newest();
     if (run == nullptr || !run->bills()) {
@@ -188,7 +204,14 @@ void Fleet::touch_files(SimResource& r, std::int64_t count) {
                 std::next(r.files.begin(), static_cast<std::ptrdiff_t>(dice_.below(r.files.size()))));
             continue;
         }
-        r.files[path] = {.version = ++versions_, .size = 20, .changed = stage.clock.utc()};
+        ++versions_;
+        // A training that keeps its newest steps, each in a file of its own.
+        const bool step = which == 10 && versions_ % 2 == 0;
+        if (step) {
+            keep_steps(r, 2);
+        }
+        r.files[step ? steps + std::to_string(versions_) + ".bin" : path] = {
+            .version = versions_, .size = 20, .changed = stage.clock.utc()};
     }
     stage.note("files", run->id.value, static_cast<std::int64_t>(versions_));
     stage.judge.files_changed(run->id, true_files(r), stage.moment());

@@ -61,7 +61,10 @@ TEST_CASE("the last look at a run that was stopped does not hide what is under w
     const auto under_way = [&] { return rig.life->world.picture.resources.at(n.resource.id).under_way(); };
     rig.scheduler.run_for(minutes{1});
     CHECK(under_way() == nullptr);
-    rig.scheduler.run_for(minutes{58});
+    rig.scheduler.run_for(minutes{45});
+    for (int i = 0; i < 900 && rig.enforcement_of(stopped)->live(); ++i) {
+        rig.scheduler.run_for(seconds{1});
+    }
     REQUIRE_FALSE(rig.enforcement_of(stopped)->live());
     REQUIRE(under_way() != nullptr);
     CHECK(under_way()->state == EnforcementState::warned);
