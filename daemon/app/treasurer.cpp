@@ -306,15 +306,23 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const N
     std::vector<Metered> all;
     for (const auto& [id, live] : picture_.resources) {
         const Rule* rule = rule_for(config.rules, live.resource);
-        each_meter(live, [&](const Meter& meter) {
+        const auto take = [&](const LiveRun& run) {
+            if (!run.meter) {
+                return;
+            }
             Resource scope = live.resource;
-            scope.run.machine_type = meter.sku;
-            all.push_back({.scope = std::move(scope),
-                           .meter = &meter,
-                           .live = &live,
-                           .now = later_clock(live.resource.account, now),
-                           .notice = rule != nullptr ? rule->min_notice : Lead{}.notice});
-        });
+            scope.run.machine_type = run.meter->sku;
+            // While another account is judged, what a list has just shown to be over costs what it was seen to cost.
+            all.push_back(
+                {.scope = std::move(scope),
+                 .meter = &*run.meter,
+                 .live = &live,
+                 .now = run.ending ? run.meter->last_seen_billing : later_clock(live.resource.account, now),
+                 .notice = rule != nullptr ? rule->min_notice : Lead{}.notice,
+                 .ending = run.ending});
+        };
+        take(live.current);
+        std::ranges::for_each(live.older, take);
     }
     for (const auto& [run, add_on] : picture_.add_ons) {
         if (add_on.meter.open) {
@@ -459,7 +467,7 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
         const Meter& meter = *m.meter;
         spend.complete = spend.complete && meter.tariff.priced();
         spend.spent += accrued_since(meter, period.from, std::min(m.now, period.to));
-        spend.burn_per_hour += burn(meter, now);
+        spend.burn_per_hour += m.ending ? nothing(budget) : burn(meter, now);
         const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
         if (budget.reserve_storage && stored && has_end(budget.period.kind)) {
             spend.reserve += rest_of(meter, now, period.to);
@@ -511,7 +519,7 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         BudgetState& state = live.runs[m.meter->run];
         state.period = period_of(m.meter->run);
         state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.now),
-                       .burn_per_hour = burn(*m.meter, now.wall),
+                       .burn_per_hour = m.ending ? nothing(budget) : burn(*m.meter, now.wall),
                        .complete = seen && m.meter->tariff.priced(),
                        .reserve = nothing(budget)};
         fire(budget, state, live.lead, m.live, now.wall, batch, out);

@@ -444,8 +444,10 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
         return;
     }
     if (bills(seen.run.state)) {
+        live.current.ending = false;
         books_.bills(live, live.current, now.wall, batch);
     } else if (is_off(seen.run.state) && live.current.meter) {
+        live.current.ending = true;
         endings.push_back({seen.id, seen.run.id, seen.run.ended_at});
     } else if (is_off(seen.run.state) && unseen && seen.run.started_at && !books_.counted(seen.run.id) &&
                !mutant(Mutant::came_and_went_unbilled)) {
@@ -456,8 +458,10 @@ void Watcher::bill(LiveResource& live, const Resource& seen, bool unseen, Batch&
         const auto still = std::ranges::find(seen.other_runs, older.run.id, &Run::id);
         if (still != seen.other_runs.end() && bills(still->state)) {
             older.run = *still;
+            older.ending = false;
             books_.bills(live, older, now.wall, batch);
         } else {
+            older.ending = true;
             // Never seen beside the newest run, it ended about when that one began.
             const auto& gaps = picture_of_account().gaps;
             const bool replaced = std::ranges::any_of(gaps, [&](const LiveGap& gap) {
@@ -489,10 +493,12 @@ void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>
     }
     const WallTime now = world_.scheduler.wall();
     books_.gone(live, now, batch);
+    live.current.ending = true;
     if (live.current.meter) {
         endings.push_back({live.resource.id, live.current.run.id, std::nullopt});
     }
-    for (const LiveRun& older : live.older) {
+    for (LiveRun& older : live.older) {
+        older.ending = true;
         endings.push_back({live.resource.id, older.run.id, std::nullopt});
     }
     live.current.run.state = RunState::stopped;

@@ -117,6 +117,9 @@ Task<Result<std::optional<Reported>>> FakeCloud::reported(Deadline) {
 
 Task<Result<std::optional<RunEnd>>> FakeCloud::ended_at(RunRef ref, Deadline) {
     ++world_.asked_ends[ref.run];
+    if (world_.on_end_asked) {
+        world_.on_end_asked();
+    }
     for (const auto& [name, n] : world_.notebooks) {
         if (n.resource.run.id == ref.run && n.resource.run.ended_at) {
             co_return RunEnd{*n.resource.run.ended_at};

@@ -67,9 +67,10 @@ struct FakeWorld {
     bool list_hangs = false;
     std::optional<Duration> provider_ahead;  // of our clock; absent: the provider says no time
     bool list_complete = true;
-    bool listed_twice = false;        // everything, in one list
-    std::map<RunId, int> asked_ends;  // how often
-    bool metrics = true;              // the provider has any
+    bool listed_twice = false;           // everything, in one list
+    std::map<RunId, int> asked_ends;     // how often
+    std::function<void()> on_end_asked;  // what others see meanwhile
+    bool metrics = true;                 // the provider has any
     int lists = 0;
     std::vector<RunId> stop_calls;
     std::function<StopReply(FakeNotebook&)> on_stop;  // else accepted, and off at once

@@ -95,8 +95,9 @@ private:
         Resource scope;  // with the meter's own type
         const Meter* meter = nullptr;
         const LiveResource* live = nullptr;
-        WallTime now;        // of our clock or the provider's, the later
-        Duration notice{0};  // that a stop of it gives
+        WallTime now;         // of our clock or the provider's, the later
+        Duration notice{0};   // that a stop of it gives
+        bool ending = false;  // its end is being asked for: it burns nothing any more
     };
 
     Task<Result<void>> sum(Store& store, const Budget& budget, WallTime now, Readings& readings);

@@ -296,6 +296,31 @@ TEST_CASE("stop_now gives a minute, and goes on without a pack that hangs, by th
     rig.check_intents();
 }
 
+TEST_CASE("a run whose end is being asked for costs others no more than it was seen to, and burns nothing") {
+    Rig rig;
+    rig.config->budgets = {budget(100'000)};
+    FakeNotebook& n = busy(rig, "demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{10});
+    rig.world.list_fails = Error{Errc::unavailable, Retry::later(), "down", "provider"};
+    rig.scheduler.run_for(minutes{10});
+    rig.world.start(n);  // another run took its place
+    rig.scheduler.run_for(hours{5});
+    rig.world.list_fails.reset();
+    std::vector<BudgetSpend> meanwhile;
+    rig.world.on_end_asked = [&] {
+        // As the poll of another account would see it just now: what is open, without any row.
+        Treasurer treasurer(rig.life->world.picture);
+        Batch batch;
+        treasurer.judge(*rig.config, {}, rig.scheduler.now(), batch);
+        meanwhile.push_back(live(rig).spend);
+    };
+    rig.scheduler.run_for(minutes{30});
+    REQUIRE(meanwhile.size() == 1);
+    CHECK(meanwhile[0].spent <= Money{2 * 76 * cent});  // two open hours
+    CHECK(meanwhile[0].burn_per_hour == Money{76 * cent});
+}
+
 TEST_CASE("a pack that needs a person, whoever waits for it, does not hold up a budget that stops now") {
     Rig rig;
     Threshold now{100, ThresholdAction::stop_now};
