@@ -39,11 +39,11 @@ struct LiveRun {
     QuietClock clock;
     QuietClock stall;  // adds while a busy kernel does nothing
     ProbeState probes;
-    std::shared_ptr<const Probe> last_probe;               // of a candidate; without its first sample
-    Instant next_look;                                     // of the guest
-    std::optional<Meter> meter;                            // while it bills
-    bool ending = false;                                   // not listed as billing: its end is being asked for
-    std::optional<Instant> observed_at;                    // the guest was asked
+    std::shared_ptr<const Probe> last_probe;  // of a candidate; without its first sample
+    Instant next_look;                        // of the guest
+    std::optional<Meter> meter;               // while it bills
+    bool ending = false;                      // not listed as billing: its end is being asked for
+    std::optional<Instant> observed_at;       // the guest was asked
     std::map<Signal, std::pair<Verdict, Instant>> stored;  // what the store holds of each source
     HistoryRecorder history;                               // of every look
     bool clock_adds = false;                               // the store knows that the clock goes on adding
