@@ -124,15 +124,12 @@ void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<Resour
 
 std::optional<WallTime> Bookkeeper::listed_since(const AccountName& account) const {
     std::optional<WallTime> newest;
-    const auto take = [&](const std::optional<Meter>& meter) {
-        if (meter) {
-            newest = std::max(newest.value_or(meter->last_seen_billing), meter->last_seen_billing);
-        }
+    const auto take = [&](const Meter& meter) {
+        newest = std::max(newest.value_or(meter.last_seen_billing), meter.last_seen_billing);
     };
     for (const auto& [id, live] : world_.picture.resources) {
         if (live.resource.account == account) {
-            take(live.current.meter);
-            std::ranges::for_each(live.older, take, &LiveRun::meter);
+            each_meter(live, take);
         }
     }
     for (const auto& [run, meter] : counted_) {

@@ -25,14 +25,25 @@ TEST_CASE("a manual stop goes at once and a keep does not hold it") {
     CHECK(rig.store.receipt_rows.size() == 1);
 }
 
+namespace {
+
+/// A notebook that was stopped by hand a few minutes ago, and is still to be looked at again.
+struct StoppedByHand : Rig {
+    StoppedByHand() {
+        begin();
+        scheduler.run_for(minutes{5});
+        REQUIRE(life->await(life->daemon.stop(n.resource.id, {}, "ana")));
+        scheduler.run_for(minutes{5});
+        REQUIRE(world.stop_calls.size() == 1);
+    }
+    FakeNotebook& n = world.add("demo");
+};
+
+}  // namespace
+
 TEST_CASE("who starts again what was stopped by hand is not stopped again, over a restart either") {
-    Rig rig;
-    FakeNotebook& n = rig.world.add("demo");
-    rig.begin();
-    rig.scheduler.run_for(minutes{5});
-    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, {}, "ana")));
-    rig.scheduler.run_for(minutes{5});
-    REQUIRE(rig.world.stop_calls.size() == 1);
+    StoppedByHand rig;
+    FakeNotebook& n = rig.n;
     SECTION("while it is still looked at whether it is off") {
         rig.world.start(n);
         rig.scheduler.run_for(minutes{20});
@@ -49,13 +60,8 @@ TEST_CASE("who starts again what was stopped by hand is not stopped again, over 
 }
 
 TEST_CASE("the last look at a run that was stopped does not hide what is under way for the one after it") {
-    Rig rig;
-    FakeNotebook& n = rig.world.add("demo");
-    rig.begin();
-    rig.scheduler.run_for(minutes{5});
-    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, {}, "ana")));
-    rig.scheduler.run_for(minutes{5});
-    REQUIRE(rig.world.stop_calls.size() == 1);
+    StoppedByHand rig;
+    FakeNotebook& n = rig.n;
     const RunId stopped = n.resource.run.id;
     rig.world.start(n);
     const auto under_way = [&] { return rig.life->world.picture.resources.at(n.resource.id).under_way(); };
