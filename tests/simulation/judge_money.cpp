@@ -327,8 +327,24 @@ bool same(const Budget& a, const Budget& b) {
 
 namespace {
 
+/// The machine type that a run had then, by what is durable by now; `sku` where nothing tells.
+std::string type_of(const Judge::Model& m, const RunId& run, WallTime then, const std::string& sku) {
+    const auto meter = m.meters.find({run, MeterKind::compute});
+    if (meter != m.meters.end() && meter->second.counted_to <= then) {
+        return meter->second.sku;
+    }
+    const CostRow* newest = nullptr;
+    for (auto it = m.ledger.lower_bound({run, MeterKind::compute, 0, CostSource::own});
+         it != m.ledger.end() && it->second.run == run && it->second.meter == MeterKind::compute; ++it) {
+        if (it->second.from <= then && (newest == nullptr || it->second.from > newest->from)) {
+            newest = &it->second;
+        }
+    }
+    return newest != nullptr ? newest->sku : meter != m.meters.end() ? meter->second.sku : sku;
+}
+
 bool counts(const Judge::Model& m, const Budget& budget, const Period& period, const ResourceId& id,
-            const RunId& run, const std::string& sku) {
+            const RunId& run, const std::string& sku, WallTime now) {
     const auto resource = m.resources.find(id);
     if (resource == m.resources.end()) {
         return false;
@@ -337,9 +353,8 @@ bool counts(const Judge::Model& m, const Budget& budget, const Period& period, c
         return own_match(budget.scope, resource->second, sku);
     }
     // All of a run counts, also what it cost on another machine type.
-    const auto meter = m.meters.find({run, MeterKind::compute});
     return period.id == "run:" + run.value &&
-           own_match(budget.scope, resource->second, meter != m.meters.end() ? meter->second.sku : sku);
+           own_match(budget.scope, resource->second, type_of(m, run, now, sku));
 }
 
 }  // namespace
@@ -349,7 +364,7 @@ Wide Judge::known_burn(const Budget& budget, const Period& period) const {
     Wide sum = 0;
     for (const auto& [key, meter] : model_->meters) {
         if (meter.open && meter.tariff.rate &&
-            counts(*model_, budget, period, meter.resource, meter.run, meter.sku)) {
+            counts(*model_, budget, period, meter.resource, meter.run, meter.sku, meter.counted_to)) {
             sum += meter.tariff.rate->per_hour.nanos;
         }
     }
@@ -361,7 +376,7 @@ Wide Judge::known_burn(const Budget& budget, const Period& period) const {
 Wide Judge::known_spend(const Budget& budget, const Period& period, WallTime now) const {
     const Model& m = *model_;
     const auto covers = [&](const ResourceId& id, const RunId& run, const std::string& sku) {
-        return counts(m, budget, period, id, run, sku);
+        return counts(m, budget, period, id, run, sku, now);
     };
     const auto part = [&](WallTime from, WallTime to) {
         return std::max<std::int64_t>(0, (std::min(to, period.to) - std::max(from, period.from)).count());

@@ -675,6 +675,29 @@ TEST_CASE("I7: a run's own budget counts that run") {
     }
 }
 
+TEST_CASE("I7: a run counts for a budget of the machine type that it had then") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::warn});
+    s.budget.scope.machine_types = {"P4000"};
+    s.config.budgets = {s.budget};
+    s.use();
+    const bool early = GENERATE(false, true);
+    s.note(false);  // and that it bills is written down only after it was told
+    s.pass(early ? hours{1} : hours{3});
+    s.fires(s.budget.name, "run:" + run.value, s.key());
+    s.polls(hours{1});
+    CostRow after = s.row(s.written * 60, s.written * 60 + 60, 45'000'000);
+    after.sku = "C3";
+    s.judge.committed({after, Meter{.resource = box,
+                                    .run = run,
+                                    .sku = "C3",
+                                    .tariff = {.rate = Rate{Money{45'000'000}}, .monthly_cap = {}},
+                                    .started = midnight,
+                                    .counted_to = midnight + hours{s.written + 1}}},
+                      s.at());
+    s.judge.ended({}, s.at());
+    CHECK(s.all().contains("were spent") == early);
+}
+
 TEST_CASE("I7: what is on counts by the later of two clocks, also where it turns out to have ended before") {
     Budgeted s({1'020'000'000}, {.kind = PeriodKind::total},
                {.percent = 100, .action = ThresholdAction::warn});
