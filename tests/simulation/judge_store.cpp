@@ -333,7 +333,9 @@ void Judge::committed(const Batch& batch, Moment at) {
         if (before != row->state) {
             // What a restart makes of it holds from then on, and is durable with what is seen first.
             const std::optional<Instant> boot = m.down.empty() ? std::nullopt : m.down.back().second;
-            const bool restarted = boot && known != m.enforcements.end() && known->second.at < *boot;
+            const bool cut_short = (before == State::packing && row->state == State::due) ||
+                                   (before == State::stopping && row->state == State::confirming);
+            const bool restarted = boot && cut_short && known->second.at < *boot;
             m.left_state[row->id] = std::exchange(m.state_since[row->id], restarted ? *boot : at.mono);
             tally_.mark("enforcement." + std::string{to_string(row->state)});
         }

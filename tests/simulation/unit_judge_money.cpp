@@ -416,6 +416,16 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         until(hours{5});
         CHECK_FALSE(s.breaks("I7"));
     }
+    SECTION("… which a restart long before its end does not end") {
+        begin(ThresholdAction::stop);
+        packs_for("team", EnforcementState::held);
+        s.pass(minutes{1});
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+        until(hours{5});
+        s.store(EnforcementState::over);
+        CHECK_FALSE(s.breaks("I7"));
+    }
     SECTION("… but for no pack of an enforcement that is over") {
         begin(ThresholdAction::stop);
         packs_for(GENERATE("team", "other", "night"), EnforcementState::over);
