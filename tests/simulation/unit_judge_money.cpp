@@ -370,6 +370,7 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         s.begin();
     };
     bool disk_full = false;
+    bool over_at_last = false;
     const auto until = [&](Duration end) {
         while (Duration{s.ms} < end) {
             s.judge.listed(account, s.at());
@@ -377,6 +378,9 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
                 s.polled();
             }
             s.pass(minutes{1});
+        }
+        if (over_at_last) {
+            s.store(EnforcementState::over);
         }
         s.judge.run_ended(run, "user", s.at());
         std::vector<CostRow> rows;
@@ -422,8 +426,8 @@ TEST_CASE("I7: a hard budget is exceeded by no more than what a stop takes") {
         s.pass(minutes{1});
         s.judge.crashed(s.at());
         s.judge.booted(s.at());
+        over_at_last = true;
         until(hours{5});
-        s.store(EnforcementState::over);
         CHECK_FALSE(s.breaks("I7"));
     }
     SECTION("… but for no pack of an enforcement that is over") {
