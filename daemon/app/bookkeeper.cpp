@@ -96,7 +96,8 @@ std::string saves_nothing(const Config& config, const Resource& resource) {
                                        : std::string{};
 }
 
-Bookkeeper::Bookkeeper(World& world, PriceBook prices) : world_(world), prices_(std::move(prices)) {}
+Bookkeeper::Bookkeeper(World& world, PriceBook prices)
+    : world_(world), prices_(std::move(prices)), prices_read_(world.scheduler.mono()) {}
 
 void Bookkeeper::load(const std::vector<Meter>& meters, const std::vector<ResourceRow>& known) {
     for (const Meter& meter : meters) {
@@ -195,6 +196,7 @@ const Price* Bookkeeper::price_of(const Resource& resource, const Run& run, Wall
 
 void Bookkeeper::replace_prices(PriceBook prices) {
     prices_ = std::move(prices);
+    prices_read_ = world_.scheduler.mono();
 }
 
 /// Full hours up to `until`, and a cut where a dated price begins to hold before. What the list of `listed_at` says is
@@ -269,14 +271,17 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     // What is counted already has its price: one that began since then holds from there on.
     const Tariff tariff = tariff_of(run.run, run.run.machine_type, std::max(seen_billing, meter.counted_to));
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
+    const bool unseen = meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
+    // What is in a table holds from when that was read: an old list is from before.
+    const bool in_force = unseen || now - seen_billing <= world_.scheduler.mono() - prices_read_;
     const bool caught_up = seen_billing - meter.counted_to < hours{1};
-    if (other && caught_up) {
-        const bool unseen = meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
+    const bool changes = other && in_force && caught_up;
+    if (changes) {
         append(rows, reprice(meter, seen_billing, run.run.machine_type, tariff));
         changed_unseen(rows, unseen ? seen_billing - meter.last_seen_billing : Duration{0});
     }
     meter.last_seen_billing = seen_billing;  // perhaps no longer when the answer had come
-    put(live.resource.account, meter, std::move(rows), is_new || (other && caught_up), batch);
+    put(live.resource.account, meter, std::move(rows), is_new || changes, batch);
 }
 
 void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<WallTime> ended_at,

@@ -159,6 +159,31 @@ TEST_CASE("a price counts from the list on that shows it, however far our clock 
     CHECK(b.each_once());
 }
 
+TEST_CASE("the user's price holds from when it was read, not from an old list on") {
+    WatchedBooks b;
+    FakeNotebook& n = b.demo;
+    const auto then = b.world.notebooks;
+    b.scheduler.run_for(minutes{25});
+    b.life.reset();
+    b.prices.merge(
+        *PriceBook::parse_csv("machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
+                              "A4000,1.52,1,A4000,16,,\n",
+                              "own.csv"));
+    const WallTime read = b.scheduler.wall();
+    answer_old(b, then, minutes{20});
+    const bool ended = GENERATE(false, true);
+    if (!ended) {
+        b.scheduler.run_for(hours{1});
+    }
+    b.world.end(n);
+    b.scheduler.run_for(minutes{10});
+    const std::vector<CostRow> rows = b.rows(b.run);
+    CHECK(std::ranges::none_of(
+        rows, [&](const CostRow& row) { return row.rate == Rate{Money{1'520'000'000}} && row.from < read; }));
+    CHECK(std::ranges::any_of(
+              rows, [](const CostRow& row) { return row.rate == Rate{Money{1'520'000'000}}; }) != ended);
+}
+
 TEST_CASE("what the first list shows is as old as the list, and the bar says so") {
     WatchedBooks b;
     FakeNotebook& n = b.demo;
