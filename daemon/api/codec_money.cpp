@@ -239,7 +239,7 @@ Json to_json(const BudgetItem& item) {
             {"mode", std::string{to_string(item.budget.mode)}},
             {"active", item.live.active},
             {"burn_per_hour", to_json(spend.burn_per_hour)},
-            {"complete", spend.complete},
+            {"complete", spend.complete()},
             {"pace",
              {{"elapsed", has_end(item.budget.period.kind) ? Json(per_thousand(item.elapsed_thousandths))
                                                            : Json(nullptr)},

@@ -438,7 +438,7 @@ Message budget_threshold(const Treasurer::Finding& finding, bool acts) {
     }
     m.body.push_back(
         "Period " + period_text(finding.crossing.period) + "." +
-        (spend.complete ? "" : " Something has no price or could not be seen, so it may be more."));
+        (spend.complete() ? "" : " Something has no price or could not be seen, so it may be more."));
     if (threshold.basis == Basis::forecast && spend.forecast) {
         m.body.push_back("Forecast for the whole period: " + to_string(*spend.forecast) + ".");
     } else if (threshold.basis != Basis::accrued && spend.reported) {

@@ -243,7 +243,7 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime n
     }
     sums_[budget.name] = std::move(sums);
     LiveBudget& live = picture_.budgets[budget.name];
-    live.spend.complete = false;  // what runs is not in it until it is judged
+    live.spend.seen = false;  // what runs is not in it until it is judged
     if (budget.period.kind != PeriodKind::run) {
         live.period = period;
         live.spend.spent = spent;
@@ -453,7 +453,8 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
     const Period& period = sums.period;
     BudgetSpend spend{.spent = sums.closed,
                       .burn_per_hour = nothing(budget),
-                      .complete = sums.loaded && !sums.unpriced && sees(config, budget),
+                      .seen = sums.loaded && sees(config, budget),
+                      .priced = !sums.unpriced,
                       .reserve = nothing(budget),
                       .reported = live.reported ? live.reported : reported(config, budget, period),
                       .forecast = live.forecast};
@@ -465,7 +466,7 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
             continue;
         }
         const Meter& meter = *m.meter;
-        spend.complete = spend.complete && meter.tariff.priced();
+        spend.priced = spend.priced && meter.tariff.priced();
         spend.spent += accrued_since(meter, period.from, std::min(m.now, period.to));
         spend.burn_per_hour += m.ending ? nothing(budget) : burn(meter, now);
         const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
@@ -511,7 +512,7 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
     static_cast<BudgetState&>(live) = {.period = period_at(budget.period, now.wall, budget.zone),
                                        .spend = {.spent = nothing(budget), .burn_per_hour = nothing(budget)},
                                        .fired = {}};
-    live.spend.complete = seen;
+    live.spend.seen = seen;
     for (const Metered& m : meters) {
         if (m.meter->kind != MeterKind::compute || m.live == nullptr || !matches(budget.scope, m.scope)) {
             continue;
@@ -520,7 +521,8 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         state.period = period_of(m.meter->run);
         state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.now),
                        .burn_per_hour = m.ending ? nothing(budget) : burn(*m.meter, now.wall),
-                       .complete = seen && m.meter->tariff.priced(),
+                       .seen = seen,
+                       .priced = m.meter->tariff.priced(),
                        .reserve = nothing(budget)};
         fire(budget, state, live.lead, m.live, now.wall, batch, out);
         if (live.period.id == "run" || state.spend.spent > live.spend.spent) {
@@ -577,7 +579,7 @@ void Treasurer::note_overshoot(const Budget& budget, const LiveBudget& live, std
                  .text = "budget " + budget.name.value + " in " + live.period.id + ": " + to_string(spent) +
                          " spent of " + to_string(budget.amount) + " " + std::string{when} + ", " +
                          to_string(spent - budget.amount) + " too much" +
-                         (live.spend.complete ? "" : "; something is unpriced or could not be seen")});
+                         (live.spend.complete() ? "" : "; something is unpriced or could not be seen")});
 }
 
 // ---- admission -----------------------------------------------------------------------------------

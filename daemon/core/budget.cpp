@@ -274,11 +274,13 @@ bool FiredLog::fired_like(const Threshold& threshold) const {
 }
 
 std::string FiredLog::fire(const std::string& key) {
+    supposed_.erase(key);
     const int times = ++entries_[key].fired;
     return times == 1 ? key : key + " #" + std::to_string(times);
 }
 
 std::string FiredLog::arm(const std::string& key) {
+    supposed_.erase(key);
     Entry& entry = entries_[key];
     entry.armed = entry.fired;
     const std::string mark = entry.fired == 1 ? "" : " #" + std::to_string(entry.fired);
@@ -286,7 +288,7 @@ std::string FiredLog::arm(const std::string& key) {
 }
 
 std::vector<std::string> FiredLog::keys() const {
-    std::vector<std::string> keys;
+    std::vector<std::string> keys(supposed_.begin(), supposed_.end());
     for (const auto& [key, entry] : entries_) {
         if (fired(key)) {
             keys.push_back(key);
@@ -301,7 +303,7 @@ namespace {
 bool well_below(const Budget& budget, const Threshold& threshold, const BudgetSpend& spend,
                 const Lead& lead) {
     const auto money = judged(threshold, spend, lead);
-    if (!spend.complete || !money) {
+    if (!spend.complete() || !money) {
         return false;
     }
     if (!threshold.runway) {
@@ -316,12 +318,15 @@ bool well_below(const Budget& budget, const Threshold& threshold, const BudgetSp
 std::vector<std::string> settle(const Budget& budget, const BudgetSpend& spend, const Lead& lead,
                                 FiredLog& log) {
     std::vector<std::string> rows;
+    log.forget_supposed();
     for (const Threshold& threshold : budget.thresholds) {
         const std::string key = threshold.key(budget.amount);
         if (!log.knows(key) && log.fired_like(threshold)) {
-            const bool certain = spend.complete && judged(threshold, spend, lead);
-            rows.push_back(!certain || reached(budget, threshold, spend, lead) ? log.fire(key)
-                                                                               : log.arm(key));
+            if (!spend.seen || !judged(threshold, spend, lead)) {
+                log.suppose(key);
+            } else {
+                rows.push_back(reached(budget, threshold, spend, lead) ? log.fire(key) : log.arm(key));
+            }
         } else if (budget.period.kind == PeriodKind::rolling && log.fired(key) &&
                    well_below(budget, threshold, spend, lead)) {
             rows.push_back(log.arm(key));

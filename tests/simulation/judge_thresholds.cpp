@@ -219,10 +219,6 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
     if (budget == config->budgets.end()) {
         return;
     }
-    // What stood under another amount stands under this one for as long as it cannot be told.
-    if (amended(m, row) && !seen_whole(m, *config)) {
-        return;
-    }
     const std::string fired = row.key.substr(0, row.key.rfind(" #"));
     for (const Threshold& threshold : budget->thresholds) {
         if (stops(threshold.action) || !counted_by_us(threshold) || threshold.key(budget->amount) != fired) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -77,10 +78,12 @@ struct Budget {
 struct BudgetSpend {
     Money spent;                         // accrued in the period, own meter: a lower bound when not complete
     Money burn_per_hour;                 // of what runs now
-    bool complete = true;                // false: something is unpriced or could not be seen
+    bool seen = true;                    // false: something could not be looked at, or is not summed up yet
+    bool priced = true;                  // false: something is unpriced, and counts as nothing
     Money reserve = {};                  // for storage until the period ends
     std::optional<Money> reported = {};  // by the provider, for the period
     std::optional<Money> forecast = {};  // of the whole period; absent while there is too little to say
+    bool complete() const { return seen && priced; }
 };
 
 /// How long a stop takes to take effect, piece by piece: a poll sees that it is time, the notice passes, the
@@ -149,6 +152,9 @@ public:
     /// Both answer the row to be stored.
     std::string fire(const std::string& key);
     std::string arm(const std::string& key);
+    /// It counts as fired, though nothing is stored, until it is fired or armed, or all such are forgotten.
+    void suppose(const std::string& key) { supposed_.insert(key); }
+    void forget_supposed() { supposed_.clear(); }
     std::vector<std::string> keys() const;  // that have fired
 
 private:
@@ -157,11 +163,13 @@ private:
         int armed = -1;  // after so many firings
     };
     std::map<std::string, Entry> entries_;
+    std::set<std::string> supposed_;
 };
 
 /// Brings the log up to date before thresholds are judged; answers the rows to be stored. A threshold that
-/// fired under another amount and is still reached, or of which that cannot be told, has fired; one that is
-/// not reached any more is armed again. In a rolling period a threshold is armed again once complete data
+/// fired under another amount and is still reached has fired; one that is not reached any more is armed again, as
+/// what is priced goes. While that cannot be told, because not all is seen or a figure is missing, it counts as fired.
+/// In a rolling period a threshold is armed again once complete data
 /// shows less than 90 % of it.
 std::vector<std::string> settle(const Budget& budget, const BudgetSpend& spend, const Lead& lead,
                                 FiredLog& log);

@@ -82,7 +82,8 @@ TEST_CASE("a threshold fires once a period; what fired stays fired, whatever is 
         for (int i = 0; i < steps; ++i) {
             const BudgetSpend spend{.spent = Money{dice.up_to(2 * b.amount.nanos)},  // it may fall, too
                                     .burn_per_hour = Money{dice.up_to(10'000'000'000)},
-                                    .complete = !dice.one_in(3),
+                                    .seen = !dice.one_in(3),
+                                    .priced = !dice.one_in(3),
                                     .reserve = Money{dice.up_to(1'000'000'000)},
                                     .reported = maybe(dice, b.amount),
                                     .forecast = maybe(dice, b.amount)};
@@ -125,7 +126,8 @@ TEST_CASE("spending more, knowing more and a longer lead never un-reach a thresh
         spend.reserve = more(spend.reserve);
         spend.reported = spend.reported ? more(*spend.reported) : maybe(dice, b.amount);
         spend.forecast = spend.forecast ? more(*spend.forecast) : maybe(dice, b.amount);
-        spend.complete = dice.one_in(2);
+        spend.seen = dice.one_in(2);
+        spend.priced = dice.one_in(2);
         lead.pack += minutes{dice.up_to(30)};
         for (std::size_t i = 0; i < before.size(); ++i) {
             if (before[i]) {
@@ -135,7 +137,7 @@ TEST_CASE("spending more, knowing more and a longer lead never un-reach a thresh
     }
 }
 
-TEST_CASE("edits and rolling windows: armed only by complete data, never told twice without it") {
+TEST_CASE("edits and rolling windows: armed only by data that saw all, never told twice without it") {
     Dice dice(3);
     for (int round = 0; round < rounds; ++round) {
         Budget b = any_budget(dice);
@@ -149,14 +151,15 @@ TEST_CASE("edits and rolling windows: armed only by complete data, never told tw
             }
             const BudgetSpend spend{.spent = Money{dice.up_to(2 * b.amount.nanos)},
                                     .burn_per_hour = Money{dice.up_to(10'000'000'000)},
-                                    .complete = !dice.one_in(3),
+                                    .seen = !dice.one_in(3),
+                                    .priced = !dice.one_in(3),
                                     .reported = maybe(dice, b.amount),
                                     .forecast = maybe(dice, b.amount)};
             const Lead lead = any_lead(dice);
             const auto fired = [&](const Threshold& t) { return log.fired(t.key(b.amount)); };
             for (const std::string& row : settle(b, spend, lead, log)) {
                 if (row.ends_with(" armed")) {
-                    REQUIRE(spend.complete);
+                    REQUIRE(spend.seen);
                 }
             }
             for (const Threshold& t : b.thresholds) {

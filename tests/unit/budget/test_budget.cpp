@@ -136,8 +136,8 @@ TEST_CASE("money, runway and bases") {
 TEST_CASE("another amount arms a threshold again only where it is not reached any more") {
     Budget b = team();
     FiredLog log;
-    const auto judge = [&](Money spent, bool complete = true) {
-        const BudgetSpend spend{.spent = spent, .complete = complete};
+    const auto judge = [&](Money spent, bool seen = true, bool priced = true) {
+        const BudgetSpend spend{.spent = spent, .seen = seen, .priced = priced};
         settle(b, spend, none, log);
         Keys keys;
         for (const auto& c : crossings(b, november, spend, none, log.keys())) {
@@ -159,9 +159,13 @@ TEST_CASE("another amount arms a threshold again only where it is not reached an
     b.amount = dollars(300);
     CHECK(judge(dollars(161), false).empty());
     CHECK(exhausting(b, log.keys()) != nullptr);  // incomplete data clears nothing
+    CHECK_FALSE(log.knows(b.thresholds[1].key(b.amount)));
     CHECK(judge(dollars(161)).empty());
+    CHECK(exhausting(b, log.keys()) == nullptr);  // and decides nothing either
+    CHECK(judge(dollars(301)).size() == 2);
     b.amount = dollars(400);
-    CHECK(judge(dollars(161)).empty());
+    CHECK(
+        judge(dollars(302), true, false).empty());  // what has no price counts for no amount, and never will
     CHECK(exhausting(b, log.keys()) == nullptr);
     CHECK(judge(dollars(401)).size() == 2);
 }
@@ -173,7 +177,8 @@ TEST_CASE("a rolling period arms again below nine tenths, and by complete data o
     const std::string stop = b.thresholds[1].key(b.amount);
     CHECK(log.fire(stop) == stop);
     CHECK(settle(b, {.spent = dollars(90)}, none, log).empty());
-    CHECK(settle(b, {.spent = dollars(80), .complete = false}, none, log).empty());
+    CHECK(settle(b, {.spent = dollars(80), .priced = false}, none, log).empty());
+    CHECK(settle(b, {.spent = dollars(80), .seen = false}, none, log).empty());
     // What burns counts: else it would be armed and fire at once, for ever.
     CHECK(settle(b, {.spent = dollars(80), .burn_per_hour = dollars(30)}, half_an_hour, log).empty());
     CHECK(settle(b, {.spent = dollars(80)}, none, log) == Keys{stop + " armed"});
@@ -227,7 +232,9 @@ TEST_CASE("what fired and cannot be judged now stays as it is") {
     log.fire(b.thresholds[0].key(b.amount));
     b.amount = dollars(1000);  // no figure of the provider says that it is not reached any more
     const std::string moved = b.thresholds[0].key(b.amount);
-    CHECK(settle(b, {.spent = dollars(1)}, none, log) == Keys{moved});
+    CHECK(settle(b, {.spent = dollars(1)}, none, log).empty());
+    CHECK(std::ranges::count(log.keys(), moved) == 1);
+    CHECK(settle(b, {.spent = dollars(1), .reported = dollars(900)}, none, log) == Keys{moved});
     b.period = {.kind = PeriodKind::rolling, .length = hours{24}};
     CHECK(settle(b, {.spent = dollars(1)}, none, log).empty());
     CHECK(settle(b, {.spent = dollars(1), .reported = dollars(1)}, none, log) == Keys{moved + " armed"});
