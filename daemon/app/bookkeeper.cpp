@@ -15,6 +15,7 @@ namespace {
 constexpr Duration counted_kept = hours{24 * 7};
 
 constexpr Duration clock_slack = minutes{5};
+constexpr Duration date_step = seconds{1};  // the Date of a list
 constexpr std::string_view standing = "machine/";
 
 RunId standing_meter(const ResourceId& machine) {
@@ -267,16 +268,30 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
     std::vector<CostRow> rows;
     // It billed when the list was asked for: an hour is over once that is past it by the provider's clock as well.
     const WallTime seen_billing = std::min(now, live.asked_at.value_or(now));
+    const auto by_list = [&](const Tariff& tariff) {
+        return meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
+    };
+    const auto caught_up = [&](WallTime at) { return at - meter.counted_to < hours{1}; };
+    // What is in a table holds from when that was read: a list from before shows nothing of it.
+    const WallTime read = now - (world_.scheduler.mono() - prices_read_);
+    const bool since_read = read < seen_billing + date_step;
+    bool changes = false;
+    if (since_read && meter.counted_to < read) {
+        const WallTime at = std::min(read, seen_billing);
+        count(meter, run.run, now, at, rows);
+        const Tariff tariff = tariff_of(run.run, meter.sku, at);
+        changes = caught_up(at) && !by_list(tariff) && tariff != meter.tariff;
+        if (changes) {
+            append(rows, reprice(meter, at, meter.sku, tariff));
+        }
+    }
     count(meter, run.run, now, seen_billing, rows);
     // What is counted already has its price: one that began since then holds from there on.
     const Tariff tariff = tariff_of(run.run, run.run.machine_type, std::max(seen_billing, meter.counted_to));
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
-    const bool unseen = meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
-    // What is in a table holds from when that was read: an old list is from before.
-    const bool in_force = unseen || now - seen_billing <= world_.scheduler.mono() - prices_read_;
-    const bool caught_up = seen_billing - meter.counted_to < hours{1};
-    const bool changes = other && in_force && caught_up;
-    if (changes) {
+    if (other && (since_read || by_list(tariff)) && caught_up(seen_billing)) {
+        changes = true;
+        const bool unseen = by_list(tariff);
         append(rows, reprice(meter, seen_billing, run.run.machine_type, tariff));
         changed_unseen(rows, unseen ? seen_billing - meter.last_seen_billing : Duration{0});
     }

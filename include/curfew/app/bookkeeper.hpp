@@ -27,9 +27,8 @@ public:
     /// A run that billed already shows its start only now: it bills from there, unless an hour of it is counted.
     void began(const LiveResource& live, LiveRun& run, WallTime started, Batch& batch);
     /// The run is listed in a state that bills: its meter is opened or advanced. A dated price makes a new row
-    /// at its time; a change of machine type, or one that only shows now, from now on, and one of a table that was
-    /// read since the list was made from the next list on. One that was taken for
-    /// ended too early goes on from where it was billed to. Not for what `stands`.
+    /// at its time; one of a table from when that was read on, and a change of machine type, or one that only
+    /// shows now, from the list on. One that was taken for ended too early goes on from where it was billed to. Not for what `stands`.
     void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch);
     /// How far a run that has no meter any more was billed; nullopt = not within the last 7 days.
     std::optional<WallTime> counted(const RunId& run) const;
@@ -82,7 +81,7 @@ private:
 
     World& world_;
     PriceBook prices_;
-    Instant prices_read_;
+    Instant prices_read_;                         // when
     std::map<ResourceId, Price> made_;            // prices that stand in no table
     std::map<RunId, Meter> ended_;                // of add-ons that are gone; they may come back
     std::map<RunId, Meter> counted_;              // closed, of runs: a list may have left them out by mistake
