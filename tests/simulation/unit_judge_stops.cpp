@@ -51,6 +51,23 @@ TEST_CASE("I2: work that only a source could see which the rule leaves out") {
     CHECK((s.all().find("I2: r1 (idle night) has been at work") != std::string::npos) == broken);
 }
 
+TEST_CASE("I9: who is quiet ends in the calm, unless only half of him can be heard") {
+    History s;
+    Rule& rule = s.config.rules.front();
+    rule.accept_partial = false;
+    rule.probe.enabled = GENERATE(true, false);
+    s.use();
+    s.begin();
+    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+    s.judge.calm(s.at());
+    for (Duration gone{0}; gone < hours{12}; gone += minutes{1}) {
+        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+        s.pass(minutes{1});
+    }
+    s.judge.ended({}, s.at());
+    CHECK((s.all().find("and is still on") != std::string::npos) == rule.probe.enabled);
+}
+
 TEST_CASE("I9: a stop is confirmed, or called failed, while somebody looks") {
     History s;
     s.whole();
