@@ -76,7 +76,8 @@ Simulation::Simulation(const LifeOptions& options)
                                      .earlier = {},
                                      .denials = stage_.dice.split("denials " + account.name.value),
                                      .denied = {},
-                                     .lags = stage_.dice.split("lags " + account.name.value)});
+                                     .lags = stage_.dice.split("lags " + account.name.value),
+                                     .untold = stage_.dice.split("untold " + account.name.value)});
     }
     guests_.poll_of = [this](const AccountName& name) { return accounts_.at(name).poll; };
     for (const char* vault : {"home", "away"}) {

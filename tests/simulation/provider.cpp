@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t lists_kept = 4;
 constexpr Duration lag_max = minutes{15};
+constexpr Duration long_unseen = minutes{30};
 
 Error timed_out(bool sent) {
     return {Errc::timeout, sent ? Retry::ambiguous() : Retry::later(),
@@ -380,12 +381,18 @@ Task<Result<std::vector<Run>>> SimCloud::past_runs(ResourceKind /*kind*/, Resour
         co_return std::unexpected(std::move(*lost));
     }
     std::vector<Run> out;
+    bool unseen = false;
     if (const SimResource* r = fleet_.find(resource)) {
         for (const SimRun& run : r->runs) {
             if (run.started >= since && run.ended) {
                 out.push_back(shown(*r, run));
+                unseen = unseen || (run.started > since && run.id != r->runs.back().id &&
+                                    *run.ended - run.started > long_unseen);
             }
         }
+    }
+    if (unseen && stage_.goes_wrong(account_.untold, stage_.rates.untold, "untold")) {
+        co_return std::unexpected(Error{Errc::unavailable, Retry::later(), "HTTP 502", "provider"});
     }
     if (auto lost = co_await come_back("past_runs", deadline)) {
         co_return std::unexpected(std::move(*lost));

@@ -37,6 +37,7 @@ struct SimAccount {
     Dice denials{0};
     std::set<RunId> denied;
     Dice lags{0};
+    Dice untold{0};
 };
 
 /// Told when a request is under way: people do things at the worst moment.

@@ -55,6 +55,7 @@ struct Rates {
     std::int64_t stop_lost = 0;  // the answer to a stop, or the stop itself
     std::int64_t stop_refused = 0;
     std::int64_t lags = 0;    // what ended a moment ago is shown as if it were on
+    std::int64_t untold = 0;  // … what nobody saw is not told of when it is asked about, and who asked dies
     std::int64_t denied = 0;  // what is being torn down is not shown for once
     // guests
     std::int64_t guest_hangs = 0;

@@ -149,6 +149,7 @@ Rates draw_rates(Dice& dice) {
     r.denied = more.one_in(3) ? 0 : more.between(50'000, 500'000);
     r.unreadable = more.one_in(2) ? 0 : more.skewed(Duration{1'000}, Duration{20'000}).count();
     r.lags = more.one_in(2) ? 0 : more.between(20'000, 300'000);
+    r.untold = more.one_in(2) ? 0 : more.between(300'000, 900'000);
     return r;
 }
 

@@ -42,7 +42,8 @@ const std::vector<std::vector<Rate>>& kinds_of_spells() {
 Trouble::Trouble(Stage& stage, Surroundings around, Host& host, People& people, Story& story)
     : stage_(stage), around_(std::move(around)), host_(host), people_(people), story_(story),
       chance_(stage.dice.split("chance")), untimely_(stage.dice.split("untimely")),
-      together_(stage.dice.split("together")), moves_(stage.dice.split("move")) {}
+      together_(stage.dice.split("together")), moves_(stage.dice.split("move")),
+      gaps_(stage.dice.split("gaps")) {}
 
 void Trouble::begin() {
     now_and_then(story_.crash_every, &Trouble::crash);
@@ -349,6 +350,9 @@ void Trouble::durable(const Batch& batch) {
         if (const auto* fired = std::get_if<FiredThresholdRow>(&write)) {
             money_ends(*fired);
         }
+        if (const auto* gap = std::get_if<GapRow>(&write)) {
+            cut_short(*gap);
+        }
         const auto* e = std::get_if<Enforcement>(&write);
         if (e == nullptr) {
             continue;
@@ -444,6 +448,17 @@ Duration Trouble::while_stop_is_written(const Batch& batch) {
         }
     });
     return together_.between(seconds{1}, seconds{12});
+}
+
+/// It is known that there may have been runs unseen, nobody has told of them yet, and the process dies.
+void Trouble::cut_short(const GapRow& row) {
+    if (!row.closed && !calm_ && stage_.goes_wrong(gaps_, stage_.rates.untold, "gap_cut_short")) {
+        stage_.clock.after(gaps_.between(seconds{1}, seconds{50}), [this] {
+            if (!calm_) {
+                host_.die("at rest");
+            }
+        });
+    }
 }
 
 void Trouble::disturb(const Enforcement& e) {

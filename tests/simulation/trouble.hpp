@@ -55,6 +55,7 @@ private:
     bool coincides();
     void restart_within_wave(const Enforcement& e);
     void money_ends(const FiredThresholdRow& row);
+    void cut_short(const GapRow& row);
     Duration while_stop_is_written(const Batch& batch);
     void disturb_process(Duration in);
     void disturb_surroundings(const Enforcement& e, Duration in);
@@ -68,6 +69,7 @@ private:
     Dice untimely_;
     Dice together_;
     Dice moves_;
+    Dice gaps_;
     struct UnderWay {
         EnforcementState state = EnforcementState::watching;
         Cause cause;
