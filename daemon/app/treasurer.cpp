@@ -295,11 +295,16 @@ void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums)
     }
 }
 
-WallTime Treasurer::later_clock(const AccountName& account, const Now& now) const {
-    const auto told = provider_times_.find(account);
-    return told == provider_times_.end()
-               ? now.wall
-               : std::max(now.wall, told->second.first + (now.mono - told->second.second));
+/// It bills by the provider's clock from its stamp on; of an account that was not listed yet, another's is better than
+/// ours. Where its start is our own sight of it, ours counts as well.
+WallTime Treasurer::clock_of(const AccountName& account, const Run& run, const Now& now) const {
+    const auto own = provider_times_.find(account);
+    const auto told = own != provider_times_.end() ? own : provider_times_.begin();
+    if (told == provider_times_.end()) {
+        return now.wall;
+    }
+    const WallTime theirs = told->second.first + (now.mono - told->second.second);
+    return run.started_at ? theirs : std::max(now.wall, theirs);
 }
 
 std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const Now& now) const {
@@ -313,13 +318,13 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const N
             Resource scope = live.resource;
             scope.run.machine_type = run.meter->sku;
             // While another account is judged, what a list has just shown to be over costs what it was seen to cost.
-            all.push_back(
-                {.scope = std::move(scope),
-                 .meter = &*run.meter,
-                 .live = &live,
-                 .now = run.ending ? run.meter->last_seen_billing : later_clock(live.resource.account, now),
-                 .notice = rule != nullptr ? rule->min_notice : Lead{}.notice,
-                 .ending = run.ending});
+            all.push_back({.scope = std::move(scope),
+                           .meter = &*run.meter,
+                           .live = &live,
+                           .now = run.ending ? run.meter->last_seen_billing
+                                             : clock_of(live.resource.account, run.run, now),
+                           .notice = rule != nullptr ? rule->min_notice : Lead{}.notice,
+                           .ending = run.ending});
         };
         take(live.current);
         std::ranges::for_each(live.older, take);

@@ -31,7 +31,7 @@ public:
     Task<Result<void>> reload(Store& store, std::shared_ptr<const Config> config, WallTime now);
     /// How long stops took lately: at the start, and after every stop.
     Task<void> measure(Store& store);
-    /// What the provider's clock said, and when. What runs there has cost as much as that says where ours is behind.
+    /// What the provider's clock said, and when. What runs there has cost as much as that says.
     void provider_time(const AccountName& account, WallTime date, Instant at) {
         provider_times_.insert_or_assign(account, std::pair{date, at});
     }
@@ -108,7 +108,7 @@ private:
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;
     void keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const;
     std::vector<Metered> metered(const Config& config, const Now& now) const;
-    WallTime later_clock(const AccountName& account, const Now& now) const;
+    WallTime clock_of(const AccountName& account, const Run& run, const Now& now) const;
     bool sees(const Config& config, const Budget& budget) const;
     std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;
     Lead lead_for(const Config& config, const Budget& budget, const std::vector<Metered>& meters) const;

@@ -608,6 +608,23 @@ TEST_CASE(
     CHECK(live(rig).fired.size() == 1);
 }
 
+TEST_CASE("what runs costs no more while our clock is ahead of the provider's") {
+    Rig rig;
+    Budget b = budget(200, {{50, ThresholdAction::warn}, {100, ThresholdAction::stop}});
+    b.period.kind = GENERATE(PeriodKind::month, PeriodKind::run);
+    rig.config->budgets = {b};
+    rig.world.provider_ahead = -hours{8};
+    rig.begin();
+    FakeNotebook& n = busy(rig, "demo");
+    const bool stamped = GENERATE(true, false);
+    n.resource.run.started_at = stamped ? std::optional{rig.scheduler.wall() - hours{8}} : std::nullopt;
+    rig.scheduler.run_for(hours{1});
+    CHECK(live(rig).spend.spent >= Money{73 * cent});
+    CHECK(live(rig).spend.spent <= Money{78 * cent});
+    CHECK(live(rig).fired.empty());
+    CHECK(rig.world.stop_calls.empty());
+}
+
 TEST_CASE("a forecast and a reported figure are judged once somebody has them") {
     Rig rig;
     Threshold forecast{80, ThresholdAction::warn};
