@@ -317,12 +317,13 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const N
             }
             Resource scope = live.resource;
             scope.run.machine_type = run.meter->sku;
+            const WallTime theirs = clock_of(live.resource.account, run.run, now);
             // While another account is judged, what a list has just shown to be over costs what it was seen to cost.
             all.push_back({.scope = std::move(scope),
                            .meter = &*run.meter,
                            .live = &live,
-                           .now = run.ending ? run.meter->last_seen_billing
-                                             : clock_of(live.resource.account, run.run, now),
+                           .now = run.ending ? run.meter->last_seen_billing : std::max(now.wall, theirs),
+                           .billed_to = run.ending ? run.meter->last_seen_billing : theirs,
                            .notice = rule != nullptr ? rule->min_notice : Lead{}.notice,
                            .ending = run.ending});
         };
@@ -333,7 +334,8 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const N
         if (add_on.meter.open) {
             Resource scope = resource_of(add_on.meter.resource);
             scope.run.machine_type = add_on.meter.sku;
-            all.push_back({.scope = std::move(scope), .meter = &add_on.meter, .now = now.wall});
+            all.push_back(
+                {.scope = std::move(scope), .meter = &add_on.meter, .now = now.wall, .billed_to = now.wall});
         }
     }
     return all;
@@ -466,13 +468,14 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
     for (const auto& [hour, money] : sums.hours) {
         spend.spent += hour >= period.from ? money : nothing(budget);
     }
+    const bool total = budget.period.kind == PeriodKind::total;  // no clock of ours draws it
     for (const Metered& m : meters) {
         if (!matches(budget.scope, m.scope)) {
             continue;
         }
         const Meter& meter = *m.meter;
         spend.priced = spend.priced && meter.tariff.priced();
-        spend.spent += accrued_since(meter, period.from, std::min(m.now, period.to));
+        spend.spent += accrued_since(meter, period.from, std::min(total ? m.billed_to : m.now, period.to));
         spend.burn_per_hour += m.ending ? nothing(budget) : burn(meter, now);
         const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
         if (budget.reserve_storage && stored && has_end(budget.period.kind)) {
@@ -524,7 +527,7 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         }
         BudgetState& state = live.runs[m.meter->run];
         state.period = period_of(m.meter->run);
-        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.now),
+        state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.billed_to),
                        .burn_per_hour = m.ending ? nothing(budget) : burn(*m.meter, now.wall),
                        .seen = seen,
                        .priced = m.meter->tariff.priced(),

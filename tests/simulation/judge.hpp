@@ -161,7 +161,7 @@ private:
     void judge_early(const FiredThresholdRow& row, Moment at);
     void doubt(const Doubt& said);
     void judge_doubts();
-    Wide known_spend(const Budget& budget, const Period& period, const Moment& at) const;
+    Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
     Wide known_burn(const Budget& budget, const Period& period) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);

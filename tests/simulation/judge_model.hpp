@@ -271,4 +271,10 @@ std::optional<Duration> own_overdue(const Rule& rule, const RunTruth& truth, Wal
 
 std::string words(Duration d);
 
+/// What is on costs money by the provider's clock; a calendar is drawn by Curfew's own.
+inline WallTime clock_of(const Budget& budget, const Moment& at) {
+    const PeriodKind kind = budget.period.kind;
+    return kind == PeriodKind::run || kind == PeriodKind::total ? at.utc : at.wall;
+}
+
 }  // namespace curfew::simulation

@@ -371,30 +371,25 @@ Wide Judge::known_burn(const Budget& budget, const Period& period) const {
     return sum;
 }
 
-/// What the durable rows and meters say that a budget's scope has cost in a period until then: of a rolling one the
-/// rows are counted whole, by the hour in which they begin. Runs go by the provider's clock, all else by ours.
-Wide Judge::known_spend(const Budget& budget, const Period& period, const Moment& at) const {
+/// What the durable rows and meters say that a budget's scope has cost in a period: of a rolling one the rows are
+/// counted whole, by the hour in which they begin.
+Wide Judge::known_spend(const Budget& budget, const Period& period, WallTime now) const {
     const Model& m = *model_;
     const auto covers = [&](const ResourceId& id, const RunId& run, const std::string& sku) {
-        return counts(m, budget, period, id, run, sku, at.utc);
+        return counts(m, budget, period, id, run, sku, now);
     };
-    const auto now_of = [&](MeterKind kind) {
-        return kind == MeterKind::compute ? at.utc : std::max(at.wall, at.utc);
-    };
-    const auto part = [&](MeterKind kind, WallTime from, WallTime to) {
-        const WallTime end = std::min({to, period.to, now_of(kind)});
-        return std::max<std::int64_t>(0, (end - std::max(from, period.from)).count());
+    const auto part = [&](WallTime from, WallTime to) {
+        return std::max<std::int64_t>(0, (std::min(to, period.to) - std::max(from, period.from)).count());
     };
     Wide sum = 0;
     for (const auto& [key, row] : m.ledger) {
         if (covers(row.resource, row.run, row.sku) && row.to > row.from) {
-            sum += Wide{row.gross.nanos} * part(row.meter, row.from, row.to) / (row.to - row.from).count();
+            sum += Wide{row.gross.nanos} * part(row.from, row.to) / (row.to - row.from).count();
         }
     }
     for (const auto& [key, meter] : m.meters) {
         if (meter.open && meter.tariff.rate && covers(meter.resource, meter.run, meter.sku)) {
-            sum += Wide{meter.tariff.rate->per_hour.nanos} *
-                   part(meter.kind, meter.counted_to, now_of(meter.kind)) / hour_ms;
+            sum += Wide{meter.tariff.rate->per_hour.nanos} * part(meter.counted_to, now) / hour_ms;
         }
     }
     return sum;
@@ -459,7 +454,12 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
 }
 
 void Judge::doubt(const Doubt& said) {
-    if (!said.borne_out(known_spend(said.budget, said.period, said.at))) {
+    // Where our clock draws the period, what is on is counted by the later of that and the provider's.
+    const auto bears_out = [&](WallTime now) {
+        return said.borne_out(known_spend(said.budget, said.period, now));
+    };
+    const WallTime now = clock_of(said.budget, said.at);
+    if (!bears_out(now) && !(now == said.at.wall && bears_out(std::max(now, said.at.utc)))) {
         model_->doubts.push_back(said);
     }
 }
@@ -475,7 +475,10 @@ void Judge::judge_doubts() {
         if (others && died) {
             continue;
         }
-        const Wide spent = known_spend(said.budget, said.period, said.at);
+        // What was known then had happened by one of the two clocks: a stamp may lie ahead of ours.
+        Period until = said.period;
+        until.to = std::min(until.to, std::max(said.at.wall, said.at.utc));
+        const Wide spent = known_spend(said.budget, until, clock_of(said.budget, said.at));
         if (!said.borne_out(spent)) {
             violated("I7", said.at, said.text + ", and " + dollars(spent) + " were spent");
         }

@@ -138,7 +138,7 @@ void Judge::judge_figures(const Config& config, Moment at) {
             return entry.second.rate.has_value();
         });
         for (const Period& period : counted_now(budget, at.wall)) {
-            const Wide spent = known_spend(budget, period, at);
+            const Wide spent = known_spend(budget, period, clock_of(budget, at));
             for (const Threshold& threshold : budget.thresholds) {
                 if (!counted_by_us(threshold)) {
                     continue;
@@ -185,7 +185,7 @@ void Judge::judge_lead(const Config& config, Moment at) {
             continue;
         }
         for (const Period& period : counted_now(budget, at.wall)) {
-            const Wide spent = known_spend(budget, period, at);
+            const Wide spent = known_spend(budget, period, clock_of(budget, at));
             const Wide burn = known_burn(budget, period);
             for (const Threshold& threshold : budget.thresholds) {
                 const std::string key = threshold.key(budget.amount);

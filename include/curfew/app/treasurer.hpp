@@ -95,7 +95,8 @@ private:
         Resource scope;  // with the meter's own type
         const Meter* meter = nullptr;
         const LiveResource* live = nullptr;
-        WallTime now;         // of our clock or the provider's, the later
+        WallTime now;         // by our clock, which draws the calendar, or the provider's: the later
+        WallTime billed_to;   // by the provider's clock, where it is known
         Duration notice{0};   // that a stop of it gives
         bool ending = false;  // its end is being asked for: it burns nothing any more
     };
