@@ -272,24 +272,27 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
         return meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
     };
     const auto caught_up = [&](WallTime at) { return at - meter.counted_to < hours{1}; };
-    // What is in a table holds from when that was read: a list from before shows nothing of it.
-    const WallTime read = now - (world_.scheduler.mono() - prices_read_);
-    const bool since_read = read < seen_billing + date_step;
+    // What is in a table holds from when that was read, by the clock of the list. Only one that may be from before shows
+    // nothing of it: the first since the start, if by our clock it is as old. No later list is.
+    const Duration since_read = world_.scheduler.mono() - prices_read_;
+    const auto of_account = world_.picture.accounts.find(live.resource.account);
+    const bool is_first = of_account != world_.picture.accounts.end() && of_account->second.first_list;
+    const bool in_force = !is_first || now - seen_billing < since_read + date_step;
+    const WallTime read = seen_billing - since_read;
     bool changes = false;
-    if (since_read && meter.counted_to < read) {
-        const WallTime at = std::min(read, seen_billing);
-        count(meter, run.run, now, at, rows);
-        const Tariff tariff = tariff_of(run.run, meter.sku, at);
-        changes = caught_up(at) && !by_list(tariff) && tariff != meter.tariff;
+    if (in_force && meter.counted_to < read) {
+        count(meter, run.run, now, read, rows);
+        const Tariff tariff = tariff_of(run.run, meter.sku, read);
+        changes = caught_up(read) && !by_list(tariff) && tariff != meter.tariff;
         if (changes) {
-            append(rows, reprice(meter, at, meter.sku, tariff));
+            append(rows, reprice(meter, read, meter.sku, tariff));
         }
     }
     count(meter, run.run, now, seen_billing, rows);
     // What is counted already has its price: one that began since then holds from there on.
     const Tariff tariff = tariff_of(run.run, run.run.machine_type, std::max(seen_billing, meter.counted_to));
     const bool other = meter.sku != run.run.machine_type || meter.tariff != tariff;
-    if (other && (since_read || by_list(tariff)) && caught_up(seen_billing)) {
+    if (other && (in_force || by_list(tariff)) && caught_up(seen_billing)) {
         changes = true;
         const bool unseen = by_list(tariff);
         append(rows, reprice(meter, seen_billing, run.run.machine_type, tariff));

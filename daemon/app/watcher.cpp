@@ -166,6 +166,7 @@ Task<Duration> Watcher::cycle() {
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
     }
+    picture_of_account().first_list = !newest_list_;
     if (is_old(*listing)) {
         co_return co_await failed(
             {Errc::unavailable, Retry::later(),

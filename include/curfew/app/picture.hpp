@@ -109,6 +109,7 @@ struct LiveAccount {
     std::string error;  // of the last attempt; empty when it went well
     bool key_rejected = false;
     bool complete = false;
+    bool first_list = false;  // since the start: the newest is, which may be older than that
     int failures_in_a_row = 0;
     std::string identity;                 // "Ana Ruiz, team lab" once the key was checked
     std::optional<ReportedRow> reported;  // newest

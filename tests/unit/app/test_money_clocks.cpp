@@ -184,6 +184,27 @@ TEST_CASE("the user's price holds from when it was read, not from an old list on
               rows, [](const CostRow& row) { return row.rate == Rate{Money{1'520'000'000}}; }) != ended);
 }
 
+TEST_CASE("the user's price holds from when it was read, however far our clock is ahead") {
+    Books b;
+    b.world.provider_ahead = -hours{5};
+    FakeNotebook& n = b.world.add("demo");
+    n.resource.run.started_at = b.scheduler.wall() - hours{5};
+    b.begin();
+    b.scheduler.run_for(minutes{50});
+    b.life.reset();
+    b.prices.merge(
+        *PriceBook::parse_csv("machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
+                              "A4000,1.52,1,A4000,16,,\n",
+                              "own.csv"));
+    const WallTime read = b.scheduler.wall() - hours{5};
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    const Meter meter = b.meter(n.resource.run.id.value);
+    CHECK(meter.tariff.rate == Rate{Money{1'520'000'000}});
+    CHECK(meter.counted_to - read <= seconds{1});
+    CHECK(read - meter.counted_to <= seconds{1});
+}
+
 TEST_CASE("what the first list shows is as old as the list, and the bar says so") {
     WatchedBooks b;
     FakeNotebook& n = b.demo;
