@@ -295,16 +295,18 @@ void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums)
     }
 }
 
-/// It bills by the provider's clock from its stamp on; of an account that was not listed yet, another's is better than
-/// ours. Where its start is our own sight of it, ours counts as well.
-WallTime Treasurer::clock_of(const AccountName& account, const Run& run, const Now& now) const {
+/// It bills by the provider's clock from its stamp on. Until its account is listed another's is better than ours, and
+/// without one it has cost what it was seen to. Where its start is our own sight of it, ours counts as well.
+WallTime Treasurer::clock_of(const AccountName& account, const LiveRun& run, const Now& now) const {
     const auto own = provider_times_.find(account);
     const auto told = own != provider_times_.end() ? own : provider_times_.begin();
     if (told == provider_times_.end()) {
-        return now.wall;
+        const auto live = picture_.accounts.find(account);
+        const bool listed = live != picture_.accounts.end() && live->second.last_success_mono;
+        return listed || !run.run.started_at ? now.wall : run.meter->last_seen_billing;
     }
     const WallTime theirs = told->second.first + (now.mono - told->second.second);
-    return run.started_at ? theirs : std::max(now.wall, theirs);
+    return run.run.started_at ? theirs : std::max(now.wall, theirs);
 }
 
 std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const Now& now) const {
@@ -317,7 +319,7 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const N
             }
             Resource scope = live.resource;
             scope.run.machine_type = run.meter->sku;
-            const WallTime theirs = clock_of(live.resource.account, run.run, now);
+            const WallTime theirs = clock_of(live.resource.account, run, now);
             // While another account is judged, what a list has just shown to be over costs what it was seen to cost.
             all.push_back({.scope = std::move(scope),
                            .meter = &*run.meter,

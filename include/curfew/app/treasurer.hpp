@@ -109,7 +109,7 @@ private:
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;
     void keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const;
     std::vector<Metered> metered(const Config& config, const Now& now) const;
-    WallTime clock_of(const AccountName& account, const Run& run, const Now& now) const;
+    WallTime clock_of(const AccountName& account, const LiveRun& run, const Now& now) const;
     bool sees(const Config& config, const Budget& budget) const;
     std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;
     Lead lead_for(const Config& config, const Budget& budget, const std::vector<Metered>& meters) const;
