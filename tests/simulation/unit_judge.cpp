@@ -171,6 +171,26 @@ TEST_CASE("I3: nothing is stopped while held, protected, without the mode, or ov
         }
         s.judge.committed({hold}, s.at());
         s.quiet_for(minutes{31});
+        SECTION("in force, and beaten by a hard budget that pays for it and has none left") {
+            const bool pays = GENERATE(true, false);
+            Budget budget;
+            budget.name = BudgetName{"team"};
+            budget.amount = Money{1'000'000'000};
+            budget.period = {.kind = PeriodKind::total};
+            budget.thresholds = {{.percent = 100, .action = ThresholdAction::stop}};
+            budget.mode = Mode::enforce;
+            budget.scope.names = {pays ? "*" : "of-others"};
+            s.config.budgets = {budget};
+            s.use();
+            s.judge.committed({FiredThresholdRow{.budget = budget.name,
+                                                 .period = "total",
+                                                 .key = budget.thresholds[0].key(budget.amount),
+                                                 .at = s.at().wall}},
+                              s.at());
+            s.pack();
+            s.stop();
+            CHECK((s.all().find("is held by ana") != std::string::npos) != pays);
+        }
         SECTION("in force") {
             s.pack();
             s.stop();
