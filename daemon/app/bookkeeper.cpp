@@ -272,8 +272,8 @@ void Bookkeeper::bills(const LiveResource& live, LiveRun& run, WallTime now, Bat
         return meter.sku != run.run.machine_type || tariff.rate == run.run.listed_rate;
     };
     const auto caught_up = [&](WallTime at) { return at - meter.counted_to < hours{1}; };
-    // What is in a table holds from when that was read, by the clock of the list. Only one that may be from before shows
-    // nothing of it: the first since the start, if by our clock it is as old. No later list is.
+    // What is in a table holds from when that was read, by the clock of the list. Only one that may be from before
+    // shows nothing of it: the first since the start, if by our clock it is as old. No later list is.
     const Duration since_read = world_.scheduler.mono() - prices_read_;
     const auto of_account = world_.picture.accounts.find(live.resource.account);
     const bool is_first = of_account != world_.picture.accounts.end() && of_account->second.first_list;

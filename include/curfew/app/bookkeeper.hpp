@@ -28,7 +28,8 @@ public:
     void began(const LiveResource& live, LiveRun& run, WallTime started, Batch& batch);
     /// The run is listed in a state that bills: its meter is opened or advanced. A dated price makes a new row
     /// at its time; one of a table from when that was read on, and a change of machine type, or one that only
-    /// shows now, from the list on. One that was taken for ended too early goes on from where it was billed to. Not for what `stands`.
+    /// shows now, from the list on. One that was taken for ended too early goes on from where it was billed to.
+    /// Not for what `stands`.
     void bills(const LiveResource& live, LiveRun& run, WallTime now, Batch& batch);
     /// How far a run that has no meter any more was billed; nullopt = not within the last 7 days.
     std::optional<WallTime> counted(const RunId& run) const;
