@@ -161,7 +161,6 @@ TEST_CASE("a price counts from the list on that shows it, however far our clock 
 
 TEST_CASE("the user's price holds from when it was read, not from an old list on") {
     WatchedBooks b;
-    FakeNotebook& n = b.demo;
     const auto then = b.world.notebooks;
     b.scheduler.run_for(minutes{25});
     b.life.reset();
@@ -175,7 +174,7 @@ TEST_CASE("the user's price holds from when it was read, not from an old list on
     if (!ended) {
         b.scheduler.run_for(hours{1});
     }
-    b.world.end(n);
+    b.world.end(b.world.notebooks["demo"]);
     b.scheduler.run_for(minutes{10});
     const std::vector<CostRow> rows = b.rows(b.run);
     CHECK(std::ranges::none_of(
