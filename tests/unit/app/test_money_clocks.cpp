@@ -85,6 +85,25 @@ void answer_old(Books& b, const std::map<std::string, FakeNotebook>& then, Durat
     b.world.provider_ahead = Duration{0};
 }
 
+/// A notebook that begins as the daemon does, whose clock is so far ahead of the provider's.
+FakeNotebook& begin_ahead(Books& b, Duration by) {
+    b.world.provider_ahead = -by;
+    FakeNotebook& n = b.world.add("demo");
+    n.resource.run.started_at = b.scheduler.wall() - by;
+    b.begin();
+    return n;
+}
+
+const Rate doubled{Money{1'520'000'000}};
+
+/// The user's own file has another price from the next start on.
+void double_the_price(Books& b) {
+    b.prices.merge(
+        *PriceBook::parse_csv("machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
+                              "A4000,1.52,1,A4000,16,,\n",
+                              "own.csv"));
+}
+
 }  // namespace
 
 TEST_CASE("an older list than the one before changes nothing, and what has ended costs no more") {
@@ -148,10 +167,7 @@ TEST_CASE("an older list than one of before a restart changes nothing either") {
 
 TEST_CASE("a price counts from the list on that shows it, however far our clock is ahead") {
     Books b;
-    b.world.provider_ahead = -hours{3};
-    FakeNotebook& n = b.world.add("demo");
-    n.resource.run.started_at = b.scheduler.wall() - hours{3};
-    b.begin();
+    FakeNotebook& n = begin_ahead(b, hours{3});
     b.scheduler.run_for(hours{2});
     n.resource.run.listed_rate = Rate{Money{9'000'000'000}};
     b.scheduler.run_for(minutes{5});
@@ -164,10 +180,7 @@ TEST_CASE("the user's price holds from when it was read, not from an old list on
     const auto then = b.world.notebooks;
     b.scheduler.run_for(minutes{25});
     b.life.reset();
-    b.prices.merge(
-        *PriceBook::parse_csv("machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
-                              "A4000,1.52,1,A4000,16,,\n",
-                              "own.csv"));
+    double_the_price(b);
     const WallTime read = b.scheduler.wall();
     answer_old(b, then, minutes{20});
     const bool ended = GENERATE(false, true);
@@ -177,29 +190,22 @@ TEST_CASE("the user's price holds from when it was read, not from an old list on
     b.world.end(b.world.notebooks["demo"]);
     b.scheduler.run_for(minutes{10});
     const std::vector<CostRow> rows = b.rows(b.run);
-    CHECK(std::ranges::none_of(
-        rows, [&](const CostRow& row) { return row.rate == Rate{Money{1'520'000'000}} && row.from < read; }));
-    CHECK(std::ranges::any_of(
-              rows, [](const CostRow& row) { return row.rate == Rate{Money{1'520'000'000}}; }) != ended);
+    CHECK(std::ranges::none_of(rows,
+                               [&](const CostRow& row) { return row.rate == doubled && row.from < read; }));
+    CHECK(std::ranges::any_of(rows, [](const CostRow& row) { return row.rate == doubled; }) != ended);
 }
 
 TEST_CASE("the user's price holds from when it was read, however far our clock is ahead") {
     Books b;
-    b.world.provider_ahead = -hours{5};
-    FakeNotebook& n = b.world.add("demo");
-    n.resource.run.started_at = b.scheduler.wall() - hours{5};
-    b.begin();
+    FakeNotebook& n = begin_ahead(b, hours{5});
     b.scheduler.run_for(minutes{50});
     b.life.reset();
-    b.prices.merge(
-        *PriceBook::parse_csv("machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\n"
-                              "A4000,1.52,1,A4000,16,,\n",
-                              "own.csv"));
+    double_the_price(b);
     const WallTime read = b.scheduler.wall() - hours{5};
     b.begin();
     b.scheduler.run_for(minutes{10});
     const Meter meter = b.meter(n.resource.run.id.value);
-    CHECK(meter.tariff.rate == Rate{Money{1'520'000'000}});
+    CHECK(meter.tariff.rate == doubled);
     CHECK(meter.counted_to - read <= seconds{1});
     CHECK(read - meter.counted_to <= seconds{1});
 }
