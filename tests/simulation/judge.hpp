@@ -180,6 +180,7 @@ private:
     bool rings(AlertKind kind, const std::function<bool(const Alert&)>& test) const;
     void missed(std::set<std::string>& now, const std::string& what, Moment at);
     void judge_rows_told(const Batch& batch, Moment at);
+    void judge_flapping(const Alert& row, Moment at);
     void judge_shouted(const Batch& batch, Moment at);
     void judge_due(Moment at);
     void judge_parcels(const Batch& batch, Moment at);

@@ -2,12 +2,14 @@
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace curfew::simulation {
 
 namespace {
 
 constexpr int attempts_most = 10;
+constexpr Duration slow_commits = minutes{5};
 
 /// What Curfew tells of itself when its database takes nothing goes straight to the channels.
 bool without_parcel(AlertKind kind) {
@@ -57,6 +59,32 @@ void Judge::refused(const ChannelName& channel, bool for_good, Moment) {
     model_->refusals_told = true;
     if (for_good) {
         model_->refused_for_good.insert(channel.value);
+    }
+}
+
+/// It is called flapping only after as many firings and ends within its window as the configuration says.
+void Judge::judge_flapping(const Alert& row, Moment at) {
+    Model& m = *model_;
+    Model::Turns& turns = m.turns[row.key];
+    if (std::exchange(turns.on, fires(row)) != fires(row)) {
+        turns.at.push_back(at.mono);
+    }
+    if (!std::exchange(turns.flapping, row.flapping) && row.flapping) {
+        ++turns.flapped;
+        tally_.mark("alert.flapping");
+        const bool earned = m.any_config(at.mono, [&](const Config& config) {
+            const AlertPolicy& policy = config.alerts;
+            const Instant since = at.mono - policy.flap_window - slow_commits;
+            const Duration moved = m.most_wall_moved(since, at.mono);
+            const auto within = std::ranges::count_if(turns.at,
+                                                      [&](Instant turn) { return turn >= since - moved; });
+            return within >= policy.flap_turns;
+        });
+        if (!earned) {
+            violated("I8", at,
+                     "alert " + row.key + " is called flapping, and came and went " +
+                         std::to_string(turns.at.size()) + " times");
+        }
     }
 }
 
@@ -153,7 +181,10 @@ void Judge::judge_outbox(const End& end, Moment at) {
     for (const auto& [key, channels] : m.told_firing) {
         const auto fired = m.firings.find(key);
         for (const auto& [channel, times] : channels) {
-            if (times > (fired == m.firings.end() ? 0 : fired->second)) {
+            // What comes and goes is told so once, and when it is calm again and holds what was held back is told.
+            const auto turns = m.turns.find(key);
+            const int flapped = turns == m.turns.end() ? 0 : turns->second.flapped;
+            if (times > flapped + (fired == m.firings.end() ? 0 : fired->second)) {
                 violated("I7", at,
                          "a threshold was told as new " + std::to_string(times) + " times by " + channel +
                              ", which is more often than it fired: " + key);

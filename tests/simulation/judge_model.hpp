@@ -208,9 +208,17 @@ struct Judge::Model {
         bool for_good = false;
         Duration wait{0};  // that the receiver asked for
     };
+    /// What came and went under one key.
+    struct Turns {
+        bool on = false;
+        bool flapping = false;
+        int flapped = 0;  // so often it began to
+        std::vector<Instant> at;
+    };
     std::optional<Instant> awake_since;               // Curfew's newest start, or the host's waking
     std::vector<std::pair<Instant, Instant>> asleep;  // or not running
     std::map<AlertId, Instant> alert_at;              // its newest row
+    std::map<std::string, Turns> turns;               // by key of an alert
     std::map<AlertId, Instant> told_at;               // … that says it was told
     std::map<SilenceId, Instant> silence_ends;
     std::map<std::string, std::tuple<Instant, int, bool>> overdue;  // since when, by how many checks; accused

@@ -298,6 +298,7 @@ void Judge::committed(const Batch& batch, Moment at) {
                 }
             }
         }
+        judge_flapping(*row, at);
         m.alerts.insert_or_assign(row->id, *row);
         if (row->kind == AlertKind::undelivered) {
             m.undelivered.insert(row->run);
