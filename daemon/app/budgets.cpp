@@ -137,7 +137,7 @@ Task<Result<void>> Budgets::put(BudgetEdit edit, std::string kind, std::string t
     }
     std::vector<std::string> faults;  // of others, told of when they were found
     world_.config = over(file_, faults);
-    co_return co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
+    co_return co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.now());
 }
 
 }  // namespace curfew

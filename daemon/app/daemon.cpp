@@ -75,7 +75,6 @@ Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tas
         }
         tasks_.spawn("times of stops", treasurer_.measure(world_.store));
     });
-    treasurer_.on_lost([this] { tasks_.spawn("sums of budgets", sum_again()); });
     notifier_.on_report([this](const DeliveryReport& report) { enforcer_.on_delivery(report); });
     notifier_.on_given_up([this](const GivenUp& given_up) { health_.given_up(given_up); });
     notifier_.on_taken([this](const ChannelName& channel) { health_.taken(channel); });
@@ -106,8 +105,7 @@ Task<Result<void>> Daemon::start() {
     world_.config = budgets_.over(world_.config, faults);
     alarms_.load(std::move(stored->alerts), std::move(stored->silences));
     fill_picture(*stored, same_boot);
-    auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.wall(),
-                                          stored->fired);
+    auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.now(), stored->fired);
     if (!books) {
         co_return std::unexpected(books.error());
     }
@@ -243,14 +241,6 @@ Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {
         alarms_.raise(std::string{budgets_alert}, std::move(m), batch);
     }
     co_await tell(world_.store, alarms_, std::move(batch));
-}
-
-/// The wall clock went back into a period whose sums are gone.
-Task<void> Daemon::sum_again() {
-    auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
-    if (!summed) {
-        spdlog::error("event=sums_not_read error=\"{}\"", to_string(summed.error()));
-    }
 }
 
 void Daemon::start_watchers() {
@@ -607,7 +597,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     outlook_.wake();
     summary_.wake();
     auto days = co_await world_.store.use_zone(world_.config->zone);
-    auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.wall());
+    auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.now());
     co_await tell_budget_faults(std::move(faults));
     start_watchers();
     poll_now();

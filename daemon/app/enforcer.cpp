@@ -588,7 +588,7 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
     const Instant now = world_.scheduler.mono();
     auto& stops = stops_by_rule_[e.cause.name];
     std::erase_if(stops, [&](const auto& entry) { return now - entry.second > hours{1}; });
-    stops.emplace(e.run, now);
+    stops.insert_or_assign(e.run, now);
     int running = static_cast<int>(stops.size());
     for (const auto& [id, live] : world_.picture.resources) {
         running += bills(live.current.run.state) && !stops.contains(live.current.run.id) ? 1 : 0;

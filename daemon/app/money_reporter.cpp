@@ -115,7 +115,7 @@ Task<Result<SpendReport>> MoneyReporter::spend(SpendAsk ask) {
         }
     }
     // Before the store is asked: what is cut while it answers is in neither of the two otherwise.
-    const auto open_now = open_rows(world_.picture, world_.scheduler.wall());
+    const auto open_now = open_rows(world_.picture, world_.scheduler.now());
     auto rows = co_await world_.store.spend(query);
     auto known = co_await world_.store.resources();
     auto saving = co_await reporter_.saved();

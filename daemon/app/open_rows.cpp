@@ -36,13 +36,22 @@ LedgerRow ledger_row(const Picture& picture, const AccountName& account, CostRow
 
 }  // namespace
 
-std::vector<LedgerRow> open_rows(const Picture& picture, WallTime now) {
+std::vector<LedgerRow> open_rows(const Picture& picture, const Now& now) {
     std::vector<LedgerRow> rows;
-    each_meter(picture, [&](const AccountName& account, const Meter& meter) {
-        for (CostRow& row : open_rows(meter, now)) {
+    const auto take = [&](const AccountName& account, const Meter& meter, WallTime until) {
+        for (CostRow& row : open_rows(meter, until)) {
             rows.push_back(ledger_row(picture, account, std::move(row)));
         }
-    });
+    };
+    for (const auto& [id, live] : picture.resources) {
+        const AccountName& account = live.resource.account;
+        each_metered_run(live, [&](const LiveRun& run) {
+            take(account, *run.meter, picture.billed_to(account, run, now));
+        });
+    }
+    for (const auto& [id, add_on] : picture.add_ons) {
+        take(add_on.account, add_on.meter, now.wall);
+    }
     for (const auto& [account, closed] : picture.unstored) {
         for (const CostRow& row : closed) {
             rows.push_back(ledger_row(picture, account, row));

@@ -210,7 +210,7 @@ Task<Result<std::vector<ForecastItem>>> Outlook::forecasts() {
     const Period month = month_of(now, config->zone);
     auto known = co_await world_.store.resources();
     // Before the store is asked: what is cut while it answers is in neither of the two otherwise.
-    const auto open_now = open_rows(world_.picture, now);
+    const auto open_now = open_rows(world_.picture, world_.scheduler.now());
     auto so_far = co_await world_.store.spend(
         {.from = month.from, .to = month.to, .by = {}, .zone = config->zone});
     if (!known || !so_far) {
@@ -353,7 +353,7 @@ Task<Result<CreditReport>> Outlook::credits(WallTime from) {
     for (const Credit& credit : config->credits) {
         first = std::min(first, credit.from);
     }
-    const auto open_now = open_rows(world_.picture, now);  // as in forecasts
+    const auto open_now = open_rows(world_.picture, world_.scheduler.now());  // as in forecasts
     auto rows = co_await world_.store.spend(
         {.from = first, .to = now, .by = {SpendBy::account, SpendBy::day}, .zone = config->zone});
     if (!rows) {

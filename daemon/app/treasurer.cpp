@@ -2,6 +2,8 @@
 
 #include "curfew/core/mutant.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -83,6 +85,11 @@ bool another_follows(const Budget& budget) {
     return has_end(budget.period.kind) && budget.period.kind != PeriodKind::fixed;
 }
 
+/// Is what is known of a later period than that of `today`?
+bool leads_back(const Budget& budget, const Period& known, WallTime today) {
+    return budget.period.kind != PeriodKind::rolling && period_of(budget, today).from < known.from;
+}
+
 FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::string key, WallTime now) {
     return {.budget = budget.name, .period = period.id, .key = std::move(key), .at = now};
 }
@@ -91,7 +98,7 @@ FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::str
 
 // ---- sums from the store -------------------------------------------------------------------------
 
-Task<Result<void>> Treasurer::load(Store& store, std::shared_ptr<const Config> config, WallTime now,
+Task<Result<void>> Treasurer::load(Store& store, std::shared_ptr<const Config> config, const Now& now,
                                    const std::vector<FiredThresholdRow>& fired) {
     for (const FiredThresholdRow& row : fired) {
         if (row.key == overshoot) {
@@ -110,7 +117,8 @@ Task<Result<void>> Treasurer::load(Store& store, std::shared_ptr<const Config> c
     co_return co_await reload(store, std::move(config), now);
 }
 
-Task<Result<void>> Treasurer::reload(Store& store, std::shared_ptr<const Config> config, WallTime now) {
+Task<Result<void>> Treasurer::reload(Store& store, std::shared_ptr<const Config> config, const Now& now) {
+    const WallTime today = picture_.calendar(now);
     std::erase_if(picture_.budgets, [&](const auto& entry) {
         return std::ranges::find(config->budgets, entry.first, &Budget::name) == config->budgets.end();
     });
@@ -132,13 +140,28 @@ Task<Result<void>> Treasurer::reload(Store& store, std::shared_ptr<const Config>
     Readings readings;
     for (const Budget& budget : config->budgets) {
         if (done) {
-            done = co_await sum(store, budget, now, readings);
+            done = co_await sum(store, budget, today, readings);
         }
     }
     if (--loads_ == 0) {
         judged_.clear();
     }
     co_return done;
+}
+
+Task<void> Treasurer::find_sums(Store& store, std::shared_ptr<const Config> config, const Now& now) {
+    const WallTime today = picture_.calendar(now);
+    const bool known = std::ranges::all_of(config->budgets, [&](const Budget& budget) {
+        const auto sums = sums_.find(budget.name);
+        return sums != sums_.end() && sums->second.loaded && !leads_back(budget, sums->second.period, today);
+    });
+    if (known || loads_ > 0) {
+        co_return;
+    }
+    auto summed = co_await reload(store, std::move(config), now);
+    if (!summed) {
+        spdlog::error("event=sums_not_read error=\"{}\"", to_string(summed.error()));
+    }
 }
 
 Task<void> Treasurer::measure(Store& store) {
@@ -201,8 +224,8 @@ Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, Sums& su
     co_return Result<void>{};
 }
 
-Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime now, Readings& readings) {
-    const Period period = period_of(budget, now);
+Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime today, Readings& readings) {
+    const Period period = period_of(budget, today);
     Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
     std::size_t judged = judged_.size();
     if (budget.period.kind != PeriodKind::run) {
@@ -295,60 +318,38 @@ void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums)
     }
 }
 
-/// It bills by the provider's clock from its stamp on. Until its account is listed another's is better than ours, and
-/// without one it has cost what it was seen to. Where its start is our own sight of it, ours counts as well.
-WallTime Treasurer::clock_of(const AccountName& account, const LiveRun& run, const Now& now) const {
-    const auto own = provider_times_.find(account);
-    const auto told = own != provider_times_.end() ? own : provider_times_.begin();
-    if (told == provider_times_.end()) {
-        const auto live = picture_.accounts.find(account);
-        const bool listed = live != picture_.accounts.end() && live->second.last_success_mono;
-        return listed || !run.run.started_at ? now.wall : run.meter->last_seen_billing;
-    }
-    const WallTime theirs = told->second.first + (now.mono - told->second.second);
-    return run.run.started_at ? theirs : std::max(now.wall, theirs);
-}
-
 std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const Now& now) const {
     std::vector<Metered> all;
     for (const auto& [id, live] : picture_.resources) {
         const Rule* rule = rule_for(config.rules, live.resource);
-        const auto take = [&](const LiveRun& run) {
-            if (!run.meter) {
-                return;
-            }
+        each_metered_run(live, [&](const LiveRun& run) {
             Resource scope = live.resource;
             scope.run.machine_type = run.meter->sku;
-            const WallTime theirs = clock_of(live.resource.account, run, now);
-            // While another account is judged, what a list has just shown to be over costs what it was seen to cost.
             all.push_back({.scope = std::move(scope),
                            .meter = &*run.meter,
                            .live = &live,
-                           .now = run.ending ? run.meter->last_seen_billing : std::max(now.wall, theirs),
-                           .billed_to = run.ending ? run.meter->last_seen_billing : theirs,
+                           .billed_to = picture_.billed_to(live.resource.account, run, now),
                            .notice = rule != nullptr ? rule->min_notice : Lead{}.notice,
                            .ending = run.ending});
-        };
-        take(live.current);
-        std::ranges::for_each(live.older, take);
+        });
     }
     for (const auto& [run, add_on] : picture_.add_ons) {
         if (add_on.meter.open) {
             Resource scope = resource_of(add_on.meter.resource);
             scope.run.machine_type = add_on.meter.sku;
-            all.push_back(
-                {.scope = std::move(scope), .meter = &add_on.meter, .now = now.wall, .billed_to = now.wall});
+            all.push_back({.scope = std::move(scope), .meter = &add_on.meter, .billed_to = now.wall});
         }
     }
     return all;
 }
 
-/// Was everything that the budget covers listed, and the last time that it was tried?
-bool Treasurer::sees(const Config& config, const Budget& budget) const {
+/// Was everything that the budget covers listed, the last time that it was tried, and is the list surely new?
+bool Treasurer::sees(const Config& config, const Budget& budget, const Now& now) const {
     return std::ranges::all_of(config.accounts, [&](const AccountConfig& account) {
         const auto live = picture_.accounts.find(account.name);
         return !covers(budget.scope, account) ||
-               (live != picture_.accounts.end() && live->second.complete && live->second.error.empty());
+               (live != picture_.accounts.end() && live->second.complete && live->second.error.empty() &&
+                !picture_.dated_back(live->second, now));
     });
 }
 
@@ -414,37 +415,29 @@ Treasurer::Judgement Treasurer::judge(const Config& config, const std::vector<Co
         judged_.insert(judged_.end(), rows.begin(), rows.end());
     }
     const auto meters = metered(config, now);
+    const Times times{.today = picture_.calendar(now), .now = now};
     for (const Budget& budget : config.budgets) {
         if (budget.period.kind == PeriodKind::run) {
-            judge_runs(config, budget, meters, now, batch, out);
+            judge_runs(config, budget, meters, times, batch, out);
         } else {
-            judge_whole(config, budget, rows, meters, now, batch, out);
+            judge_whole(config, budget, rows, meters, times, batch, out);
         }
     }
     admit(config, meters, out);
-    // Last, since it begins at once and takes away the sums that are judged here.
-    if (std::exchange(led_back_, false) && loads_ == 0) {
-        lost_();
-    }
     return out;
 }
 
 /// The period of now. A new one begins with what is known to lie in it: stamps may be ahead of our clock. Other rows
-/// that were cut in the old one stay there. The wall clock does not lead back into an old one: its sums must be read
-/// first.
-Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch) {
-    const Period period = period_of(budget, now.wall);
+/// that were cut in the old one stay there. No clock leads back into an old one here: its sums must be read first.
+Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const Times& times, Batch& batch) {
+    const Period period = period_of(budget, times.today);
     const bool first = sums.period.id.empty();
     if (first || budget.period.kind == PeriodKind::rolling) {
         sums.period = period;
         sums.closed = nothing(budget);
         std::erase_if(sums.hours, [&](const auto& entry) { return entry.first < period.from - hours_kept; });
-    } else if (period.id != sums.period.id) {
-        if (period.from < sums.period.from) {
-            led_back_ = true;
-            return sums.period;
-        }
-        note_overshoot(budget, live, "when the period ended", now.wall, batch);
+    } else if (period.id != sums.period.id && !leads_back(budget, sums.period, times.today)) {
+        note_overshoot(budget, live, "when the period ended", times.now.wall, batch);
         const auto ahead = std::exchange(sums.ahead, {});
         sums = Sums{.period = period, .closed = nothing(budget), .loaded = true};
         for (const auto& [key, row] : ahead) {
@@ -458,11 +451,11 @@ Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const
 
 BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, const Sums& sums,
                                 const LiveBudget& live, const std::vector<Metered>& meters,
-                                WallTime now) const {
+                                const Times& times) const {
     const Period& period = sums.period;
     BudgetSpend spend{.spent = sums.closed,
                       .burn_per_hour = nothing(budget),
-                      .seen = sums.loaded && sees(config, budget),
+                      .seen = sums.loaded && sees(config, budget, times.now),
                       .priced = !sums.unpriced,
                       .reserve = nothing(budget),
                       .reported = live.reported ? live.reported : reported(config, budget, period),
@@ -470,56 +463,58 @@ BudgetSpend Treasurer::spend_of(const Config& config, const Budget& budget, cons
     for (const auto& [hour, money] : sums.hours) {
         spend.spent += hour >= period.from ? money : nothing(budget);
     }
-    const bool total = budget.period.kind == PeriodKind::total;  // no clock of ours draws it
+    const bool ends = budget.period.kind !=
+                      PeriodKind::rolling;  // what is stamped ahead was spent all the same
     for (const Metered& m : meters) {
         if (!matches(budget.scope, m.scope)) {
             continue;
         }
         const Meter& meter = *m.meter;
         spend.priced = spend.priced && meter.tariff.priced();
-        spend.spent += accrued_since(meter, period.from, std::min(total ? m.billed_to : m.now, period.to));
-        spend.burn_per_hour += m.ending ? nothing(budget) : burn(meter, now);
+        spend.spent += accrued_since(meter, period.from,
+                                     ends ? std::min(m.billed_to, period.to) : m.billed_to);
+        spend.burn_per_hour += m.ending ? nothing(budget) : burn(meter, times.today);
         const bool stored = meter.kind == MeterKind::storage || meter.kind == MeterKind::ip;
         if (budget.reserve_storage && stored && has_end(budget.period.kind)) {
-            spend.reserve += rest_of(meter, now, period.to);
+            spend.reserve += rest_of(meter, times.today, period.to);
         }
     }
     return spend;
 }
 
 void Treasurer::judge_whole(const Config& config, const Budget& budget, const std::vector<CostRow>& rows,
-                            const std::vector<Metered>& meters, const Now& now, Batch& batch,
+                            const std::vector<Metered>& meters, const Times& times, Batch& batch,
                             Judgement& out) {
     LiveBudget& live = picture_.budgets[budget.name];
     Sums& sums = sums_[budget.name];
-    live.period = roll(budget, sums, live, now, batch);
+    live.period = roll(budget, sums, live, times, batch);
     live.runs.clear();
-    live.active = in_force(budget, live.period, now.wall);
+    live.active = in_force(budget, live.period, times.today);
     for (const CostRow& row : rows) {
         add(budget, row, sums);
     }
-    live.spend = spend_of(config, budget, sums, live, meters, now.wall);
+    live.spend = spend_of(config, budget, sums, live, meters, times);
     live.lead = lead_for(config, budget, meters);
-    fire(budget, live, live.lead, nullptr, now.wall, batch, out);
+    fire(budget, live, live.lead, nullptr, times, batch, out);
     const bool off = std::ranges::none_of(meters, [&](const Metered& m) {
         return m.meter->kind == MeterKind::compute && matches(budget.scope, m.scope);
     });
     if (off && sums.loaded) {
-        note_overshoot(budget, live, "with everything off", now.wall, batch);
+        note_overshoot(budget, live, "with everything off", times.now.wall, batch);
     } else if (!live.active) {
-        note_overshoot(budget, live, "when the period ended", now.wall, batch);
+        note_overshoot(budget, live, "when the period ended", times.now.wall, batch);
     }
 }
 
 /// Every run by itself: what its meter has counted. Storage is of no run.
 void Treasurer::judge_runs(const Config& config, const Budget& budget, const std::vector<Metered>& meters,
-                           const Now& now, Batch& batch, Judgement& out) {
+                           const Times& times, Batch& batch, Judgement& out) {
     LiveBudget& live = picture_.budgets[budget.name];
     std::map<RunId, BudgetState> before = std::exchange(live.runs, {});
-    const bool seen = sees(config, budget);
+    const bool seen = sees(config, budget, times.now);
     live.active = true;
     live.lead = lead_for(config, budget, meters);
-    static_cast<BudgetState&>(live) = {.period = period_at(budget.period, now.wall, budget.zone),
+    static_cast<BudgetState&>(live) = {.period = period_at(budget.period, times.today, budget.zone),
                                        .spend = {.spent = nothing(budget), .burn_per_hour = nothing(budget)},
                                        .fired = {}};
     live.spend.seen = seen;
@@ -530,11 +525,11 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         BudgetState& state = live.runs[m.meter->run];
         state.period = period_of(m.meter->run);
         state.spend = {.spent = m.meter->closed + accrued_open(*m.meter, m.billed_to),
-                       .burn_per_hour = m.ending ? nothing(budget) : burn(*m.meter, now.wall),
+                       .burn_per_hour = m.ending ? nothing(budget) : burn(*m.meter, times.today),
                        .seen = seen,
                        .priced = m.meter->tariff.priced(),
                        .reserve = nothing(budget)};
-        fire(budget, state, live.lead, m.live, now.wall, batch, out);
+        fire(budget, state, live.lead, m.live, times, batch, out);
         if (live.period.id == "run" || state.spend.spent > live.spend.spent) {
             static_cast<BudgetState&>(live) = state;
         }
@@ -543,23 +538,23 @@ void Treasurer::judge_runs(const Config& config, const Budget& budget, const std
         if (!live.runs.contains(run)) {
             LiveBudget ended;
             static_cast<BudgetState&>(ended) = state;
-            note_overshoot(budget, ended, "when the run ended", now.wall, batch);
+            note_overshoot(budget, ended, "when the run ended", times.now.wall, batch);
         }
     }
 }
 
 void Treasurer::fire(const Budget& budget, BudgetState& state, const Lead& lead, const LiveResource* resource,
-                     WallTime now, Batch& batch, Judgement& out) {
+                     const Times& times, Batch& batch, Judgement& out) {
     FiredLog& log = logs_[budget.name][state.period.id];
     for (std::string& row : settle(budget, state.spend, lead, log)) {
-        batch.emplace_back(fired_row(budget, state.period, std::move(row), now));
+        batch.emplace_back(fired_row(budget, state.period, std::move(row), times.now.wall));
     }
     const auto fired = log.keys();
-    for (ThresholdCrossing& crossing : in_force(budget, state.period, now)
+    for (ThresholdCrossing& crossing : in_force(budget, state.period, times.today)
                                            ? crossings(budget, state.period, state.spend, lead, fired)
                                            : std::vector<ThresholdCrossing>{}) {
         batch.emplace_back(
-            fired_row(budget, state.period, log.fire(crossing.threshold.key(budget.amount)), now));
+            fired_row(budget, state.period, log.fire(crossing.threshold.key(budget.amount)), times.now.wall));
         out.findings.push_back({.budget = &budget,
                                 .crossing = std::move(crossing),
                                 .spend = state.spend,
@@ -571,16 +566,16 @@ void Treasurer::fire(const Budget& budget, BudgetState& state, const Lead& lead,
 
 /// A hard budget that was exceeded all the same: once a period, for the record.
 void Treasurer::note_overshoot(const Budget& budget, const LiveBudget& live, std::string_view when,
-                               WallTime now, Batch& batch) {
+                               WallTime at, Batch& batch) {
     const Money spent = live.spend.spent;
     if (!budget.hard() || live.period.id.empty() || spent <= budget.amount ||
         !overshot_.emplace(budget.name, live.period.id).second) {
         return;
     }
-    batch.emplace_back(fired_row(budget, live.period, std::string{overshoot}, now));
+    batch.emplace_back(fired_row(budget, live.period, std::string{overshoot}, at));
     batch.emplace_back(
         AuditRow{.seq = 0,
-                 .at = now,
+                 .at = at,
                  .kind = "budget.overshoot",
                  .account = {},
                  .resource = {},

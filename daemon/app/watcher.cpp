@@ -166,12 +166,13 @@ Task<Duration> Watcher::cycle() {
     if (!listing) {
         co_return co_await failed(std::move(listing.error()));
     }
-    picture_of_account().first_list = !newest_list_;
+    const bool first = !account.listed;
     if (is_old(*listing)) {
         co_return co_await failed(
             {Errc::unavailable, Retry::later(),
              "the provider answered with an old list, of " + to_string(*listing->provider_time), "list"});
     }
+    account.first_list = first;
     shown_at_ = std::min(asked_at_, listing->provider_time.value_or(asked_at_));
     CycleEnd end{
         .account = account_,
@@ -199,6 +200,7 @@ Task<Duration> Watcher::cycle() {
     }
     co_await reconciler_.ask(batch);
     co_await ask_guests(batch);
+    co_await treasurer_.find_sums(world_.store, world_.config, world_.scheduler.now());
 
     const Now now = world_.scheduler.now();
     account.last_success = now.wall;
@@ -261,14 +263,15 @@ bool Watcher::is_old(const Listing& listing) {
     if (!listing.provider_time) {
         return false;
     }
-    const Instant asked = picture_of_account().last_attempt_mono.value_or(world_.scheduler.mono());
+    LiveAccount& account = picture_of_account();
+    const Instant asked = account.last_attempt_mono.value_or(world_.scheduler.mono());
     const Dated now{.date = *listing.provider_time, .at = world_.scheduler.mono()};
     const auto fresh_after = [&](const Dated& earlier) {
-        return now.date + dates_differ >= earlier.date + (asked - earlier.at);
+        return now.date + dates_differ >= earlier.by(asked);
     };
-    const auto known = newest_list_ ? std::nullopt : books_.listed_since(account_);
-    const bool fresh = newest_list_ ? fresh_after(*newest_list_)
-                                    : !known || now.date + dates_differ >= *known;
+    const auto known = account.listed ? std::nullopt : books_.listed_since(account_);
+    const bool fresh = account.listed ? fresh_after(*account.listed)
+                                      : !known || now.date + dates_differ >= *known;
     if (!fresh && !mutant(Mutant::stale_list_believed)) {
         old_in_step_ = old_list_ && fresh_after(*old_list_) ? old_in_step_ + 1 : 0;
         old_list_ = now;
@@ -276,8 +279,7 @@ bool Watcher::is_old(const Listing& listing) {
             return true;
         }
     }
-    newest_list_ = now;
-    treasurer_.provider_time(account_, now.date, now.at);
+    account.listed = now;
     old_list_.reset();
     old_in_step_ = 0;
     return false;
@@ -285,7 +287,9 @@ bool Watcher::is_old(const Listing& listing) {
 
 Now Watcher::provider_now() const {
     const Now now = world_.scheduler.now();
-    return newest_list_ ? Now{now.mono, newest_list_->date + (now.mono - newest_list_->at)} : now;
+    const auto account = world_.picture.accounts.find(account_);
+    const bool dated = account != world_.picture.accounts.end() && account->second.listed;
+    return dated ? Now{now.mono, account->second.listed->by(now.mono)} : now;
 }
 
 Task<Duration> Watcher::failed(Error error) {
@@ -413,7 +417,7 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     }
     const Instant by_stamp = began(seen.run, provider_now());
     // Perhaps it was taken from our own wall clock, of which nobody knows how wrong it was.
-    const bool off = newest_list_ && seen.run.started_at &&
+    const bool off = picture_of_account().listed && seen.run.started_at &&
                      std::chrono::abs(by_stamp - live.current.began) > dates_differ;
     if (other_run || live.current.run.started_at != seen.run.started_at || off) {
         live.current.began = by_stamp;

@@ -85,7 +85,13 @@ void Watcher::judge_money(Batch& batch) {
     judge_budgets(batch);
 }
 
+/// Before the first list of this process no more is known than was judged before, nor what day it is at the provider's.
 void Watcher::judge_budgets(Batch& batch) {
+    const auto& accounts = world_.picture.accounts;
+    if (std::ranges::none_of(accounts,
+                             [](const auto& each) { return each.second.last_success_mono.has_value(); })) {
+        return;
+    }
     const Config& all = *world_.config;
     const auto judged = treasurer_.judge(all, books_.take_rows(), world_.scheduler.now(), batch);
     const auto note = [&](const Message& m, std::string kind) {

@@ -279,10 +279,9 @@ std::optional<Duration> own_overdue(const Rule& rule, const RunTruth& truth, Wal
 
 std::string words(Duration d);
 
-/// What is on costs money by the provider's clock; a calendar is drawn by Curfew's own.
-inline WallTime clock_of(const Budget& budget, const Moment& at) {
-    const PeriodKind kind = budget.period.kind;
-    return kind == PeriodKind::run || kind == PeriodKind::total ? at.utc : at.wall;
+/// What draws the calendar of budgets: Curfew's own clock, unless it is wrong by more than a minute.
+inline WallTime calendar(const Moment& at) {
+    return std::chrono::abs(at.wall - at.utc) <= minutes{1} ? at.wall : at.utc;
 }
 
 }  // namespace curfew::simulation

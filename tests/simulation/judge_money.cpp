@@ -442,7 +442,7 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
     if (!key.contains(" accrued ") && !key.contains(" max ")) {
         return;
     }
-    Period period = own_period(budget->period, at.wall, budget->zone);
+    Period period = own_period(budget->period, calendar(at), budget->zone);
     period.id = row.period;
     const Wide bound = Wide{nanos_of(std::string_view{key}.substr(amount + 4))};
     doubt({.text = name + " was armed again",
@@ -454,12 +454,7 @@ void Judge::judge_fired(const FiredThresholdRow& row, Moment at) {
 }
 
 void Judge::doubt(const Doubt& said) {
-    // Where our clock draws the period, what is on is counted by the later of that and the provider's.
-    const auto bears_out = [&](WallTime now) {
-        return said.borne_out(known_spend(said.budget, said.period, now));
-    };
-    const WallTime now = clock_of(said.budget, said.at);
-    if (!bears_out(now) && !(now == said.at.wall && bears_out(std::max(now, said.at.utc)))) {
+    if (!said.borne_out(known_spend(said.budget, said.period, said.at.utc))) {
         model_->doubts.push_back(said);
     }
 }
@@ -478,7 +473,7 @@ void Judge::judge_doubts() {
         // What was known then had happened by one of the two clocks: a stamp may lie ahead of ours.
         Period until = said.period;
         until.to = std::min(until.to, std::max(said.at.wall, said.at.utc));
-        const Wide spent = known_spend(said.budget, until, clock_of(said.budget, said.at));
+        const Wide spent = known_spend(said.budget, until, said.at.utc);
         if (!said.borne_out(spent)) {
             violated("I7", said.at, said.text + ", and " + dollars(spent) + " were spent");
         }

@@ -112,7 +112,7 @@ std::vector<Period> Judge::counted_now(const Budget& budget, WallTime now) const
 bool Judge::exhausted(const Config& config, const ResourceRow& row, const RunTruth& truth, Moment at) const {
     return std::ranges::any_of(config.budgets, [&](const Budget& budget) {
         const Period period = budget.period.kind == PeriodKind::run ? period_of(truth.run.run)
-                                                                    : of_now(budget, at.wall);
+                                                                    : of_now(budget, calendar(at));
         const auto fired = model_->fired.find({budget.name.value, period.id});
         if (budget.mode != Mode::enforce || fired == model_->fired.end() ||
             !own_match(budget.scope, row, truth.run.machine_type)) {
@@ -148,15 +148,15 @@ void Judge::judge_figures(const Config& config, Moment at) {
     const bool whole = seen_whole(m, config);
     for (const Budget& budget : config.budgets) {
         // By hand: the file does not say what is in force.
-        if (m.edited.contains(budget.name) || !counted_by_us(budget) || !in_force(budget, at.wall)) {
+        if (m.edited.contains(budget.name) || !counted_by_us(budget) || !in_force(budget, calendar(at))) {
             continue;
         }
         const bool rolls = budget.period.kind == PeriodKind::rolling;
         const bool priced = !rolls || std::ranges::all_of(m.ledger, [](const auto& entry) {
             return entry.second.rate.has_value();
         });
-        for (const Period& period : counted_now(budget, at.wall)) {
-            const Wide spent = known_spend(budget, period, clock_of(budget, at));
+        for (const Period& period : counted_now(budget, calendar(at))) {
+            const Wide spent = known_spend(budget, period, at.utc);
             for (const Threshold& threshold : budget.thresholds) {
                 if (!counted_by_us(threshold)) {
                     continue;
@@ -199,11 +199,11 @@ void Judge::judge_lead(const Config& config, Moment at) {
     std::map<std::string, int> late;
     for (const Budget& budget : config.budgets) {
         if (m.edited.contains(budget.name) || !counted_by_us(budget) || !budget.hard() ||
-            !in_force(budget, at.wall) || m.most_wall_off(at.mono - hours{1}, at.mono) > clock_right) {
+            !in_force(budget, calendar(at)) || m.most_wall_off(at.mono - hours{1}, at.mono) > clock_right) {
             continue;
         }
-        for (const Period& period : counted_now(budget, at.wall)) {
-            const Wide spent = known_spend(budget, period, clock_of(budget, at));
+        for (const Period& period : counted_now(budget, calendar(at))) {
+            const Wide spent = known_spend(budget, period, at.utc);
             const Wide burn = known_burn(budget, period);
             for (const Threshold& threshold : budget.thresholds) {
                 const std::string key = threshold.key(budget.amount);
@@ -244,7 +244,8 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
         }
         // A window that rolls has rolled on until it is durable.
         const bool rolls = budget->period.kind == PeriodKind::rolling;
-        Period period = of_now(*budget, rolls ? std::min(row.at, at.wall) : at.wall);
+        const Duration since = std::max(Duration{0}, at.wall - row.at);
+        Period period = of_now(*budget, calendar(at) - (rolls ? since : Duration{0}));
         period.id = budget->period.kind == PeriodKind::run ? row.period : period.id;
         tally_.mark("budget.fired.exactly");
         if (period.id == row.period) {

@@ -86,7 +86,6 @@ private:
     void start_watchers();
     void tell_supervisor();
     Task<void> tell_budget_faults(std::vector<std::string> faults);
-    Task<void> sum_again();
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);

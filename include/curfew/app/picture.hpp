@@ -101,8 +101,17 @@ struct LiveGap {
     std::vector<Run> runs = {};
 };
 
+/// A date of the provider's, and when it was here.
+struct Dated {
+    WallTime date;
+    Instant at;
+    /// What its clock says now.
+    WallTime by(Instant now) const { return date + (now - at); }
+};
+
 struct LiveAccount {
     AccountName name;
+    std::optional<Dated> listed;  // the newest list, by the provider's clock; of this process
     std::optional<WallTime> last_success;
     std::optional<Instant> last_attempt_mono;
     std::optional<Instant> last_success_mono;
@@ -170,23 +179,43 @@ struct Picture {
         }
         return nullptr;
     }
+    /// What an account's provider says that it is. Another's counts as well until it has answered twice, since its
+    /// first list may be an old one. nullopt = none was here.
+    std::optional<WallTime> provider_time(const AccountName& account, Instant now) const;
+    /// Might what the first list says of an account's time be old? Our clock is later; either may be wrong.
+    bool dated_back(const LiveAccount& account, const Now& now) const;
+    /// Up to when a run with a meter bills. By the provider's clock, since ours may be wrong by hours; without a date of
+    /// any it has cost what it was seen to. Where its start is our own sight of it, our clock counts as well. What a
+    /// list has just shown to be over costs what it was seen to cost.
+    WallTime billed_to(const AccountName& account, const LiveRun& run, const Now& now) const;
+    /// What the calendar of budgets goes by: our clock, where it is right to the minute, else the provider's.
+    WallTime calendar(const Now& now) const;
     const RuleTrial* trial_of(const RuleName& rule) const {
         const auto found = trials.find(rule);
         return found == trials.end() ? nullptr : &found->second;
     }
+
+private:
+    std::optional<WallTime> newest_date(Instant now) const;
 };
+
+/// Its runs that have a meter, newest first: `visit(run)`.
+template <class Visit>
+void each_metered_run(const LiveResource& live, Visit&& visit) {
+    if (live.current.meter) {
+        visit(live.current);
+    }
+    for (const LiveRun& run : live.older) {
+        if (run.meter) {
+            visit(run);
+        }
+    }
+}
 
 /// The meters of its runs, newest run first.
 template <class Visit>
 void each_meter(const LiveResource& live, Visit&& visit) {
-    if (live.current.meter) {
-        visit(*live.current.meter);
-    }
-    for (const LiveRun& run : live.older) {
-        if (run.meter) {
-            visit(*run.meter);
-        }
-    }
+    each_metered_run(live, [&](const LiveRun& run) { visit(*run.meter); });
 }
 
 /// Everything that counts money, open or not: `visit(account, meter)` for those of runs, then of add-ons.

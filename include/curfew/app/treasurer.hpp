@@ -6,7 +6,6 @@
 #include "curfew/ports/store.hpp"
 
 #include <cstddef>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,19 +23,16 @@ public:
 
     /// Before anything is judged: what fired is taken over, sums of the current periods are read from the store.
     /// Runs that are in the picture by now are no new ones.
-    Task<Result<void>> load(Store& store, std::shared_ptr<const Config> config, WallTime now,
+    Task<Result<void>> load(Store& store, std::shared_ptr<const Config> config, const Now& now,
                             const std::vector<FiredThresholdRow>& fired);
     /// A budget that is new or was changed starts from what its period has cost so far. Until that is read its
     /// data is incomplete.
-    Task<Result<void>> reload(Store& store, std::shared_ptr<const Config> config, WallTime now);
+    Task<Result<void>> reload(Store& store, std::shared_ptr<const Config> config, const Now& now);
+    /// Before anything is judged: sums that are not known are read. A clock that was set right, or a provider's that
+    /// shows ours to be wrong, may have led back into an earlier period.
+    Task<void> find_sums(Store& store, std::shared_ptr<const Config> config, const Now& now);
     /// How long stops took lately: at the start, and after every stop.
     Task<void> measure(Store& store);
-    /// What the provider's clock said, and when. What runs there has cost as much as that says.
-    void provider_time(const AccountName& account, WallTime date, Instant at) {
-        provider_times_.insert_or_assign(account, std::pair{date, at});
-    }
-    /// Called when sums must be read anew: the wall clock went back into an earlier period.
-    void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
 
     struct Finding {
         const Budget* budget = nullptr;
@@ -90,18 +86,21 @@ private:
         std::size_t judged = 0;
     };
     using Readings = std::map<std::string, Reading>;
+    struct Times {
+        WallTime today;  // what draws the calendar (`Picture::calendar`)
+        Now now;         // ours: what is written down
+    };
     /// One meter that bills now.
     struct Metered {
         Resource scope;  // with the meter's own type
         const Meter* meter = nullptr;
         const LiveResource* live = nullptr;
-        WallTime now;         // by our clock, which draws the calendar, or the provider's: the later
-        WallTime billed_to;   // by the provider's clock, where it is known
+        WallTime billed_to;
         Duration notice{0};   // that a stop of it gives
         bool ending = false;  // its end is being asked for: it burns nothing any more
     };
 
-    Task<Result<void>> sum(Store& store, const Budget& budget, WallTime now, Readings& readings);
+    Task<Result<void>> sum(Store& store, const Budget& budget, WallTime today, Readings& readings);
     Task<Result<void>> edges(Store& store, const Budget& budget, Sums& sums);
     Task<Result<Reading>> read(Store& store, SpendQuery query, Readings& readings);
     Resource resource_of(const ResourceId& id) const;
@@ -109,21 +108,20 @@ private:
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;
     void keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const;
     std::vector<Metered> metered(const Config& config, const Now& now) const;
-    WallTime clock_of(const AccountName& account, const LiveRun& run, const Now& now) const;
-    bool sees(const Config& config, const Budget& budget) const;
+    bool sees(const Config& config, const Budget& budget, const Now& now) const;
     std::optional<Money> reported(const Config& config, const Budget& budget, const Period& period) const;
     Lead lead_for(const Config& config, const Budget& budget, const std::vector<Metered>& meters) const;
 
-    Period roll(const Budget& budget, Sums& sums, LiveBudget& live, const Now& now, Batch& batch);
+    Period roll(const Budget& budget, Sums& sums, LiveBudget& live, const Times& times, Batch& batch);
     BudgetSpend spend_of(const Config& config, const Budget& budget, const Sums& sums, const LiveBudget& live,
-                         const std::vector<Metered>& meters, WallTime now) const;
+                         const std::vector<Metered>& meters, const Times& times) const;
     void judge_whole(const Config& config, const Budget& budget, const std::vector<CostRow>& rows,
-                     const std::vector<Metered>& meters, const Now& now, Batch& batch, Judgement& out);
+                     const std::vector<Metered>& meters, const Times& times, Batch& batch, Judgement& out);
     void judge_runs(const Config& config, const Budget& budget, const std::vector<Metered>& meters,
-                    const Now& now, Batch& batch, Judgement& out);
+                    const Times& times, Batch& batch, Judgement& out);
     void fire(const Budget& budget, BudgetState& state, const Lead& lead, const LiveResource* resource,
-              WallTime now, Batch& batch, Judgement& out);
-    void note_overshoot(const Budget& budget, const LiveBudget& live, std::string_view when, WallTime now,
+              const Times& times, Batch& batch, Judgement& out);
+    void note_overshoot(const Budget& budget, const LiveBudget& live, std::string_view when, WallTime at,
                         Batch& batch);
     void admit(const Config& config, const std::vector<Metered>& meters, Judgement& out);
 
@@ -133,13 +131,10 @@ private:
     std::set<std::pair<BudgetName, std::string>> overshot_;       // by period; recorded
     std::map<ResourceId, Resource> known_;                        // also those that are gone
     std::set<RunId> seen_;                                        // no new ones
-    std::map<AccountName, std::pair<WallTime, Instant>> provider_times_;
-    std::vector<Duration> packs_;  // how long they took
+    std::vector<Duration> packs_;                                 // how long they took
     std::vector<Duration> stops_;
     std::vector<CostRow> judged_;  // while sums are being read
     int loads_ = 0;
-    std::function<void()> lost_ = [] {};
-    bool led_back_ = false;  // the clock, into a period whose sums are not known any more
 };
 
 }  // namespace curfew

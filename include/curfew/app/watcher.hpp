@@ -96,14 +96,9 @@ private:
     Reconciler reconciler_;
     Wakeup wakeup_;
     Scheduler::Alarm alarm_;
-    AccountConfig config_;  // as last seen in the configuration
-    WallTime asked_at_;     // when the newest list was asked for
-    WallTime shown_at_;     // what it shows may be as old: a cache on the way says when it was made
-    struct Dated {          // a list
-        WallTime date;      // by the provider's clock
-        Instant at;         // when it was here
-    };
-    std::optional<Dated> newest_list_;
+    AccountConfig config_;           // as last seen in the configuration
+    WallTime asked_at_;              // when the newest list was asked for
+    WallTime shown_at_;              // what it shows may be as old: a cache on the way says when it was made
     std::optional<Dated> old_list_;  // the newest that was refused, since then
     int old_in_step_ = 0;            // old ones in a row whose dates go on like time
     Batch carried_;                  // of a cycle whose transaction failed: cost rows must not be lost

@@ -1,4 +1,5 @@
 // Budgets over the life of the daemon: what fires, what is stopped, what survives a restart and an edit.
+#include "curfew/app/open_rows.hpp"
 #include "curfew/core/schedule.hpp"
 #include "support/life.hpp"
 
@@ -458,7 +459,7 @@ TEST_CASE("a sum that was only read is not all: what runs is not in it until the
         rig.scheduler.run_for(hours{2});
         REQUIRE(live(rig).spend.complete());
         Treasurer treasurer(rig.life->world.picture);
-        REQUIRE(rig.life->await(treasurer.reload(rig.store, rig.config, rig.scheduler.wall())));
+        REQUIRE(rig.life->await(treasurer.reload(rig.store, rig.config, rig.scheduler.now())));
         CHECK_FALSE(live(rig).spend.complete());
         if (kind != PeriodKind::run) {
             CHECK(live(rig).spend.spent == spent_of(rig));
@@ -555,32 +556,25 @@ TEST_CASE("a wall clock that is set back over the end of a period loses no sum a
 
 TEST_CASE("what ended in a period that our clock had not reached counts in it") {
     Rig rig;
-    Budget b = budget(400, {{50, ThresholdAction::notify}});
+    Budget b = budget(400, {{30, ThresholdAction::notify}});
     b.period.kind = PeriodKind::day;
     rig.config->budgets = {b};
-    rig.world.provider_ahead = hours{12};  // our clock shows 14:10 of the day before
-    rig.scheduler.step_wall(hours{12});
+    rig.world.provider_ahead = seconds{50};  // too little to doubt ours
     FakeNotebook& n = busy(rig, "demo");
-    n.resource.run.started_at = rig.scheduler.wall() + hours{12} - minutes{130};  // 00:00 of the 24th
-    rig.begin();
-    const WallTime began = *n.resource.run.started_at;
-    rig.scheduler.run_for(hours{3});
+    rig.begin();  // 02:10
+    rig.scheduler.run_for(hours{21} + minutes{49} + seconds{40});
+    const WallTime midnight{rig.scheduler.wall().ms / 60'000 * 60'000 + 60'000};
+    n.resource.run.started_at = midnight - hours{2};
     rig.world.end(n);
-    n.resource.run.ended_at = rig.scheduler.wall() + hours{12};
-    const Money cost = cost_of(Rate{Money{76 * cent}}, *n.resource.run.ended_at - began).value();
-    rig.scheduler.run_for(minutes{5});
-    CHECK(live(rig).period.id == "2026-11-23@UTC");
+    n.resource.run.ended_at = midnight + seconds{30};
+    rig.scheduler.run_for(seconds{12});
     SECTION("read anew from the store meanwhile") {
-        rig.restart(minutes{1});
-        rig.scheduler.run_for(minutes{5});
+        rig.restart(seconds{1});
     }
     SECTION("without a restart") {}
-    CHECK(live(rig).spend.spent < cost);
-    rig.scheduler.run_for(hours{9});
+    rig.scheduler.run_for(minutes{5});
     CHECK(live(rig).period.id == "2026-11-24@UTC");
-    CHECK(live(rig).spend.spent == spent_of(rig));
-    CHECK(live(rig).fired.size() == 1);
-    CHECK(threshold_mails(rig).size() == 1);
+    CHECK(live(rig).spend.spent == cost_of(Rate{Money{76 * cent}}, seconds{30}).value());
 }
 
 TEST_CASE(
@@ -608,15 +602,48 @@ TEST_CASE(
     CHECK(live(rig).fired.size() == 1);
 }
 
+TEST_CASE("a budget goes by the provider's day where our clock is wrong by hours") {
+    Rig rig;
+    Budget b = budget(400, {{50, ThresholdAction::notify}});
+    b.period.kind = PeriodKind::day;
+    rig.config->budgets = {b};
+    const Duration ahead = GENERATE(hours{12}, -hours{12});
+    rig.world.provider_ahead = ahead;
+    rig.scheduler.step_wall(hours{12});  // 14:10
+    FakeNotebook& n = busy(rig, "demo");
+    n.resource.run.started_at = rig.scheduler.wall() + ahead;
+    rig.begin();
+    const std::string today = ahead > Duration{0} ? "2026-11-24@UTC" : "2026-11-23@UTC";
+    rig.scheduler.run_for(hours{3});
+    CHECK(live(rig).period.id == today);
+    CHECK(live(rig).fired.size() == 1);
+    rig.restart(minutes{1});
+    rig.scheduler.run_for(minutes{5});
+    CHECK(live(rig).period.id == today);
+    Money shown = spent_of(rig);  // as `curfew spend` reckons
+    for (const LedgerRow& open : open_rows(rig.life->world.picture, rig.scheduler.now())) {
+        shown += open.row.gross;
+    }
+    CHECK(shown >= live(rig).spend.spent);
+    CHECK(shown <= live(rig).spend.spent + Money{2 * cent});
+    CHECK(live(rig).fired.size() == 1);
+    CHECK(threshold_mails(rig).size() == 1);
+    rig.scheduler.run_for(hours{20});
+    CHECK(live(rig).period.id == (ahead > Duration{0} ? "2026-11-25@UTC" : "2026-11-24@UTC"));
+    CHECK(live(rig).spend.spent > Money{80 * cent});
+    CHECK(live(rig).spend.spent < Money{110 * cent});
+}
+
 TEST_CASE("what runs costs no more while our clock is ahead of the provider's") {
     Rig rig;
     Budget b = budget(200, {{50, ThresholdAction::warn}, {100, ThresholdAction::stop}});
-    b.period.kind = GENERATE(PeriodKind::total, PeriodKind::run);
+    b.period.kind = GENERATE(PeriodKind::total, PeriodKind::run, PeriodKind::day, PeriodKind::rolling);
+    b.period.length = hours{7};
     rig.config->budgets = {b};
     rig.world.provider_ahead = -hours{8};
     rig.begin();
     FakeNotebook& n = busy(rig, "demo");
-    const bool stamped = GENERATE(true, false);
+    const bool stamped = b.period.kind == PeriodKind::day || GENERATE(true, false);
     n.resource.run.started_at = stamped ? std::optional{rig.scheduler.wall() - hours{8}} : std::nullopt;
     rig.scheduler.run_for(hours{1});
     CHECK(live(rig).spend.spent >= Money{73 * cent});

@@ -244,6 +244,29 @@ TEST_CASE("a restart does not let a rule stop its quarter of everything once mor
     CHECK(rig.told(AlertKind::breaker) == 1);
 }
 
+TEST_CASE("a stop that was called twice counts for the breaker from its last call (I3)") {
+    Rig rig;
+    rig.world.add("a");
+    rig.world.on_stop = [&](FakeNotebook& n) {
+        if (rig.world.stop_calls.size() > 1) {
+            rig.world.end(n);  // not for the first one
+        }
+        return StopReply{event::Answer::accepted, "ok"};
+    };
+    rig.begin();
+    rig.scheduler.run_for(minutes{63});
+    REQUIRE(std::ranges::count(rig.store.audits, std::string{"stop.called"}, &AuditRow::kind) == 1);
+    // Three more, whose time comes when an hour has passed since the first call of that stop, not since its second.
+    for (int i = 0; i < 3; ++i) {
+        rig.world.add("b" + std::to_string(i));
+    }
+    rig.scheduler.run_for(minutes{7});
+    REQUIRE(std::ranges::count(rig.store.audits, std::string{"stop.called"}, &AuditRow::kind) == 2);
+    rig.scheduler.run_for(minutes{57});
+    CHECK(std::ranges::count(rig.store.audits, std::string{"stop.called"}, &AuditRow::kind) == 3);
+    CHECK(rig.told(AlertKind::breaker) == 1);
+}
+
 TEST_CASE("after an absence in the middle of a stop the whole ladder is given again (I2)") {
     for (const Duration off : {Duration{seconds{30}}, Duration{minutes{40}}}) {
         Rig rig;

@@ -1,0 +1,59 @@
+#include "curfew/app/picture.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace curfew {
+
+namespace {
+
+constexpr Duration clocks_agree = minutes{1};  // the alert `clock` tells of more
+
+}  // namespace
+
+std::optional<WallTime> Picture::provider_time(const AccountName& account, Instant now) const {
+    const auto own = accounts.find(account);
+    if (own != accounts.end() && own->second.listed && !own->second.first_list) {
+        return own->second.listed->by(now);
+    }
+    return newest_date(now);
+}
+
+WallTime Picture::billed_to(const AccountName& account, const LiveRun& run, const Now& now) const {
+    CURFEW_ASSERT(run.meter, "I6: only what has a meter bills");
+    if (run.ending) {
+        return run.meter->last_seen_billing;
+    }
+    const auto theirs = provider_time(account, now.mono);
+    if (run.run.started_at && theirs) {
+        return *theirs;
+    }
+    if (theirs) {
+        return std::max(now.wall, *theirs);
+    }
+    const auto live = accounts.find(account);
+    const bool dateless = live != accounts.end() && live->second.last_success_mono;
+    return dateless || !run.run.started_at ? now.wall : run.meter->last_seen_billing;
+}
+
+WallTime Picture::calendar(const Now& now) const {
+    const auto theirs = newest_date(now.mono);
+    return !theirs || std::chrono::abs(*theirs - now.wall) <= clocks_agree ? now.wall : *theirs;
+}
+
+bool Picture::dated_back(const LiveAccount& account, const Now& now) const {
+    const auto theirs = provider_time(account.name, now.mono);
+    return account.first_list && theirs && *theirs + clocks_agree < now.wall;
+}
+
+std::optional<WallTime> Picture::newest_date(Instant now) const {
+    std::optional<WallTime> newest;
+    for (const auto& [name, account] : accounts) {
+        if (account.listed) {
+            newest = std::max(newest.value_or(account.listed->by(now)), account.listed->by(now));
+        }
+    }
+    return newest;
+}
+
+}  // namespace curfew
