@@ -125,6 +125,9 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         account.name = poll.account;
         account.error = poll.error;
         account.last_success = poll.wall;
+        if (same_boot && poll.mono != instant_of_earlier_boot) {
+            account.sighted = std::min(now.mono, poll.mono);
+        }
     }
     for (const GapRow& row : stored.gaps) {
         if (!mutant(Mutant::gaps_forgotten)) {

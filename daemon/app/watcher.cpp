@@ -205,6 +205,7 @@ Task<Duration> Watcher::cycle() {
     const Now now = world_.scheduler.now();
     account.last_success = now.wall;
     account.last_success_mono = now.mono;
+    account.sighted = account.last_attempt_mono;
     account.error.clear();
     account.key_rejected = false;
     account.complete = listing->complete;
@@ -538,12 +539,24 @@ void Watcher::close_gap(const LiveGap& gap, Batch& batch) {
     }
 }
 
+/// A time by our clock, by the provider's: as far as it can be told, and rather too early.
+WallTime Watcher::by_theirs(WallTime ours) const {
+    return std::min(ours, ours - (world_.scheduler.wall() - provider_now().wall));
+}
+
+/// When the account was listed last, by the provider's clock.
+WallTime Watcher::last_sight() const {
+    const Now theirs = provider_now();
+    const LiveAccount& account = world_.picture.accounts.at(account_);
+    return account.sighted ? theirs.wall - (theirs.mono - *account.sighted)
+                           : by_theirs(account.last_success.value_or(world_.scheduler.wall()));
+}
+
 /// Another run than the one that was seen last: others may have come and gone in between.
 void Watcher::note_other_run(const LiveResource& before, const Resource& seen, bool is_new, Batch& batch) {
     const Run& last = before.current.run;
     std::vector<LiveGap>& gaps = picture_of_account().gaps;
-    const WallTime sight = is_new ? picture_of_account().last_success.value_or(world_.scheduler.wall())
-                                  : before.seen_at;
+    const WallTime sight = is_new ? last_sight() : by_theirs(before.seen_at);
     gaps.push_back({.row = {.resource = seen.id,
                             .after = seen.run.id,
                             .account = account_,

@@ -114,8 +114,9 @@ struct LiveAccount {
     std::optional<Dated> listed;  // the newest list, by the provider's clock; of this process
     std::optional<WallTime> last_success;
     std::optional<Instant> last_attempt_mono;
-    std::optional<Instant> last_success_mono;
-    std::string error;  // of the last attempt; empty when it went well
+    std::optional<Instant> last_success_mono;  // of this process
+    std::optional<Instant> sighted;            // the same, or that of a process before on this boot
+    std::string error;                         // of the last attempt; empty when it went well
     bool key_rejected = false;
     bool complete = false;
     bool first_list = false;  // since the start: the newest is, which may be older than that

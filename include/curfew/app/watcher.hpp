@@ -58,6 +58,8 @@ private:
     bool is_old(const Listing& listing);
     /// Mono of ours, and the provider's wall clock where it is known: its stamps are by that.
     Now provider_now() const;
+    WallTime by_theirs(WallTime ours) const;
+    WallTime last_sight() const;
     WallTime known_off(const LiveRun& run) const;
     void apply(const Listing& listing, Batch& batch, std::vector<Ending>& endings);
     void apply_resource(const Resource& seen, bool first_sight, Batch& batch, std::vector<Ending>& endings);

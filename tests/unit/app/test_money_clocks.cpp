@@ -313,6 +313,32 @@ TEST_CASE(
     CHECK(b.metered(run) <= hours{3} + minutes{10});
 }
 
+TEST_CASE("what came and went unseen has its cost also where our clock is ahead") {
+    Books b;
+    b.world.provider_ahead = -hours{5};
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    const std::string boot = GENERATE("boot-1", "boot-2");
+    b.life.reset();
+    b.scheduler.boot = boot;
+    b.scheduler.run_for(minutes{30});
+    const auto theirs = [&] { return b.scheduler.wall() - hours{5}; };
+    FakeNotebook& n = b.world.add("demo");  // made while nobody looked
+    n.resource.run.started_at = theirs();
+    b.scheduler.run_for(minutes{90});
+    b.world.end(n);
+    n.resource.run.ended_at = theirs();
+    b.world.past_runs[n.resource.id].push_back(n.resource.run);
+    const std::string missed = n.resource.run.id.value;
+    b.scheduler.run_for(minutes{10});
+    b.world.start(n);
+    n.resource.run.started_at = theirs();
+    b.begin();
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(missed) == minutes{90});
+    CHECK(b.bar(missed) == Duration{0});
+}
+
 TEST_CASE("a run that begins while our clock is behind is billed from its own start") {
     Books b;
     const auto [behind, dated] = GENERATE(table<Duration, bool>(
