@@ -349,7 +349,8 @@ private:
     bool turn() {
         a_.turns.push_back(now_);
         std::erase_if(a_.turns, [&](WallTime at) { return now_ - at > policy_.flap_window; });
-        const auto most = static_cast<std::size_t>(std::max(1, policy_.flap_turns));
+        const int enough = mutant(Mutant::flaps_at_once) ? 2 : policy_.flap_turns;
+        const auto most = static_cast<std::size_t>(std::max(1, enough));
         if (a_.turns.size() > most) {
             a_.turns.erase(a_.turns.begin(), a_.turns.end() - static_cast<std::ptrdiff_t>(most));
         }

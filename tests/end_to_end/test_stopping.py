@@ -93,7 +93,10 @@ class Trouble(StoppingTest):
                 self.assertEqual(len(sent), 1, sent)
                 self.assertEqual(len(by_guest), 0 if acts else 1, by_guest)
                 kinds = self.kinds(notebook.id)
-                self.assertEqual(kinds.count("stop.called"), 1 if acts else 2)
+                # What something overtook between its record and the call never left, and is looked at again.
+                overtaken = [e for e in stage.events("enforcement.packed") if e["run"] == notebook.id and
+                             "the stop was not sent" in e["text"]]
+                self.assertEqual(kinds.count("stop.called") - len(overtaken), 1 if acts else 2)
                 self.assertEqual("enforcement.stop_failed" in kinds, not acts, kinds)
                 self.assertIn(notebook.refresh()["state"], ("Cancelled", "Stopped", "Error", "Failed"))
                 ended = self.enforcements(name, notebook.id)

@@ -104,6 +104,9 @@ constexpr std::array cards{
                "forgets with a restart of which runs it has not heard yet"},
     MutantCard{M::of_an_older_run, "of_an_older_run",
                "stops who was started again after a stop by hand, as if that had been asked for"},
+    MutantCard{M::billed_by_our_clock, "billed_by_our_clock",
+               "counts what runs up to the host's time, however wrong that is"},
+    MutantCard{M::flaps_at_once, "flaps_at_once", "calls flapping what came and went once"},
 };
 static_assert(cards.size() + 1 == static_cast<std::size_t>(M::count_), "every variant has its line");
 

@@ -89,6 +89,8 @@ enum class Mutant : std::uint8_t {
     call_unchecked,
     gaps_forgotten,
     of_an_older_run,
+    billed_by_our_clock,
+    flaps_at_once,
     count_,
 };
 
