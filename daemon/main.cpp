@@ -739,6 +739,10 @@ int check(const Options& options) {
     for (const config::Fault& warning : loaded->warnings) {
         std::fprintf(stderr, "warning: %s\n", config::to_string(warning).c_str());
     }
+    if (const auto prices = read_prices(loaded->config); !prices) {
+        print_error(spdlog::level::err, to_string(prices.error()) + "\n1 fault; nothing was started");
+        return exit_config;
+    }
     std::printf("%s: no faults\n", options.config.c_str());
     return 0;
 }
@@ -760,7 +764,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "curfewd " + std::string{api::version_text});
     app.add_option("--config", options.config, "configuration file")->capture_default_str();
     app.add_flag("--check-config", options.check_only,
-                 "read the configuration, print every fault, exit 78 if there is one");
+                 "read the configuration and its price tables, print every fault, exit 78 if there is one");
     app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")
         ->capture_default_str();
     app.add_flag("--print-default-config", print_config, "print the commented configuration file");

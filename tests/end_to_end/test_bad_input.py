@@ -123,6 +123,25 @@ class Configuration(StageTest):
             self.assertIn(str(missing), done.stderr)
             self.assertEqual(run(programs("curfew"), "check-config", str(missing)).returncode, 10)
 
+    def test_prices_that_cannot_be_read(self):
+        config = self.stage.config()
+        prices = self.stage.folder / "prices.csv"
+        table = config.read_text().replace("[daemon]\n", f'[daemon]\nprice_overrides = "{prices}"\n', 1)
+        config.write_text(table)
+        for name, text, said in (("negative", "machine_type,usd_per_hour\nA4000,-1\n", f"{prices}"),
+                                 ("no table", "\x00\x01\x02", str(prices)), ("missing", None, str(prices))):
+            with self.subTest(prices=name):
+                prices.unlink(missing_ok=True)
+                if text is not None:
+                    prices.write_text(text)
+                done = self.serve(config)
+                self.assertEqual(done.returncode, EX_CONFIG, done.stderr)
+                self.assertIn(said, done.stderr)
+                checked = run(programs("curfew"), "check-config", str(config))
+                self.assertEqual(checked.returncode, 10, checked.stdout)
+                self.assertIn(said, checked.stderr)
+                self.assertNotIn("no faults", checked.stdout)
+
     def test_a_secret_in_the_configuration_is_refused_and_not_shown(self):
         path = self.stage.folder / "secret.toml"
         path.write_text('[[account]]\nname = "me"\napi_key = "canary-in-the-config"\n')
