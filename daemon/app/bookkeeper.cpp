@@ -206,8 +206,8 @@ void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTim
                        std::vector<CostRow>& rows) const {
     const auto changes = mutant(Mutant::dated_price_ignored)
                              ? std::vector<WallTime>{}
-                             : prices_.changes(meter.sku, meter.counted_to, until);
-    for (std::size_t i = 0; i < changes.size(); ++i) {
+                             : prices_.changes(meter.sku, meter.counted_to, std::max(until, listed_at));
+    for (std::size_t i = 0; i < changes.size() && changes[i] <= until; ++i) {
         const WallTime at = changes[i];
         append(rows, advance(meter, at));
         if (at - meter.counted_to >= hours{1}) {
@@ -228,7 +228,7 @@ void Bookkeeper::count(Meter& meter, const Run& run, WallTime listed_at, WallTim
 }
 
 void Bookkeeper::began(const LiveResource& live, LiveRun& run, WallTime started, Batch& batch) {
-    if (run.meter && run.meter->counted_to == run.meter->started) {
+    if (run.meter && run.meter->counted_to == run.meter->started && !counted_.contains(run.run.id)) {
         run.meter->started = run.meter->counted_to = started;
         put(live.resource.account, *run.meter, {}, true, batch);
     }
@@ -309,8 +309,11 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
     }
     CURFEW_ASSERT(run.meter->resource == live.resource.id, "I6: a meter belongs to its resource");
     Meter meter = *std::exchange(run.meter, std::nullopt);
-    const bool believed = ended_at && *ended_at >= meter.started;
-    const WallTime at = believed && !mutant(Mutant::ended_billed_until_now) ? *ended_at : latest;
+    const bool believed = ended_at && *ended_at >= run.run.started_at.value_or(meter.started);
+    // Of what it had cost until an end that was told before, nothing is given back again.
+    const WallTime at = believed && !mutant(Mutant::ended_billed_until_now)
+                            ? std::max(*ended_at, meter.started)
+                            : latest;
     // Between the last sight of it and the latest time, whichever of the two is later; both may be of a clock that was
     // ahead.
     const Duration bar = believed ? Duration{0}

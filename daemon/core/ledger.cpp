@@ -170,7 +170,8 @@ WallTime rounded_up(const Meter& meter, WallTime at) {
     return ran <= Duration{0} ? at : meter.started + (ran + step - Duration{1}) / step * step;
 }
 
-/// What was counted too much comes back as one row, at the price in force. Rows of the past stay as they are.
+/// What was counted too much comes back as one row, at the price in force. Rows of the past stay as they are, and what
+/// bills after all is a stretch of its own: nothing comes back twice.
 CostRow give_back(Meter& meter, WallTime end) {
     CostRow back = row(meter, end, meter.counted_to);
     const Money too_much = std::min(counted_since(meter, end), meter.closed);
@@ -180,6 +181,7 @@ CostRow give_back(Meter& meter, WallTime end) {
     const bool same_month = utc_month_begin(end) == utc_month_begin(meter.counted_to);
     meter.used_in_month = same_month ? std::max(Duration{0}, meter.used_in_month - (meter.counted_to - end))
                                      : Duration{0};
+    meter.started = meter.counted_to;
     return back;
 }
 

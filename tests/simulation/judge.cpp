@@ -390,11 +390,11 @@ void Judge::config_in_force(std::shared_ptr<const Config> config, Moment at) {
     // Neither a limit that became shorter nor an absence stops anything sooner than one full ladder from now.
     for (auto& [id, truth] : m.runs) {
         const auto resource = m.resources.find(truth.run.resource);
+        const bool absent = std::exchange(truth.absent, false);
         if (truth.ended || resource == m.resources.end()) {
             continue;
         }
         finish_look(truth);
-        const bool absent = std::exchange(truth.absent, false);
         const Rule* was = before != nullptr ? own_rule(*before, resource->second, truth.run.machine_type)
                                             : nullptr;
         const Rule* is = own_rule(*config, resource->second, truth.run.machine_type);

@@ -166,6 +166,7 @@ private:
     bool exhausted(const Config& config, const ResourceRow& row, const RunTruth& truth, Moment at) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
+    Wide uncounted(const Period& period, const std::vector<const RunTruth*>& runs) const;
     void judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
                       WallTime from, WallTime to, Moment at);
     Duration packed_in(const EnforcementId& id, Instant from, Instant until) const;

@@ -567,10 +567,31 @@ void Judge::judge_budget(const Budget& budget, WallTime from, WallTime to, Momen
     }
 }
 
+/// What the runs that have ended cost beyond what stands in the ledger, within their error bars: no budget knows of it.
+Wide Judge::uncounted(const Period& period, const std::vector<const RunTruth*>& runs) const {
+    Wide sum = 0;
+    std::set<RunId> ended;
+    for (const RunTruth* truth : runs) {
+        if (truth->ended) {
+            ended.insert(truth->run.run);
+            sum += own_bill(*truth, std::max(period.from, truth->began.utc),
+                            std::min(period.to, truth->ended->utc));
+        }
+    }
+    for (const auto& [key, row] : model_->ledger) {
+        const WallTime from = std::max(row.from, period.from);
+        const WallTime to = std::min(row.to, period.to);
+        if (ended.contains(row.run) && from < to) {
+            sum -= Wide{row.gross.nanos} * hour_ms * (to - from).count() / (row.to - row.from).count();
+        }
+    }
+    return std::max<Wide>(0, sum);
+}
+
 void Judge::judge_period(const Budget& budget, const Period& period, const std::vector<const RunTruth*>& runs,
                          WallTime from, WallTime to, Moment at) {
     const Threshold& hard = *hard_of(budget);
-    const Wide limit = Wide{budget.amount.nanos} * *hard.percent / 100 * hour_ms;
+    const Wide limit = Wide{budget.amount.nanos} * *hard.percent / 100 * hour_ms + uncounted(period, runs);
     const auto spent = [&](WallTime until) {
         Wide sum = 0;
         for (const RunTruth* truth : runs) {

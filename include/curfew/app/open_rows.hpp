@@ -14,7 +14,8 @@ namespace curfew {
 /// when it is counted that far already.
 std::vector<CostRow> open_rows(const Meter& meter, WallTime now);
 
-/// Those of every open meter, each up to when it bills (`Picture::billed_to`), and those that are closed and not stored, with what is known of their resources.
+/// Those of every open meter, each up to when it bills (`Picture::billed_to`), and those that are closed and not
+/// stored, with what is known of their resources.
 std::vector<LedgerRow> open_rows(const Picture& picture, const Now& now);
 
 }  // namespace curfew

@@ -185,9 +185,9 @@ struct Picture {
     std::optional<WallTime> provider_time(const AccountName& account, Instant now) const;
     /// Might what the first list says of an account's time be old? Our clock is later; either may be wrong.
     bool dated_back(const LiveAccount& account, const Now& now) const;
-    /// Up to when a run with a meter bills. By the provider's clock, since ours may be wrong by hours; without a date of
-    /// any it has cost what it was seen to. Where its start is our own sight of it, our clock counts as well. What a
-    /// list has just shown to be over costs what it was seen to cost.
+    /// Up to when a run with a meter bills. By the provider's clock, since ours may be wrong by hours; without a date
+    /// of any it has cost what it was seen to. Where its start is our own sight of it, our clock counts as well. What
+    /// a list has just shown to be over costs what it was seen to cost.
     WallTime billed_to(const AccountName& account, const LiveRun& run, const Now& now) const;
     /// What the calendar of budgets goes by: our clock, where it is right to the minute, else the provider's.
     WallTime calendar(const Now& now) const;

@@ -82,10 +82,11 @@ std::vector<CostRow> advance(Meter& meter, WallTime now);
 /// Cuts at `at` because price or machine type changes from then on; one in the closed past holds from
 /// `counted_to` on.
 std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff tariff);
-/// Ends the meter, after rounding the end up to the increment. `estimated` when `ended_at` is only known to
-/// lie within `error_bar`, of which the row tells what it comes to in increments. An end before `counted_to` (a
-/// provider that corrects itself) yields one negative adjustment row, never of more than what the meter has cost; an
-/// estimated one at `counted_to` one of nothing and no length, for its error bar.
+/// Ends the meter, after rounding the end up to the increment. `estimated` when `ended_at` is only known to lie within
+/// `error_bar`, of which the row tells what it comes to in increments. An end before `counted_to` (a provider that
+/// corrects itself) yields one negative adjustment row, never of more than what the meter has cost, and a stretch that
+/// goes on all the same begins at `counted_to`; an estimated one at `counted_to` one of nothing and no length, for its
+/// error bar.
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar);
 /// A closed meter bills again from `at` on, never from before what is counted. Within one month (UTC) it goes
 /// on towards the same cap.

@@ -232,6 +232,35 @@ TEST_CASE("a dated price cuts at its own time, not at the poll, also when the da
     }
 }
 
+TEST_CASE("what old lists show again and again after an end that was told is given back once (I6)") {
+    Books b;
+    b.run_to("2026-11-23T05:10:00Z");
+    FakeNotebook& n = b.world.add("demo");
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.run_to("2026-11-23T05:50:00Z");
+    b.world.end(n);
+    const Run off = n.resource.run;
+    b.run_to("2026-11-23T05:55:00Z");
+    REQUIRE_FALSE(b.meter(run).open);
+    b.run_to("2026-11-23T06:02:00Z");
+    for (int again = 0; again < 3; ++again) {
+        n.resource.run.state = RunState::running;
+        n.resource.run.ended_at.reset();
+        b.scheduler.run_for(minutes{4});
+        CHECK(b.meter(run).open);
+        n.resource.run = off;
+        b.scheduler.run_for(minutes{4});
+        CHECK_FALSE(b.meter(run).open);
+        CHECK(near(b.spent(run), at("0.76", minutes{40}), b.rows(run).size()));
+        if (again == 1) {
+            b.life.reset();
+            b.begin();
+        }
+    }
+    CHECK(b.each_once());
+}
+
 TEST_CASE(
     "a price that the provider lists is that of its list, and dated ones before and after hold as well") {
     Books b;
@@ -251,6 +280,17 @@ TEST_CASE(
         b.run_to("2026-11-23T12:05:00Z");
         n.resource.run.listed_rate = Rate{Money{600'000'000}};
         b.begin();
+        b.run_to("2026-11-23T14:00:00Z");
+        b.world.end(n);
+        sum += at("1.50", hours{4} + minutes{20}) + at("0.60", hours{4} + minutes{20});
+    }
+    SECTION("two changes that nobody saw, and a start between them") {
+        b.run_to("2026-11-23T06:00:00Z");
+        b.world.list_fails = Error{Errc::unavailable, Retry::later(), "503", "api"};
+        b.begin();
+        b.run_to("2026-11-23T12:05:00Z");
+        n.resource.run.listed_rate = Rate{Money{600'000'000}};
+        b.world.list_fails.reset();
         b.run_to("2026-11-23T14:00:00Z");
         b.world.end(n);
         sum += at("1.50", hours{4} + minutes{20}) + at("0.60", hours{4} + minutes{20});

@@ -335,6 +335,18 @@ TEST_CASE("an end that is told of at the turn of the month gives back of the mon
     CHECK(meter.closed == Money{2'500'000'000});
 }
 
+TEST_CASE(
+    "what goes on after an end in the counted past is a stretch of its own, and nothing comes back twice") {
+    Meter meter = meter_from("2026-11-23T10:00:00Z", fifty_cents);
+    advance(meter, utc("2026-11-23T12:00:00Z"));
+    REQUIRE(close(meter, utc("2026-11-23T10:30:00Z"), false, Duration{0}).size() == 1);
+    CHECK(meter.started == utc("2026-11-23T12:00:00Z"));
+    const Money cost = meter.closed;
+    meter.open = true;
+    CHECK(close(meter, meter.started, false, Duration{0}).empty());
+    CHECK(meter.closed == cost);
+}
+
 TEST_CASE("no more comes back than it has cost") {
     Meter meter = meter_from("2026-11-23T10:00:00Z", fifty_cents);
     advance(meter, utc("2026-11-23T12:00:00Z"));
