@@ -36,6 +36,17 @@ std::optional<Instant> carried(const StoredState& stored, const RunRow& row, Wal
     return std::min(now, poll->mono + (stamp - poll->wall));
 }
 
+/// How long before its stop a run will be warned next; 0 once its time was up.
+Duration next_warning(const StoredState& stored, const RunId& run, const std::vector<Duration>& ladder) {
+    const auto e = std::ranges::find(stored.enforcements, run, &Enforcement::run);
+    const bool warned = e != stored.enforcements.end() && e->state != EnforcementState::over;
+    if (warned && e->state != EnforcementState::warned) {
+        return Duration{0};
+    }
+    const auto step = static_cast<std::size_t>(warned ? ladder_step(e->warned_step) : 0);
+    return step < ladder.size() ? ladder[step] : Duration{0};
+}
+
 /// Alerts that belong to nothing else that is written.
 Task<void> tell(Store& store, Alarms& alarms, Batch batch) {
     if (batch.empty()) {
@@ -203,6 +214,9 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
             }
             live.current.clock = resume(stood, now.mono, same_boot, max_gap(account->poll_interval),
                                         rule->idle_limit, ladder.empty() ? Duration{0} : ladder.front());
+            // The limit may be shorter than it was: no warning that is still to come is passed over.
+            const Duration told = rule->idle_limit - next_warning(stored, live.current.run.id, ladder);
+            live.current.clock.quiet = std::min(live.current.clock.quiet, std::max(Duration{0}, told));
         }
         std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),
                              [&](const Hold& hold) { return hold.resource == id; });

@@ -423,6 +423,10 @@ void Watcher::apply_resource(const Resource& seen, bool first_sight, Batch& batc
     if (other_run || live.current.run.started_at != seen.run.started_at || off) {
         live.current.began = by_stamp;
     }
+    // Not before it began: over a restart that is carried by the wall clock, which may have been set.
+    if (picture_of_account().listed && seen.run.started_at) {
+        live.current.first_seen = std::max(live.current.first_seen, live.current.began);
+    }
     live.resource = seen;
     live.resource.provider = config().provider;
     live.seen_at = now.wall;

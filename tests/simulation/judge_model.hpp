@@ -17,6 +17,7 @@ namespace curfew::simulation {
 constexpr Duration fence_window = seconds{30};
 constexpr Duration act_latency = seconds{35};
 constexpr Duration knowledge_lag = fence_window + act_latency;
+constexpr Duration quiet_slack = minutes{1};
 
 /// The rows of one kind in a transaction.
 template <class T>
@@ -147,6 +148,7 @@ struct Judge::Model {
     std::map<EnforcementId, Instant> pack_since;  // first pack, durable
     std::map<EnforcementId, Instant> pack_asked;  // … when it was decided, from which its time counts
     std::set<EnforcementId> probed_when_due;
+    std::set<EnforcementId> quiet_when_due;
     std::set<EnforcementId> asked_when_due;  // by a schedule
     std::optional<Instant> outlasting_checked;
     std::map<RunId, Instant> free_since;      // in the calm: nothing but a hold has kept its rule from acting

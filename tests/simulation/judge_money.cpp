@@ -165,7 +165,10 @@ void Judge::judge_ledger(const End& end, Moment at) {
             if (last == when.mono) {
                 off = std::max(off, aware - std::max(when.mono, truth.began.mono));
             }
-            allowed += Wide{more.nanos < 0 ? -more.nanos : more.nanos} * off.count();
+            // Where the price of the old one changed as well, it may have been further from the new one before.
+            const Wide by = more.nanos < 0 ? -more.nanos : more.nanos;
+            allowed += (unseen && truth.prices.size() > 2 ? std::max<Wide>(by, dearest_of_all) : by) *
+                       off.count();
         };
         for (const auto& [when, more] : truth.unannounced) {
             unheard(when, more, aware_at(m, truth.run.account, when, at));

@@ -11,7 +11,6 @@ namespace {
 /// Looks are taken in when they are whole, answers are heard one by one; a poll's own look may come between.
 constexpr Duration confirming_longest = minutes{30};  // several times what a slow teardown takes
 constexpr int confirming_polls = 4;
-constexpr Duration quiet_slack = minutes{1};
 constexpr Duration work_slack = knowledge_lag;
 /// A hold counts once its answer has come back from the disk; the fence asks for holds last of all.
 constexpr Duration hold_lag = seconds{3};
@@ -315,9 +314,11 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
         }
     }
     if (e.cause.kind == CauseKind::idle) {
+        // One whose time was up is gone on with over a restart, by whichever limit, if nothing was at work since.
+        const bool was_up = m.quiet_when_due.contains(e.id) && truth.own.quiet > Duration{0};
         const bool quiet_enough = any([&](const Config& config) {
             const Rule* rule = rule_named(config, e.cause.name);
-            return rule != nullptr && truth.own.quiet + quiet_slack >= rule->idle_limit &&
+            return rule != nullptr && (was_up || truth.own.quiet + quiet_slack >= rule->idle_limit) &&
                    at.mono - truth.began.mono + quiet_slack >= rule->start_grace;
         });
         if (!quiet_enough) {

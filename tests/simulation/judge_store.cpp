@@ -380,6 +380,9 @@ void Judge::committed(const Batch& batch, Moment at) {
                 if (own_probes_suffice(truth->second, *rule, at.mono)) {
                     m.probed_when_due.insert(row->id);
                 }
+                if (now_due && truth->second.own.quiet + quiet_slack >= rule->idle_limit) {
+                    m.quiet_when_due.insert(row->id);
+                }
                 if (now_due && own_schedule_asks(*rule, truth->second, at.wall)) {
                     m.asked_when_due.insert(row->id);
                 }

@@ -70,6 +70,41 @@ TEST_CASE("a jump of the wall clock stops nothing early and nothing late (I14)")
     }
 }
 
+TEST_CASE("a wall clock that is set, and a restart, do not shorten the start grace (I2, I14)") {
+    Rig rig;
+    rig.config->rules.at(0).start_grace = hours{3};
+    FakeNotebook& n = rig.world.add("demo");
+    n.resource.run.started_at = rig.scheduler.wall();
+    rig.world.provider_ahead = Duration{0};
+    rig.begin();
+    rig.scheduler.run_for(minutes{30});
+    rig.scheduler.step_wall(hours{7});
+    rig.world.provider_ahead = -hours{7};
+    rig.scheduler.run_for(minutes{10});
+    rig.restart(seconds{5});
+    rig.scheduler.run_for(minutes{135});
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(minutes{40});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
+
+TEST_CASE("a limit that is shorter after a restart passes over no warning that is still to come (I2)") {
+    Rig rig;
+    rig.config->rules.at(0).idle_limit = hours{4};
+    rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(hours{2});
+    REQUIRE(rig.told(AlertKind::stop_warning) == 0);
+    rig.config->rules.at(0).idle_limit = hours{1};  // ladder 30, 10 and 5 min
+    rig.restart(seconds{5});
+    rig.scheduler.run_for(minutes{28});
+    CHECK(rig.world.stop_calls.empty());
+    CHECK(rig.told(AlertKind::stop_warning) >= 1);
+    rig.scheduler.run_for(minutes{6});
+    CHECK(rig.world.stop_calls.size() == 1);
+    CHECK(rig.told(AlertKind::stop_warning) == 3);
+}
+
 TEST_CASE("after its end nothing begins, whatever was due next (I13)") {
     Rig rig;
     rig.world.add("demo");
