@@ -69,8 +69,12 @@ void Judge::committed(const Batch& batch, Moment at) {
     const std::int64_t told_before = m.seq;
     const bool somebody = m.config() != nullptr && !m.config()->routing.channels.empty();
 
+    const auto polls = all_of<AccountPollRow>(batch);
     for (const auto* row : all_of<ResourceRow>(batch)) {
         m.resources[row->id] = *row;
+        if (row->gone && polls.size() == 1 && !polls.front()->complete) {
+            violated("I6", at, row->id.value + " is called gone by a poll that did not see everything");
+        }
     }
     for (const auto* row : all_of<AuditRow>(batch)) {
         ++m.audit_rows;
