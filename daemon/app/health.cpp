@@ -162,8 +162,10 @@ Task<void> Health::look() {
     if (!unwritten_) {
         judge(batch, read_all.has_value());
     }
+    bool written = !unwritten_;
     if (!batch.empty()) {
         auto done = co_await world_.store.commit(std::move(batch));
+        written = done.has_value();
         if (done) {
             alarms_.committed();
         } else {
@@ -171,6 +173,7 @@ Task<void> Health::look() {
             not_durable(done.error());
         }
     }
+    step_written_ = step_written_ || written;
     pulse_.beat(what_is_bad());
 }
 
@@ -195,6 +198,7 @@ Task<Result<void>> Health::read() {
         stepped_at_ = world_.scheduler.mono();
         stepped_wall_ = world_.scheduler.wall();
         moved_ = moved;
+        step_written_ = false;
         spdlog::warn("event=clock_set moved_ms={}", moved.count());
     }
     offset_ = offset;
@@ -386,7 +390,8 @@ void Health::judge_accounts(Batch& batch) {
 }
 
 void Health::judge_clock(Batch& batch) {
-    if (stepped_at_ && world_.scheduler.mono() - *stepped_at_ < step_told_for) {
+    // A disk that takes nothing for longer than that does not hide it.
+    if (stepped_at_ && (!step_written_ || world_.scheduler.mono() - *stepped_at_ < step_told_for)) {
         raise(step_key, texts::clock_step(words(stepped_wall_), moved_), batch);
     } else if (world_.scheduler.mono() - *looked_since_ >= step_told_for) {
         end(step_key, texts::clock_steady(), batch);

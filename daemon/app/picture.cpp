@@ -11,6 +11,17 @@ namespace {
 
 constexpr Duration clocks_agree = minutes{1};  // the alert `clock` tells of more
 
+/// An answer may be an old one, and none is of a time to come.
+std::optional<WallTime> newest_date(const std::map<AccountName, LiveAccount>& accounts, Instant now) {
+    std::optional<WallTime> newest;
+    for (const auto& [name, account] : accounts) {
+        if (account.listed) {
+            newest = std::max(newest.value_or(account.listed->by(now)), account.listed->by(now));
+        }
+    }
+    return newest;
+}
+
 }  // namespace
 
 std::optional<WallTime> Picture::provider_time(const AccountName& account, Instant now) const {
@@ -18,7 +29,7 @@ std::optional<WallTime> Picture::provider_time(const AccountName& account, Insta
     if (own != accounts.end() && own->second.listed && !own->second.first_list) {
         return own->second.listed->by(now);
     }
-    return newest_date(now);
+    return newest_date(accounts, now);
 }
 
 WallTime Picture::billed_to(const AccountName& account, const LiveRun& run, const Now& now) const {
@@ -39,23 +50,13 @@ WallTime Picture::billed_to(const AccountName& account, const LiveRun& run, cons
 }
 
 WallTime Picture::calendar(const Now& now) const {
-    const auto theirs = newest_date(now.mono);
+    const auto theirs = newest_date(accounts, now.mono);
     return !theirs || std::chrono::abs(*theirs - now.wall) <= clocks_agree ? now.wall : *theirs;
 }
 
 bool Picture::dated_back(const LiveAccount& account, const Now& now) const {
     const auto theirs = provider_time(account.name, now.mono);
     return account.first_list && theirs && *theirs + clocks_agree < now.wall;
-}
-
-std::optional<WallTime> Picture::newest_date(Instant now) const {
-    std::optional<WallTime> newest;
-    for (const auto& [name, account] : accounts) {
-        if (account.listed) {
-            newest = std::max(newest.value_or(account.listed->by(now)), account.listed->by(now));
-        }
-    }
-    return newest;
 }
 
 }  // namespace curfew

@@ -143,6 +143,7 @@ private:
     std::optional<Duration> offset_;  // of the wall clock to the monotonic one
     std::optional<Instant> looked_since_;
     std::optional<Instant> stepped_at_;
+    bool step_written_ = true;  // the alert of the newest is
     WallTime stepped_wall_;
     Duration moved_{0};
 

@@ -115,8 +115,8 @@ struct LiveAccount {
     std::optional<WallTime> last_success;
     std::optional<Instant> last_attempt_mono;
     std::optional<Instant> last_success_mono;  // of this process
-    std::optional<Instant> sighted;            // the same, or that of a process before on this boot
-    std::string error;                         // of the last attempt; empty when it went well
+    std::optional<Instant> sighted;  // its newest list was asked for; also by one before it, on this boot
+    std::string error;               // of the last attempt; empty when it went well
     bool key_rejected = false;
     bool complete = false;
     bool first_list = false;  // since the start: the newest is, which may be older than that
@@ -195,9 +195,6 @@ struct Picture {
         const auto found = trials.find(rule);
         return found == trials.end() ? nullptr : &found->second;
     }
-
-private:
-    std::optional<WallTime> newest_date(Instant now) const;
 };
 
 /// Its runs that have a meter, newest first: `visit(run)`.

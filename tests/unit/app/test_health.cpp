@@ -416,6 +416,18 @@ TEST_CASE("a clock that is set is told; one that runs on is not") {
     }
 }
 
+TEST_CASE("a clock that was set while the disk took nothing is told once it does") {
+    Story s;
+    s.begin();
+    s.pass(minutes{5});
+    s.store.failing = Error{Errc::disk_full, Retry::later(), "full", "db"};
+    s.scheduler.step_wall(minutes{2});
+    s.pass(hours{2});
+    s.store.failing.reset();
+    s.pass(minutes{5});
+    s.check_once("self/clock/step", AlertKind::clock);
+}
+
 TEST_CASE("a clock far from the provider's is told, not one answer that says so") {
     Story s;
     s.begin();
