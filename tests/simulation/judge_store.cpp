@@ -120,7 +120,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         truth.durable_own.emplace(truth.own, truth.look);
         truth.work_seen_since = false;
     };
-    for (const auto* row : all_of<AccountPollRow>(batch)) {
+    for (const auto* row : polls) {
         for (auto& [id, truth] : m.runs) {
             if (truth.run.account == row->account && !truth.ended) {
                 keep_own(truth);
@@ -176,7 +176,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     // Polls whose transactions failed become durable with the first that does not, and are one: until then nothing
     // else could be written either.
     std::set<AccountName> polled;
-    for (const auto* row : all_of<AccountPollRow>(batch)) {
+    for (const auto* row : polls) {
         if (row->complete) {
             m.polled[row->account].push_back(at.mono);
         }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -49,6 +50,10 @@ public:
     std::map<AccountName, AccountPollRow> polls;
     std::map<std::pair<ResourceId, RunId>, GapRow> gaps;
     std::vector<AuditRow> audits;
+    /// So many of a kind.
+    int audited(std::string_view kind) const {
+        return static_cast<int>(std::ranges::count(audits, kind, &AuditRow::kind));
+    }
     std::vector<FiredThresholdRow> fired;
     std::map<BudgetName, BudgetEdit> edits;
     std::vector<ReportedRow> reported;

@@ -39,10 +39,6 @@ std::vector<Message> threshold_mails(const Rig& rig) {
     return found;
 }
 
-int audits(const Rig& rig, std::string_view kind) {
-    return static_cast<int>(std::ranges::count(rig.store.audits, kind, &AuditRow::kind));
-}
-
 Money spent_of(const Rig& rig) {
     Money spent;
     for (const CostRow& row : rig.store.costs) {
@@ -68,7 +64,7 @@ TEST_CASE("a threshold fires once, over restarts, and again in the next month, w
     CHECK(rig.world.stop_calls.size() == 1);
     CHECK(threshold_mails(rig).size() == 2);
     CHECK(spent_of(rig) <= Money{3 * nanos_per_unit});
-    CHECK(audits(rig, "budget.overshoot") == 0);
+    CHECK(rig.store.audited("budget.overshoot") == 0);
     // Started again, also after a restart: exhausted at its start, so warned, packed and stopped.
     rig.world.start(n);
     rig.restart(seconds{30});
@@ -79,7 +75,7 @@ TEST_CASE("a threshold fires once, over restarts, and again in the next month, w
     CHECK(rig.told(AlertKind::stop_warning) == 2);
     // The second stop began when the money was spent already, and that is on record.
     rig.scheduler.run_for(minutes{5});
-    CHECK(audits(rig, "budget.overshoot") == (spent_of(rig) > Money{3 * nanos_per_unit} ? 1 : 0));
+    CHECK(rig.store.audited("budget.overshoot") == (spent_of(rig) > Money{3 * nanos_per_unit} ? 1 : 0));
     // 2026-12-01, with nothing done for it.
     rig.scheduler.run_for(hours{24 * 8});
     rig.world.start(n);
@@ -237,7 +233,7 @@ TEST_CASE("who starts what a hard budget will soon end is told at once, and once
           std::string::npos);
     REQUIRE(m.stops_at);
     CHECK(m.title.ends_with(local_words(*m.stops_at, Zone{})));
-    CHECK(audits(rig, "budget.admission") == 1);
+    CHECK(rig.store.audited("budget.admission") == 1);
     rig.restart(seconds{30});
     rig.scheduler.run_for(minutes{5});
     CHECK(threshold_mails(rig).size() == 1);
@@ -380,13 +376,13 @@ TEST_CASE("a plain stop waits for its pack for ever, whatever that costs; the ov
     rig.begin();
     rig.scheduler.run_for(hours{2});
     CHECK(rig.world.stop_calls.empty());
-    CHECK(audits(rig, "budget.overshoot") == 0);  // it is not over yet
+    CHECK(rig.store.audited("budget.overshoot") == 0);  // it is not over yet
     rig.world.end(rig.world.notebooks.at("demo"));
     rig.scheduler.run_for(minutes{5});
-    REQUIRE(audits(rig, "budget.overshoot") == 1);
+    REQUIRE(rig.store.audited("budget.overshoot") == 1);
     rig.restart(minutes{1});
     rig.scheduler.run_for(hours{24 * 9});
-    CHECK(audits(rig, "budget.overshoot") == 1);
+    CHECK(rig.store.audited("budget.overshoot") == 1);
 }
 
 TEST_CASE("idle ones are warned and stopped before what works, then the costliest") {
@@ -421,7 +417,7 @@ TEST_CASE("set at run time: in force at once, over a restart and a reload, until
     rig.restart(seconds{30});
     rig.scheduler.run_for(minutes{30});
     CHECK(rig.world.stop_calls == std::vector{n.resource.run.id});
-    CHECK(audits(rig, "budget.set") == 1);
+    CHECK(rig.store.audited("budget.set") == 1);
     // Over one of the configuration, and back.
     REQUIRE(set("team 500.00"));
     CHECK(rig.life->world.config->budgets.at(0).amount == Money{500 * nanos_per_unit});
@@ -436,7 +432,7 @@ TEST_CASE("set at run time: in force at once, over a restart and a reload, until
     CHECK(refused.error().text.find("/etc/curfew/curfew.toml:14:1") != std::string::npos);
     CHECK(remove("none").error().code == Errc::not_found);
     REQUIRE(remove("mine"));
-    CHECK(audits(rig, "budget.removed") == 2);
+    CHECK(rig.store.audited("budget.removed") == 2);
     rig.restart(seconds{30});
     CHECK(rig.life->world.config->budgets.size() == 1);
     CHECK_FALSE(rig.life->world.picture.budgets.contains(BudgetName{"mine"}));
@@ -575,6 +571,7 @@ TEST_CASE("what ended in a period that our clock had not reached counts in it") 
     rig.scheduler.run_for(minutes{5});
     CHECK(live(rig).period.id == "2026-11-24@UTC");
     CHECK(live(rig).spend.spent == cost_of(Rate{Money{76 * cent}}, seconds{30}).value());
+    CHECK(live(rig).fired.empty());
 }
 
 TEST_CASE(

@@ -227,7 +227,7 @@ TEST_CASE("observe decides and records; warn also tells; neither acts") {
         rig.scheduler.run_for(hours{5});
         CHECK(rig.world.stop_calls.empty());
         CHECK(rig.store.receipt_rows.empty());
-        const auto would = std::ranges::count(rig.store.audits, std::string{"would.stop"}, &AuditRow::kind);
+        const auto would = rig.store.audited("would.stop");
         CHECK(would == 1);
         CHECK(rig.told(AlertKind::stop_warning) == (mode == Mode::warn ? 3 : 0));
     }
@@ -290,15 +290,15 @@ TEST_CASE("a stop that was called twice counts for the breaker from its last cal
     };
     rig.begin();
     rig.scheduler.run_for(minutes{63});
-    REQUIRE(std::ranges::count(rig.store.audits, std::string{"stop.called"}, &AuditRow::kind) == 1);
+    REQUIRE(rig.store.audited("stop.called") == 1);
     // Three more, whose time comes when an hour has passed since the first call of that stop, not since its second.
     for (int i = 0; i < 3; ++i) {
         rig.world.add("b" + std::to_string(i));
     }
     rig.scheduler.run_for(minutes{7});
-    REQUIRE(std::ranges::count(rig.store.audits, std::string{"stop.called"}, &AuditRow::kind) == 2);
+    REQUIRE(rig.store.audited("stop.called") == 2);
     rig.scheduler.run_for(minutes{57});
-    CHECK(std::ranges::count(rig.store.audits, std::string{"stop.called"}, &AuditRow::kind) == 3);
+    CHECK(rig.store.audited("stop.called") == 3);
     CHECK(rig.told(AlertKind::breaker) == 1);
 }
 

@@ -21,10 +21,6 @@ int events(const Rig& rig, RuleEventKind kind) {
     return static_cast<int>(std::ranges::count(rig.store.rule_rows, kind, &RuleEvent::kind));
 }
 
-int audits(const Rig& rig, const std::string& kind) {
-    return static_cast<int>(std::ranges::count(rig.store.audits, kind, &AuditRow::kind));
-}
-
 /// Until the next stop call, in steps of a minute.
 void run_until_stopped(Rig& rig) {
     const std::size_t before = rig.world.stop_calls.size();
@@ -65,7 +61,7 @@ TEST_CASE("a new rule is on trial for 7 days of watching; restarts and clock jum
     CHECK(rig.mail->delivered.back().title.find("would have made 1 stop; from now on it stops") !=
           std::string::npos);
     CHECK(rig.mail->delivered.back().body.front().find("demo") != std::string::npos);
-    CHECK(audits(rig, "rule.trial_over") == 1);
+    CHECK(rig.store.audited("rule.trial_over") == 1);
     // What was quiet for days gets the whole ladder all the same.
     rig.scheduler.run_for(minutes{29});
     CHECK(rig.world.stop_calls.empty());
@@ -131,7 +127,7 @@ TEST_CASE(
         }
         rig.scheduler.run_for(minutes{10});
         CHECK(events(rig, RuleEventKind::false_stop) == i);
-        CHECK(audits(rig, "suspected.false_stop") == i);
+        CHECK(rig.store.audited("suspected.false_stop") == i);
         CHECK(rule_now(rig).flagged == (i == 3));
     }
     CHECK(rig.told(AlertKind::false_stops) == 1);
@@ -213,7 +209,7 @@ TEST_CASE("an open breaker stays open over restarts until it is reset by hand") 
     CHECK_FALSE(rule_now(rig).breaker);
     rig.scheduler.run_for(minutes{5});
     CHECK(rig.told(AlertKind::breaker) >= 2);  // that it opened, and that it was reset
-    CHECK(audits(rig, "breaker.reset") == 1);
+    CHECK(rig.store.audited("breaker.reset") == 1);
     rig.scheduler.run_for(hours{2});
     CHECK(rig.world.stop_calls.size() > before);
 }
