@@ -556,11 +556,10 @@ private:
     }
 
     /// Warnings and stops do not depend on it: trouble here is told, and nothing else.
-    Task<void> listen_for_presses() {
+    void listen_for_presses() {
         const std::string& address = world_->config->keep_link.listen;
         if (address.empty()) {
-            co_await daemon_->resolve("keep_link");
-            co_return;
+            return daemon_->resolve("keep_link");
         }
         if (no_links_.empty()) {
             auto listening = server_->start_keep_links(address,
@@ -570,13 +569,12 @@ private:
             if (listening) {
                 signer_->listening(address);
                 spdlog::info("event=keep_links address={}", address);
-                co_await daemon_->resolve("keep_link");
-                co_return;
+                return daemon_->resolve("keep_link");
             }
             no_links_ = to_string(listening.error());
         }
         spdlog::error("event=no_keep_links error=\"{}\"", no_links_);
-        co_await daemon_->raise("keep_link", AlertKind::config, "Warnings have no keep button: " + no_links_);
+        daemon_->raise("keep_link", AlertKind::config, "Warnings have no keep button: " + no_links_);
     }
 
     void ended(const std::exception_ptr& bug) {
@@ -601,7 +599,7 @@ private:
         }
         if (!recovered_.empty()) {
             spdlog::critical("event=database_recovered text=\"{}\"", recovered_);
-            co_await daemon_->raise(std::string{Health::replaced_key}, AlertKind::database, recovered_);
+            daemon_->raise(std::string{Health::replaced_key}, AlertKind::database, recovered_);
         }
         for (const std::string* path : {&sockets_.api_path, &sockets_.admin_path}) {
             std::error_code ignored;
@@ -614,7 +612,7 @@ private:
             begin_shutdown();
             co_return;
         }
-        co_await listen_for_presses();
+        listen_for_presses();
         wait_for_signal();
         daemon_->run();
         supervisor_.ready();

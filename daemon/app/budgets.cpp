@@ -52,9 +52,9 @@ Result<Budget> Budgets::read(const BudgetEdit& edit, const Config& config) const
     return budget;
 }
 
-std::shared_ptr<const Config> Budgets::over(std::shared_ptr<const Config> file,
-                                            std::vector<std::string>& faults) {
+std::shared_ptr<const Config> Budgets::over(std::shared_ptr<const Config> file) {
     file_ = std::move(file);
+    faults_.clear();
     if (edits_.empty()) {
         return file_;
     }
@@ -64,7 +64,7 @@ std::shared_ptr<const Config> Budgets::over(std::shared_ptr<const Config> file,
         if (budget) {
             put_into(merged->budgets, std::move(*budget));
         } else {
-            faults.push_back("budget " + name.value + ", set by " + edit.by +
+            faults_.push_back("budget " + name.value + ", set by " + edit.by +
                              ", does not fit: " + budget.error().text);
         }
     }
@@ -135,8 +135,7 @@ Task<Result<void>> Budgets::put(BudgetEdit edit, std::string kind, std::string t
     } else {
         edits_.insert_or_assign(std::move(name), std::move(edit));
     }
-    std::vector<std::string> faults;  // of others, told of when they were found
-    world_.config = over(file_, faults);
+    world_.config = over(file_);
     co_return co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.now());
 }
 

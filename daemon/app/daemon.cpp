@@ -47,19 +47,6 @@ Duration next_warning(const StoredState& stored, const RunId& run, const std::ve
     return step < ladder.size() ? ladder[step] : Duration{0};
 }
 
-/// Alerts that belong to nothing else that is written.
-Task<void> tell(Store& store, Alarms& alarms, Batch batch) {
-    if (batch.empty()) {
-        co_return;
-    }
-    auto done = co_await store.commit(std::move(batch));
-    if (!done) {
-        spdlog::error("event=alert_not_durable error=\"{}\"", to_string(done.error()));
-        co_return;
-    }
-    alarms.committed();
-}
-
 }  // namespace
 
 Daemon::Daemon(World& world, Parts parts, Supervisor& supervisor, TaskGroup& tasks,
@@ -111,11 +98,10 @@ Task<Result<void>> Daemon::start() {
         co_return std::unexpected(known.error());
     }
     books_.load(stored->meters, *known);
-    std::vector<std::string> faults;
     budgets_.load(std::move(stored->budget_edits));
-    world_.config = budgets_.over(world_.config, faults);
+    world_.config = budgets_.over(world_.config);
     alarms_.load(std::move(stored->alerts), std::move(stored->silences));
-    fill_picture(*stored, same_boot);
+    fill_picture(*stored, *known, same_boot);
     auto books = co_await treasurer_.load(world_.store, world_.config, world_.scheduler.now(), stored->fired);
     if (!books) {
         co_return std::unexpected(books.error());
@@ -123,13 +109,14 @@ Task<Result<void>> Daemon::start() {
     notifier_.load(std::move(stored->channels));
     enforcer_.load(std::move(stored->enforcements), std::move(stored->open_intents), stored->breakers,
                    same_boot);
-    co_await tell_budget_faults(std::move(faults));
+    tell_budget_faults();
+    resolve(std::string{config_alert});  // what this start is with is whole
     spdlog::info("event=started accounts={} resources={} enforcements={}", world_.clouds.size(),
                  world_.picture.resources.size(), enforcer_.live());
     co_return Result<void>{};
 }
 
-void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
+void Daemon::fill_picture(const StoredState& stored, const std::vector<ResourceRow>& known, bool same_boot) {
     const Now now = world_.scheduler.now();
     for (const AccountPollRow& poll : stored.polls) {
         LiveAccount& account = world_.picture.accounts[poll.account];
@@ -138,6 +125,13 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
         account.last_success = poll.wall;
         if (same_boot && poll.mono != instant_of_earlier_boot) {
             account.sighted = std::min(now.mono, poll.mono);
+        }
+    }
+    for (const ResourceRow& row : known) {
+        const auto account = world_.picture.accounts.find(row.account);
+        if (row.gone && account != world_.picture.accounts.end() &&
+            now.wall - row.last_seen < Bookkeeper::counted_kept) {
+            account->second.gone.emplace(row.id, row.last_seen);
         }
     }
     for (const GapRow& row : stored.gaps) {
@@ -224,40 +218,34 @@ void Daemon::fill_picture(const StoredState& stored, bool same_boot) {
     }
 }
 
-Task<void> Daemon::raise(std::string key, AlertKind kind, std::string title) {
+void Daemon::raise(std::string key, AlertKind kind, std::string title) {
     Message m;
     m.kind = kind;
     m.severity = Severity::critical;
     m.title = std::move(title);
     m.do_next = "curfew doctor";
-    Batch batch;
-    alarms_.raise(key, std::move(m), batch);
-    co_await tell(world_.store, alarms_, std::move(batch));
+    health_.found(std::move(key), std::move(m));
 }
 
-Task<void> Daemon::resolve(std::string key) {
-    Batch batch;
-    alarms_.resolve(key, std::nullopt, batch);
-    co_await tell(world_.store, alarms_, std::move(batch));
+void Daemon::resolve(std::string key) {
+    health_.mended(std::move(key));
 }
 
 /// What was set at run time may not fit a configuration that was changed since: it is not in force, and that is
 /// said.
-Task<void> Daemon::tell_budget_faults(std::vector<std::string> faults) {
-    Batch batch;
+void Daemon::tell_budget_faults() {
+    const std::vector<std::string>& faults = budgets_.faults();
     if (faults.empty()) {
-        alarms_.resolve(std::string{budgets_alert}, std::nullopt, batch);
-    } else {
-        Message m;
-        m.kind = AlertKind::config;
-        m.severity = Severity::critical;
-        m.title = "A budget that was set is not in force: " + first_line(faults.front()) +
-                  (faults.size() > 1 ? " (and " + std::to_string(faults.size() - 1) + " more)" : "");
-        m.body = std::move(faults);
-        m.do_next = "curfew budget ls";
-        alarms_.raise(std::string{budgets_alert}, std::move(m), batch);
+        return health_.mended(std::string{budgets_alert});
     }
-    co_await tell(world_.store, alarms_, std::move(batch));
+    Message m;
+    m.kind = AlertKind::config;
+    m.severity = Severity::critical;
+    m.title = "A budget that was set is not in force: " + first_line(faults.front()) +
+              (faults.size() > 1 ? " (and " + std::to_string(faults.size() - 1) + " more)" : "");
+    m.body = faults;
+    m.do_next = "curfew budget ls";
+    health_.found(std::string{budgets_alert}, std::move(m));
 }
 
 void Daemon::start_watchers() {
@@ -570,8 +558,8 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         supervisor_.status("the configuration has faults; the old one is in force");
         supervisor_.ready();
         spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
-        co_await raise(std::string{config_alert}, AlertKind::config,
-                       "The configuration was not reloaded, the old one stays in force: " +
+        raise(std::string{config_alert}, AlertKind::config,
+              "The configuration was not reloaded, the old one stays in force: " +
                            first_line(to_string(parts.error())));
         co_return std::unexpected(parts.error());
     }
@@ -588,8 +576,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
             live.current.clock_adds = false;  // the store does not know yet: the next look tells it
         }
     }
-    std::vector<std::string> faults;
-    world_.config = budgets_.over(std::move(parts->config), faults);
+    world_.config = budgets_.over(std::move(parts->config));
     world_.clouds = std::move(parts->clouds);
     notifier_.replace(delivery_of(*world_.config, parts->channels));
     health_.use(std::move(parts->channels), std::move(parts->heartbeat), std::move(parts->disks));
@@ -615,13 +602,12 @@ Task<Result<void>> Daemon::reload(std::string actor) {
     summary_.wake();
     auto days = co_await world_.store.use_zone(world_.config->zone);
     auto summed = co_await treasurer_.reload(world_.store, world_.config, world_.scheduler.now());
-    co_await tell_budget_faults(std::move(faults));
+    tell_budget_faults();
+    resolve(std::string{config_alert});
     start_watchers();
     poll_now();
-    Batch batch{audit("config.reloaded", std::move(actor), "configuration reloaded")};
-    alarms_.resolve(std::string{config_alert}, std::nullopt, batch);
-    auto done = co_await world_.store.commit(std::move(batch));
-    alarms_.committed();
+    auto done = co_await world_.store.commit(
+        Batch{audit("config.reloaded", std::move(actor), "configuration reloaded")});
     tell_supervisor();
     supervisor_.ready();
     spdlog::info("event=reloaded");
@@ -630,12 +616,14 @@ Task<Result<void>> Daemon::reload(std::string actor) {
 
 Task<Result<Budget>> Daemon::set_budget(std::string document, std::string actor) {
     auto budget = co_await budgets_.set(std::move(document), std::move(actor));
+    tell_budget_faults();
     poll_now();  // what it decides shows at once
     co_return budget;
 }
 
 Task<Result<void>> Daemon::remove_budget(BudgetName budget, std::string actor) {
     auto done = co_await budgets_.remove(std::move(budget), std::move(actor));
+    tell_budget_faults();
     poll_now();
     co_return done;
 }

@@ -149,6 +149,16 @@ void Health::given_up(const GivenUp& what) {
     }
 }
 
+void Health::found(std::string key, Message fault) {
+    given_.insert_or_assign(std::move(key), std::move(fault));
+    rest_.wake();
+}
+
+void Health::mended(std::string key) {
+    given_.insert_or_assign(std::move(key), std::nullopt);
+    rest_.wake();
+}
+
 // ---- one pass ------------------------------------------------------------------------------------
 
 Task<void> Health::look() {
@@ -159,8 +169,11 @@ Task<void> Health::look() {
     }
     Batch batch;
     Alarms::Memory memory = alarms_.remember(keys());
+    Given given;
     if (!unwritten_) {
         judge(batch, read_all.has_value());
+        given = std::exchange(given_, {});
+        judge_given(given, batch);
     }
     bool written = !unwritten_;
     if (!batch.empty()) {
@@ -170,6 +183,7 @@ Task<void> Health::look() {
             alarms_.committed();
         } else {
             alarms_.restore(std::move(memory));
+            given_.merge(std::move(given));  // what came meanwhile is newer
             not_durable(done.error());
         }
     }
@@ -317,6 +331,9 @@ std::vector<std::string> Health::keys() const {
     for (const OfDisk& disk : disks_) {
         all.push_back(std::string{disk_prefix} + disk.path);
     }
+    for (const auto& [key, fault] : given_) {
+        all.push_back(key);
+    }
     return all;
 }
 
@@ -342,6 +359,16 @@ void Health::judge(Batch& batch, bool read_all) {
         end(heartbeat_key, texts::heartbeat_heard(), batch);
     } else if (!pulse_.used()) {
         alarms_.resolve(std::string{heartbeat_key}, std::nullopt, batch);
+    }
+}
+
+void Health::judge_given(const Given& given, Batch& batch) {
+    for (const auto& [key, fault] : given) {
+        if (fault) {
+            alarms_.raise(key, *fault, batch);
+        } else {
+            alarms_.resolve(key, std::nullopt, batch);
+        }
     }
 }
 

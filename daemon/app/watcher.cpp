@@ -514,7 +514,7 @@ void Watcher::apply_absent(LiveResource& live, Batch& batch, std::vector<Ending>
     live.current.run.state = RunState::stopped;
     live.current.run.state_text = "gone";
     batch.emplace_back(row_of(live, live.current.run, now));
-    batch.emplace_back(row_of(live.resource, now, true));
+    batch.emplace_back(row_of(live.resource, live.seen_at, true));
 }
 
 Task<void> Watcher::find_ends(std::vector<Ending>& endings) {
@@ -559,8 +559,13 @@ WallTime Watcher::last_sight() const {
 /// Another run than the one that was seen last: others may have come and gone in between.
 void Watcher::note_other_run(const LiveResource& before, const Resource& seen, bool is_new, Batch& batch) {
     const Run& last = before.current.run;
+    const WallTime now = world_.scheduler.wall();
     std::vector<LiveGap>& gaps = picture_of_account().gaps;
-    const WallTime sight = is_new ? last_sight() : by_theirs(before.seen_at);
+    const auto left = picture_of_account().gone.extract(seen.id);
+    WallTime sight = is_new ? last_sight() : by_theirs(before.seen_at);
+    if (is_new && left) {
+        sight = std::max(std::min(sight, by_theirs(left.mapped())), by_theirs(now) - Bookkeeper::counted_kept);
+    }
     gaps.push_back({.row = {.resource = seen.id,
                             .after = seen.run.id,
                             .account = account_,
@@ -795,10 +800,17 @@ void Watcher::act() {
 }
 
 void Watcher::forget_gone() {
-    books_.forget_counted(world_.scheduler.wall());
+    const WallTime now = world_.scheduler.wall();
+    books_.forget_counted(now);
+    std::map<ResourceId, WallTime>& gone = picture_of_account().gone;
+    std::erase_if(gone, [&](const auto& entry) { return now - entry.second > Bookkeeper::counted_kept; });
     std::erase_if(world_.picture.resources, [&](const auto& entry) {
         const LiveResource& live = entry.second;
-        return live.resource.account == account_ && live.current.gone() && !live.enforcement;
+        const bool over = live.resource.account == account_ && live.current.gone() && !live.enforcement;
+        if (over) {
+            gone.insert_or_assign(entry.first, live.seen_at);
+        }
+        return over;
     });
 }
 

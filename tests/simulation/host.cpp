@@ -111,6 +111,7 @@ Host::~Host() {
 }
 
 Result<Parts> Host::parts() {
+    stage_.judge.config_read(!config_is_bad);
     if (config_is_bad) {
         return fail(Errc::invalid, "curfew.toml:14:1: there is no such key");
     }

@@ -410,6 +410,10 @@ void Judge::config_in_force(std::shared_ptr<const Config> config, Moment at) {
     tally_.mark("config");
 }
 
+void Judge::config_read(bool whole) {
+    model_->config_refused = !whole;
+}
+
 void Judge::clock_stepped(Duration by, Moment at) {
     Model& m = *model_;
     m.note_wall(at);

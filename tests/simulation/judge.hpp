@@ -110,6 +110,8 @@ public:
     void tried(const ChannelName& channel, const Parcel& parcel, Moment at);
     void said_no(const ChannelName& channel, const Parcel& parcel, const Error& error, Moment at);
     void config_in_force(std::shared_ptr<const Config> config, Moment at);
+    /// From its file, at a start or a reload: `whole` or with a fault, so that the old one stays in force.
+    void config_read(bool whole);
     void clock_stepped(Duration by, Moment at);
     void suspended(Duration length, Moment at);
     void crashed(Moment at);
@@ -181,6 +183,7 @@ private:
     bool rings(AlertKind kind, const std::function<bool(const Alert&)>& test) const;
     void missed(std::set<std::string>& now, const std::string& what, Moment at);
     void judge_rows_told(const Batch& batch, Moment at);
+    void count_turns(const Batch& batch, Moment at);
     void judge_flapping(const Alert& row, Moment at);
     void judge_shouted(const Batch& batch, Moment at);
     void judge_due(Moment at);

@@ -62,13 +62,32 @@ void Judge::refused(const ChannelName& channel, bool for_good, Moment) {
     }
 }
 
+/// What came and went, by the log of the alerts: of one that fired and ended while the disk took nothing, only the
+/// last row is left.
+void Judge::count_turns(const Batch& batch, Moment at) {
+    Model& m = *model_;
+    std::map<AlertId, std::string> keys;
+    for (const auto* row : all_of<Alert>(batch)) {
+        keys.insert_or_assign(row->id, row->key);
+    }
+    for (const auto* event : all_of<AlertEvent>(batch)) {
+        const auto known = m.alerts.find(event->alert);
+        const auto key = keys.find(event->alert);
+        if (known == m.alerts.end() && key == keys.end()) {
+            violated("I8", at, "the log speaks of alert " + event->alert.value + ", which nobody raised");
+            continue;
+        }
+        Model::Turns& turns = m.turns[key != keys.end() ? key->second : known->second.key];
+        if (std::exchange(turns.on, fires(event->state)) != fires(event->state)) {
+            turns.at.push_back(at.mono);
+        }
+    }
+}
+
 /// It is called flapping only after as many firings and ends within its window as the configuration says.
 void Judge::judge_flapping(const Alert& row, Moment at) {
     Model& m = *model_;
     Model::Turns& turns = m.turns[row.key];
-    if (std::exchange(turns.on, fires(row)) != fires(row)) {
-        turns.at.push_back(at.mono);
-    }
     if (!std::exchange(turns.flapping, row.flapping) && row.flapping) {
         ++turns.flapped;
         tally_.mark("alert.flapping");

@@ -31,8 +31,12 @@ std::vector<const T*> all_of(const Batch& batch) {
     return found;
 }
 
+inline bool fires(AlertState state) {
+    return state == AlertState::firing || state == AlertState::acknowledged;
+}
+
 inline bool fires(const Alert& alert) {
-    return alert.state == AlertState::firing || alert.state == AlertState::acknowledged;
+    return fires(alert.state);
 }
 
 /// Quiet time by the judge's own count, from what the sources answered.
@@ -205,6 +209,7 @@ struct Judge::Model {
     bool crashed_since_calm = false;
 
     // ---- what has to be told
+    bool config_refused = false;  // the newest that was read
     struct Try {
         Instant at;
         bool for_good = false;

@@ -257,6 +257,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
 
     // ---- alerts: a transition that concerns somebody is told in its own transaction
+    count_turns(batch, at);
     for (const auto* row : all_of<Alert>(batch)) {
         const auto known = m.alerts.find(row->id);
         const bool fired_before = known != m.alerts.end() && fires(known->second);

@@ -344,6 +344,13 @@ void Judge::judge_due(Moment at) {
             missed(now, "the wall clock was set by " + words(by) + ", and no alert fires", at);
         }
     }
+    const bool says_refused = rings(AlertKind::config, [](const Alert& a) { return a.key == "config"; });
+    if (m.config_refused != says_refused) {
+        missed(now,
+               m.config_refused ? "the configuration was refused, and no alert fires"
+                                : "the newest configuration is in force, and an alert says that it was refused",
+               at);
+    }
     for (const auto& [run, truth] : m.runs) {
         const auto resource = m.resources.find(truth.run.resource);
         const bool saw = truth.look && !saw_nothing(*truth.look);  // the newest look, which still comes in

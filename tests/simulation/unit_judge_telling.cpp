@@ -215,6 +215,12 @@ TEST_CASE("I8: what happens is shouted about") {
         shout(a);
         polls(s, minutes{40});
     }
+    SECTION("a configuration that is refused") {
+        polls(s, minutes{20});
+        s.judge.config_read(false);
+        shout(alert_of(AlertKind::config, "config"));
+        polls(s, minutes{40});
+    }
     SECTION("a run that nobody can see") {
         s.begin();
         Alert a = alert_of(AlertKind::blind, "blind/lab/r1");
@@ -229,6 +235,26 @@ TEST_CASE("I8: what happens is shouted about") {
         }
     }
     CHECK(s.breaks("I8") == !told);
+}
+
+TEST_CASE("I8: a configuration that is in force is not called refused") {
+    History s;
+    s.use();
+    s.judge.booted(s.at());
+    polls(s, minutes{20});
+    s.judge.config_read(false);
+    Alert a = alert_of(AlertKind::config, "config");
+    tells(s, a);
+    polls(s, minutes{10});
+    s.judge.config_read(true);
+    s.use();
+    const bool ends = GENERATE(true, false);
+    if (ends) {
+        a.state = AlertState::resolved;
+        tells(s, a, Telling::resolved);
+    }
+    polls(s, minutes{30});
+    CHECK(s.breaks("I8") == !ends);
 }
 
 TEST_CASE("I8: a parcel goes when it may, and says what it carries") {

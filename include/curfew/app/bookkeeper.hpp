@@ -19,6 +19,9 @@ std::string saves_nothing(const Config& config, const Resource& resource);
 
 class Bookkeeper {
 public:
+    /// So long it knows what was billed of what is over; nothing is asked for from further back.
+    static constexpr Duration counted_kept = hours{24 * 7};
+
     Bookkeeper(World& world, PriceBook prices);
 
     /// Meters as the store has them, those of runs for `counted`; `known` tells whose the add-ons are.

@@ -22,9 +22,10 @@ public:
     Budgets(World& world, Treasurer& treasurer, Parse parse);
 
     void load(std::vector<BudgetEdit> edits);
-    /// The configuration with what was set over it. One that can be read no more is left out and named in
-    /// `faults`.
-    std::shared_ptr<const Config> over(std::shared_ptr<const Config> file, std::vector<std::string>& faults);
+    /// The configuration with what was set over it. One that can be read no more is left out, and named in `faults`
+    /// until it is removed, set anew or fits again.
+    std::shared_ptr<const Config> over(std::shared_ptr<const Config> file);
+    const std::vector<std::string>& faults() const { return faults_; }
 
     /// The errors of these are Control's.
     Task<Result<Budget>> set(std::string document, std::string actor);
@@ -40,6 +41,7 @@ private:
     Parse parse_;
     std::shared_ptr<const Config> file_;  // as it stands, without edits
     std::map<BudgetName, BudgetEdit> edits_;
+    std::vector<std::string> faults_;
 };
 
 }  // namespace curfew

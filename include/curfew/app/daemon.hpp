@@ -47,9 +47,9 @@ public:
     /// Loads and recovers; nothing acts before it succeeded.
     Task<Result<void>> start();
     /// A condition that was found while starting: critical, once.
-    Task<void> raise(std::string key, AlertKind kind, std::string title);
+    void raise(std::string key, AlertKind kind, std::string title);
     /// One of an earlier start is over.
-    Task<void> resolve(std::string key);
+    void resolve(std::string key);
     /// Those in force, also after a reload.
     const PriceBook& prices() const { return books_.prices(); }
     Outlook& outlook() { return outlook_; }
@@ -82,10 +82,10 @@ public:
     void poll_now() override;
 
 private:
-    void fill_picture(const StoredState& stored, bool same_boot);
+    void fill_picture(const StoredState& stored, const std::vector<ResourceRow>& known, bool same_boot);
     void start_watchers();
     void tell_supervisor();
-    Task<void> tell_budget_faults(std::vector<std::string> faults);
+    void tell_budget_faults();
     Task<void> feed_watchdog();
     Task<void> store_open_history();
     LiveResource* running(const ResourceId& id);

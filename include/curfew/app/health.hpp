@@ -51,6 +51,10 @@ public:
     /// Of the outbox: a channel took something; it is not going to get something.
     void taken(const ChannelName& channel);
     void given_up(const GivenUp& what);
+    /// A fault in what Curfew was given (its configuration, an edit, a folder), by whoever found it, until `mended`.
+    /// Told with the next pass, or with the first that the database takes.
+    void found(std::string key, Message fault);
+    void mended(std::string key);
 
     /// Looks until `stop`.
     Task<void> run();
@@ -84,6 +88,7 @@ private:
         Duration waits{0};
         std::string error;
     };
+    using Given = std::map<std::string, std::optional<Message>>;  // by key; none: mended
     struct OfDisk {
         std::vector<std::string> folders;  // in words
         std::string path;
@@ -92,6 +97,7 @@ private:
 
     /// `read_all`: everything there is to know is of this pass.
     void judge(Batch& batch, bool read_all);
+    void judge_given(const Given& given, Batch& batch);
     void judge_accounts(Batch& batch);
     void judge_clock(Batch& batch);
     void judge_channels(Batch& batch);
@@ -133,6 +139,8 @@ private:
     std::set<ChannelName> unsent_;  // channels with dead letters, at the newest look for them
     std::optional<Instant> asked_dead_;
     std::shared_ptr<const Config> asked_dead_of_;
+
+    Given given_;  // not yet written down
 
     std::optional<Error> unwritten_;  // the database takes nothing
     WallTime unwritten_since_;

@@ -126,6 +126,8 @@ struct LiveAccount {
     /// Our own figure for the same time; absent unless its month was watched from the first minute.
     std::optional<Money> accrued_then;
     std::vector<LiveGap> gaps;  // until the provider has answered, and that is durable
+    /// When each that is not in its lists any more was in one last, by our clock; or earlier. It may come back.
+    std::map<ResourceId, WallTime> gone;
 };
 
 struct BudgetState {

@@ -2,8 +2,6 @@
 #include "curfew/app/health_texts.hpp"
 #include "support/life.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <catch2/catch.hpp>
 
 using namespace curfew;
@@ -370,10 +368,8 @@ TEST_CASE("a log that grows, a copy that fails, a database that was replaced") {
     CHECK_FALSE(s.standing("self/database/copy"));
 
     s.store.well.copied_at.reset();
-    boost::asio::co_spawn(s.io,
-                          s.life->daemon.raise(std::string{Health::replaced_key}, AlertKind::database,
-                                               "the database was damaged and was moved aside"),
-                          boost::asio::detached);
+    s.life->daemon.raise(std::string{Health::replaced_key}, AlertKind::database,
+                         "the database was damaged and was moved aside");
     s.pass(minutes{2});
     s.store.well.copied_at = s.scheduler.wall();  // the new one, at once
     s.pass(hours{23});
@@ -426,6 +422,49 @@ TEST_CASE("a clock that was set while the disk took nothing is told once it does
     s.store.failing.reset();
     s.pass(minutes{5});
     s.check_once("self/clock/step", AlertKind::clock);
+}
+
+TEST_CASE("a configuration that was refused is told once the disk takes it, and so is its end") {
+    Story s;
+    bool faulty = true;
+    s.outside.assemble = [&]() -> Result<Parts> {
+        if (faulty) {
+            return fail(Errc::invalid, "curfew.toml:3:1: unknown key");
+        }
+        return Parts{.config = s.config,
+                     .clouds = {{AccountName{"me"}, s.life->cloud}},
+                     .channels = {s.mail, s.pager},
+                     .vaults = {s.vault},
+                     .prices = s.prices,
+                     .heartbeat = s.heart,
+                     .disks = s.disks};
+    };
+    s.begin();
+    const auto reload_on_a_full_disk = [&] {
+        s.store.failing = full;
+        CHECK_FALSE(s.life->await(s.life->daemon.reload("ana")));
+        s.pass(hours{2});
+        s.store.failing.reset();
+        s.pass(minutes{5});
+    };
+    reload_on_a_full_disk();
+    CHECK(s.standing("config"));
+    CHECK(s.told(*s.mail, AlertKind::config, AlertState::firing) == 1);
+    faulty = false;
+    reload_on_a_full_disk();  // in force, and only its record is not written
+    s.check_once("config", AlertKind::config);
+}
+
+TEST_CASE("a start is with a configuration that is whole") {
+    Story s;
+    s.begin();
+    s.pass(minutes{5});
+    CHECK_FALSE(s.life->await(s.life->daemon.reload("ana")));
+    s.pass(minutes{5});
+    CHECK(s.standing("config"));
+    s.restart(minutes{1});
+    s.pass(minutes{5});
+    s.check_once("config", AlertKind::config);
 }
 
 TEST_CASE("a clock far from the provider's is told, not one answer that says so") {

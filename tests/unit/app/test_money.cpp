@@ -86,6 +86,42 @@ TEST_CASE("runs that came and went while the daemon was down are billed by their
     CHECK(b.each_once());
 }
 
+TEST_CASE("what ran unseen before a resource was gone from the list is billed once it is back") {
+    const bool restarted = GENERATE(false, true);
+    CAPTURE(restarted);
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    const std::string first = n.resource.run.id.value;
+    b.world.end(n);
+    std::vector<Run>& past = b.world.past_runs[n.resource.id];
+    past.push_back(n.resource.run);
+    b.scheduler.run_for(minutes{10});
+    b.life.reset();
+    b.scheduler.run_for(minutes{5});
+    b.world.start(n);
+    b.scheduler.run_for(minutes{33});
+    b.world.end(n);
+    past.push_back(n.resource.run);
+    auto away = b.world.notebooks.extract("demo");
+    b.scheduler.run_for(minutes{10});
+    b.begin();
+    b.scheduler.run_for(minutes{20});
+    CHECK(b.store.known.at(n.resource.id).gone);
+    if (restarted) {
+        b.restart(minutes{5});
+        b.scheduler.run_for(minutes{20});
+    }
+    b.world.notebooks.insert(std::move(away));
+    b.world.start(n);
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(first) == minutes{10});
+    CHECK(b.metered(past[1].id.value) == minutes{33});
+    CHECK(b.bar(past[1].id.value) == Duration{0});
+    CHECK(b.each_once());
+}
+
 TEST_CASE("a run that was missed and whose end nobody tells ends before the next, and the bar says so") {
     Books b;
     FakeNotebook& n = b.world.add("demo");
