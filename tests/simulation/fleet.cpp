@@ -7,7 +7,6 @@ namespace curfew::simulation {
 
 namespace {
 
-constexpr std::size_t runs_kept = 40;
 
 }  // namespace
 
@@ -74,9 +73,6 @@ void Fleet::start(SimResource& r) {
                .state = RunState::provisioned,
                .started = stage.clock.utc(),
                .ended = {}};
-    while (r.runs.size() >= runs_kept && !r.runs.front().bills()) {
-        r.runs.pop_front();
-    }
     no_work(r);
     r.stalled = false;
     r.cpu_ms = 0;
