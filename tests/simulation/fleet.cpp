@@ -5,11 +5,6 @@
 
 namespace curfew::simulation {
 
-namespace {
-
-
-}  // namespace
-
 Fleet::Fleet(Stage& s) : stage(s), dice_(s.dice.split("fleet")), moves_(s.dice.split("moves")) {}
 
 SimResource& Fleet::add(SimResource resource) {
