@@ -157,7 +157,8 @@ void Judge::judge_ledger(const End& end, Moment at) {
             before = &row;
         }
         const auto metered = m.metered.find(run);
-        const auto unheard = [&](const Moment& when, Money more, Instant aware) {
+        // `known`: what it was billed at is one of its own prices.
+        const auto unheard = [&](const Moment& when, Money more, Instant aware, bool known) {
             // Who was not seen before it changed is billed at the new one from its start: no list tells of the old one.
             const bool unseen = metered == m.metered.end() || metered->second > when.mono;
             const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
@@ -167,14 +168,14 @@ void Judge::judge_ledger(const End& end, Moment at) {
             }
             // Where the price of the old one changed as well, it may have been further from the new one before.
             const Wide by = more.nanos < 0 ? -more.nanos : more.nanos;
-            allowed += (unseen && truth.prices.size() > 2 ? std::max<Wide>(by, dearest_of_all) : by) *
-                       off.count();
+            allowed += (unseen && !known ? std::max<Wide>(by, dearest_of_all) : by) * off.count();
         };
         for (const auto& [when, more] : truth.unannounced) {
-            unheard(when, more, aware_at(m, truth.run.account, when, at));
+            unheard(when, more, aware_at(m, truth.run.account, when, at), truth.prices.size() <= 2);
         }
+        // What the new machine cost before the move is no price of the run.
         for (const auto& [when, more] : truth.moved) {
-            unheard(when, more, listed_after(m, truth.run.account, when.mono, at));
+            unheard(when, more, listed_after(m, truth.run.account, when.mono, at), false);
         }
         // Billed for as long as lists said so; where the end is told later, too much is given back.
         const auto shown = m.shown_on.find(run);
