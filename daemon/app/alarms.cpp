@@ -226,8 +226,9 @@ Alert Alarms::subject(const std::string& key, const Message& message) const {
 
 const Alarms::LiveSilence* Alarms::silence_of(const Message& message, SilenceKind least) const {
     const SilenceSubject subject = subject_of(message);
+    const WallTime now = steady();
     const auto found = std::ranges::find_if(silences_, [&](const LiveSilence& in) {
-        return in.silence.kind >= least && covers(in.silence.scope, subject);
+        return in.ends > now && in.silence.kind >= least && covers(in.silence.scope, subject);
     });
     return found == silences_.end() ? nullptr : &*found;
 }

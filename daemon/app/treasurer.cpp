@@ -90,6 +90,10 @@ bool leads_back(const Budget& budget, const Period& known, WallTime today) {
     return budget.period.kind != PeriodKind::rolling && period_of(budget, today).from < known.from;
 }
 
+auto key_of(const CostRow& row) {
+    return std::tuple{row.run, row.meter, row.from, row.source};
+}
+
 FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::string key, WallTime now) {
     return {.budget = budget.name, .period = period.id, .key = std::move(key), .at = now};
 }
@@ -179,13 +183,32 @@ Task<void> Treasurer::measure(Store& store) {
     }
 }
 
+void Treasurer::take_unstored(Rows& rows) const {
+    for (const auto& [account, closed] : picture_.unstored) {
+        for (const CostRow& row : closed) {
+            rows.insert_or_assign(key_of(row), row);
+        }
+    }
+}
+
+/// All that is closed by now and was not in the store when it was asked.
+Treasurer::Rows Treasurer::not_in(const Reading& reading) const {
+    Rows rows = reading.unstored;
+    for (std::size_t i = reading.judged; i < judged_.size(); ++i) {
+        rows.insert_or_assign(key_of(judged_[i]), judged_[i]);
+    }
+    return rows;
+}
+
 Task<Result<Treasurer::Reading>> Treasurer::read(Store& store, SpendQuery query, Readings& readings) {
     const std::string name = name_of(query);
     if (const auto known = readings.find(name); known != readings.end()) {
         co_return known->second;
     }
-    Reading reading{.rows = {}, .judged = judged_.size()};
+    Reading reading{.rows = {}, .unstored = {}, .judged = judged_.size()};
+    take_unstored(reading.unstored);
     auto rows = co_await store.spend(std::move(query));
+    take_unstored(reading.unstored);  // a transaction before the question may have failed
     if (!rows) {
         co_return std::unexpected(rows.error());
     }
@@ -194,8 +217,9 @@ Task<Result<Treasurer::Reading>> Treasurer::read(Store& store, SpendQuery query,
 }
 
 /// The store counts rows by where they begin. Of those that lie across an end of the period a part belongs to
-/// it: what has to be added so that only that counts. What lies behind its end is kept for the next.
-Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, Sums& sums) {
+/// it: what has to be added so that only that counts. What lies behind its end is kept for the next. What was not read
+/// is added by itself.
+Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, const Reading& reading, Sums& sums) {
     const Period period = sums.period;
     for (const WallTime edge : {period.from, period.to}) {
         const bool end = edge == period.to && another_follows(budget);
@@ -207,7 +231,11 @@ Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, Sums& su
             if (!page) {
                 co_return std::unexpected(page.error());
             }
+            const Rows others = not_in(reading);
             for (const LedgerRow& entry : page->rows) {
+                if (others.contains(key_of(entry.row))) {
+                    continue;
+                }
                 if (entry.row.from < edge && entry.row.to > edge &&
                     matches(budget.scope, scope_of(entry.row))) {
                     const Money counted = edge == period.from ? nothing(budget) : entry.row.gross;
@@ -227,18 +255,13 @@ Task<Result<void>> Treasurer::edges(Store& store, const Budget& budget, Sums& su
 Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime today, Readings& readings) {
     const Period period = period_of(budget, today);
     Sums sums{.period = period, .closed = nothing(budget), .loaded = true};
-    std::size_t judged = judged_.size();
     if (budget.period.kind != PeriodKind::run) {
-        auto edge = co_await edges(store, budget, sums);
-        auto reading = edge ? co_await read(store, query_of(budget, period), readings)
-                            : Result<Reading>{std::unexpected(edge.error())};
-        if (!reading) {
-            co_return std::unexpected(reading.error());
+        auto reading = co_await read(store, query_of(budget, period), readings);
+        auto edge = reading ? co_await edges(store, budget, *reading, sums)
+                            : Result<void>{std::unexpected(reading.error())};
+        if (!edge) {
+            co_return std::unexpected(edge.error());
         }
-        for (std::size_t i = judged; i < judged_.size(); ++i) {
-            keep_ahead(budget, judged_[i], sums);
-        }
-        judged = reading->judged;
         for (const SpendRow& row : reading->rows) {
             std::size_t key = 0;
             Resource scope = any_resource(budget.scope) ? Resource{}
@@ -256,9 +279,10 @@ Task<Result<void>> Treasurer::sum(Store& store, const Budget& budget, WallTime t
                 sums.closed += mutant(Mutant::spend_forgotten) ? nothing(budget) : row.gross;
             }
         }
-    }
-    for (std::size_t i = judged; i < judged_.size(); ++i) {
-        add(budget, judged_[i], sums);
+        for (const auto& [key, row] : not_in(*reading)) {
+            add(budget, row, sums);
+            sums.early.insert(key);
+        }
     }
     Money spent = sums.closed;
     for (const auto& [hour, money] : sums.hours) {
@@ -314,7 +338,7 @@ void Treasurer::add(const Budget& budget, const CostRow& row, Sums& sums) const 
 
 void Treasurer::keep_ahead(const Budget& budget, const CostRow& row, Sums& sums) const {
     if (another_follows(budget) && row.to > sums.period.to && matches(budget.scope, scope_of(row))) {
-        sums.ahead.insert_or_assign({row.run, row.meter, row.from, row.source}, row);
+        sums.ahead.insert_or_assign(key_of(row), row);
     }
 }
 
@@ -439,7 +463,8 @@ Period Treasurer::roll(const Budget& budget, Sums& sums, LiveBudget& live, const
     } else if (period.id != sums.period.id && !leads_back(budget, sums.period, times.today)) {
         note_overshoot(budget, live, "when the period ended", times.now.wall, batch);
         const auto ahead = std::exchange(sums.ahead, {});
-        sums = Sums{.period = period, .closed = nothing(budget), .loaded = true};
+        sums = Sums{
+            .period = period, .closed = nothing(budget), .early = std::move(sums.early), .loaded = true};
         for (const auto& [key, row] : ahead) {
             add(budget, row, sums);
         }
@@ -491,7 +516,9 @@ void Treasurer::judge_whole(const Config& config, const Budget& budget, const st
     live.runs.clear();
     live.active = in_force(budget, live.period, times.today);
     for (const CostRow& row : rows) {
-        add(budget, row, sums);
+        if (sums.early.erase(key_of(row)) == 0) {
+            add(budget, row, sums);
+        }
     }
     live.spend = spend_of(config, budget, sums, live, meters, times);
     live.lead = lead_for(config, budget, meters);

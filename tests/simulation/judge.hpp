@@ -179,7 +179,7 @@ private:
     void note_silence(const Silence& silence, Moment at);
     void note_awake(Moment at);
     void note_dark(RunTruth& truth, const OwnLook& look);
-    bool silence_over(const SilenceId& id, Moment at, Duration slack) const;
+    bool silence_over(const SilenceId& id, Instant at, Duration slack) const;
     bool rings(AlertKind kind, const std::function<bool(const Alert&)>& test) const;
     void missed(std::set<std::string>& now, const std::string& what, Moment at);
     void judge_rows_told(const Batch& batch, Moment at);

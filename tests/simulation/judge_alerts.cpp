@@ -94,9 +94,9 @@ void Judge::judge_flapping(const Alert& row, Moment at) {
         const bool earned = m.any_config(at.mono, [&](const Config& config) {
             const AlertPolicy& policy = config.alerts;
             const Instant since = at.mono - policy.flap_window - slow_commits;
-            const Duration moved = m.most_wall_moved(since, at.mono);
-            const auto within = std::ranges::count_if(turns.at,
-                                                      [&](Instant turn) { return turn >= since - moved; });
+            // Over a restart they are carried by the wall clock.
+            const auto within = std::ranges::count_if(
+                turns.at, [&](Instant turn) { return turn + m.most_wall_moved(turn, at.mono) >= since; });
             return within >= policy.flap_turns;
         });
         if (!earned) {

@@ -139,7 +139,8 @@ struct Judge::Model {
     std::map<ReceiptId, std::pair<TrueFiles, Instant>> held;  // by vaults, together
     std::map<std::string, std::vector<std::pair<Instant, RunId>>> stops_by_rule;
     std::map<std::string, std::vector<std::pair<Instant, RunId>>>
-        meant_by_rule;  // to be stopped, sent or not
+        meant_by_rule;                             // to be stopped, sent or not
+    std::map<std::string, Instant> breaker_asked;  // when its newest row was handed to the disk, by rule
 
     // ---- durable
     std::map<ResourceId, ResourceRow> resources;
@@ -202,6 +203,7 @@ struct Judge::Model {
     std::map<std::int64_t, std::string> by_seq;
     std::int64_t seq = 0;
     std::map<ParcelKey, DurableParcel> parcels;
+    std::map<ParcelKey, Instant> parcel_asked;  // when it was handed to the disk
     std::map<std::string, std::map<std::string, int>> told_firing;  // of a budget's crossing, by channel
     std::set<std::string> refused_for_good;                         // channels that ever did
     bool refusals_told = false;
@@ -225,6 +227,7 @@ struct Judge::Model {
     std::optional<Instant> awake_since;               // Curfew's newest start, or the host's waking
     std::vector<std::pair<Instant, Instant>> asleep;  // or not running
     std::map<AlertId, Instant> alert_at;              // its newest row
+    std::map<AlertId, Instant> alert_asked;           // … was handed to the disk
     std::map<std::string, Turns> turns;               // by key of an alert
     std::map<AlertId, Instant> told_at;               // … that says it was told
     std::map<SilenceId, Instant> silence_ends;

@@ -61,6 +61,15 @@ void Judge::handed_over(const Batch& batch, Moment at) {
             m.pack_asked[row->id] = at.mono;
         }
     }
+    for (const auto* row : all_of<Alert>(batch)) {
+        m.alert_asked[row->id] = at.mono;
+    }
+    for (const auto* row : all_of<ParcelRow>(batch)) {
+        m.parcel_asked[{row->channel.value, row->to, row->id.value}] = at.mono;
+    }
+    for (const auto* row : all_of<Breaker>(batch)) {
+        m.breaker_asked[row->rule.value] = at.mono;
+    }
 }
 
 void Judge::committed(const Batch& batch, Moment at) {

@@ -84,11 +84,11 @@ void Judge::note_awake(Moment at) {
     }
 }
 
-bool Judge::silence_over(const SilenceId& id, Moment at, Duration slack) const {
+bool Judge::silence_over(const SilenceId& id, Instant at, Duration slack) const {
     const auto silence = model_->silences.find(id);
     const auto ends = model_->silence_ends.find(id);
     return silence == model_->silences.end() || silence->second.row.ended_at ||
-           (ends != model_->silence_ends.end() && ends->second + slack < at.mono);
+           (ends != model_->silence_ends.end() && ends->second + slack < at);
 }
 
 // ---- what a transaction says ---------------------------------------------------------------------------
@@ -126,7 +126,7 @@ void Judge::judge_rows_told(const Batch& batch, Moment at) {
             if (before_it && row->message.telling != Telling::resolved &&
                 row->message.telling != Telling::acknowledged &&
                 own_covers(silence.row.scope, before.message) &&
-                !silence_over(id, at, Duration{-minutes{10}})) {
+                !silence_over(id, at.mono, Duration{-minutes{10}})) {
                 violated("I8", at,
                          "alert " + before.key + " is told, and silence " + id.value + " covers it");
             }
@@ -154,7 +154,10 @@ void Judge::judge_rows_told(const Batch& batch, Moment at) {
                          "alert " + row->key + " is kept quiet by silence " + row->silenced_by.value +
                              ", which does not cover it");
             }
-            if (silence_over(row->silenced_by, at, minutes{10}) && silence != m.silences.end() &&
+            // It was so when it was handed to a disk, which may take its time, or sleep with the host.
+            const auto asked = m.alert_asked.find(row->id);
+            const Instant then = asked == m.alert_asked.end() ? at.mono : asked->second;
+            if (silence_over(row->silenced_by, then, minutes{10}) && silence != m.silences.end() &&
                 !silence->second.row.ended_at) {
                 violated("I8", at,
                          "alert " + row->key + " is kept quiet by silence " + row->silenced_by.value +
@@ -306,7 +309,7 @@ void Judge::judge_due(Moment at) {
         }
         const Duration still = at.mono - std::max(m.alert_at[id], awake);
         const std::string which = "alert " + a.key + " (" + id.value + ")";
-        if (!a.silenced_by.empty() && silence_over(a.silenced_by, at, Duration{0})) {
+        if (!a.silenced_by.empty() && silence_over(a.silenced_by, at.mono, Duration{0})) {
             missed(now, which + " is still kept quiet by silence " + a.silenced_by.value + ", which is over",
                    at);
         }
@@ -347,8 +350,9 @@ void Judge::judge_due(Moment at) {
     const bool says_refused = rings(AlertKind::config, [](const Alert& a) { return a.key == "config"; });
     if (m.config_refused != says_refused) {
         missed(now,
-               m.config_refused ? "the configuration was refused, and no alert fires"
-                                : "the newest configuration is in force, and an alert says that it was refused",
+               m.config_refused
+                   ? "the configuration was refused, and no alert fires"
+                   : "the newest configuration is in force, and an alert says that it was refused",
                at);
     }
     for (const auto& [run, truth] : m.runs) {
@@ -401,7 +405,8 @@ void Judge::judge_parcels(const Batch& batch, Moment at) {
                          row->channel.value + " within an hour, which may have " +
                          std::to_string(m.config()->alerts.per_hour) + (urgent ? ", urgent as it is" : ""));
         }
-        made.push_back(at.mono);
+        const auto asked = m.parcel_asked.find({row->channel.value, row->to, row->id.value});
+        made.push_back(asked == m.parcel_asked.end() ? at.mono : asked->second);
     }
     for (const auto* fill : all_of<ParcelFill>(batch)) {
         const auto parcel = std::ranges::find_if(batch, [&](const Write& write) {

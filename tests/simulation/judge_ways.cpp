@@ -12,8 +12,7 @@ using State = EnforcementState;
 constexpr int sightings_needed = 2;
 constexpr int relooks_needed = 2;
 constexpr std::size_t stops_before_breaker = 2;
-constexpr Duration breaker_slack = minutes{1};
-constexpr Duration breaker_window = hours{1} + breaker_slack;
+constexpr Duration breaker_window = hours{1} + minutes{1};
 
 }  // namespace
 
@@ -53,9 +52,9 @@ void Judge::judge_sightings(const Enforcement& row, State before, Moment at) {
 void Judge::judge_breaker(const Breaker& row, const Batch& batch, Moment at) {
     Model& m = *model_;
     auto& meant = m.meant_by_rule[row.rule.value];
-    // What was counted before the host fell asleep may be durable only now that it is awake.
-    const bool awoke = !m.asleep.empty() && at.mono - m.asleep.back().second <= breaker_slack;
-    const Instant counted = awoke ? std::min(at.mono, m.asleep.back().first) : at.mono;
+    // Counted is before it is handed to a disk, which may take its time, or sleep with the host.
+    const auto asked = m.breaker_asked.find(row.rule.value);
+    const Instant counted = asked == m.breaker_asked.end() ? at.mono : asked->second;
     std::erase_if(meant, [&](const auto& entry) { return counted - entry.first > breaker_window; });
     std::set<RunId> runs;
     for (const auto& [when, run] : meant) {

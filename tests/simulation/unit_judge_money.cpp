@@ -205,6 +205,33 @@ TEST_CASE("I6: a price that changes counts from then on") {
     }
 }
 
+TEST_CASE("I6: who was moved before anybody saw it may have been billed at each price of its new type") {
+    History s;
+    s.use();
+    const bool seen = GENERATE(false, true);
+    const bool changed = GENERATE(false, true);
+    s.begin();
+    const Meter meter{
+        .resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false};
+    if (seen) {
+        s.judge.committed({meter}, s.at());
+    }
+    s.pass(minutes{40});
+    s.judge.moved(run, Money{255'000'000}, s.at());
+    s.pass(minutes{1});
+    s.judge.listed(account, s.at());
+    s.judge.committed({meter}, s.at());
+    s.pass(minutes{19});
+    s.judge.run_ended(run, "user", s.at());
+    CostRow cheap = s.row(0, 30, 25'500'000);
+    cheap.rate = Rate{Money{51'000'000}};
+    CostRow rest = s.row(30, 60, changed ? 127'500'000 : 25'500'000);
+    rest.rate = Rate{Money{changed ? 255'000'000 : 51'000'000}};
+    rest.sku = changed ? rest.sku : "other";  // or it would be cut for no reason
+    s.close({cheap, rest});
+    CHECK(s.breaks("I6") == (seen || !changed));
+}
+
 TEST_CASE("I6: a run that began after its price rose unheard of costs the old one until that is heard") {
     const bool heard_before = GENERATE(false, true);
     History s;

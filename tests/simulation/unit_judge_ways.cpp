@@ -158,6 +158,17 @@ TEST_CASE("I9: a breaker opens over stops of its own rule") {
         s.judge.committed({breaker}, s.at());
         CHECK(says(s, "opens after 0 of its stops"));
     }
+    SECTION("with the second within an hour, on a disk that takes its time") {
+        const bool late = GENERATE(false, true);
+        s.pass(minutes{late ? 62 : 59});
+        Enforcement other = s.e;
+        other.id = EnforcementId{"enf_2"};
+        other.run = RunId{"r2"};
+        s.judge.handed_over({other, breaker}, s.at());
+        s.pass(minutes{3});
+        s.judge.committed({other, breaker}, s.at());
+        CHECK(says(s, "opens after 1 of its stops") == late);
+    }
     SECTION("an hour later, with one of which a boot took the time for its own") {
         s.e.stop_called_at = s.at().mono;
         s.store(EnforcementState::confirming);

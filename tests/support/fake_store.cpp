@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 
 namespace curfew::test {
 
@@ -283,12 +284,12 @@ Task<Result<std::vector<AuditRow>>> FakeStore::audit(std::int64_t, int, std::opt
 Task<Result<std::vector<Receipt>>> FakeStore::receipts(std::optional<ResourceId> resource, int limit) {
     co_await turn(io_);
     std::vector<Receipt> rows;
-    for (const auto& [id, row] : receipt_rows) {
+    for (const std::string& id : std::views::reverse(receipts_stored)) {
+        const Receipt& row = receipt_rows.at(id);
         if (!resource || row.resource == *resource) {
             rows.push_back(row);
         }
     }
-    std::ranges::sort(rows, [](const Receipt& a, const Receipt& b) { return a.verified_at > b.verified_at; });
     rows.resize(std::min<std::size_t>(rows.size(), static_cast<std::size_t>(limit)));
     co_return rows;
 }

@@ -44,6 +44,7 @@ public:
     std::map<std::string, Alert> alert_rows;
     std::map<std::string, Hold> hold_rows;
     std::map<std::string, Receipt> receipt_rows;
+    std::vector<std::string> receipts_stored;  // their names, oldest first
     std::map<std::string, IntentRow> intents;
     std::map<std::string, OutcomeRow> outcomes;
     std::map<RunId, QuietClock> clocks;
@@ -162,7 +163,11 @@ private:
     void put(BudgetEdit& e) { edits.insert_or_assign(e.budget, e); }
     void put(ReportedRow& r) { reported.push_back(r); }
     void put(QuarantineRow& q) { quarantined.push_back(q); }
-    void put(Receipt& r) { receipt_rows[r.id.value] = r; }
+    void put(Receipt& r) {
+        if (receipt_rows.emplace(r.id.value, r).second) {
+            receipts_stored.push_back(r.id.value);
+        }
+    }
     void put(IdempotencyRow& row) { answers.emplace(row.key, row); }
     void put(HistoryRow& h);
     void put(HistoryPrune& p);

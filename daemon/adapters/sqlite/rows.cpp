@@ -238,8 +238,12 @@ struct Writer {
     }
     void operator()(const Receipt& r) const {
         CURFEW_ASSERT(r.verified, "I1: only proven receipts are stored");
-        Query(db, "INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?)", r.id.value, r.resource.value,
-              r.run.value, r.verified_at.ms, to_document(r))
+        // The column is the order in which they were stored: a clock that was set back makes no older one the newest.
+        // What it said is in the document.
+        Query(db,
+              "INSERT OR IGNORE INTO receipt VALUES (?1, ?2, ?3,"
+              " MAX(?4, (SELECT COALESCE(MAX(verified_at) + 1, ?4) FROM receipt)), ?5)",
+              r.id.value, r.resource.value, r.run.value, r.verified_at.ms, to_document(r))
             .run();
     }
     void operator()(const HistoryRow& h) const { write_history(db, h); }

@@ -71,18 +71,23 @@ public:
     std::optional<Left> left_for(const Config& config, const LiveResource& live) const;
 
 private:
+    using RowKey = std::tuple<RunId, MeterKind, WallTime, CostSource>;  // as the store's
+    using Rows = std::map<RowKey, CostRow>;
     struct Sums {
         Period period;
         Money closed;                     // rows of the scope in the period
         std::map<WallTime, Money> hours;  // of a rolling period instead, by full hours
         /// Rows of the scope that end after the period: stamps may lie ahead of our clock.
-        std::map<std::tuple<RunId, MeterKind, WallTime, CostSource>, CostRow> ahead;
-        bool unpriced = false;  // some row is
-        bool loaded = false;    // from the store; a period that began since needs no loading
+        Rows ahead;
+        std::set<RowKey> early;  // counted when the sums were read: not once more when they are judged
+        bool unpriced = false;   // some row is
+        bool loaded = false;     // from the store; a period that began since needs no loading
     };
-    /// What the store answered, and how many rows had been judged when it was asked.
+    /// What the store answered, what it had not been given or did not take until then, and how many rows had been
+    /// judged when it was asked.
     struct Reading {
         std::vector<SpendRow> rows;
+        Rows unstored;
         std::size_t judged = 0;
     };
     using Readings = std::map<std::string, Reading>;
@@ -101,8 +106,10 @@ private:
     };
 
     Task<Result<void>> sum(Store& store, const Budget& budget, WallTime today, Readings& readings);
-    Task<Result<void>> edges(Store& store, const Budget& budget, Sums& sums);
+    Task<Result<void>> edges(Store& store, const Budget& budget, const Reading& reading, Sums& sums);
     Task<Result<Reading>> read(Store& store, SpendQuery query, Readings& readings);
+    void take_unstored(Rows& rows) const;
+    Rows not_in(const Reading& reading) const;
     Resource resource_of(const ResourceId& id) const;
     Resource scope_of(const CostRow& row) const;
     void add(const Budget& budget, const CostRow& row, Sums& sums) const;

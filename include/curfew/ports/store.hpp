@@ -424,6 +424,7 @@ public:
     virtual Task<Result<std::vector<Enforcement>>> enforcements_of(ResourceId resource, int limit) = 0;
     virtual Task<Result<std::vector<AuditRow>>> audit(std::int64_t after_seq, int limit,
                                                       std::optional<ResourceId> resource) = 0;
+    /// Newest first: as they were stored, whatever the clock said.
     virtual Task<Result<std::vector<Receipt>>> receipts(std::optional<ResourceId> resource, int limit) = 0;
     virtual Task<Result<std::optional<Receipt>>> receipt(ReceiptId id) = 0;
     virtual Task<Result<std::vector<Alert>>> alerts(bool with_resolved, int limit) = 0;

@@ -557,6 +557,28 @@ TEST_CASE("messages wait in the outbox, in the order of their coming") {
     CHECK(row.message.expires_at == m.expires_at);
 }
 
+TEST_CASE("of two receipts the one stored later is the newer, also after the clock was set back") {
+    StoreBench b;
+    b.open();
+    Receipt ahead = receipt("rc9");
+    ahead.verified_at = {18'000'000};
+    Receipt later = receipt("rc5");
+    later.verified_at = {7000};
+    Receipt last = receipt("rc7");
+    last.verified_at = {7001};
+    REQUIRE(b.commit({ahead}));
+    REQUIRE(b.commit({later}));
+    REQUIRE(b.commit({last}));
+    REQUIRE(b.commit({ahead}));  // no newer for being stored again
+    b.restart();
+    const auto rows = b.loop.run(b.store->receipts(last.resource, 2));
+    REQUIRE(rows);
+    REQUIRE(rows->size() == 2);
+    CHECK(rows->at(0).id == ReceiptId{"rc7"});
+    CHECK(rows->at(0).verified_at == last.verified_at);
+    CHECK(rows->at(1).id == ReceiptId{"rc5"});
+}
+
 TEST_CASE("receipts as they were") {
     StoreBench b;
     b.open();

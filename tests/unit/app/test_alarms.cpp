@@ -324,6 +324,16 @@ TEST_CASE("the end of a silence that cannot be written comes later, and still te
     CHECK(b.store.silence_rows.begin()->second.ended_at);
 }
 
+TEST_CASE("a silence covers nothing after its end, also where the host slept over it") {
+    Bench b;
+    REQUIRE(b.silence({}, minutes{10}));
+    b.alarms->stop();  // as asleep: nobody ends it
+    b.scheduler.run_for(minutes{30});
+    b.raise("disk", AlertKind::disk, Severity::critical);
+    CHECK(b.told() == Told{{"disk", Telling::firing}});
+    CHECK(b.stored("disk").silenced_by.empty());
+}
+
 TEST_CASE("an alert whose batch was not taken is as it was") {
     Bench b;
     const auto memory = b.alarms->remember({"disk"});

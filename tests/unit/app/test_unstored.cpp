@@ -19,6 +19,17 @@ struct Waiting : Rig {
                             .accounts = {},
                             .from = utc("2026-11-01T00:00:00Z"),
                             .until = utc("2027-11-01T00:00:00Z")}};
+        Budget team;
+        team.name = BudgetName{"team"};
+        team.amount = Money{100 * nanos_per_unit};
+        config->budgets = {team};
+        outside.assemble = [this]() -> Result<Parts> {
+            return Parts{.config = config,
+                         .clouds = {{AccountName{"me"}, life->cloud}},
+                         .channels = {mail},
+                         .vaults = {vault},
+                         .prices = prices};
+        };
         FakeNotebook& n = world.add("demo");
         started = scheduler.wall();
         begin();
@@ -37,12 +48,19 @@ struct Waiting : Rig {
     Money used() const { return cost_of(Rate{Money{760'000'000}}, scheduler.wall() - started).value(); }
     /// Rows are rounded one by one.
     bool right(Money seen) const { return std::abs(seen.nanos - used().nanos) <= 2; }
+    /// How long what ran costs as much as this is off.
+    Duration off(Money seen) const {
+        return Duration{std::abs(seen.nanos - used().nanos) * 3'600'000 / 760'000'000};
+    }
     Money spent(std::vector<SpendBy> by) {
         const auto report = life->await(money->spend(
             {.from = started - hours{1}, .to = scheduler.wall() + hours{1}, .by = by, .name = {}}));
         REQUIRE(report);
         return report->total.gross();
     }
+
+    Money of_budget() const { return life->world.picture.budgets.at(BudgetName{"team"}).spend.spent; }
+    void reload() { REQUIRE(life->await(life->daemon.reload("test"))); }
 
     WallTime started;
     Instant asked_until;
@@ -132,4 +150,56 @@ TEST_CASE("a transaction that fails keeps the hour in sight until one is taken")
     w.scheduler.run_for(minutes{3});
     REQUIRE(!w.store.costs.empty());
     CHECK(w.right(w.spent({})));
+}
+
+TEST_CASE("a budget's sums that are read while the disk takes nothing hold what it did not take") {
+    Waiting w;
+    w.store.refusals = 1'000'000;
+    w.scheduler.run_for(hours{3} + minutes{30});
+    REQUIRE(w.store.costs.empty());
+    REQUIRE(w.off(w.of_budget()) <= minutes{2});
+    CHECK_FALSE(w.life->await(w.life->daemon.reload("test")));  // taken, but its audit row is not
+    CHECK(w.of_budget() >= Money{3 * 760'000'000LL});
+    w.scheduler.run_for(minutes{2});
+    CHECK(w.off(w.of_budget()) <= minutes{2});
+    w.store.refusals = 0;
+    w.scheduler.run_for(hours{2});
+    REQUIRE(w.store.costs.size() >= 5);
+    CHECK(w.off(w.of_budget()) <= minutes{2});
+    w.reload();
+    w.scheduler.run_for(minutes{2});
+    CHECK(w.off(w.of_budget()) <= minutes{2});
+}
+
+TEST_CASE("a budget's sums that are read while a poll waits for its guest count its hour once") {
+    Waiting w;
+    w.reload();
+    CHECK(w.of_budget() >= Money{50 * 760'000'000LL / 60});
+    w.scheduler.run_for(minutes{3});
+    REQUIRE(!w.store.costs.empty());
+    CHECK(w.off(w.of_budget()) <= minutes{2});
+}
+
+TEST_CASE("a budget's sums that are read while a transaction fails hold its hour") {
+    for (int phase = 0; phase < 12; ++phase) {
+        CAPTURE(phase);
+        Waiting w;
+        w.store.refusals = 1;
+        w.scheduler.together = true;
+        bool ended = false;
+        const auto ask = [&]() -> Task<void> {
+            co_await w.scheduler.sleep_until(w.asked_until);
+            for (int i = 0; i < phase; ++i) {
+                co_await turn(w.io);
+            }
+            static_cast<void>(co_await w.life->daemon.reload("test"));
+            ended = true;
+        };
+        boost::asio::co_spawn(w.io, ask(), [&](const std::exception_ptr& bug) { REQUIRE_FALSE(bug); });
+        w.scheduler.run_for(w.asked_until - w.scheduler.mono());
+        w.scheduler.run_for(minutes{5});
+        REQUIRE(ended);
+        REQUIRE(!w.store.costs.empty());
+        CHECK(w.off(w.of_budget()) <= minutes{2});
+    }
 }
