@@ -80,7 +80,9 @@ std::optional<Duration> own_overdue(const Rule& rule, const RunTruth& truth, Wal
         return std::nullopt;
     }
     const WallTime from = off_since(*rule.schedule, wall);
-    const bool there = truth.began.utc + around_a_change < from;
+    const Zone& zone = rule.schedule->zone();
+    const bool steady = zone.offset_at(from - around_a_change) == zone.offset_at(from + around_a_change);
+    const bool there = truth.began.utc + (steady ? step * 2 : around_a_change) < from;
     return there ? std::optional{wall - from} : std::nullopt;
 }
 

@@ -292,7 +292,6 @@ void Judge::judge_figure(const FiredThresholdRow& row, const Batch& batch, Momen
     if (period.id != row.period || ending) {
         return;
     }
-    period.to = std::min(period.to, then + minutes{1});
     const Wide said = std::get<OutboxRow>(*message).message.cost_so_far->nanos;
     const Wide off = known_burn(*budget, period) / 60 + said / 500 + 10;
     tally_.mark("budget.figure");
@@ -346,20 +345,34 @@ void Judge::judge_overshoot(const Config& config, Moment at) {
     }
 }
 
-/// Missing data never resets anything: a poll that did not see all arms no threshold of what it should have seen.
+/// Missing data never resets anything: neither a poll that did not see all, nor what has no price, arms a threshold
+/// that it should count for.
 void Judge::judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at) {
-    const Config* config = model_->config();
+    const Model& m = *model_;
+    const Config* config = m.config();
     const auto polls = all_of<AccountPollRow>(batch);
-    if (config == nullptr || polls.size() != 1 || (polls.front()->complete && polls.front()->error.empty())) {
+    if (config == nullptr || polls.size() != 1 || m.edited.contains(row.budget)) {
         return;
     }
     const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
+    if (budget == config->budgets.end()) {
+        return;
+    }
+    const std::string name = "threshold " + row.key + " of budget " + row.budget.value + " in " + row.period;
     const auto covers = [&](const std::string& glob) { return own_glob(glob, polls.front()->account.value); };
-    if (budget != config->budgets.end() && !model_->edited.contains(row.budget) &&
+    if ((!polls.front()->complete || !polls.front()->error.empty()) &&
         (budget->scope.accounts.empty() || std::ranges::any_of(budget->scope.accounts, covers))) {
-        violated("I7", at,
-                 "threshold " + row.key + " of budget " + row.budget.value + " in " + row.period +
-                     " by a poll that did not see everything");
+        violated("I7", at, name + " by a poll that did not see everything");
+    }
+    const bool unpriced = std::ranges::any_of(m.meters, [&](const auto& entry) {
+        const Meter& meter = entry.second;
+        const auto resource = m.resources.find(meter.resource);
+        return meter.open && !meter.tariff.rate && !meter.tariff.monthly_cap &&
+               resource != m.resources.end() && own_match(budget->scope, resource->second, meter.sku);
+    });
+    // Under another amount it begins anew.
+    if (unpriced && !row.key.ends_with(" #0 armed")) {
+        violated("I7", at, name + ", and something that it counts has no price");
     }
 }
 

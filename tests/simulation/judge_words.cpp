@@ -73,6 +73,10 @@ void Judge::judge_words(const Batch& batch, Moment at) {
         }
     }
     for (const auto* row : all_of<AuditRow>(batch)) {
+        if (row->kind != "budget.admission") {
+            continue;
+        }
+        tally_.mark("budget.admission");
         const bool somebody = m.config() != nullptr && !m.config()->routing.channels.empty();
         const bool told = std::ranges::any_of(batch, [&](const Write& write) {
             const auto* message = std::get_if<OutboxRow>(&write);
@@ -81,7 +85,7 @@ void Judge::judge_words(const Batch& batch, Moment at) {
                     message->message.run == row->run) ||
                    (silenced != nullptr && silenced->kind == "notice.silenced" && silenced->run == row->run);
         });
-        if (row->kind == "budget.admission" && somebody && !told) {
+        if (somebody && !told) {
             violated("I8", at,
                      row->run.value +
                          " was started on what is left of a budget, and its transaction tells nobody");

@@ -668,6 +668,27 @@ TEST_CASE("I7: what is not seen arms nothing") {
     CHECK(s.breaks("I7") != whole);
 }
 
+TEST_CASE("I7: what has no price arms nothing that it counts for") {
+    Budgeted s({2'040'000'000}, {.kind = PeriodKind::rolling, .length = hours{6}},
+               {.percent = 50, .action = ThresholdAction::notify});
+    const bool priced = GENERATE(true, false);
+    s.polls(hours{2});
+    s.fires(s.budget.name, "rolling:6h", s.key());
+    s.note(false);
+    s.polls(hours{5}, false);
+    Meter other{.resource = box, .run = RunId{"r2"}, .sku = "A100"};
+    other.tariff.rate = priced ? std::optional{Rate{Money{1}}} : std::nullopt;
+    other.counted_to = s.at().utc;
+    s.judge.committed(
+        {other,
+         FiredThresholdRow{
+             .budget = s.budget.name, .period = "rolling:6h", .key = s.key() + " armed", .at = s.at().wall},
+         AccountPollRow{
+             .account = account, .mono = s.at().mono, .wall = s.at().wall, .complete = true, .error = {}}},
+        s.at());
+    CHECK(s.breaks("I7") != priced);
+}
+
 TEST_CASE("I7: a run's own budget counts that run") {
     Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::warn});
     SECTION("at its time") {
