@@ -65,16 +65,6 @@ const std::string& provider_of(const Config& config, const AccountName& name) {
     return account == config.accounts.end() ? none : account->provider;
 }
 
-bool covers(const Match& scope, const AccountConfig& account) {
-    Match only;
-    only.accounts = scope.accounts;
-    only.providers = scope.providers;
-    Resource resource;
-    resource.account = account.name;
-    resource.provider = account.provider;
-    return matches(only, resource);
-}
-
 /// Only a fixed period has a time before and after it.
 bool in_force(const Budget& budget, const Period& period, WallTime now) {
     return budget.period.kind != PeriodKind::fixed || (period.from <= now && now < period.to);
@@ -99,6 +89,16 @@ FiredThresholdRow fired_row(const Budget& budget, const Period& period, std::str
 }
 
 }  // namespace
+
+bool covers(const Match& scope, const AccountConfig& account) {
+    Match only;
+    only.accounts = scope.accounts;
+    only.providers = scope.providers;
+    Resource resource;
+    resource.account = account.name;
+    resource.provider = account.provider;
+    return matches(only, resource);
+}
 
 // ---- sums from the store -------------------------------------------------------------------------
 

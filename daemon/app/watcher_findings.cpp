@@ -18,6 +18,15 @@ std::string crossing_key(const BudgetName& budget, const std::string& period, co
     return "budget/" + budget.value + "/" + period + "/" + threshold;
 }
 
+/// May the budget end anything in an account that it covers?
+bool acts(const Config& config, const Treasurer::Finding& finding) {
+    return std::ranges::any_of(config.accounts, [&](const AccountConfig& account) {
+        const bool covered = finding.resource != nullptr ? finding.resource->resource.account == account.name
+                                                         : covers(finding.budget->scope, account);
+        return covered && weakest(finding.budget->mode, mode_in_force(config, &account)) == Mode::enforce;
+    });
+}
+
 }  // namespace
 
 void Watcher::judge_unseen(Batch& batch) {
@@ -108,8 +117,7 @@ void Watcher::judge_budgets(Batch& batch) {
     for (const bool hard : {true, false}) {
         for (const auto& finding : judged.findings) {
             if (stops(finding.crossing.threshold.action) == hard) {
-                Message m = messages::budget_threshold(
-                    finding, weakest(finding.budget->mode, all.mode) == Mode::enforce);
+                Message m = messages::budget_threshold(finding, acts(all, finding));
                 m.budget = finding.budget->name;
                 note(m, "budget.threshold");
                 alarms_.raise(crossing_key(m.budget, finding.crossing.period,

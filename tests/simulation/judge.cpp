@@ -353,6 +353,11 @@ void Judge::files_changed(const RunId& run, const TrueFiles& files, Moment at) {
 void Judge::listed(const AccountName& account, Moment at, const std::vector<RunId>& shown) {
     model_->listed[account].push_back(at);
     model_->shown[account].insert(shown.begin(), shown.end());
+    for (const RunId& run : shown) {
+        if (const auto truth = model_->runs.find(run); truth != model_->runs.end()) {
+            truth->second.listed_at = at.mono;
+        }
+    }
     model_->failing.erase(account);  // also where a full disk keeps it from being written down
     model_->note_wall(at);
 }
@@ -474,6 +479,10 @@ void Judge::booted(Moment at) {
         if (!unbroken) {
             truth.own.last.reset();
             truth.absent = true;
+            // The whole ladder is given again.
+            if (const auto live = m.live.find(id); live != m.live.end()) {
+                m.quiet_when_due.erase(live->second);
+            }
         }
         // Probes before it are forgotten, and so is how long a kernel has been stalled.
         truth.own.probes = 0;

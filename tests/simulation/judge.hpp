@@ -158,6 +158,8 @@ private:
     void judge_lead(const Config& config, Moment at);
     void judge_told(const FiredThresholdRow& row, const Batch& batch, Moment at);
     void judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    void judge_figure(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    void judge_overshoot(const Config& config, Moment at);
     void judge_closing(const AccountName& account, const Batch& batch, Moment at);
     std::vector<Period> counted_now(const Budget& budget, WallTime now) const;
     void judge_early(const FiredThresholdRow& row, Moment at);
@@ -187,6 +189,9 @@ private:
     void judge_flapping(const Alert& row, Moment at);
     void judge_shouted(const Batch& batch, Moment at);
     void judge_due(Moment at);
+    void judge_off_hours(std::set<std::string>& now, Moment at);
+    bool may_stop(const Config& config, const Message& message) const;
+    void judge_words(const Batch& batch, Moment at);
     void judge_parcels(const Batch& batch, Moment at);
     void judge_failover(const End& end, Moment at);
     void judge_alerts_left(const End& end, Moment at);

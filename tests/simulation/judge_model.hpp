@@ -80,6 +80,7 @@ struct RunTruth {
     std::vector<Instant> calls;
     std::deque<std::pair<Instant, bool>> looked_up;  // newest last: was it on?
     bool listed_on = false;
+    std::optional<Instant> listed_at;   // in a list that was whole and fresh
     std::optional<Instant> dark_since;  // looks in a row that brought nothing
     int dark_looks = 0;
 };
@@ -182,7 +183,14 @@ struct Judge::Model {
     std::map<std::string, int> led_late;   // … polls in a row that found them reached with what a stop takes
     std::map<std::string, int> late;       // thresholds: checks in a row that found them due
     std::map<BudgetName, Instant> edited;  // at run time
-    std::set<std::pair<RunId, std::string>> asked_by;  // who asked for a stop of it by hand
+    struct Exceeded {
+        Budget budget;
+        Period period;
+        Instant at;      // when that was still the period
+        int checks = 0;  // since it is over
+    };
+    std::map<std::pair<std::string, std::string>, Exceeded> exceeded;  // by budget and period
+    std::set<std::pair<RunId, std::string>> asked_by;                  // who asked for a stop of it by hand
     std::vector<AuditRow> audit;
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;
@@ -282,6 +290,12 @@ bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now);
 /// A look that is complete becomes quiet time, or the end of it.
 void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap, bool machine);
 Verdict verdict_of(const OwnLook& look, const RunTruth& truth, bool machine);
+
+/// What may be done in an account at all.
+Mode own_mode(const Config& config, const AccountName& account);
+inline Mode weaker(Mode a, Mode b) {
+    return a < b ? a : b;
+}
 
 /// Does a schedule ask for the end of a run that began when it did?
 bool own_schedule_asks(const Rule& rule, const RunTruth& truth, WallTime wall);

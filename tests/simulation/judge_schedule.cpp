@@ -14,6 +14,7 @@ constexpr std::int64_t week_minutes = 7 * day_minutes;
 constexpr Duration around_a_change = hours{3};
 constexpr Duration step = minutes{5};
 constexpr Duration window_longest = hours{24 * 8};
+constexpr Duration listed_lately = minutes{15};
 
 /// By a clock that shows `offset` more than UTC. Day 0 was a Thursday; weeks begin on Mondays.
 bool off_by(const Schedule& schedule, WallTime t, Duration offset) {
@@ -79,8 +80,45 @@ std::optional<Duration> own_overdue(const Rule& rule, const RunTruth& truth, Wal
         return std::nullopt;
     }
     const WallTime from = off_since(*rule.schedule, wall);
-    const bool there = truth.began.utc + around_a_change < from;
+    const Zone& zone = rule.schedule->zone();
+    const bool steady = zone.offset_at(from - around_a_change) == zone.offset_at(from + around_a_change);
+    const bool there = truth.began.utc + (steady ? step * 2 : around_a_change) < from;
     return there ? std::optional{wall - from} : std::nullopt;
+}
+
+/// Who is on in his off hours, at work or not, is under an enforcement, whatever that may do. Asked with each poll that
+/// is durable, of what the newest list showed.
+void Judge::judge_off_hours(std::set<std::string>& now, Moment at) {
+    Model& m = *model_;
+    const Config& config = *m.config();
+    const bool maintained = std::ranges::any_of(m.silences, [](const auto& entry) {
+        return entry.second.row.kind == SilenceKind::maintenance && !entry.second.row.ended_at;
+    });
+    if (maintained || at.mono - m.configs.back().first < hours{1} ||
+        m.most_wall_moved(at.mono - hours{1}, at.mono) > minutes{1}) {
+        return;
+    }
+    for (const auto& [id, truth] : m.runs) {
+        const auto resource = m.resources.find(truth.run.resource);
+        if (truth.ended || resource == m.resources.end() || m.live.contains(id) || held(truth, at) ||
+            !truth.listed_at || at.mono - *truth.listed_at > listed_lately) {
+            continue;
+        }
+        const ResourceRow& row = resource->second;
+        const Rule* rule = own_rule(config, row, truth.run.machine_type);
+        const bool is_protected = std::ranges::any_of(
+            config.protect, [&](const std::string& glob) { return own_glob(glob, row.name); });
+        const bool newest = std::ranges::none_of(m.runs, [&](const auto& other) {
+            return other.second.run.resource == truth.run.resource &&
+                   other.second.began.mono > truth.began.mono;
+        });
+        if (rule == nullptr || rule->respect_activity || is_protected || !newest) {
+            continue;
+        }
+        if (const auto overdue = own_overdue(*rule, truth, at.wall); overdue && *overdue > minutes{20}) {
+            missed(now, id.value + " is in its off hours, and no stop of it is under way", at);
+        }
+    }
 }
 
 }  // namespace curfew::simulation

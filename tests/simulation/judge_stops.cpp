@@ -18,14 +18,6 @@ constexpr int pack_attempts_needed = 5;
 constexpr int stops_always = 2;
 constexpr std::int64_t few_files = 10;  // of so many more than half may go without a word
 
-Mode mode_of(const std::string& word) {
-    return word == "observe" ? Mode::observe : word == "warn" ? Mode::warn : Mode::enforce;
-}
-
-Mode weaker(Mode a, Mode b) {
-    return a < b ? a : b;
-}
-
 const Rule* rule_named(const Config& config, const std::string& name) {
     for (const Rule& rule : config.rules) {
         if (rule.name.value == name) {
@@ -109,6 +101,18 @@ Instant began(const auto& intents, const Durable<Receipt>& receipt) {
 }
 
 }  // namespace
+
+Mode own_mode(const Config& config, const AccountName& account) {
+    Mode mode = config.mode;
+    for (const AccountConfig& each : config.accounts) {
+        if (each.name == account) {
+            mode = weaker(mode, each.mode == "observe" ? Mode::observe
+                                : each.mode == "warn"  ? Mode::warn
+                                                       : Mode::enforce);
+        }
+    }
+    return mode;
+}
 
 void Judge::judge_pack(const Receipt& receipt, const TrueFiles& held, Moment at) {
     Model& m = *model_;
@@ -305,6 +309,14 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
             const Rule* rule = rule_named(config, e.cause.name);
             return rule != nullptr && rule->accept_partial && !rule->probe.enabled;
         });
+        // Where probes are to be had, one is taken right before it.
+        const bool probes = truth.probed && !any([&](const Config& config) {
+                                const Rule* rule = rule_named(config, e.cause.name);
+                                return rule == nullptr || !rule->probe.enabled;
+                            });
+        if (probes && !fence.answers.contains(Signal::processes)) {
+            violated("I2", at, who + " was not probed right before its stop");
+        }
         const Duration at_work = truth.work_since ? at.mono - truth.work_since->mono : Duration{0};
         if (at_work > work_slack && !stalled && !kernels_alone) {
             violated("I2", at, who + " has been at work for " + words(at_work));
@@ -372,10 +384,7 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
     }
     if (!manual) {
         const bool may = any([&](const Config& config) {
-            Mode mode = config.mode;
-            for (const AccountConfig& account : config.accounts) {
-                mode = account.name == e.account ? weaker(mode, mode_of(account.mode)) : mode;
-            }
+            Mode mode = own_mode(config, e.account);
             if (of_rule(e.cause.kind)) {
                 const Rule* rule = rule_named(config, e.cause.name);
                 const Rule* first = own_rule(config, row, truth.run.machine_type);

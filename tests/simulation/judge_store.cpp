@@ -322,7 +322,9 @@ void Judge::committed(const Batch& batch, Moment at) {
 
     for (const auto* row : all_of<FiredThresholdRow>(batch)) {
         judge_told(*row, batch, at);
+        judge_figure(*row, batch, at);
     }
+    judge_words(batch, at);
 
     // ---- enforcements
     for (const auto* row : all_of<Enforcement>(batch)) {

@@ -367,6 +367,7 @@ void Judge::judge_due(Moment at) {
             missed(now, "nobody could see whether " + run.value + " is at work, and no alert fires", at);
         }
     }
+    judge_off_hours(now, at);
     std::erase_if(m.overdue, [&](const auto& entry) { return !now.contains(entry.first); });
 }
 

@@ -137,6 +137,7 @@ void Judge::judge_late(Moment at) {
     if (!m.thresholds_checked || at.mono - *m.thresholds_checked >= between_checks) {
         m.thresholds_checked = at.mono;
         judge_figures(*config, at);
+        judge_overshoot(*config, at);
     }
 }
 
@@ -260,20 +261,118 @@ void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
     }
 }
 
-/// Missing data never resets anything: a poll that did not see all arms no threshold of what it should have seen.
+/// What it says was spent then is what the durable rows and meters say.
+void Judge::judge_figure(const FiredThresholdRow& row, const Batch& batch, Moment at) {
+    Model& m = *model_;
+    const Config* config = m.config();
+    const std::string key = row.key.substr(0, row.key.rfind(" #"));
+    const std::string name = "budget/" + row.budget.value + "/" + row.period + "/" + key;
+    const Duration since = std::max(Duration{0}, at.wall - row.at);
+    const auto budget = config == nullptr ? std::vector<Budget>::const_iterator{}
+                                          : std::ranges::find(config->budgets, row.budget, &Budget::name);
+    if (config == nullptr || budget == config->budgets.end() || m.edited.contains(row.budget) ||
+        m.most_wall_off(at.mono - since - hours{1}, at.mono) > clock_right) {
+        return;
+    }
+    const auto message = std::ranges::find_if(batch, [&](const Write& write) {
+        const auto* o = std::get_if<OutboxRow>(&write);
+        return o != nullptr && o->message.key == name && o->message.telling == Telling::firing;
+    });
+    if (message == batch.end() || !std::get<OutboxRow>(*message).message.cost_so_far) {
+        return;
+    }
+    const WallTime then = at.utc - since;
+    Period period = of_now(*budget, calendar(at) - since);
+    period.id = budget->period.kind == PeriodKind::run ? row.period : period.id;
+    // Of what seems to have ended nobody knows yet until when it is billed.
+    const bool ending = std::ranges::any_of(m.meters, [&](const auto& entry) {
+        const auto truth = m.runs.find(entry.first.first);
+        return entry.second.open && truth != m.runs.end() && truth->second.ended;
+    });
+    if (period.id != row.period || ending) {
+        return;
+    }
+    const Wide said = std::get<OutboxRow>(*message).message.cost_so_far->nanos;
+    const Wide off = known_burn(*budget, period) / 60 + said / 500 + 10;
+    tally_.mark("budget.figure");
+    doubt(
+        {.text = name + " said that " + std::to_string(static_cast<std::int64_t>(said)) + " nano were spent",
+         .budget = *budget,
+         .period = period,
+         .at = {.mono = at.mono - since, .utc = then, .wall = at.wall - since},
+         .least = said - off,
+         .below = said + off + 1});
+}
+
+/// A hard budget that was exceeded all the same is on record as such once its period is over.
+void Judge::judge_overshoot(const Config& config, Moment at) {
+    Model& m = *model_;
+    std::set<std::pair<std::string, std::string>> current;
+    for (const Budget& budget : config.budgets) {
+        const bool ends = has_end(budget.period.kind) || budget.period.kind == PeriodKind::run;
+        if (m.edited.contains(budget.name) || !budget.hard() || !ends ||
+            budget.period.kind == PeriodKind::fixed) {
+            continue;
+        }
+        for (const Period& period : counted_now(budget, calendar(at))) {
+            const std::pair key{budget.name.value, period.id};
+            current.insert(key);
+            if (known_spend(budget, period, at.utc) * 1000 >= Wide{budget.amount.nanos} * late_permille) {
+                m.exceeded.insert_or_assign(key, Model::Exceeded{budget, period, at.mono});
+            } else {
+                m.exceeded.erase(key);
+            }
+        }
+    }
+    for (auto it = m.exceeded.begin(); it != m.exceeded.end();) {
+        auto& [key, over] = *it;
+        // Who was not there when it ended, or by another clock, or began anew since, may not know it any more.
+        const bool unsure = m.configs.back().first >= over.at ||
+                            (m.awake_since && *m.awake_since >= over.at) ||
+                            m.most_wall_off(over.at - hours{1}, at.mono) > clock_right;
+        const auto rows = m.fired.find(key);
+        const bool recorded = rows != m.fired.end() && rows->second.contains("overshoot");
+        const bool still = known_spend(over.budget, over.period, over.period.to) * 1000 >=
+                           Wide{over.budget.amount.nanos} * late_permille;
+        const bool due = !unsure && !current.contains(key);
+        const bool missed = due && still && !recorded && ++over.checks >= checks_needed;
+        if (missed) {
+            violated("I7", at,
+                     "budget " + key.first + " was exceeded in " + key.second + ", and nothing records it");
+        }
+        const bool done = unsure || missed || (due && (recorded || !still));
+        it = done ? m.exceeded.erase(it) : std::next(it);
+    }
+}
+
+/// Missing data never resets anything: neither a poll that did not see all, nor what has no price, arms a threshold
+/// that it should count for.
 void Judge::judge_armed(const FiredThresholdRow& row, const Batch& batch, Moment at) {
-    const Config* config = model_->config();
+    const Model& m = *model_;
+    const Config* config = m.config();
     const auto polls = all_of<AccountPollRow>(batch);
-    if (config == nullptr || polls.size() != 1 || (polls.front()->complete && polls.front()->error.empty())) {
+    if (config == nullptr || polls.size() != 1 || m.edited.contains(row.budget)) {
         return;
     }
     const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
+    if (budget == config->budgets.end()) {
+        return;
+    }
+    const std::string name = "threshold " + row.key + " of budget " + row.budget.value + " in " + row.period;
     const auto covers = [&](const std::string& glob) { return own_glob(glob, polls.front()->account.value); };
-    if (budget != config->budgets.end() && !model_->edited.contains(row.budget) &&
+    if ((!polls.front()->complete || !polls.front()->error.empty()) &&
         (budget->scope.accounts.empty() || std::ranges::any_of(budget->scope.accounts, covers))) {
-        violated("I7", at,
-                 "threshold " + row.key + " of budget " + row.budget.value + " in " + row.period +
-                     " by a poll that did not see everything");
+        violated("I7", at, name + " by a poll that did not see everything");
+    }
+    const bool unpriced = std::ranges::any_of(m.meters, [&](const auto& entry) {
+        const Meter& meter = entry.second;
+        const auto resource = m.resources.find(meter.resource);
+        return meter.open && !meter.tariff.rate && !meter.tariff.monthly_cap &&
+               resource != m.resources.end() && own_match(budget->scope, resource->second, meter.sku);
+    });
+    // Under another amount it begins anew.
+    if (unpriced && !row.key.ends_with(" #0 armed")) {
+        violated("I7", at, name + ", and something that it counts has no price");
     }
 }
 

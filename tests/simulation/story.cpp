@@ -292,6 +292,34 @@ void draw_scopes(Story& story, Dice dice, Money burn, WallTime begins) {
     }
 }
 
+/// Off hours over midnight for whoever is at work, and an amount for the day that stops nothing and is spent early.
+void draw_nights(Story& story, Dice dice, Money burn) {
+    Config& c = story.config;
+    if (dice.one_in(6)) {
+        static const std::vector<std::string> nights{"daily 20:00-04:30", "daily 23:30-06:00",
+                                                     "mon-fri 18:00-08:00"};
+        Rule& rule = c.rules[static_cast<std::size_t>(dice.below(c.rules.size()))];
+        rule.schedule = Schedule{draw_zone(dice), {*parse_off_hours(dice.pick(nights))}, {}};
+        rule.respect_activity = false;
+        for (SimResource& r : story.resources) {
+            if (dice.one_in(2)) {  // a training that goes on into the night
+                r.habits.work_min = dice.between(hours{5}, hours{14});
+                r.habits.work_max = r.habits.work_min + dice.skewed(hours{1}, hours{12});
+            }
+        }
+    }
+    if (dice.one_in(6)) {
+        Budget budget;
+        budget.name = BudgetName{"day"};
+        budget.zone = draw_zone(dice);
+        budget.period.kind = PeriodKind::day;
+        budget.amount = Money{std::max<std::int64_t>(burn.nanos, 100'000'000) / 2 * dice.between(1, 8)};
+        budget.thresholds = {{60, ThresholdAction::notify}, {100, ThresholdAction::stop}};
+        budget.mode = Mode::warn;
+        c.budgets.push_back(budget);
+    }
+}
+
 /// Prices that a user knows better, machine types that change, and ends that are told wrong.
 void draw_oddities(Story& story, Dice dice, bool faults) {
     if (dice.one_in(4)) {
@@ -451,6 +479,7 @@ Story draw_story(const Dice& seed, WallTime begins, bool faults, bool crashes, b
     draw_happenings(story, dice, faults, crashes);
     draw_tight_limits(story, tight, burn, faults);
     draw_scopes(story, dice.split("scopes"), burn, begins);
+    draw_nights(story, dice.split("nights"), burn);
     draw_oddities(story, dice.split("oddities"), faults);
     return story;
 }

@@ -695,6 +695,27 @@ TEST_CASE("I7: what is not seen arms nothing") {
     CHECK(s.breaks("I7") != whole);
 }
 
+TEST_CASE("I7: what has no price arms nothing that it counts for") {
+    Budgeted s({2'040'000'000}, {.kind = PeriodKind::rolling, .length = hours{6}},
+               {.percent = 50, .action = ThresholdAction::notify});
+    const bool priced = GENERATE(true, false);
+    s.polls(hours{2});
+    s.fires(s.budget.name, "rolling:6h", s.key());
+    s.note(false);
+    s.polls(hours{5}, false);
+    Meter other{.resource = box, .run = RunId{"r2"}, .sku = "A100"};
+    other.tariff.rate = priced ? std::optional{Rate{Money{1}}} : std::nullopt;
+    other.counted_to = s.at().utc;
+    s.judge.committed(
+        {other,
+         FiredThresholdRow{
+             .budget = s.budget.name, .period = "rolling:6h", .key = s.key() + " armed", .at = s.at().wall},
+         AccountPollRow{
+             .account = account, .mono = s.at().mono, .wall = s.at().wall, .complete = true, .error = {}}},
+        s.at());
+    CHECK(s.breaks("I7") != priced);
+}
+
 TEST_CASE("I7: a run's own budget counts that run") {
     Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::warn});
     SECTION("at its time") {
@@ -760,6 +781,61 @@ TEST_CASE("I7: a threshold that stops is ahead of the money") {
     }
     s.polls(minutes{20});
     CHECK(s.breaks("I7") != ahead);
+}
+
+TEST_CASE("I7: what a threshold says was spent is what is known") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::total},
+               {.percent = 50, .action = ThresholdAction::notify});
+    const std::int64_t more = GENERATE(std::int64_t{0}, std::int64_t{5'000'000}, std::int64_t{50'000'000});
+    s.polls(minutes{90});
+    OutboxRow row = s.message(AlertKind::budget_threshold);
+    row.message.key = "budget/team/total/" + s.key();
+    row.message.telling = Telling::firing;
+    row.message.budget = s.budget.name;
+    row.message.cost_so_far = Money{765'000'000 - more};
+    s.judge.committed(
+        {FiredThresholdRow{.budget = s.budget.name, .period = "total", .key = s.key(), .at = s.at().wall},
+         row},
+        s.at());
+    s.judge.ended({}, s.at());
+    CHECK(s.all().contains("nano were spent, and") == (more > 10'000'000));
+}
+
+TEST_CASE("I7: a hard budget that was exceeded is on record as such") {
+    Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::stop});
+    bool broken = false;
+    s.polls(minutes{90});
+    s.fires(s.budget.name, "run:" + run.value, s.key());
+    const auto records = [&] { s.fires(s.budget.name, "run:" + run.value, "overshoot"); };
+    SECTION("it was not exceeded") {
+        s.polls(minutes{30});
+        s.note(false);
+        s.polls(hours{2}, false);
+    }
+    SECTION("it was, and nobody says so") {
+        s.polls(hours{2});
+        s.note(false);
+        s.polls(hours{2}, false);
+        broken = true;
+    }
+    SECTION("it was, and that is recorded") {
+        s.polls(hours{2});
+        s.note(false);
+        records();
+        s.polls(hours{2}, false);
+    }
+    SECTION("it is, and goes on") {
+        s.polls(hours{4});
+    }
+    SECTION("it was, and Curfew was not there when the run ended") {
+        s.polls(hours{2});
+        s.judge.crashed(s.at());
+        s.pass(minutes{1});
+        s.judge.booted(s.at());
+        s.note(false);
+        s.polls(hours{2}, false);
+    }
+    CHECK(s.all().contains("and nothing records it") == broken);
 }
 
 TEST_CASE("I7: the calendar of a budget") {

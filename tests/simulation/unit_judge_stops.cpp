@@ -100,3 +100,41 @@ TEST_CASE("I3: a budget stops what it pays for") {
     s.stop();
     CHECK((s.all().find("a budget that does not pay for it") != std::string::npos) == !theirs);
 }
+
+TEST_CASE("I2: where probes are to be had, one is taken right before a stop") {
+    History s;
+    bool broken = false;
+    s.config.rules.front().probe.enabled = GENERATE(true, false);
+    s.use();
+    s.begin();
+    s.quiet_for(minutes{30});
+    s.warn();
+    s.quiet_for(minutes{31});
+    s.pack();
+    SECTION("it is") {}
+    SECTION("only others are asked") {
+        s.pass(minutes{2});
+        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+        s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
+        broken = s.config.rules.front().probe.enabled;
+    }
+    s.stop();
+    CHECK((s.all().find("was not probed right before its stop") != std::string::npos) == broken);
+}
+
+TEST_CASE("I2: after a long absence the ladder is given again, whatever was due before") {
+    History s;
+    const Duration away = GENERATE(Duration{minutes{2}}, Duration{hours{1}});
+    s.until_warned();
+    s.quiet_for(minutes{31});
+    s.store(EnforcementState::due);
+    s.polled();
+    s.judge.crashed(s.at());
+    s.pass(away);
+    s.judge.booted(s.at());
+    s.use();
+    s.look();
+    s.pack();
+    s.stop();
+    CHECK((s.all().find("was quiet for") != std::string::npos) == (away == hours{1}));
+}

@@ -304,3 +304,59 @@ TEST_CASE("I3, I9: off hours by a calendar of the judge's own") {
         CHECK(says(s, "into its off hours") == broken);
     }
 }
+
+TEST_CASE("I8: who is on in his off hours is under an enforcement") {
+    History s;
+    const int begun = static_cast<int>((midnight.ms / 60'000) % 1440);
+    Rule& rule = s.config.rules.front();
+    rule.respect_activity = false;
+    // They begin in five hours and last over the midnight after them.
+    OffHours off{.days = 0x7F, .from_minute = (begun + 300) % 1440, .to_minute = (begun + 900) % 1440};
+    bool broken = true;
+    bool keeps = false;
+    bool asked = false;
+    SECTION("nobody asks for it") {}
+    SECTION("it is at work, which they respect") {
+        rule.respect_activity = true;
+        broken = false;
+    }
+    SECTION("they are over") {
+        off.to_minute = (begun + 301) % 1440;
+        broken = false;
+    }
+    SECTION("it is protected") {
+        s.config.protect = {"nb*"};
+        broken = false;
+    }
+    SECTION("it is held") {
+        keeps = true;
+        broken = false;
+    }
+    SECTION("it was warned of") {
+        asked = true;
+        broken = false;
+    }
+    rule.schedule = Schedule{Zone{}, {off}, {}};
+    s.use();
+    s.begin();
+    s.judge.booted(s.at());
+    s.pass(minutes{301});
+    if (keeps) {
+        Hold hold;
+        hold.id = HoldId{"hld_1"};
+        hold.resource = box;
+        hold.from = s.at().wall;
+        hold.until = s.at().wall + hours{10};
+        s.judge.committed({hold}, s.at());
+    }
+    if (asked) {
+        s.e.cause = {CauseKind::schedule, "night"};
+        s.warn();
+    }
+    for (int i = 0; i < 12; ++i) {
+        s.pass(minutes{5});
+        s.judge.listed(account, s.at(), {run});
+        s.polled();
+    }
+    CHECK(says(s, "in its off hours, and no stop of it is under way") == broken);
+}

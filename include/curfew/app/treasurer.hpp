@@ -17,6 +17,9 @@
 
 namespace curfew {
 
+/// Does what is in this account belong to the scope, if the rest of it says so too?
+bool covers(const Match& scope, const AccountConfig& account);
+
 class Treasurer {
 public:
     explicit Treasurer(Picture& picture) : picture_(picture) {}

@@ -100,6 +100,19 @@ TEST_CASE("an exhausted budget in observe hides no other") {
     CHECK(rig.world.stop_calls.size() == 1);
 }
 
+TEST_CASE("a budget that is spent says that it stops what it covers where an account lets it") {
+    Rig rig;
+    rig.config->budgets = {budget(1)};
+    const bool acts = GENERATE(true, false);
+    rig.config->accounts.front().mode = acts ? "enforce" : "warn";
+    busy(rig, "demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{30});
+    REQUIRE_FALSE(threshold_mails(rig).empty());
+    CHECK(threshold_mails(rig).back().title.contains("packed and stopped now") == acts);
+    CHECK(rig.world.stop_calls.empty() == !acts);
+}
+
 TEST_CASE("a budget for every run stops the run that has cost it, and no other") {
     Rig rig;
     Budget b = budget(200);
