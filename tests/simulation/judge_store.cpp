@@ -366,6 +366,10 @@ void Judge::committed(const Batch& batch, Moment at) {
             of_rule(cause_before)) {
             m.warned_at[row->id] = at.mono;
             m.notice.erase(row->id);
+        }
+        // So does another budget: what was heard of the first says nothing of the second.
+        if (row->state == State::warned && known != m.enforcements.end() &&
+            row->cause != known->second.row.cause) {
             m.notice_stored.erase(row->id);
             m.warned_anew[row->id] = told_before;
         }
