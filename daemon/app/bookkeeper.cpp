@@ -12,7 +12,6 @@ namespace curfew {
 
 namespace {
 
-
 constexpr Duration clock_slack = minutes{5};
 constexpr Duration date_step = seconds{1};  // the Date of a list
 constexpr std::string_view standing = "machine/";

@@ -65,7 +65,7 @@ std::shared_ptr<const Config> Budgets::over(std::shared_ptr<const Config> file) 
             put_into(merged->budgets, std::move(*budget));
         } else {
             faults_.push_back("budget " + name.value + ", set by " + edit.by +
-                             ", does not fit: " + budget.error().text);
+                              ", does not fit: " + budget.error().text);
         }
     }
     return merged;

@@ -560,7 +560,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         spdlog::error("event=reload_refused actor=\"{}\" error=\"{}\"", actor, to_string(parts.error()));
         raise(std::string{config_alert}, AlertKind::config,
               "The configuration was not reloaded, the old one stays in force: " +
-                           first_line(to_string(parts.error())));
+                  first_line(to_string(parts.error())));
         co_return std::unexpected(parts.error());
     }
     // A limit that became shorter never stops anything sooner than one full ladder from now.

@@ -564,7 +564,8 @@ void Watcher::note_other_run(const LiveResource& before, const Resource& seen, b
     const auto left = picture_of_account().gone.extract(seen.id);
     WallTime sight = is_new ? last_sight() : by_theirs(before.seen_at);
     if (is_new && left) {
-        sight = std::max(std::min(sight, by_theirs(left.mapped())), by_theirs(now) - Bookkeeper::counted_kept);
+        sight = std::max(std::min(sight, by_theirs(left.mapped())),
+                         by_theirs(now) - Bookkeeper::counted_kept);
     }
     gaps.push_back({.row = {.resource = seen.id,
                             .after = seen.run.id,

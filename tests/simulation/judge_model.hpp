@@ -211,7 +211,7 @@ struct Judge::Model {
     std::map<std::int64_t, std::string> by_seq;
     std::int64_t seq = 0;
     std::map<ParcelKey, DurableParcel> parcels;
-    std::map<ParcelKey, Instant> parcel_asked;  // when it was handed to the disk
+    std::map<ParcelKey, Instant> parcel_asked;                      // when it was handed to the disk
     std::map<std::string, std::map<std::string, int>> told_firing;  // of a budget's crossing, by channel
     std::set<std::string> refused_for_good;                         // channels that ever did
     bool refusals_told = false;

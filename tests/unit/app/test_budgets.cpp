@@ -523,9 +523,8 @@ TEST_CASE("an edit that the configuration does not take any more is not in force
     REQUIRE(rig.life->await(rig.life->daemon.remove_budget(BudgetName{"old"}, "ana")));
     rig.scheduler.run_for(minutes{2});
     CHECK(rig.told(AlertKind::config) == 2);
-    CHECK(std::ranges::all_of(rig.store.alert_rows, [](const auto& entry) {
-        return entry.second.state == AlertState::resolved;
-    }));
+    CHECK(std::ranges::all_of(rig.store.alert_rows,
+                              [](const auto& entry) { return entry.second.state == AlertState::resolved; }));
 }
 
 TEST_CASE("an account that cannot be seen makes its budgets incomplete, and clears nothing") {
