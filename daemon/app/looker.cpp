@@ -12,6 +12,8 @@ namespace curfew {
 
 namespace {
 
+constexpr Duration holds_kept = hours{24};  // after their end
+
 Observation unknown(Signal source, const RunId& run, const Now& now, Duration ttl, std::string evidence) {
     return {.source = source,
             .run = run,
@@ -279,8 +281,9 @@ void Looker::absorb_nothing(LiveRun& run, const std::string& why, const AccountC
 AssessResult Looker::assess_now(LiveResource& live, bool newest, bool gone) const {
     const Config& config = *world_.config;
     const Now now = world_.scheduler.now();
+    // Not as soon as it is over: the clock that says so may be set back, and then it holds again.
     std::erase_if(live.holds, [&](const Hold& hold) {
-        return !hold.in_force(mutant(Mutant::keep_never_ends) ? hold.from : now.wall) ||
+        return hold.released_at || now.wall - hold.until > holds_kept ||
                (!hold.run.empty() && hold.run != live.current.run.id);
     });
     // An exemption is the resource's: it waits in the picture while nothing of it is listed.

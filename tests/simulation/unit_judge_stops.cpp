@@ -138,3 +138,29 @@ TEST_CASE("I2: after a long absence the ladder is given again, whatever was due 
     s.stop();
     CHECK((s.all().find("was quiet for") != std::string::npos) == (away == hours{1}));
 }
+
+TEST_CASE("I8: another budget than the one that was told of warns anew") {
+    History s;
+    const bool heard = GENERATE(true, false);
+    for (const char* name : {"team", "lab"}) {
+        Budget budget;
+        budget.name = BudgetName{name};
+        s.config.budgets.push_back(budget);
+    }
+    s.e.cause = {CauseKind::budget, "team"};
+    s.use();
+    s.begin();
+    s.warn();
+    s.pass(minutes{5});
+    s.e.cause.name = "lab";
+    s.e.warned_step += 1000;
+    s.store(EnforcementState::warned, {s.message(AlertKind::stop_warning, 1001)});
+    const ParcelRow row = s.parcel(s.messages, "par_2");
+    if (heard) {
+        s.take(row);
+    }
+    s.pass(minutes{12});
+    s.pack();
+    s.stop();
+    CHECK((s.all().find("is stopped without notice") != std::string::npos) != heard);
+}

@@ -67,7 +67,7 @@ struct LiveResource {
     std::vector<std::string> limits;         // what else of the rule would end it, in words
     std::string why;                         // "quiet 41m of 60m, rule night"
     std::optional<Enforcement> enforcement;  // live; of the newest run, else of one before it
-    std::vector<Hold> holds;                 // in force
+    std::vector<Hold> holds;                 // in force, or over by a clock that may be set back
     WallTime seen_at;                        // in a listing
     std::optional<WallTime> asked_at;        // … that was asked for then: what it shows may be as old
     bool protected_ = false;

@@ -225,3 +225,18 @@ TEST_CASE("a wall clock that is set back lifts no hold (I14)") {
     rig.scheduler.run_for(hours{3});
     CHECK(rig.world.stop_calls.empty());
 }
+
+TEST_CASE("a wall clock that was ahead for a while ends no hold (I14)") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(rig.life->await(rig.life->daemon.keep(n.resource.id, hours{4}, "", "ana")));
+    rig.scheduler.step_wall(hours{6});
+    rig.scheduler.run_for(minutes{2});
+    rig.scheduler.step_wall(-hours{6});
+    rig.scheduler.run_for(hours{3});
+    CHECK(rig.world.stop_calls.empty());
+    rig.scheduler.run_for(hours{3});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
