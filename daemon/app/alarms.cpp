@@ -620,6 +620,16 @@ void Alarms::refresh(Batch& batch) const {
     });
 }
 
+void Alarms::rules_changed() {
+    std::vector<Alert> all;
+    for (const auto& [key, entry] : alerts_) {
+        all.push_back(entry.alert);
+    }
+    for (Alert& alert : all) {
+        put(std::move(alert));
+    }
+}
+
 void Alarms::committed() {
     notifier_.wake();
     wakeup_.notify();

@@ -597,6 +597,7 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         entry = watchers_.erase(entry);
     }
     enforcer_.rules_changed();
+    alarms_.rules_changed();
     rulebook_.wake();
     outlook_.wake();
     summary_.wake();

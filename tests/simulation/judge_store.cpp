@@ -359,17 +359,17 @@ void Judge::committed(const Batch& batch, Moment at) {
         if (row->state == State::warned && !m.warned_at.contains(row->id)) {
             m.warned_at[row->id] = at.mono;
         }
-        // Another cause warns anew.
-        const CauseKind cause_before = known == m.enforcements.end() ? row->cause.kind
-                                                                     : known->second.row.cause.kind;
-        if (row->state == State::warned && row->cause.kind != cause_before && of_rule(row->cause.kind) &&
-            of_rule(cause_before)) {
-            m.warned_at[row->id] = at.mono;
-            m.notice.erase(row->id);
-        }
-        // So does another budget: what was heard of the first says nothing of the second.
-        if (row->state == State::warned && known != m.enforcements.end() &&
-            row->cause != known->second.row.cause) {
+        // Another cause warns anew, and what was heard of the first says nothing of the second.
+        const Cause cause_before = known == m.enforcements.end() ? row->cause : known->second.row.cause;
+        if (row->state == State::warned && row->cause != cause_before) {
+            const bool other_rule = row->cause.kind != cause_before.kind && of_rule(row->cause.kind) &&
+                                    of_rule(cause_before.kind);
+            const bool other_budget = row->cause.kind == CauseKind::budget &&
+                                      cause_before.kind == CauseKind::budget;
+            if (other_rule || other_budget) {
+                m.warned_at[row->id] = at.mono;
+                m.notice.erase(row->id);
+            }
             m.notice_stored.erase(row->id);
             m.warned_anew[row->id] = told_before;
         }

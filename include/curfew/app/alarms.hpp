@@ -66,6 +66,8 @@ public:
     void restore(Memory memory);
     /// Brings the alerts of a batch that was not taken up to what became of them meanwhile.
     void refresh(Batch& batch) const;
+    /// The configuration is another: repeats and escalations come when it wants them.
+    void rules_changed();
     /// The batch is durable: let the outbox be looked at now, and what time brings next.
     void committed();
     /// Is it firing, acknowledged or not?

@@ -455,6 +455,32 @@ TEST_CASE("a configuration that was refused is told once the disk takes it, and 
     s.check_once("config", AlertKind::config);
 }
 
+TEST_CASE("a reload that repeats and escalates sooner counts for what fires already") {
+    Story s;
+    s.outside.assemble = [&]() -> Result<Parts> {
+        auto sooner = std::make_shared<Config>(*s.config);
+        sooner->alerts.repeat_critical = minutes{10};
+        return Parts{.config = sooner,
+                     .clouds = {{AccountName{"me"}, s.life->cloud}},
+                     .channels = {s.mail, s.pager},
+                     .vaults = {s.vault},
+                     .prices = s.prices,
+                     .heartbeat = s.heart,
+                     .disks = s.disks};
+    };
+    s.begin();
+    s.pass(minutes{5});
+    s.world.list_fails = down;
+    while (!s.standing("self/cycles/me")) {
+        s.pass(minutes{1});
+    }
+    s.pass(minutes{5});
+    REQUIRE(s.told(*s.mail, AlertKind::cycles, AlertState::firing) == 1);
+    REQUIRE(s.life->await(s.life->daemon.reload("ana")));
+    s.pass(minutes{17});
+    CHECK(s.told(*s.mail, AlertKind::cycles, AlertState::firing) >= 2);
+}
+
 TEST_CASE("a start is with a configuration that is whole") {
     Story s;
     s.begin();
