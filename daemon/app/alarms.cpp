@@ -621,12 +621,8 @@ void Alarms::refresh(Batch& batch) const {
 }
 
 void Alarms::rules_changed() {
-    std::vector<Alert> all;
     for (const auto& [key, entry] : alerts_) {
-        all.push_back(entry.alert);
-    }
-    for (Alert& alert : all) {
-        put(std::move(alert));
+        put(Alert{entry.alert});
     }
 }
 

@@ -31,6 +31,13 @@ std::vector<const T*> all_of(const Batch& batch) {
     return found;
 }
 
+/// When it was handed to the disk, which may take its time, or sleep with the host; `durable` where nobody knows.
+template <class Asked>
+Instant asked_at(const Asked& asked, const typename Asked::key_type& of, Instant durable) {
+    const auto known = asked.find(of);
+    return known == asked.end() ? durable : known->second;
+}
+
 inline bool fires(AlertState state) {
     return state == AlertState::firing || state == AlertState::acknowledged;
 }

@@ -154,9 +154,7 @@ void Judge::judge_rows_told(const Batch& batch, Moment at) {
                          "alert " + row->key + " is kept quiet by silence " + row->silenced_by.value +
                              ", which does not cover it");
             }
-            // It was so when it was handed to a disk, which may take its time, or sleep with the host.
-            const auto asked = m.alert_asked.find(row->id);
-            const Instant then = asked == m.alert_asked.end() ? at.mono : asked->second;
+            const Instant then = asked_at(m.alert_asked, row->id, at.mono);
             if (silence_over(row->silenced_by, then, minutes{10}) && silence != m.silences.end() &&
                 !silence->second.row.ended_at) {
                 violated("I8", at,
@@ -406,8 +404,7 @@ void Judge::judge_parcels(const Batch& batch, Moment at) {
                          row->channel.value + " within an hour, which may have " +
                          std::to_string(m.config()->alerts.per_hour) + (urgent ? ", urgent as it is" : ""));
         }
-        const auto asked = m.parcel_asked.find({row->channel.value, row->to, row->id.value});
-        made.push_back(asked == m.parcel_asked.end() ? at.mono : asked->second);
+        made.push_back(asked_at(m.parcel_asked, {row->channel.value, row->to, row->id.value}, at.mono));
     }
     for (const auto* fill : all_of<ParcelFill>(batch)) {
         const auto parcel = std::ranges::find_if(batch, [&](const Write& write) {

@@ -52,9 +52,7 @@ void Judge::judge_sightings(const Enforcement& row, State before, Moment at) {
 void Judge::judge_breaker(const Breaker& row, const Batch& batch, Moment at) {
     Model& m = *model_;
     auto& meant = m.meant_by_rule[row.rule.value];
-    // Counted is before it is handed to a disk, which may take its time, or sleep with the host.
-    const auto asked = m.breaker_asked.find(row.rule.value);
-    const Instant counted = asked == m.breaker_asked.end() ? at.mono : asked->second;
+    const Instant counted = asked_at(m.breaker_asked, row.rule.value, at.mono);
     std::erase_if(meant, [&](const auto& entry) { return counted - entry.first > breaker_window; });
     std::set<RunId> runs;
     for (const auto& [when, run] : meant) {

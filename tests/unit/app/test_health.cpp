@@ -29,6 +29,16 @@ struct Story : Rig {
         config->state_dir = "/state";
     }
     void pass(Duration d) { scheduler.run_for(d); }
+    /// Of a reload.
+    Parts parts(std::shared_ptr<const Config> anew) const {
+        return {.config = std::move(anew),
+                .clouds = {{AccountName{"me"}, life->cloud}},
+                .channels = {mail, pager},
+                .vaults = {vault},
+                .prices = prices,
+                .heartbeat = heart,
+                .disks = disks};
+    }
 
     std::vector<Alert> alerts(const std::string& key) const {
         std::vector<Alert> found;
@@ -431,13 +441,7 @@ TEST_CASE("a configuration that was refused is told once the disk takes it, and 
         if (faulty) {
             return fail(Errc::invalid, "curfew.toml:3:1: unknown key");
         }
-        return Parts{.config = s.config,
-                     .clouds = {{AccountName{"me"}, s.life->cloud}},
-                     .channels = {s.mail, s.pager},
-                     .vaults = {s.vault},
-                     .prices = s.prices,
-                     .heartbeat = s.heart,
-                     .disks = s.disks};
+        return s.parts(s.config);
     };
     s.begin();
     const auto reload_on_a_full_disk = [&] {
@@ -460,13 +464,7 @@ TEST_CASE("a reload that repeats and escalates sooner counts for what fires alre
     s.outside.assemble = [&]() -> Result<Parts> {
         auto sooner = std::make_shared<Config>(*s.config);
         sooner->alerts.repeat_critical = minutes{10};
-        return Parts{.config = sooner,
-                     .clouds = {{AccountName{"me"}, s.life->cloud}},
-                     .channels = {s.mail, s.pager},
-                     .vaults = {s.vault},
-                     .prices = s.prices,
-                     .heartbeat = s.heart,
-                     .disks = s.disks};
+        return s.parts(sooner);
     };
     s.begin();
     s.pass(minutes{5});
