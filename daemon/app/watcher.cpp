@@ -183,7 +183,6 @@ Task<Duration> Watcher::cycle() {
         co_await check_key();
     }
     Batch batch = std::exchange(carried_, {});
-    alarms_.refresh(batch);
     std::vector<Ending> endings;
     apply(*listing, batch, endings);
     co_await find_ends(endings);
@@ -304,7 +303,6 @@ Task<Duration> Watcher::failed(Error error) {
     account.error = text;
     account.key_rejected = refused;
     Batch batch = std::exchange(carried_, {});
-    alarms_.refresh(batch);
     if (refused) {
         Message m = message(AlertKind::key_rejected, Severity::critical,
                             "Account " + account_.value + " is not watched" + burning_text() +
@@ -754,6 +752,7 @@ void Watcher::store_look(LiveRun& run, const QuietClock& before, Batch& batch) c
 }
 
 Task<bool> Watcher::commit(Batch batch) {
+    alarms_.refresh(batch);  // guests were asked since, or the disk was: others have written these alerts meanwhile
     // What a failed transaction must not lose: everything but the newest look, which comes again.
     Batch copy;
     std::ranges::copy_if(batch, std::back_inserter(copy),

@@ -9,6 +9,7 @@ namespace curfew::simulation {
 namespace {
 
 constexpr Duration written_soon = minutes{5};
+constexpr Duration clock_told{500};  // off by less, a clock is taken for right
 constexpr Duration clock_off_longest = hours{13};
 constexpr std::int64_t hour_ms = 3'600'000;
 
@@ -25,8 +26,21 @@ Money highest_price(const RunTruth& truth) {
     return most;
 }
 
-/// When Curfew has seen a list since.
-Instant listed_after(const Judge::Model& m, const AccountName& account, Instant since, const Moment& at) {
+/// The first list of a start at a clock that was off: of what it was given at that start, Curfew cannot tell whether it
+/// held when the list was made.
+bool undated(const Judge::Model& m, const std::vector<Moment>& lists, const Moment& list) {
+    Instant start{};
+    for (const auto& [from, to] : m.down) {
+        start = to && *to <= list.mono ? *to : start;
+    }
+    const Moment& first = *std::ranges::lower_bound(lists, start, {}, &Moment::mono);
+    const Duration off = list.wall - list.utc;
+    return first.mono == list.mono && (off < Duration{0} ? -off : off) > clock_told;
+}
+
+/// When Curfew has seen a list since; a `dated` one, if the time of what it was given counts.
+Instant listed_after(const Judge::Model& m, const AccountName& account, Instant since, const Moment& at,
+                     bool dated = false) {
     const auto lists = m.listed.find(account);
     if (lists == m.listed.end()) {
         return since + minutes{1};
@@ -44,7 +58,7 @@ Instant listed_after(const Judge::Model& m, const AccountName& account, Instant 
         const auto written = std::ranges::lower_bound(polled->second, list.mono);
         return written == polled->second.end() || *written - list.mono > written_soon;
     };
-    while (next != lists->second.end() && lost(*next)) {
+    while (next != lists->second.end() && (lost(*next) || (dated && undated(m, lists->second, *next)))) {
         ++next;
     }
     return (next == lists->second.end() ? at.mono : next->mono) + minutes{1};
@@ -60,7 +74,7 @@ Instant aware_at(const Judge::Model& m, const AccountName& account, const Moment
             break;
         }
     }
-    return listed_after(m, account, known, at);
+    return listed_after(m, account, known, at, true);
 }
 
 }  // namespace
@@ -187,7 +201,7 @@ void Judge::judge_ledger(const End& end, Moment at) {
         const bool by_stamps = !estimated && truth.prices.size() == 1 && truth.unannounced.empty();
         const Duration clock = m.most_wall_off(truth.began.mono - hours{1},
                                                truth.ended ? truth.ended->mono + hours{1} : at.mono);
-        if (clock > Duration{500} && !by_stamps) {
+        if (clock > clock_told && !by_stamps) {
             allowed += Wide{highest_price(truth).nanos} * clock.count() * 2;
         }
         // The open rest of a run that is on, up to the newest row, is what can be compared.

@@ -170,6 +170,27 @@ TEST_CASE("I6: a price that changes counts from then on") {
         bill(40);
         CHECK(s.breaks("I6") == !crash);
     }
+    SECTION(
+        "unannounced, and counted from the second list of a start on: by the first clock it was undated, or "
+        "not") {
+        const bool ahead = GENERATE(true, false);
+        s.judge.committed(
+            {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
+            s.at());
+        s.judge.crashed(s.at());
+        s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
+        s.pass(seconds{1});
+        s.wall_ahead = ahead ? seconds{5} : Duration{0};
+        s.judge.booted(s.at());
+        s.use();
+        s.judge.listed(account, s.at());
+        s.pass(minutes{20} - seconds{1});
+        s.judge.listed(account, s.at());
+        s.wall_ahead = Duration{0};
+        s.ms -= minutes{20} / Duration{1};
+        bill(40);
+        CHECK(s.breaks("I6") == !ahead);
+    }
     SECTION("unannounced, and counted from the second list on: the disk took nothing of the first, or all") {
         const bool disk_full = GENERATE(true, false);
         s.judge.committed(

@@ -370,6 +370,37 @@ TEST_CASE("a carried batch is brought up to what became of its alerts") {
     CHECK(b.stored("two").state == AlertState::acknowledged);
 }
 
+TEST_CASE("what is acknowledged while a poll waits for its guest stays so, of rows the disk had not taken") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    Budget team;
+    team.name = BudgetName{"team"};
+    team.amount = Money{nanos_per_unit};
+    team.thresholds = {{50, ThresholdAction::notify}};
+    rig.config->budgets = {team};
+    rig.begin();
+    rig.scheduler.run_for(minutes{30});
+    rig.store.refusals = 1'000'000;
+    rig.scheduler.run_for(minutes{15});
+    const std::string key = "budget/team/2026-11@UTC/50% accrued notify at 0.50";
+    const auto held = rig.life->daemon.alarms().remember({key});
+    REQUIRE(held.front().alert);
+    const AlertId id = held.front().alert->id;
+    REQUIRE_FALSE(rig.store.alert_rows.contains(id.value));
+    rig.store.refusals = 0;
+    n.guest_hangs = true;
+    const int lists = rig.world.lists;
+    while (rig.world.lists == lists) {
+        rig.scheduler.run_for(seconds{1});
+    }
+    REQUIRE(rig.life->await(rig.life->daemon.acknowledge(id, {}, "ana")));
+    REQUIRE(rig.store.alert_rows.at(id.value).state == AlertState::acknowledged);
+    const auto polls = rig.store.polls.at(AccountName{"me"}).mono;
+    rig.scheduler.run_for(minutes{1});
+    REQUIRE(rig.store.polls.at(AccountName{"me"}).mono > polls);
+    CHECK(rig.store.alert_rows.at(id.value).state == AlertState::acknowledged);
+}
+
 TEST_CASE("a silence over a firing alert") {
     Bench b;
     b.raise("disk", AlertKind::disk, Severity::critical);
