@@ -208,7 +208,12 @@ struct Judge::Model {
     std::map<AccountName, Instant> watched;        // its first poll became durable
     std::set<AccountName> reporting;               // they tell when a run ended
     std::map<RunId, bool> asked_ends;              // … since the newest poll became durable; was it told?
-    std::map<EnforcementId, std::pair<Instant, int>> confirming;  // since then, and over so many polls
+    struct Confirming {
+        Instant since;
+        Instant last;      // poll
+        Duration seen{0};  // while polls came
+    };
+    std::map<EnforcementId, Confirming> confirming;
     std::map<RunId, std::vector<std::pair<WallTime, WallTime>>> given_back;
     std::set<std::pair<RunId, std::int64_t>> counted_again;  // by where it begins: it was given back before
     std::set<std::pair<RunId, std::int64_t>> ends_a_row;     // it seemed to have ended, or had another price

@@ -10,7 +10,7 @@ namespace {
 
 /// Looks are taken in when they are whole, answers are heard one by one; a poll's own look may come between.
 constexpr Duration confirming_longest = minutes{30};  // several times what a slow teardown takes
-constexpr int confirming_polls = 4;
+constexpr Duration between_polls = minutes{10};  // of an account that can be seen, by a disk that takes them
 constexpr Duration work_slack = knowledge_lag;
 /// A hold counts once its answer has come back from the disk; the fence asks for holds last of all.
 constexpr Duration hold_lag = seconds{3};
@@ -525,11 +525,13 @@ void Judge::judge_confirming(const AccountName& account, Moment at) {
             continue;
         }
         const Instant since = std::max(m.state_since.at(id), m.awake_since.value_or(Instant{}));
-        auto& [from, polls] = m.confirming[id];
-        polls = from == since ? polls + 1 : 1;
-        from = since;
-        if (polls >= confirming_polls && at.mono - since > confirming_longest) {
-            polls = 0;
+        Model::Confirming& is = m.confirming[id];
+        if (is.since != since) {
+            is = {.since = since, .last = since};
+        }
+        is.seen += std::min(at.mono - std::exchange(is.last, at.mono), between_polls);
+        if (is.seen > confirming_longest) {
+            is.seen = Duration{0};
             violated("I9", at,
                      "the stop of " + run.value + " is not confirmed after " + words(at.mono - since));
         }
