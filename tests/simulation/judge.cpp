@@ -139,12 +139,14 @@ bool own_probes_suffice(const RunTruth& truth, const Rule& rule, Instant now) {
 void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap, bool machine) {
     OwnQuiet& own = truth.own;
     Verdict verdict = verdict_of(look, truth, machine);
-    // Nothing but a busy kernel: after `stalled_after` of it the run counts as quiet.
+    // Nothing but a busy kernel, of which a probe saw nothing: after `stalled_after` of it the run counts as quiet.
     bool only_kernels = verdict == Verdict::active;
     for (const auto& [source, said] : look.answers) {
         only_kernels = only_kernels && (said != Verdict::active || source == Signal::kernels);
     }
-    if (only_kernels) {
+    const auto processes = truth.newest.find(Signal::processes);
+    const bool seen_inside = processes != truth.newest.end() && processes->second.first == Verdict::quiet;
+    if (only_kernels && seen_inside) {
         if (own.last_stalled && look.at - *own.last_stalled <= gap) {
             own.stalled += look.at - *own.last_stalled;
         }
@@ -152,7 +154,7 @@ void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap
         if (rule != nullptr && own.stalled + gap >= rule->stalled_after) {
             verdict = Verdict::quiet;
         }
-    } else if (verdict == Verdict::unknown) {
+    } else if (only_kernels || verdict == Verdict::unknown) {
         own.last_stalled.reset();
     } else {
         own.stalled = Duration{0};

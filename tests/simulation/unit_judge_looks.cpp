@@ -46,6 +46,32 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.stop();
         CHECK(s.breaks("I2"));
     }
+    SECTION("a kernel is busy for hours, and a probe saw nothing inside, or nobody could look") {
+        const bool inside = GENERATE(true, false);
+        s.config.rules.front().probe.enabled = inside;
+        s.use();
+        s.begin();
+        const auto busy = [&] {
+            s.judge.answered(run, Signal::kernels, Verdict::active, s.at());
+            s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
+            if (inside) {
+                s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+            }
+        };
+        const auto busy_for = [&](Duration d) {
+            for (Duration gone{0}; gone < d; gone += minutes{1}) {
+                busy();
+                s.pass(minutes{1});
+            }
+        };
+        busy_for(Rule{}.stalled_after + minutes{30});
+        s.warn();
+        busy_for(minutes{32});
+        s.pack();
+        busy();
+        s.stop();
+        CHECK(s.breaks("I2") == !inside);
+    }
     SECTION("the last look saw work") {
         s.until_packed();
         s.look(run, Verdict::active);
