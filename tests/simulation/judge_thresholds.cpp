@@ -60,11 +60,12 @@ bool stands(const Judge::Model& m, const Budget& budget, const Period& period, c
 }
 
 /// Has it fired under another amount in this period?
-bool amended(const Judge::Model& m, const FiredThresholdRow& row) {
-    const std::string key = row.key.substr(0, row.key.rfind(" #"));
+bool amended(const Judge::Model& m, const BudgetName& budget, const std::string& period,
+             std::string_view key) {
+    key = key.substr(0, key.rfind(" #"));
     const std::size_t amount = key.rfind(" at ");
-    const auto rows = m.fired.find({row.budget.value, row.period});
-    return amount != std::string::npos && rows != m.fired.end() &&
+    const auto rows = m.fired.find({budget.value, period});
+    return amount != std::string_view::npos && rows != m.fired.end() &&
            std::ranges::any_of(rows->second, [&](const std::string& other) {
                return other.starts_with(key.substr(0, amount + 4)) && !other.starts_with(key);
            });
@@ -170,7 +171,9 @@ void Judge::judge_figures(const Config& config, Moment at) {
                     return std::to_string(static_cast<std::int64_t>(spent)) + " nano are spent of " +
                            std::to_string(static_cast<std::int64_t>(limit));
                 };
-                if (!fired && spent * 1000 >= limit * late_permille) {
+                // What fired under another amount is taken for fired until all is seen.
+                const bool taken = !whole && amended(m, budget.name, period.id, key);
+                if (!fired && !taken && spent * 1000 >= limit * late_permille) {
                     late[name] = m.late[name] + 1;
                     if (late[name] == checks_needed) {
                         violated("I7", at,
@@ -198,6 +201,7 @@ void Judge::judge_figures(const Config& config, Moment at) {
 void Judge::judge_lead(const Config& config, Moment at) {
     Model& m = *model_;
     std::map<std::string, int> late;
+    const bool whole = seen_whole(m, config);
     for (const Budget& budget : config.budgets) {
         if (m.edited.contains(budget.name) || !counted_by_us(budget) || !budget.hard() ||
             !in_force(budget, calendar(at)) || m.most_wall_off(at.mono - hours{1}, at.mono) > clock_right) {
@@ -211,7 +215,7 @@ void Judge::judge_lead(const Config& config, Moment at) {
                 const Duration ahead = least_lead(config, threshold) - minutes{1};
                 if (!stops(threshold.action) || !counted_by_us(threshold) ||
                     spent + burn * ahead.count() / hour_ms < limit_of(budget, threshold) ||
-                    stands(m, budget, period, key)) {
+                    stands(m, budget, period, key) || (!whole && amended(m, budget.name, period.id, key))) {
                     continue;
                 }
                 const std::string name = budget.name.value + "/" + period.id + "/" + key;
@@ -393,7 +397,7 @@ void Judge::judge_told(const FiredThresholdRow& row, const Batch& batch, Moment 
                                           [&](const Alert* alert) { return alert->key == name; });
     const bool before = std::ranges::any_of(
         m.alerts, [&](const auto& entry) { return entry.second.key == name && fires(entry.second); });
-    if (!amended(m, row) && !here && !before) {
+    if (!amended(m, row.budget, row.period, row.key) && !here && !before) {
         violated("I7", at, name + " fired, and no alert says so");
     }
 }
