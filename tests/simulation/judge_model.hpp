@@ -248,8 +248,9 @@ struct Judge::Model {
     std::vector<std::pair<Instant, Instant>> asleep;  // or not running
     std::map<AlertId, Instant> alert_at;              // its newest row
     std::map<AlertId, Instant> alert_asked;           // … was handed to the disk
+    std::map<std::string, Instant> row_asked;         // … a row of the outbox was, for the first time
     std::map<std::string, Turns> turns;               // by key of an alert
-    std::map<AlertId, Instant> told_at;               // … that says it was told
+    std::map<AlertId, Instant> told_at;               // when what tells of it was handed to the disk
     std::map<SilenceId, Instant> silence_ends;
     std::map<std::string, std::tuple<Instant, int, bool>> overdue;  // since when, by how many checks; accused
     std::map<AccountName, int> failing;                             // polls in a row

@@ -64,6 +64,9 @@ void Judge::handed_over(const Batch& batch, Moment at) {
     for (const auto* row : all_of<Alert>(batch)) {
         m.alert_asked[row->id] = at.mono;
     }
+    for (const auto* row : all_of<OutboxRow>(batch)) {
+        m.row_asked.emplace(row->id, at.mono);
+    }
     for (const auto* row : all_of<ParcelRow>(batch)) {
         m.parcel_asked[{row->channel.value, row->to, row->id.value}] = at.mono;
     }

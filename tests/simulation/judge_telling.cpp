@@ -114,12 +114,13 @@ void Judge::judge_rows_told(const Batch& batch, Moment at) {
         const auto since = m.alert_at.find(before.id);
         const bool new_here = since != m.alert_at.end() && m.told_at.contains(before.id) && m.awake_since &&
                               m.told_at[before.id] > *m.awake_since;
+        const Duration after = asked_at(m.row_asked, row->id, at.mono) -
+                               asked_at(m.told_at, before.id, at.mono);
         if (m.config() != nullptr && repeat && own_repeats(before.kind) && !covered(before) &&
             before.told_at && steady_here && new_here && before.severity == row->message.severity &&
-            (at.mono - m.told_at[before.id]) < repeat_of(before, m.config()->alerts) * 9 / 10) {
+            after < repeat_of(before, m.config()->alerts) * 9 / 10) {
             violated("I8", at,
-                     "alert " + before.key + " is told again " + words(at.mono - m.told_at[before.id]) +
-                         " after it was told");
+                     "alert " + before.key + " is told again " + words(after) + " after it was told");
         }
         for (const auto& [id, silence] : m.silences) {
             const bool before_it = silence.at + knowledge_lag * 5 < at.mono;
@@ -134,12 +135,13 @@ void Judge::judge_rows_told(const Batch& batch, Moment at) {
     }
     for (const auto* row : all_of<Alert>(batch)) {
         const auto known = m.alerts.find(row->id);
-        const bool told_anew = std::ranges::any_of(all_of<OutboxRow>(batch), [&](const OutboxRow* o) {
+        const auto rows = all_of<OutboxRow>(batch);
+        const auto tells = std::ranges::find_if(rows, [&](const OutboxRow* o) {
             return o->message.alert == row->id && o->message.telling != Telling::escalation &&
                    o->message.telling != Telling::acknowledged;
         });
-        if (told_anew) {
-            m.told_at[row->id] = at.mono;
+        if (tells != rows.end()) {
+            m.told_at[row->id] = asked_at(m.row_asked, (*tells)->id, at.mono);
         }
         m.alert_at[row->id] = at.mono;
         const bool newly_silenced = !row->silenced_by.empty() &&

@@ -28,13 +28,16 @@ void polls(History& s, Duration d) {
     }
 }
 
-void tells(History& s, Alert& a, Telling telling = Telling::firing) {
+/// The disk takes it after so long.
+void tells(History& s, Alert& a, Telling telling = Telling::firing, Duration waits = {}) {
     OutboxRow row = s.message(a.kind);
     row.message.alert = a.id;
     row.message.severity = a.severity;
     row.message.telling = telling;
     a.told = {{.channel = mail, .to = {}}};
     a.told_at = s.at().wall;
+    s.judge.handed_over({a, row}, s.at());
+    s.pass(waits);
     s.judge.committed({a, row}, s.at());
 }
 
@@ -48,7 +51,12 @@ TEST_CASE("I8: what goes on is told again, in its time") {
     Alert a = alert_of(AlertKind::blind);
     a.severity = Severity::critical;
     bool broken = false;
-    tells(s, a);
+    const bool late = GENERATE(false, true);
+    tells(s, a, Telling::firing, late ? minutes{40} : minutes{0});
+    SECTION("it is, an hour after the disk was asked to take it") {
+        polls(s, late ? minutes{20} : minutes{60});
+        tells(s, a, Telling::repeat);
+    }
     SECTION("it is") {
         polls(s, minutes{60});
         tells(s, a, Telling::repeat);
