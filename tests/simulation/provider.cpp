@@ -221,10 +221,14 @@ void SimCloud::spoil(Listing& listing) {
             listing.provider_time = of;
         }
         all = account_.earlier.front().resources;
-        for (const Resource& each : all) {
-            if (bills(each.run.state)) {
-                stage_.judge.shown_on(each.run.id, *listing.provider_time);
+        const auto note = [&](const Run& shown) {
+            if (bills(shown.state)) {
+                stage_.judge.shown_on(shown.id, *listing.provider_time);
             }
+        };
+        for (const Resource& each : all) {
+            note(each.run);
+            std::ranges::for_each(each.other_runs, note);
         }
         spoilt = true;
     }
