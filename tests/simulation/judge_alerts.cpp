@@ -128,6 +128,7 @@ void Judge::judge_outbox(const End& end, Moment at) {
         std::int64_t seq;
         Instant at;
         std::string what;
+        bool given_up;
     };
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<Told>> by_alert;
     for (const auto& [id, durable] : m.outbox) {
@@ -146,7 +147,8 @@ void Judge::judge_outbox(const End& end, Moment at) {
                 by_alert[{row.channel.value, row.to, row.message.alert.value}].push_back(
                     {row.seq, *parcel->second.first_taken,
                      std::string{to_string(row.message.kind)} + " " +
-                         std::string{to_string(row.message.telling)} + " in " + row.parcel.value});
+                         std::string{to_string(row.message.telling)} + " in " + row.parcel.value,
+                     parcel->second.given_up});
             }
         } else if (row.state == OutboxState::dead) {
             const auto parcel = m.parcels.find({row.channel.value, row.to, row.parcel.value});
@@ -188,7 +190,9 @@ void Judge::judge_outbox(const End& end, Moment at) {
     for (auto& [key, told] : by_alert) {
         std::ranges::sort(told, {}, &Told::seq);
         for (std::size_t i = 1; i < told.size(); ++i) {
-            if (told[i].at < told[i - 1].at) {
+            // Both were dead letters: that the newer had arrived all the same nobody knew who had them sent again.
+            const bool unheard = told[i].given_up && told[i - 1].given_up;
+            if (told[i].at < told[i - 1].at && !unheard) {
                 violated("I8", at,
                          "alert " + std::get<2>(key) + ": row " + std::to_string(told[i].seq) + " (" +
                              told[i].what + ") reached " + std::get<0>(key) + " before row " +

@@ -466,6 +466,38 @@ TEST_CASE("I8: what happens is told, once more at most for each lost acknowledge
         s.judge.ended(end, s.at());
         CHECK(s.breaks("I8") == !(given_up && told));
     }
+    SECTION("news of an alert come in their order, but for dead letters of which one had arrived unheard") {
+        OutboxRow old = s.message(AlertKind::blind);
+        OutboxRow newer = s.message(AlertKind::blind);
+        old.message.alert = newer.message.alert = AlertId{"alr_1"};
+        s.judge.committed({old, newer}, s.at());
+        const auto dies = [&](ParcelRow parcel) {
+            parcel.state = OutboxState::dead;
+            parcel.attempts = 10;
+            s.judge.committed({parcel}, s.at());
+        };
+        const ParcelRow first = s.parcel(1, "par_1", AlertKind::blind);
+        dies(first);
+        const ParcelRow second = s.parcel(2, "par_2", AlertKind::blind);
+        const bool heard = GENERATE(true, false);
+        s.take(second, heard);
+        if (!heard) {
+            dies(second);
+        }
+        s.pass(minutes{1});
+        s.take(first);
+        s.delivered(first);
+        s.delivered(second);
+        old.state = newer.state = OutboxState::delivered;
+        old.parcel = first.id;
+        newer.parcel = second.id;
+        old.seq = 1;
+        newer.seq = 2;
+        Judge::End end;
+        end.outbox = {old, newer};
+        s.judge.ended(end, s.at());
+        CHECK((s.all().find("before row") != std::string::npos) == heard);
+    }
     SECTION("a row that is there already leaves a number out") {
         OutboxRow first = s.message(AlertKind::blind);
         OutboxRow second = s.message(AlertKind::blind);
