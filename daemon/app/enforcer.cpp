@@ -364,9 +364,10 @@ Enforcer::Undo Enforcer::remember(const Active& active) const {
     return {.open_intents = active.open_intents,
             .told = active.told,
             .unheard = active.unheard,
-            .alarms = alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
-                                        stop_key(active.e.run), "breaker/" + active.e.cause.name}),
+            .alarms = alarms_.remember(
+                {"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run, stop_key(active.e.run)}),
             .counted = counted,
+            .breaker = alarms_.remember({"breaker/" + active.e.cause.name}),
             .opens_breaker = false};
 }
 
@@ -385,6 +386,7 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
         stops.erase(run);
     }
     if (undo.opens_breaker) {
+        alarms_.restore(std::move(undo.breaker));
         world_.picture.breakers.erase(RuleName{active.e.cause.name});
     }
     if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {
@@ -611,7 +613,6 @@ void Enforcer::count_stop(const Enforcement& e, Batch& batch) {
         m.account = e.account;
         m.rule = breaker.rule;
         m.cause = "rule " + e.cause.name;
-        m.rule = RuleName{e.cause.name};
         alarms_.raise("breaker/" + e.cause.name, std::move(m), batch);
     }
 }

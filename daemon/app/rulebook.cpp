@@ -305,7 +305,6 @@ void Rulebook::judge_flags(const std::map<RuleName, int>& counts, Batch& batch) 
         m.severity = Severity::warning;
         m.rule = rule.name;
         m.cause = "rule " + rule.name.value;
-        m.rule = rule.name;
         m.title = "Rule " + rule.name.value +
                   " seems to stop what is needed: " + std::to_string(count->second) +
                   " of its stops in 7 days were used again within 15 minutes";
@@ -336,7 +335,6 @@ Task<Result<bool>> Rulebook::reset(RuleName rule, std::string actor) {
     m.severity = Severity::info;
     m.rule = rule;
     m.cause = "rule " + rule.value;
-    m.rule = rule;
     m.title = "Rule " + rule.value + " acts again: its breaker was reset by " + actor;
     m.do_next = "curfew rule ls";
     alarms_.resolve(key, std::move(m), batch);

@@ -84,7 +84,8 @@ private:
         int unheard = 0;
         Alarms::Memory alarms;
         std::optional<Instant> counted;  // for the breaker of its rule
-        bool opens_breaker = false;      // its batch does
+        Alarms::Memory breaker;          // the alert of that
+        bool opens_breaker = false;      // its batch does: nobody else's reset is undone otherwise
     };
     Undo remember(const Active& active) const;
     void not_durable(const RunId& run, Active& active, Undo undo, const Error& error);

@@ -213,3 +213,35 @@ TEST_CASE("an open breaker stays open over restarts until it is reset by hand") 
     rig.scheduler.run_for(hours{2});
     CHECK(rig.world.stop_calls.size() > before);
 }
+
+TEST_CASE(
+    "a step of an enforcement that the disk does not take leaves a breaker reset that was reset meanwhile") {
+    Rig rig;
+    for (int i = 0; i < 20; ++i) {
+        rig.world.add("n" + std::to_string(i));
+    }
+    rig.begin();
+    rig.scheduler.run_for(hours{2});
+    Daemon& daemon = rig.life->daemon;
+    REQUIRE(daemon.alarms().firing("breaker/idle"));
+    int refused = 0;
+    rig.store.on_commit = [&](const Batch& batch) -> Task<void> {
+        const bool step = std::ranges::any_of(
+            batch, [](const Write& row) { return std::holds_alternative<Enforcement>(row); });
+        if (step && refused++ == 0) {
+            co_await rig.scheduler.sleep_for(seconds{10});
+            rig.store.refusals = 1;
+        }
+    };
+    rig.world.add("late");
+    while (refused == 0) {
+        rig.scheduler.run_for(seconds{1});
+    }
+    REQUIRE(*rig.life->await(daemon.reset_rule(RuleName{"idle"}, "ana")));
+    rig.scheduler.run_for(seconds{11});
+    CHECK(rig.store.refusals == 0);
+    // It has stopped more since, and has opened again: that is another alert.
+    const auto held = daemon.alarms().remember({"breaker/idle"});
+    REQUIRE(held.front().alert);
+    CHECK(rig.store.alert_rows.at(held.front().alert->id.value).state == AlertState::firing);
+}
