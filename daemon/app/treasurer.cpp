@@ -1,5 +1,6 @@
 #include "curfew/app/treasurer.hpp"
 
+#include "curfew/core/activity.hpp"
 #include "curfew/core/mutant.hpp"
 
 #include <spdlog/spdlog.h>
@@ -367,12 +368,15 @@ std::vector<Treasurer::Metered> Treasurer::metered(const Config& config, const N
     return all;
 }
 
-/// Was everything that the budget covers listed, the last time that it was tried, and is the list surely new?
+/// Was everything that the budget covers listed, the last time that it was tried, which was lately, and is the list
+/// surely new?
 bool Treasurer::sees(const Config& config, const Budget& budget, const Now& now) const {
     return std::ranges::all_of(config.accounts, [&](const AccountConfig& account) {
         const auto live = picture_.accounts.find(account.name);
         return !covers(budget.scope, account) ||
                (live != picture_.accounts.end() && live->second.complete && live->second.error.empty() &&
+                live->second.last_success_mono &&
+                now.mono - *live->second.last_success_mono <= observation_ttl(account.poll_interval) &&
                 !picture_.dated_back(live->second, now));
     });
 }

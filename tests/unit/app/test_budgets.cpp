@@ -456,6 +456,24 @@ TEST_CASE("set at run time: in force at once, over a restart and a reload, until
     CHECK(rig.life->world.config->budgets.size() == 1);
 }
 
+TEST_CASE("an account that was seen long ago, before its host slept, is not seen") {
+    Rig rig;
+    rig.config->budgets = {budget(100'00)};
+    busy(rig, "demo");
+    rig.begin();
+    rig.scheduler.run_for(hours{1});
+    Treasurer treasurer(rig.life->world.picture);
+    REQUIRE(rig.life->await(treasurer.reload(rig.store, rig.config, rig.scheduler.now())));
+    const auto seen_after = [&](Duration d) {
+        const Now now = rig.scheduler.now();
+        Batch batch;
+        treasurer.judge(*rig.config, {}, {.mono = now.mono + d, .wall = now.wall + d}, batch);
+        return live(rig).spend.seen;
+    };
+    CHECK(seen_after(minutes{1}));
+    CHECK_FALSE(seen_after(hours{13}));
+}
+
 TEST_CASE("a sum that was only read is not all: what runs is not in it until the next look") {
     for (const PeriodKind kind : {PeriodKind::month, PeriodKind::rolling, PeriodKind::run}) {
         CAPTURE(static_cast<int>(kind));
