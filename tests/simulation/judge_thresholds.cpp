@@ -274,8 +274,8 @@ void Judge::judge_figure(const FiredThresholdRow& row, const Batch& batch, Momen
     const Duration since = std::max(Duration{0}, at.wall - row.at);
     const auto budget = config == nullptr ? std::vector<Budget>::const_iterator{}
                                           : std::ranges::find(config->budgets, row.budget, &Budget::name);
-    if (config == nullptr || budget == config->budgets.end() || m.edited.contains(row.budget) ||
-        m.most_wall_off(at.mono - since - hours{1}, at.mono) > clock_right) {
+    if (row.key.ends_with(" armed") || config == nullptr || budget == config->budgets.end() ||
+        m.edited.contains(row.budget) || m.most_wall_off(at.mono - since - hours{1}, at.mono) > clock_right) {
         return;
     }
     const auto message = std::ranges::find_if(batch, [&](const Write& write) {

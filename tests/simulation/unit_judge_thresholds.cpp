@@ -450,8 +450,14 @@ TEST_CASE("I7: what a threshold says was spent is what is known") {
     row.message.telling = Telling::firing;
     row.message.budget = s.budget.name;
     row.message.cost_so_far = Money{765'000'000 - more};
+    // Half an hour before it was armed under this amount, and the disk took nothing.
+    const FiredThresholdRow armed{.budget = s.budget.name,
+                                  .period = "total",
+                                  .key = s.key() + " #0 armed",
+                                  .at = s.at().wall - minutes{30}};
     s.judge.committed(
-        {FiredThresholdRow{.budget = s.budget.name, .period = "total", .key = s.key(), .at = s.at().wall},
+        {armed,
+         FiredThresholdRow{.budget = s.budget.name, .period = "total", .key = s.key(), .at = s.at().wall},
          row},
         s.at());
     s.judge.ended({}, s.at());
