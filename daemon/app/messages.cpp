@@ -209,6 +209,7 @@ Subject subject_of(const LiveResource& live, const Enforcement& e, const Now& no
     s.evidence = live.current.judgement.step;
     s.now = now.wall;
     const Rule* rule = rule_for(config.rules, live.resource);
+    s.acts = live.mode == Mode::enforce || e.cause.kind == CauseKind::manual;
     s.may_keep = e.cause.kind == CauseKind::idle || e.cause.kind == CauseKind::schedule;
     s.by_activity = e.cause.kind == CauseKind::idle ||
                     (e.cause.kind == CauseKind::schedule && (rule == nullptr || rule->respect_activity));
@@ -273,8 +274,13 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
                                                   std::max<Duration>(minutes{1}, *s.stops_at - s.now))) +
                                               ", at " + at_words(*s.stops_at, s.zone)
                                         : std::string{" soon"};
-    m.title = named(s) + " will be packed and stopped" + when + ": " + money_text(s);
-    m.body = {why_text(s), keep_text(s), save_text(s)};
+    if (s.acts) {
+        m.title = named(s) + " will be packed and stopped" + when + ": " + money_text(s);
+        m.body = {why_text(s), keep_text(s), save_text(s)};
+    } else {
+        m.title = named(s) + " would be packed and stopped if its mode were enforce: " + money_text(s);
+        m.body = {why_text(s), "As it is, nothing ends it but you. " + s.manual_way};
+    }
     m.do_next = s.may_keep ? "curfew keep " + s.resource.value + " --for 2h"
                            : "curfew explain " + s.resource.value;
     if (s.stops_at) {

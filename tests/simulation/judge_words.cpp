@@ -16,7 +16,8 @@ bool says(const Message& message, const std::string& text) {
 /// That something is stopped, now or at a time that it names.
 bool announces_stop(const Message& message) {
     return message.stops_at ||
-           (message.kind == AlertKind::budget_threshold && says(message, "packed and stopped"));
+           (message.kind == AlertKind::budget_threshold && says(message, "packed and stopped")) ||
+           (message.kind == AlertKind::stop_warning && says(message, "will be packed and stopped"));
 }
 
 }  // namespace

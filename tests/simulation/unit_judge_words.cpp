@@ -75,18 +75,20 @@ TEST_CASE("I8: a message announces a stop where a mode lets it be done") {
     CHECK(says(s, "no mode in force lets it be done") == broken);
 }
 
-TEST_CASE("I8: a warning names a time where its rule acts") {
+TEST_CASE("I8: a warning names a time, or says that it is near, where its rule acts") {
     History s;
     const bool acts = GENERATE(true, false);
     const bool timed = GENERATE(true, false);
+    const bool soon = GENERATE(true, false);
     s.config.rules.front().mode = acts ? Mode::enforce : Mode::warn;
     s.use();
     OutboxRow row = s.message(AlertKind::stop_warning, 1);
     row.message.at = s.at().wall;
     row.message.rule = RuleName{"night"};
+    row.message.title = soon ? "nb1 will be packed and stopped soon" : "nb1 would be packed and stopped";
     row.message.stops_at = timed ? std::optional{s.at().wall + minutes{30}} : std::nullopt;
     s.judge.committed({row}, s.at());
-    CHECK(says(s, "no mode in force lets it be done") == (timed && !acts));
+    CHECK(says(s, "no mode in force lets it be done") == ((timed || soon) && !acts));
 }
 
 TEST_CASE("I8: who starts something on what is left of a budget is told") {

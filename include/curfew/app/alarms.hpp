@@ -64,7 +64,7 @@ public:
     using Memory = std::vector<Condition>;
     Memory remember(const std::vector<std::string>& keys) const;
     void restore(Memory memory);
-    /// Brings the alerts of a batch that was not taken up to what became of them meanwhile.
+    /// Brings the alerts of a batch that waited to be written up to what became of them meanwhile.
     void refresh(Batch& batch) const;
     /// The configuration is another: repeats and escalations come when it wants them.
     void rules_changed();

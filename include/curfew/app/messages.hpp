@@ -35,6 +35,7 @@ struct Subject {
     std::optional<WallTime> stops_at;
     std::optional<Money> per_hour;  // absent = unpriced
     std::optional<Money> cost_so_far;
+    bool acts = true;                     // else the mode lets it only be warned of
     bool may_keep = true;                 // a maximum age and a hard budget cannot be put off
     bool by_activity = true;              // work puts it off
     std::string vaults;                   // "home (/srv/curfew)"

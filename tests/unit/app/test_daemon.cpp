@@ -218,21 +218,6 @@ TEST_CASE("a pack that fails holds the stop and tells a person") {
     CHECK(rig.store.receipt_rows.empty());
 }
 
-TEST_CASE("observe decides and records; warn also tells; neither acts") {
-    for (const Mode mode : {Mode::observe, Mode::warn}) {
-        Rig rig;
-        rig.world.add("demo");
-        rig.config->mode = mode;
-        rig.begin();
-        rig.scheduler.run_for(hours{5});
-        CHECK(rig.world.stop_calls.empty());
-        CHECK(rig.store.receipt_rows.empty());
-        const auto would = rig.store.audited("would.stop");
-        CHECK(would == 1);
-        CHECK(rig.told(AlertKind::stop_warning) == (mode == Mode::warn ? 3 : 0));
-    }
-}
-
 TEST_CASE("a keep holds it, states its price, ends by itself") {
     Rig rig;
     FakeNotebook& n = rig.world.add("demo");

@@ -1,4 +1,4 @@
-// What becomes of rules: trials, the false-stop meter, the reset of a breaker.
+// What becomes of rules: modes, trials, the false-stop meter, the reset of a breaker.
 #include "curfew/app/reporter.hpp"
 #include "support/life.hpp"
 
@@ -32,6 +32,51 @@ void run_until_stopped(Rig& rig) {
 }
 
 }  // namespace
+
+TEST_CASE("observe decides and records; warn also tells; neither acts") {
+    for (const Mode mode : {Mode::observe, Mode::warn}) {
+        Rig rig;
+        rig.world.add("demo");
+        rig.config->mode = mode;
+        rig.begin();
+        rig.scheduler.run_for(hours{5});
+        CHECK(rig.world.stop_calls.empty());
+        CHECK(rig.store.receipt_rows.empty());
+        const auto would = rig.store.audited("would.stop");
+        CHECK(would == 1);
+        CHECK(rig.told(AlertKind::stop_warning) == (mode == Mode::warn ? 3 : 0));
+        for (const Message& m : rig.mail->delivered) {
+            CHECK_FALSE(m.title.contains("will be packed and stopped"));
+            CHECK((m.kind != AlertKind::stop_warning ||
+                   m.title.contains("would be packed and stopped if its mode were enforce")));
+        }
+    }
+}
+
+TEST_CASE("what was only watched or warned of is warned of anew once it may be stopped") {
+    const Mode before = GENERATE(Mode::observe, Mode::warn);
+    Rig rig;
+    rig.world.add("demo");
+    rig.config->mode = before;
+    rig.outside.assemble = [&]() -> Result<Parts> {
+        return Parts{.config = rig.config,
+                     .clouds = {{AccountName{"me"}, rig.life->cloud}},
+                     .channels = {rig.mail},
+                     .vaults = {rig.vault},
+                     .prices = rig.prices};
+    };
+    rig.begin();
+    rig.scheduler.run_for(hours{5});
+    const int told = rig.told(AlertKind::stop_warning);
+    rig.config = std::make_shared<Config>(*rig.config);
+    rig.config->mode = Mode::enforce;
+    REQUIRE(rig.life->await(rig.life->daemon.reload("ana")));
+    rig.scheduler.run_for(minutes{3});
+    CHECK(rig.world.stop_calls.empty());
+    CHECK(rig.told(AlertKind::stop_warning) == told + 1);
+    rig.scheduler.run_for(minutes{30});
+    CHECK(rig.world.stop_calls.size() == 1);
+}
 
 TEST_CASE("a new rule is on trial for 7 days of watching; restarts and clock jumps do not shorten it") {
     Rig rig;
