@@ -33,9 +33,9 @@ bool undated(const Judge::Model& m, const std::vector<Moment>& lists, const Mome
     for (const auto& [from, to] : m.down) {
         start = to && *to <= list.mono ? *to : start;
     }
-    const Moment& first = *std::ranges::lower_bound(lists, start, {}, &Moment::mono);
+    const auto first = std::ranges::lower_bound(lists, start, {}, &Moment::mono);
     const Duration off = list.wall - list.utc;
-    return first.mono == list.mono && (off < Duration{0} ? -off : off) > clock_told;
+    return first != lists.end() && first->mono == list.mono && (off < Duration{0} ? -off : off) > clock_told;
 }
 
 /// When Curfew has seen a list since; a `dated` one, if the time of what it was given counts.
