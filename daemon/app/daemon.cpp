@@ -208,9 +208,15 @@ void Daemon::fill_picture(const StoredState& stored, const std::vector<ResourceR
             }
             live.current.clock = resume(stood, now.mono, same_boot, max_gap(account->poll_interval),
                                         rule->idle_limit, ladder.empty() ? Duration{0} : ladder.front());
-            // The limit may be shorter than it was: no warning that is still to come is passed over.
-            const Duration told = rule->idle_limit - next_warning(stored, live.current.run.id, ladder);
-            live.current.clock.quiet = std::min(live.current.clock.quiet, std::max(Duration{0}, told));
+            // Quiet for longer than it may be before its next warning: the limit is shorter than it was, which stops
+            // nothing sooner than one full ladder from now.
+            const Duration next = next_warning(stored, live.current.run.id, ladder);
+            QuietClock& quiet = live.current.clock;
+            if (next > Duration{0} && quiet.quiet > rule->idle_limit - next) {
+                quiet = {.quiet = std::max(Duration{0}, rule->idle_limit - ladder.front()),
+                         .last_quiet_at = {}};
+            }
+            quiet.quiet = std::min(quiet.quiet, rule->idle_limit);
         }
         std::ranges::copy_if(stored.holds, std::back_inserter(live.holds),
                              [&](const Hold& hold) { return hold.resource == id; });
