@@ -208,6 +208,14 @@ Duration Judge::Model::most_wall_off(Instant from, Instant to) const {
     return most;
 }
 
+Duration Judge::Model::awake_for(Instant from, Instant to) const {
+    Duration awake = to - from;
+    for (const auto& [began, ended] : asleep) {
+        awake -= std::max(Duration{0}, std::min(ended, to) - std::max(began, from));
+    }
+    return awake;
+}
+
 Duration Judge::Model::most_wall_moved(Instant from, Instant to) const {
     std::optional<Duration> least;
     std::optional<Duration> most;
@@ -252,14 +260,14 @@ void Judge::finish_look(RunTruth& truth) {
     OwnLook look = *std::exchange(truth.look, std::nullopt);
     // Two looks at once (a poll and a fence) hear the guest once each, and each knows what the other heard.
     const auto kernels = truth.newest.find(Signal::kernels);
-    if (kernels != truth.newest.end() && look.at - kernels->second.second <= look_longest) {
+    if (kernels != truth.newest.end() && model.awake_for(kernels->second.second, look.at) <= look_longest) {
         look.answers.insert({Signal::kernels, kernels->second.first});
     }
     if (look.answers.contains(Signal::processes)) {
         // One of the two may not have heard the kernels, and be back first: the other's probe counts, once.
         const auto heard = std::exchange(truth.kernels_quiet, std::nullopt);
         const auto said = look.answers.find(Signal::kernels);
-        if (heard && look.at - *heard <= look_longest && said != look.answers.end() &&
+        if (heard && model.awake_for(*heard, look.at) <= look_longest && said != look.answers.end() &&
             said->second == Verdict::unknown) {
             said->second = Verdict::quiet;
         }
@@ -327,7 +335,7 @@ void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at
     const bool other = truth.look &&
                        (truth.look->answers.contains(source) ||
                         (source == Signal::kernels && truth.look->answers.contains(Signal::processes)) ||
-                        at.mono - truth.look->begun > look_longest);
+                        model_->awake_for(truth.look->begun, at.mono) > look_longest);
     if (other) {
         finish_look(truth);
     }

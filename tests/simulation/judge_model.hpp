@@ -266,6 +266,8 @@ struct Judge::Model {
     Duration most_wall_off(Instant from, Instant to) const;
     /// … and moved by so much at most, if not by so little at a time that nobody can heed it.
     Duration most_wall_moved(Instant from, Instant to) const;
+    /// So long of it the host was awake, and Curfew ran.
+    Duration awake_for(Instant from, Instant to) const;
     void note_wall(const Moment& at);
 
     const Config* config() const { return configs.empty() ? nullptr : configs.back().second.get(); }

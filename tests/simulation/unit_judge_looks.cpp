@@ -46,6 +46,23 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
         s.stop();
         CHECK(s.breaks("I2"));
     }
+    SECTION("the host slept while a probe was under way, or the probe took as long") {
+        const bool slept = GENERATE(true, false);
+        s.config.accounts.front().poll_interval = minutes{8};
+        s.until_warned();
+        s.quiet_for(minutes{8});
+        s.pass(minutes{1});
+        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+        if (slept) {
+            s.judge.suspended(minutes{20}, s.at());
+        }
+        s.pass(minutes{20});
+        s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+        s.quiet_for(minutes{2});
+        s.pack();
+        s.stop();
+        CHECK(s.breaks("I2") == !slept);
+    }
     SECTION("a kernel is busy for hours, and a probe saw nothing inside, or nobody could look") {
         const bool inside = GENERATE(true, false);
         s.config.rules.front().probe.enabled = inside;
