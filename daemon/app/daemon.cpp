@@ -577,8 +577,10 @@ Task<Result<void>> Daemon::reload(std::string actor) {
         if (new_rule != nullptr && (old_rule == nullptr || new_rule->idle_limit < old_rule->idle_limit)) {
             const auto ladder = scaled_ladder(new_rule->ladder, new_rule->idle_limit);
             const Duration head = ladder.empty() ? Duration{0} : ladder.front();
-            live.current.clock.quiet = std::min(live.current.clock.quiet,
-                                                std::max(Duration{0}, new_rule->idle_limit - head));
+            QuietClock& quiet = live.current.clock;
+            if (quiet.quiet > new_rule->idle_limit - head) {
+                quiet = whole_ladder_ahead(quiet, new_rule->idle_limit, head);
+            }
             live.current.clock_adds = false;  // the store does not know yet: the next look tells it
         }
     }

@@ -10,7 +10,6 @@ namespace {
 
 constexpr Duration look_limit = minutes{2};
 constexpr Duration walk_limit = minutes{20};
-constexpr Duration pack_limit = hours{6};
 constexpr Duration stop_call_limit = seconds{60};
 constexpr Duration fence_age_max = seconds{30};
 

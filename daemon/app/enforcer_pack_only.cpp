@@ -10,7 +10,6 @@ namespace curfew {
 
 namespace {
 
-constexpr Duration pack_limit = hours{6};
 constexpr Duration commit_retry = seconds{5};
 
 }  // namespace

@@ -239,6 +239,12 @@ QuietClock tick(QuietClock clock, Verdict verdict, Instant at, Duration max_gap)
     return clock;
 }
 
+QuietClock whole_ladder_ahead(QuietClock clock, Duration limit, Duration ladder_head) {
+    clock.last_quiet_at.reset();
+    clock.quiet = std::min(clock.quiet, std::max(Duration{0}, limit - ladder_head));
+    return clock;
+}
+
 QuietClock resume(QuietClock clock, Instant now, bool same_boot, Duration max_gap, Duration limit,
                   Duration ladder_head) {
     const bool unbroken = same_boot && clock.last_quiet_at && now >= *clock.last_quiet_at &&
@@ -246,10 +252,7 @@ QuietClock resume(QuietClock clock, Instant now, bool same_boot, Duration max_ga
     if (unbroken || mutant(Mutant::quiet_kept_over_gap)) {
         return clock;
     }
-    clock.last_quiet_at.reset();
-    const Duration ceiling = std::max(Duration{0}, limit - ladder_head);
-    clock.quiet = std::min(clock.quiet, ceiling);
-    return clock;
+    return whole_ladder_ahead(clock, limit, ladder_head);
 }
 
 Judgement judge_stall(Judgement judgement, const QuietClock& stall, Duration stalled_after) {

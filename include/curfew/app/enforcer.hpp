@@ -123,6 +123,8 @@ private:
     std::optional<Duration> pack_within(const Cause& cause, const RunId& run) const;
     AuditRow audit(const Enforcement& e, std::string kind, std::string text) const;
 
+    static constexpr Duration pack_limit = hours{6};  // of one attempt
+
     World& world_;
     Looker& looker_;
     Packer& packer_;

@@ -106,8 +106,10 @@ struct QuietClock {
 /// unknown and larger gaps freeze. A look that is not newer than the last changes nothing.
 QuietClock tick(QuietClock clock, Verdict verdict, Instant at, Duration max_gap);
 
-/// After a restart of the daemon: goes on if the gap is within `max_gap`; otherwise restarts so low
-/// that the whole ladder (whose first step is `ladder_head` before the limit) is given again.
+/// So low that the whole ladder (whose first step is `ladder_head` before the limit) is given from the next look on.
+QuietClock whole_ladder_ahead(QuietClock clock, Duration limit, Duration ladder_head);
+
+/// After a restart of the daemon: goes on if the gap is within `max_gap`; otherwise the whole ladder is given again.
 QuietClock resume(QuietClock clock, Instant now, bool same_boot, Duration max_gap, Duration limit,
                   Duration ladder_head);
 

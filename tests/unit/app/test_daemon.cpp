@@ -89,22 +89,36 @@ TEST_CASE("a wall clock that is set, and a restart, do not shorten the start gra
 }
 
 TEST_CASE(
-    "a limit that is shorter after a restart stops nothing sooner than one full ladder from then (I2)") {
+    "a limit that is shorter after a restart or a reload stops nothing sooner than one full ladder from then "
+    "(I2)") {
     Rig rig;
     const bool warned = GENERATE(false, true);
+    const bool reload = GENERATE(false, true);
+    rig.outside.assemble = [&]() -> Result<Parts> {
+        return Parts{.config = rig.config,
+                     .clouds = {{AccountName{"me"}, rig.life->cloud}},
+                     .channels = {rig.mail},
+                     .vaults = {rig.vault},
+                     .prices = rig.prices};
+    };
     rig.config->rules.at(0).idle_limit = hours{4};
     rig.world.add("demo");
     rig.begin();
     rig.scheduler.run_for(warned ? hours{3} + minutes{38} : hours{2});
     REQUIRE(rig.told(AlertKind::stop_warning) == (warned ? 1 : 0));
+    rig.config = std::make_shared<Config>(*rig.config);
     rig.config->rules.at(0).idle_limit = hours{1};  // ladder 30, 10 and 5 min
-    rig.restart(seconds{5});
-    rig.scheduler.run_for(minutes{28});
+    if (reload) {
+        REQUIRE(rig.life->await(rig.life->daemon.reload("ana")));
+    } else {
+        rig.restart(seconds{5});
+    }
+    rig.scheduler.run_for(minutes{30} - seconds{1});
     CHECK(rig.world.stop_calls.empty());
     CHECK(rig.told(AlertKind::stop_warning) >= 1);
-    rig.scheduler.run_for(minutes{6});
+    rig.scheduler.run_for(minutes{4});
     CHECK(rig.world.stop_calls.size() == 1);
-    CHECK(rig.told(AlertKind::stop_warning) == 3);
+    CHECK(rig.told(AlertKind::stop_warning) == (warned && reload ? 4 : 3));
 }
 
 TEST_CASE("after its end nothing begins, whatever was due next (I13)") {
