@@ -213,8 +213,7 @@ void Daemon::fill_picture(const StoredState& stored, const std::vector<ResourceR
             const Duration next = next_warning(stored, live.current.run.id, ladder);
             QuietClock& quiet = live.current.clock;
             if (next > Duration{0} && quiet.quiet > rule->idle_limit - next) {
-                quiet = {.quiet = std::max(Duration{0}, rule->idle_limit - ladder.front()),
-                         .last_quiet_at = {}};
+                quiet = whole_ladder_ahead(quiet, rule->idle_limit, ladder.front());
             }
             quiet.quiet = std::min(quiet.quiet, rule->idle_limit);
         }

@@ -752,7 +752,8 @@ void Watcher::store_look(LiveRun& run, const QuietClock& before, Batch& batch) c
 }
 
 Task<bool> Watcher::commit(Batch batch) {
-    alarms_.refresh(batch);  // guests were asked since, or the disk was: others have written these alerts meanwhile
+    // Guests were asked since, or the disk was: others may have written these alerts meanwhile.
+    alarms_.refresh(batch);
     // What a failed transaction must not lose: everything but the newest look, which comes again.
     Batch copy;
     std::ranges::copy_if(batch, std::back_inserter(copy),
