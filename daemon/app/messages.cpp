@@ -269,12 +269,12 @@ Message stop_warning(const Subject& s, Entropy& entropy) {
     Message m = base(s, AlertKind::stop_warning, Severity::warning);
     m.id = "msg_" + entropy.hex(12);
     m.stops_at = s.stops_at;
-    const std::string when = s.stops_at ? " in " +
-                                              in_words(std::chrono::round<minutes>(
-                                                  std::max<Duration>(minutes{1}, *s.stops_at - s.now))) +
-                                              ", at " + at_words(*s.stops_at, s.zone)
-                                        : std::string{" soon"};
     if (s.acts) {
+        const std::string when = s.stops_at ? " in " +
+                                                  in_words(std::chrono::round<minutes>(
+                                                      std::max<Duration>(minutes{1}, *s.stops_at - s.now))) +
+                                                  ", at " + at_words(*s.stops_at, s.zone)
+                                            : std::string{" soon"};
         m.title = named(s) + " will be packed and stopped" + when + ": " + money_text(s);
         m.body = {why_text(s), keep_text(s), save_text(s)};
     } else {

@@ -295,11 +295,7 @@ void Outlook::judge_burn(Batch& batch) {
         }
         BurnWatch& watch = watches_[account.name];
         watch.firing = watch.firing || alarms_.firing(key);
-        const auto live = world_.picture.accounts.find(account.name);
-        const bool seen = live != world_.picture.accounts.end() && live->second.last_success_mono &&
-                          live->second.error.empty() &&
-                          now.mono - *live->second.last_success_mono <=
-                              std::max(gap_max, account.poll_interval * 3);
+        const bool seen = world_.picture.seen_lately(account, now.mono);
         const auto usual = usual_.find(account.name);
         const Money burning = burn_of(world_.picture, account.name, now.wall);
         const BurnStep step = advance(rule, watch,

@@ -54,6 +54,12 @@ WallTime Picture::calendar(const Now& now) const {
     return !theirs || std::chrono::abs(*theirs - now.wall) <= clocks_agree ? now.wall : *theirs;
 }
 
+bool Picture::seen_lately(const AccountConfig& account, Instant now) const {
+    const auto live = accounts.find(account.name);
+    return live != accounts.end() && live->second.last_success_mono && live->second.error.empty() &&
+           now - *live->second.last_success_mono <= observation_ttl(account.poll_interval);
+}
+
 bool Picture::dated_back(const LiveAccount& account, const Now& now) const {
     const auto theirs = provider_time(account.name, now.mono);
     return account.first_list && theirs && *theirs + clocks_agree < now.wall;

@@ -1,6 +1,5 @@
 #include "curfew/app/treasurer.hpp"
 
-#include "curfew/core/activity.hpp"
 #include "curfew/core/mutant.hpp"
 
 #include <spdlog/spdlog.h>
@@ -374,9 +373,7 @@ bool Treasurer::sees(const Config& config, const Budget& budget, const Now& now)
     return std::ranges::all_of(config.accounts, [&](const AccountConfig& account) {
         const auto live = picture_.accounts.find(account.name);
         return !covers(budget.scope, account) ||
-               (live != picture_.accounts.end() && live->second.complete && live->second.error.empty() &&
-                live->second.last_success_mono &&
-                now.mono - *live->second.last_success_mono <= observation_ttl(account.poll_interval) &&
+               (picture_.seen_lately(account, now.mono) && live->second.complete &&
                 !picture_.dated_back(live->second, now));
     });
 }

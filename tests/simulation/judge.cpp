@@ -120,9 +120,7 @@ Verdict verdict_of(const OwnLook& look, const RunTruth& truth, bool machine) {
         return Verdict::unknown;
     }
     // What a probe saw before lasts to the next one.
-    const auto processes = truth.newest.find(Signal::processes);
-    second_known = second_known ||
-                   (processes != truth.newest.end() && processes->second.first == Verdict::quiet);
+    second_known = second_known || newest_is(truth, Signal::processes, Verdict::quiet);
     if (!second_known && (second_here || machine)) {
         return Verdict::unknown;
     }
@@ -144,9 +142,7 @@ void absorb(RunTruth& truth, const OwnLook& look, const Rule* rule, Duration gap
     for (const auto& [source, said] : look.answers) {
         only_kernels = only_kernels && (said != Verdict::active || source == Signal::kernels);
     }
-    const auto processes = truth.newest.find(Signal::processes);
-    const bool seen_inside = processes != truth.newest.end() && processes->second.first == Verdict::quiet;
-    if (only_kernels && seen_inside) {
+    if (only_kernels && newest_is(truth, Signal::processes, Verdict::quiet)) {
         if (own.last_stalled && look.at - *own.last_stalled <= gap) {
             own.stalled += look.at - *own.last_stalled;
         }

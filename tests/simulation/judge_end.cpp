@@ -176,10 +176,8 @@ void Judge::judge_calm(const End& end, Moment at) {
         const Duration wanted = rule->idle_limit * 2 + own_ladder_head(*rule) * 2 + rule->start_grace +
                                 stop_slack;
         // A stalled kernel is told from one at work by probes.
-        const auto kernels = truth.newest.find(Signal::kernels);
-        const bool unsure = kernels != truth.newest.end() && kernels->second.first == Verdict::active &&
-                            !(rule->probe.enabled && truth.newest.contains(Signal::processes) &&
-                              truth.newest.at(Signal::processes).first == Verdict::quiet);
+        const bool unsure = newest_is(truth, Signal::kernels, Verdict::active) &&
+                            !(rule->probe.enabled && newest_is(truth, Signal::processes, Verdict::quiet));
         if (!partial && !unsure && truth.own.quiet > wanted && since_calm > wanted) {
             violated(
                 "I9", at,

@@ -92,6 +92,12 @@ struct RunTruth {
     int dark_looks = 0;
 };
 
+/// Is this what was heard of the source last?
+inline bool newest_is(const RunTruth& truth, Signal source, Verdict verdict) {
+    const auto newest = truth.newest.find(source);
+    return newest != truth.newest.end() && newest->second.first == verdict;
+}
+
 struct DurableIntent {
     IntentRow row;
     Instant at;

@@ -34,8 +34,8 @@ bool undated(const Judge::Model& m, const std::vector<Moment>& lists, const Mome
         start = to && *to <= list.mono ? *to : start;
     }
     const auto first = std::ranges::lower_bound(lists, start, {}, &Moment::mono);
-    const Duration off = list.wall - list.utc;
-    return first != lists.end() && first->mono == list.mono && (off < Duration{0} ? -off : off) > clock_told;
+    return first != lists.end() && first->mono == list.mono &&
+           std::chrono::abs(list.wall - list.utc) > clock_told;
 }
 
 /// When Curfew has seen a list since; a `dated` one, if the time of what it was given counts.

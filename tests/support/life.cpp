@@ -13,6 +13,18 @@ std::vector<std::shared_ptr<Channel>> with(std::vector<std::shared_ptr<Channel>>
     return channels;
 }
 
+Parts parts_of(std::shared_ptr<const Config> config, std::shared_ptr<Cloud> cloud,
+               std::shared_ptr<FakeChannel> channel, std::shared_ptr<FakeVault> vault, PriceBook prices,
+               const Outside& outside) {
+    return {.config = std::move(config),
+            .clouds = {{AccountName{"me"}, std::move(cloud)}},
+            .channels = with(outside.channels, std::move(channel)),
+            .vaults = {std::move(vault)},
+            .prices = std::move(prices),
+            .heartbeat = outside.heartbeat,
+            .disks = outside.disks};
+}
+
 }  // namespace
 
 PriceBook prices() {
@@ -78,19 +90,17 @@ Life::Life(boost::asio::io_context& loop, ManualScheduler& time, Store& rows, Fa
             .picture = {}},
       daemon(
           world,
-          Parts{.config = config,
-                .clouds = {{AccountName{"me"}, cloud}},
-                .channels = with(std::move(outside.channels), std::move(channel)),
-                .vaults = {vault},
-                .prices = std::move(book),
-                .heartbeat = outside.heartbeat,
-                .disks = outside.disks},
+          parts_of(std::move(config), cloud, std::move(channel), std::move(vault), std::move(book), outside),
           supervisor, tasks, outside.assemble, [](std::string_view) { return true; }, parse_budget) {
     started = await(daemon.start()).has_value();
     if (started) {
         daemon.run();
     }
     scheduler.settle();
+}
+
+Parts Rig::parts() const {
+    return parts_of(config, life->cloud, mail, vault, prices, outside);
 }
 
 Life::~Life() {

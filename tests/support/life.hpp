@@ -72,6 +72,8 @@ struct Rig {
     void begin() {
         life = std::make_unique<Life>(io, scheduler, store, world, config, mail, vault, prices, outside);
     }
+    /// What a reload may find: the rig as it is now.
+    Parts parts() const;
     /// An ordered end and a new start, `off` later.
     void restart(Duration off) {
         life.reset();

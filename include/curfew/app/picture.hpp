@@ -185,6 +185,8 @@ struct Picture {
     /// What an account's provider says that it is. Another's counts as well until it has answered twice, since its
     /// first list may be an old one. nullopt = none was here.
     std::optional<WallTime> provider_time(const AccountName& account, Instant now) const;
+    /// Did its newest poll go well, and not long ago?
+    bool seen_lately(const AccountConfig& account, Instant now) const;
     /// Might what the first list says of an account's time be old? Our clock is later; either may be wrong.
     bool dated_back(const LiveAccount& account, const Now& now) const;
     /// Up to when a run with a meter bills. By the provider's clock, since ours may be wrong by hours; without a date

@@ -94,13 +94,7 @@ TEST_CASE(
     Rig rig;
     const bool warned = GENERATE(false, true);
     const bool reload = GENERATE(false, true);
-    rig.outside.assemble = [&]() -> Result<Parts> {
-        return Parts{.config = rig.config,
-                     .clouds = {{AccountName{"me"}, rig.life->cloud}},
-                     .channels = {rig.mail},
-                     .vaults = {rig.vault},
-                     .prices = rig.prices};
-    };
+    rig.outside.assemble = [&]() -> Result<Parts> { return rig.parts(); };
     rig.config->rules.at(0).idle_limit = hours{4};
     rig.world.add("demo");
     rig.begin();
@@ -869,11 +863,7 @@ TEST_CASE("the service manager is told what is in force, also after reloads") {
         if (faulty) {
             return fail(Errc::invalid, "curfew.toml:3:1: unknown key");
         }
-        return Parts{.config = rig.config,
-                     .clouds = {{AccountName{"me"}, rig.life->cloud}},
-                     .channels = {rig.mail},
-                     .vaults = {rig.vault},
-                     .prices = rig.prices};
+        return rig.parts();
     };
     rig.begin();
     const std::string& said = rig.life->supervisor.said;

@@ -29,16 +29,6 @@ struct Story : Rig {
         config->state_dir = "/state";
     }
     void pass(Duration d) { scheduler.run_for(d); }
-    /// Of a reload.
-    Parts parts(std::shared_ptr<const Config> anew) const {
-        return {.config = std::move(anew),
-                .clouds = {{AccountName{"me"}, life->cloud}},
-                .channels = {mail, pager},
-                .vaults = {vault},
-                .prices = prices,
-                .heartbeat = heart,
-                .disks = disks};
-    }
 
     std::vector<Alert> alerts(const std::string& key) const {
         std::vector<Alert> found;
@@ -441,7 +431,7 @@ TEST_CASE("a configuration that was refused is told once the disk takes it, and 
         if (faulty) {
             return fail(Errc::invalid, "curfew.toml:3:1: unknown key");
         }
-        return s.parts(s.config);
+        return s.parts();
     };
     s.begin();
     const auto reload_on_a_full_disk = [&] {
@@ -464,7 +454,9 @@ TEST_CASE("a reload that repeats and escalates sooner counts for what fires alre
     s.outside.assemble = [&]() -> Result<Parts> {
         auto sooner = std::make_shared<Config>(*s.config);
         sooner->alerts.repeat_critical = minutes{10};
-        return s.parts(sooner);
+        Parts parts = s.parts();
+        parts.config = std::move(sooner);
+        return parts;
     };
     s.begin();
     s.pass(minutes{5});

@@ -58,13 +58,7 @@ TEST_CASE("what was only watched or warned of is warned of anew once it may be s
     Rig rig;
     rig.world.add("demo");
     rig.config->mode = before;
-    rig.outside.assemble = [&]() -> Result<Parts> {
-        return Parts{.config = rig.config,
-                     .clouds = {{AccountName{"me"}, rig.life->cloud}},
-                     .channels = {rig.mail},
-                     .vaults = {rig.vault},
-                     .prices = rig.prices};
-    };
+    rig.outside.assemble = [&]() -> Result<Parts> { return rig.parts(); };
     rig.begin();
     rig.scheduler.run_for(hours{5});
     const int told = rig.told(AlertKind::stop_warning);

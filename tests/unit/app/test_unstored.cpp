@@ -23,13 +23,7 @@ struct Waiting : Rig {
         team.name = BudgetName{"team"};
         team.amount = Money{100 * nanos_per_unit};
         config->budgets = {team};
-        outside.assemble = [this]() -> Result<Parts> {
-            return Parts{.config = config,
-                         .clouds = {{AccountName{"me"}, life->cloud}},
-                         .channels = {mail},
-                         .vaults = {vault},
-                         .prices = prices};
-        };
+        outside.assemble = [this]() -> Result<Parts> { return parts(); };
         FakeNotebook& n = world.add("demo");
         started = scheduler.wall();
         begin();
