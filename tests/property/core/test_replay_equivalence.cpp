@@ -149,6 +149,7 @@ Rule any_rule(std::mt19937_64& g) {
     rule.min_notice = minutes{pick(g, 12)};
     rule.start_grace = minutes{pick(g, 40)};
     rule.accept_partial = pick(g, 2) == 0;
+    rule.probe.enabled = pick(g, 2) == 0;
     return rule;
 }
 
@@ -163,6 +164,8 @@ std::optional<WallTime> due_live(const Live& live, const Rule& rule, const std::
         in.seen_for = look.at - live.looks.front().at;
         in.rule = &rule;
         in.mode = Mode::enforce;
+        in.probing = rule.probe.enabled;  // a replay takes it that its probes would have been run
+        in.probed_enough = true;
         in.hold = strongest_hold(holds, ResourceId{"r"}, RunId{"n"}, look.at);
         const Instant at = replay_instant(look.at);
         const Transition t = step(e, event::Assessed{assess(in).assessment}, at, {});
