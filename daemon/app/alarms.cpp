@@ -579,30 +579,85 @@ Alarms::Memory Alarms::remember(const std::vector<std::string>& keys) const {
         const auto recent = recent_.find(key);
         memory.push_back({.key = key,
                           .alert = found == alerts_.end() ? std::nullopt : std::optional{found->second.alert},
-                          .turns = recent == recent_.end() ? std::vector<WallTime>{} : recent->second.turns});
+                          .turns = recent == recent_.end() ? std::vector<WallTime>{} : recent->second.turns,
+                          .version = version_of(key)});
     }
     return memory;
 }
 
-/// What was remembered may hold a repeat or an escalation that was not written either, and is undone by now.
-void Alarms::restore(Memory memory) {
-    for (Condition& condition : memory) {
-        if (condition.alert) {
-            Alert& before = *condition.alert;
-            const auto now = alerts_.find(condition.key);
-            if (now != alerts_.end() && now->second.alert.id == before.id) {
-                const Alert& undone = now->second.alert;
-                before.escalated = std::min(before.escalated, undone.escalated);
-                if (undone.told_at < before.told_at) {
-                    before.told = undone.told;
-                    before.told_at = undone.told_at;
-                }
-            }
-            dirty_.insert(condition.key);
-            put(std::move(*condition.alert));
-        } else {
-            drop(condition.key, std::move(condition.turns));
+Task<Result<void>> Alarms::commit(Batch batch, Memory memory) {
+    const std::uint64_t number = await_disk(std::move(memory));
+    auto done = co_await world_.store.commit(std::move(batch));
+    settle(number, done.has_value());
+    co_return done;
+}
+
+std::string Alarms::key_of(const AlertId& id) const {
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? std::string{} : found->second;
+}
+
+std::uint64_t Alarms::version_of(const std::string& key) const {
+    const auto found = alerts_.find(key);
+    return found == alerts_.end() ? 0 : found->second.version;
+}
+
+/// From here on until `settle`. What the batch left as it was is not its to put back.
+std::uint64_t Alarms::await_disk(Memory memory) {
+    const std::uint64_t number = ++commits_;
+    for (Condition& before : memory) {
+        const auto recent = recent_.find(before.key);
+        const bool same_turns = recent == recent_.end() ? before.turns.empty()
+                                                        : recent->second.turns == before.turns;
+        const std::uint64_t version = version_of(before.key);
+        if (version != before.version || !same_turns) {
+            undurable_[before.key].push_back({number, std::move(before), version});
         }
+    }
+    return number;
+}
+
+void Alarms::settle(std::uint64_t commit, bool taken) {
+    for (auto at = undurable_.begin(); at != undurable_.end();) {
+        std::vector<Change>& changes = at->second;
+        const auto change = std::ranges::find(changes, commit, &Change::commit);
+        if (change != changes.end()) {
+            if (!taken) {
+                undo(changes, static_cast<std::size_t>(change - changes.begin()));
+            }
+            changes.erase(change);
+        }
+        at = changes.empty() ? undurable_.erase(at) : std::next(at);
+    }
+}
+
+/// As it was before, unless somebody else has changed it since: then only what was told in vain is taken back,
+/// and his change, should it not become durable either, goes back to before this one.
+void Alarms::undo(std::vector<Change>& changes, std::size_t which) {
+    Condition& before = changes[which].before;
+    const std::string key = before.key;
+    const bool newest = which + 1 == changes.size();
+    const std::uint64_t version = version_of(key);
+    dirty_.insert(key);
+    if (newest && version == changes[which].left) {
+        if (before.alert) {
+            put(std::move(*before.alert));
+        } else {
+            drop(key, std::move(before.turns));
+        }
+        return;
+    }
+    const auto found = alerts_.find(key);
+    if (found != alerts_.end() && (!before.alert || before.alert->id == found->second.alert.id)) {
+        Alert alert = found->second.alert;
+        alert.told = before.alert ? before.alert->told : std::vector<Destination>{};
+        alert.told_at = before.alert ? before.alert->told_at.value_or(WallTime{}) : WallTime{};
+        put(std::move(alert));
+    }
+    if (!newest) {
+        Change& last = changes.back();
+        last.left = last.left == version ? version_of(key) : last.left;
+        changes[which + 1].before = std::move(before);
     }
 }
 
@@ -693,19 +748,14 @@ void Alarms::pass_time(const std::string& key, Batch& batch) {
     }
 }
 
-/// A part of what is to be done now; `covered` is taken from those whose covers may have changed.
-Alarms::Changes Alarms::pass(Batch& batch, std::set<std::string>& covered) {
-    Changes changes;
-    const auto remember_one = [&](const std::string& key) {
-        const auto found = alerts_.find(key);
-        changes.try_emplace(key, found == alerts_.end() ? std::nullopt : std::optional{found->second.alert},
-                            0);
-    };
+/// A part of what is to be done now; gives how it was before.
+Alarms::Memory Alarms::pass(Batch& batch) {
+    std::vector<std::string> covered;
     while (!dirty_.empty() && covered.size() < pass_max) {
-        covered.insert(dirty_.extract(dirty_.begin()));
+        covered.push_back(std::move(dirty_.extract(dirty_.begin()).value()));
     }
+    Memory before = remember(covered);
     for (const std::string& key : covered) {
-        remember_one(key);
         cover_anew(key, batch);
     }
     const WallTime now = steady();
@@ -714,37 +764,14 @@ Alarms::Changes Alarms::pass(Batch& batch, std::set<std::string>& covered) {
          ++next) {
         due.push_back(next->second);
     }
+    std::vector<std::string> others;
+    std::ranges::copy_if(due, std::back_inserter(others),
+                         [&](const std::string& key) { return !std::ranges::binary_search(covered, key); });
+    std::ranges::move(remember(others), std::back_inserter(before));
     for (const std::string& key : due) {
-        remember_one(key);
         pass_time(key, batch);
     }
-    for (auto& [key, change] : changes) {
-        const auto found = alerts_.find(key);
-        change.version = found == alerts_.end() ? 0 : found->second.version;
-    }
-    return changes;
-}
-
-/// Nothing half: as it was before, unless somebody else has changed it since; then only what was told in vain is
-/// taken back.
-void Alarms::undo(const Changes& changes) {
-    for (const auto& [key, change] : changes) {
-        const auto found = alerts_.find(key);
-        if (!change.before) {
-            continue;
-        }
-        const bool as_left = found == alerts_.end() ? change.version == 0
-                                                    : found->second.version == change.version;
-        if (as_left) {
-            put(*change.before);
-        } else if (found != alerts_.end() && found->second.alert.id == change.before->id) {
-            Alert alert = found->second.alert;
-            alert.told = change.before->told;
-            alert.told_at = change.before->told_at.value_or(WallTime{});
-            put(std::move(alert));
-        }
-        dirty_.insert(key);
-    }
+    return before;
 }
 
 void Alarms::forget_old(Batch& batch) {
@@ -778,16 +805,14 @@ Task<void> Alarms::run() {
     while (!stopping_) {
         Batch batch;
         std::vector<LiveSilence> ended;
-        std::set<std::string> covered;
         forget_old(batch);
         end_silences(batch, ended);
-        const Changes changes = pass(batch, covered);
+        Memory before = pass(batch);
         if (!batch.empty()) {
-            const auto done = co_await world_.store.commit(std::move(batch));
+            const auto done = co_await commit(std::move(batch), std::move(before));
             if (!done) {
                 spdlog::error("event=alerts_not_durable error=\"{}\"", to_string(done.error()));
                 std::ranges::move(ended, std::back_inserter(silences_));
-                undo(changes);
                 silences_changed();
                 co_await world_.scheduler.sleep_for(commit_retry);
                 continue;

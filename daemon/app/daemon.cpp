@@ -468,12 +468,7 @@ Task<Result<void>> Daemon::check_copies(Receipt receipt) {
 }
 
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::string actor) {
-    auto stored = co_await world_.store.alert(alert);
-    if (!stored) {
-        co_return std::unexpected(stored.error());
-    }
-    const std::string key = *stored ? (*stored)->key : std::string{};
-    auto before = alarms_.remember({key});
+    Alarms::Memory before = alarms_.remember({alarms_.key_of(alert)});
     Batch batch;
     auto done = alarms_.acknowledge(alert, actor, note, batch);
     if (!done) {
@@ -481,12 +476,10 @@ Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::str
     }
     batch.emplace_back(
         audit("alert.acknowledged", std::move(actor), alert.value + (note.empty() ? "" : ": " + note)));
-    auto durable = co_await world_.store.commit(std::move(batch));
-    if (!durable) {
-        alarms_.restore(std::move(before));
-        co_return durable;
+    auto durable = co_await alarms_.commit(std::move(batch), std::move(before));
+    if (durable) {
+        alarms_.committed();
     }
-    alarms_.committed();
     co_return durable;
 }
 

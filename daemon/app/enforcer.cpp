@@ -306,6 +306,7 @@ Task<void> Enforcer::pump(RunId run) {
             continue;
         }
         Undo undo = remember(active);
+        Alarms::Memory conditions = conditions_of(active);
         Batch batch = record(active, event, t);
         if (mutant(Mutant::effect_before_commit)) {
             active.e = t.next;
@@ -317,7 +318,7 @@ Task<void> Enforcer::pump(RunId run) {
         world_.at_point("decided " + std::string{to_string(t.next.state)});
         const bool tells = has<OutboxRow>(batch);
         undo.opens_breaker = has<Breaker>(batch);
-        auto durable = co_await world_.store.commit(std::move(batch));
+        auto durable = co_await alarms_.commit(std::move(batch), std::move(conditions));
         if (!durable) {
             not_durable(run, active, std::move(undo), durable.error());
             co_return;
@@ -355,7 +356,6 @@ Task<void> Enforcer::pump(RunId run) {
 }
 
 Enforcer::Undo Enforcer::remember(const Active& active) const {
-    const std::string& run = active.e.run.value;
     std::optional<Instant> counted;
     if (const auto rule = stops_by_rule_.find(active.e.cause.name); rule != stops_by_rule_.end()) {
         const auto stop = rule->second.find(active.e.run);
@@ -364,11 +364,14 @@ Enforcer::Undo Enforcer::remember(const Active& active) const {
     return {.open_intents = active.open_intents,
             .told = active.told,
             .unheard = active.unheard,
-            .alarms = alarms_.remember(
-                {"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run, stop_key(active.e.run)}),
             .counted = counted,
-            .breaker = alarms_.remember({"breaker/" + active.e.cause.name}),
             .opens_breaker = false};
+}
+
+Alarms::Memory Enforcer::conditions_of(const Active& active) const {
+    const std::string& run = active.e.run.value;
+    return alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
+                             stop_key(active.e.run), "breaker/" + active.e.cause.name});
 }
 
 /// Nothing happens that is not on disk first (I5). The event stays and is tried again; but a look is of
@@ -378,7 +381,6 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
     active.open_intents = std::move(undo.open_intents);
     active.told = undo.told;
     active.unheard = undo.unheard;
-    alarms_.restore(std::move(undo.alarms));
     auto& stops = stops_by_rule_[active.e.cause.name];
     if (undo.counted) {
         stops[run] = *undo.counted;
@@ -386,7 +388,6 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
         stops.erase(run);
     }
     if (undo.opens_breaker) {
-        alarms_.restore(std::move(undo.breaker));
         world_.picture.breakers.erase(RuleName{active.e.cause.name});
     }
     if (auto* looked = std::get_if<event::Looked>(&active.inbox.front())) {

@@ -177,12 +177,11 @@ Task<void> Health::look() {
     }
     bool written = !unwritten_;
     if (!batch.empty()) {
-        auto done = co_await world_.store.commit(std::move(batch));
+        auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
         written = done.has_value();
         if (done) {
             alarms_.committed();
         } else {
-            alarms_.restore(std::move(memory));
             given_.merge(std::move(given));  // what came meanwhile is newer
             not_durable(done.error());
         }
@@ -536,7 +535,7 @@ Task<void> Health::tell_unwritten() {
     } else {
         alarms_.raise(std::string{write_key}, m, batch);
     }
-    auto done = co_await world_.store.commit(std::move(batch));
+    auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
     if (done) {
         alarms_.committed();
         spdlog::info("event=database_written_again since={}", to_string(unwritten_since_));
@@ -544,7 +543,6 @@ Task<void> Health::tell_unwritten() {
         told_directly_ = false;
         co_return;
     }
-    alarms_.restore(std::move(memory));
     not_durable(done.error());
     tell_directly(std::move(m));
 }

@@ -100,10 +100,9 @@ Task<void> Outlook::look() {
     if (batch.empty()) {
         co_return;
     }
-    auto done = co_await world_.store.commit(std::move(batch));
+    auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
     if (!done) {
         spdlog::error("event=outlook_not_durable error=\"{}\"", to_string(done.error()));
-        alarms_.restore(std::move(memory));
         co_return;
     }
     alarms_.committed();

@@ -281,10 +281,9 @@ Task<void> Rulebook::measure_false_stops() {
     if (batch.empty()) {
         co_return;
     }
-    auto done = co_await world_.store.commit(std::move(batch));
+    auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
     if (!done) {
         spdlog::error("event=false_stop_not_durable error=\"{}\"", to_string(done.error()));
-        alarms_.restore(std::move(memory));
         co_return;  // found again at the next look
     }
     alarms_.committed();
@@ -338,9 +337,8 @@ Task<Result<bool>> Rulebook::reset(RuleName rule, std::string actor) {
     m.title = "Rule " + rule.value + " acts again: its breaker was reset by " + actor;
     m.do_next = "curfew rule ls";
     alarms_.resolve(key, std::move(m), batch);
-    auto done = co_await world_.store.commit(std::move(batch));
+    auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
     if (!done) {
-        alarms_.restore(std::move(memory));
         co_return std::unexpected(done.error());
     }
     alarms_.committed();

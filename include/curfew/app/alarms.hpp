@@ -55,15 +55,20 @@ public:
     /// That covers it now; nullptr = none. Valid until the next change.
     const Silence* maintenance_of(const LiveResource& live) const;
 
-    /// How some conditions stand, to put them back when the batch with their change was not taken.
+    /// How some conditions stand, before a batch changes them.
     struct Condition {
         std::string key;
         std::optional<Alert> alert;
         std::vector<WallTime> turns;  // of its lives before
+        std::uint64_t version = 0;
     };
     using Memory = std::vector<Condition>;
     Memory remember(const std::vector<std::string>& keys) const;
-    void restore(Memory memory);
+    /// Commits a batch that changed what was remembered. Where the store does not take it, these conditions are
+    /// as before; what others made of one meanwhile stays, and who was told of it in vain is told again.
+    Task<Result<void>> commit(Batch batch, Memory memory);
+    /// The condition whose alert this is; empty where none with this id is alive.
+    std::string key_of(const AlertId& id) const;
     /// Brings the alerts of a batch that waited to be written up to what became of them meanwhile.
     void refresh(Batch& batch) const;
     /// The configuration is another: repeats and escalations come when it wants them.
@@ -97,11 +102,11 @@ private:
         EnforcementId enforcement;
         int step = 0;
     };
-    struct Change {  // by `run`, until it is durable
-        std::optional<Alert> before;
-        std::uint64_t version = 0;  // as it left it
+    struct Change {                // until it is durable
+        std::uint64_t commit = 0;  // that it is part of
+        Condition before;
+        std::uint64_t left = 0;  // the version that it made
     };
-    using Changes = std::map<std::string, Change>;
 
     WallTime steady() const;
     Alert shown(Alert alert) const;
@@ -124,8 +129,11 @@ private:
     void end_silences(Batch& batch, std::vector<LiveSilence>& ended);
     void cover_anew(const std::string& key, Batch& batch);
     void pass_time(const std::string& key, Batch& batch);
-    Changes pass(Batch& batch, std::set<std::string>& covered);
-    void undo(const Changes& changes);
+    Memory pass(Batch& batch);
+    std::uint64_t version_of(const std::string& key) const;
+    std::uint64_t await_disk(Memory memory);
+    void settle(std::uint64_t commit, bool taken);
+    void undo(std::vector<Change>& changes, std::size_t which);
     void forget_old(Batch& batch);
     Instant next_wake() const;
     void silences_changed();
@@ -139,6 +147,8 @@ private:
     std::map<std::string, std::set<std::string>> saying_;  // keys of what fires, by what it hides
     std::map<std::string, std::set<std::string>> hidden_;  // keys, by what would hide them
     std::map<std::string, Recent> recent_;
+    std::map<std::string, std::vector<Change>> undurable_;  // by key, oldest first
+    std::uint64_t commits_ = 0;
     std::map<std::string, Instant> groups_;  // when each was told last, or will be
     std::vector<LiveSilence> silences_;
     std::deque<std::pair<SilenceId, std::optional<LiveSilence>>> silences_before_;

@@ -82,12 +82,11 @@ private:
         std::map<std::string, std::string> open_intents;
         bool told = false;
         int unheard = 0;
-        Alarms::Memory alarms;
         std::optional<Instant> counted;  // for the breaker of its rule
-        Alarms::Memory breaker;          // the alert of that
         bool opens_breaker = false;      // its batch does: nobody else's reset is undone otherwise
     };
     Undo remember(const Active& active) const;
+    Alarms::Memory conditions_of(const Active& active) const;
     void not_durable(const RunId& run, Active& active, Undo undo, const Error& error);
 
     void post(const RunId& run, EnforcementEvent event);
