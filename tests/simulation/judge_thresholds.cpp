@@ -3,6 +3,7 @@
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace curfew::simulation {
 
@@ -298,14 +299,18 @@ void Judge::judge_figure(const FiredThresholdRow& row, const Batch& batch, Momen
     }
     const Wide said = std::get<OutboxRow>(*message).message.cost_so_far->nanos;
     const Wide off = known_burn(*budget, period) / 60 + said / 500 + 10;
-    tally_.mark("budget.figure");
+    // Of what could not be seen it counts no more than was seen, and says so.
+    const bool more = std::ranges::any_of(std::get<OutboxRow>(*message).message.body, [](const auto& line) {
+        return line.contains("so it may be more");
+    });
+    tally_.mark(more ? "budget.figure_in_part" : "budget.figure");
     doubt(
         {.text = name + " said that " + std::to_string(static_cast<std::int64_t>(said)) + " nano were spent",
          .budget = *budget,
          .period = period,
          .at = {.mono = at.mono - since, .utc = then, .wall = at.wall - since},
          .least = said - off,
-         .below = said + off + 1});
+         .below = more ? Wide{std::numeric_limits<std::int64_t>::max()} : said + off + 1});
 }
 
 /// A hard budget that was exceeded all the same is on record as such once its period is over.
