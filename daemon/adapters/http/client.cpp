@@ -711,6 +711,12 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
     Response response = head_of(*parser);
     const bool good = response.status >= 200 && response.status < 300;
     const bool streams = sink != nullptr && good;
+    const bool no_body = response.status == 204 || response.status == 304;
+    // It should not be there, and would be read as the next answer.
+    const bool stray_body = no_body && (parser->chunked() || parser->content_length().value_or(0) > 0);
+    if (streams && stray_body) {
+        co_return fail(Errc::protocol, "it announces content, and has none by its status 204");
+    }
     if (streams && check != nullptr) {
         if (auto accepted = (*check)(response); !accepted) {
             co_return std::unexpected(accepted.error());
@@ -727,7 +733,6 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
         response.body.append(reinterpret_cast<const char*>(piece.data()), piece.size());
         co_return Result<void>{};
     };
-    const bool no_body = response.status == 204 || response.status == 304;
     const bool too_long = !streams && parser->content_length() && *parser->content_length() > body_max;
     if (too_long && good) {
         co_return fail(Errc::too_large,
@@ -744,8 +749,6 @@ Task<Result<Response>> Client::Impl::converse(Lease& lease, const Request& reque
         }
     }
     guard.release();
-    // A body that should not be there would be read as the next answer.
-    const bool stray_body = no_body && (parser->chunked() || parser->content_length().value_or(0) > 0);
     if (parser->keep_alive() && !too_long && !stray_body && buffer.size() == 0) {
         lease.keep();
     }
