@@ -205,9 +205,7 @@ Alert Alarms::subject(const std::string& key, const Message& message) const {
         alert.key = key;
         alert.state = AlertState::resolved;
         alert.severity = message.severity;
-        if (const auto recent = recent_.find(key); recent != recent_.end()) {
-            alert.turns = recent->second.turns;
-        }
+        alert.turns = turns_of(key);
     }
     alert.kind = message.kind;
     alert.title = message.title;
@@ -576,10 +574,9 @@ Alarms::Memory Alarms::remember(const std::vector<std::string>& keys) const {
     Memory memory;
     for (const std::string& key : keys) {
         const auto found = alerts_.find(key);
-        const auto recent = recent_.find(key);
         memory.push_back({.key = key,
                           .alert = found == alerts_.end() ? std::nullopt : std::optional{found->second.alert},
-                          .turns = recent == recent_.end() ? std::vector<WallTime>{} : recent->second.turns,
+                          .turns = turns_of(key),
                           .version = version_of(key)});
     }
     return memory;
@@ -597,6 +594,11 @@ std::string Alarms::key_of(const AlertId& id) const {
     return found == by_id_.end() ? std::string{} : found->second;
 }
 
+std::vector<WallTime> Alarms::turns_of(const std::string& key) const {
+    const auto found = recent_.find(key);
+    return found == recent_.end() ? std::vector<WallTime>{} : found->second.turns;
+}
+
 std::uint64_t Alarms::version_of(const std::string& key) const {
     const auto found = alerts_.find(key);
     return found == alerts_.end() ? 0 : found->second.version;
@@ -606,11 +608,8 @@ std::uint64_t Alarms::version_of(const std::string& key) const {
 std::uint64_t Alarms::await_disk(Memory memory) {
     const std::uint64_t number = ++commits_;
     for (Condition& before : memory) {
-        const auto recent = recent_.find(before.key);
-        const bool same_turns = recent == recent_.end() ? before.turns.empty()
-                                                        : recent->second.turns == before.turns;
         const std::uint64_t version = version_of(before.key);
-        if (version != before.version || !same_turns) {
+        if (version != before.version || turns_of(before.key) != before.turns) {
             undurable_[before.key].push_back({number, std::move(before), version});
         }
     }
@@ -650,8 +649,9 @@ void Alarms::undo(std::vector<Change>& changes, std::size_t which) {
     const auto found = alerts_.find(key);
     if (found != alerts_.end() && (!before.alert || before.alert->id == found->second.alert.id)) {
         Alert alert = found->second.alert;
-        alert.told = before.alert ? before.alert->told : std::vector<Destination>{};
-        alert.told_at = before.alert ? before.alert->told_at.value_or(WallTime{}) : WallTime{};
+        const Alert was = before.alert.value_or(Alert{});
+        alert.told = was.told;
+        alert.told_at = was.told_at.value_or(WallTime{});
         put(std::move(alert));
     }
     if (!newest) {

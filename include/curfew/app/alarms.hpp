@@ -130,6 +130,7 @@ private:
     void cover_anew(const std::string& key, Batch& batch);
     void pass_time(const std::string& key, Batch& batch);
     Memory pass(Batch& batch);
+    std::vector<WallTime> turns_of(const std::string& key) const;
     std::uint64_t version_of(const std::string& key) const;
     std::uint64_t await_disk(Memory memory);
     void settle(std::uint64_t commit, bool taken);
