@@ -1,5 +1,6 @@
 """Sends the code on stdin to a kernel of a Jupyter Server and leaves it running: PORT TOKEN KERNEL."""
 
+import asyncio
 import json
 import sys
 import uuid
@@ -30,22 +31,39 @@ async def state_becomes(port, token, kernel, wanted, nudge):
     raise SystemExit(f"the kernel never became {wanted}")
 
 
-async def main(port, token, kernel, code):
+async def open_kernel(port, token, kernel):
+    """The websocket of a kernel that is idle, and hears what the kernel publishes."""
     request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels",
                                              headers={"Authorization": f"token {token}"}, request_timeout=120,
                                              connect_timeout=120)
     socket = await tornado.websocket.websocket_connect(request)
 
-    # The server learns a kernel's state from what the kernel publishes, and misses what it published before the
-    # server's subscription was through: on a loaded host also the answer to the server's own first question. So
-    # the kernel is asked again, which makes it publish busy and idle, until the server has heard it.
+    # Until a socket's own subscription is through, the server keeps or drops what the kernel publishes, and the
+    # answers to a cell that was sent so early are never heard. So the kernel is asked until it is heard here.
     async def ask():
         await socket.write_message(message("kernel_info_request", {}))
 
-    async def wait():
-        pass
+    async def hear():
+        while json.loads(await socket.read_message())["channel"] != "iopub":
+            pass
 
+    for _ in range(120):
+        await ask()
+        try:
+            await asyncio.wait_for(hear(), 1)
+            break
+        except TimeoutError:
+            pass
+    else:
+        raise SystemExit(f"nothing that kernel {kernel} publishes is heard")
+
+    # The server's own subscription, from which it knows a kernel's state, is another one, and misses as much.
     await state_becomes(port, token, kernel, "idle", ask)
+    return socket
+
+
+async def main(port, token, kernel, code):
+    socket = await open_kernel(port, token, kernel)
     execute = message("execute_request", {"code": code, "silent": False, "store_history": True, "user_expressions": {},
                                           "allow_stdin": False})
     await socket.write_message(execute)
@@ -55,6 +73,10 @@ async def main(port, token, kernel, code):
         if (heard["msg_type"] == "status" and heard["content"]["execution_state"] == "busy"
                 and heard["parent_header"].get("msg_id") == request):
             break
+
+    async def wait():
+        pass
+
     await state_becomes(port, token, kernel, "busy", wait)
     socket.close()
 

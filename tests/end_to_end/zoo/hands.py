@@ -17,7 +17,7 @@ import tornado.httpclient
 import tornado.websocket
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from run_in_kernel import message, state_becomes  # noqa: E402
+from run_in_kernel import message, open_kernel, state_becomes  # noqa: E402
 from stage import Failure  # noqa: E402
 
 loop = asyncio.new_event_loop()
@@ -74,12 +74,7 @@ class OpenKernel:
 
     def __init__(self, notebook, kernel):
         self.notebook, self.kernel = notebook, kernel
-        self.socket = do(_open(notebook, f"/api/kernels/{kernel}/channels"))
-
-        async def ask():
-            await self.socket.write_message(message("kernel_info_request", {}))
-
-        do(state_becomes(notebook.port(), notebook.token, kernel, "idle", ask))
+        self.socket = do(open_kernel(notebook.port(), notebook.token, kernel), 130)
 
     def run(self, code, until):
         """`until`: busy (it has begun), end, or input (it waits for a person)."""
