@@ -222,8 +222,12 @@ Task<Duration> Watcher::cycle() {
     // A row may begin a day before it ends.
     batch.emplace_back(HistoryPrune{now.wall - world_.config->history - history_row_max});
     store_stopped_clocks(world_.picture, config(), now.mono, batch);
-    batch.emplace_back(AccountPollRow{
-        .account = account_, .mono = now.mono, .wall = now.wall, .complete = listing->complete, .error = {}});
+    // Whatever came after the list was asked for is not in it, however long the guests took since.
+    batch.emplace_back(AccountPollRow{.account = account_,
+                                      .mono = *account.sighted,
+                                      .wall = now.wall - (now.mono - *account.sighted),
+                                      .complete = listing->complete,
+                                      .error = {}});
     if (co_await commit(std::move(batch))) {
         act();
     } else {

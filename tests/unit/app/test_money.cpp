@@ -219,6 +219,35 @@ TEST_CASE("past runs are asked for until the provider answers, also over a resta
     CHECK(b.each_once());
 }
 
+TEST_CASE("what was new while a poll waited for its guest, and was not in its list, has its cost after a restart") {
+    Books b;
+    FakeNotebook& n = b.world.add("demo");
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    n.guest_hangs = true;
+    int lists = 0;  // until one has been listed that is not durable
+    Instant before = instant_never;
+    while (b.world.lists == lists || b.store.polls.at(AccountName{"me"}).mono != before) {
+        lists = b.world.lists;
+        before = b.store.polls.at(AccountName{"me"}).mono;
+        b.scheduler.run_for(seconds{1});
+    }
+    FakeNotebook& late = b.world.add("late");
+    b.scheduler.run_for(seconds{5});
+    b.world.end(late);
+    const Run missed = late.resource.run;
+    b.world.past_runs[late.resource.id] = {missed};
+    while (b.store.polls.at(AccountName{"me"}).mono == before) {
+        b.scheduler.run_for(seconds{1});
+    }
+    b.life.reset();
+    b.world.start(late);
+    b.begin();
+    b.scheduler.run_for(minutes{3});
+    CHECK(b.metered(missed.id.value) == seconds{5});
+    CHECK(b.each_once());
+}
+
 TEST_CASE("an end that the late answer to an earlier question tells is taken from there") {
     Books b;
     FakeNotebook& n = b.world.add("demo");
