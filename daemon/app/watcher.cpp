@@ -637,7 +637,7 @@ void Watcher::bill_past_runs(LiveResource& live, LiveGap& gap, std::vector<Endin
         Run good = known ? Run{} : stamps_.checked(std::move(run), live.resource, batch);
         const bool between = good.started_at &&
                              (gap.row.before.empty() || *good.started_at > gap.row.since) &&
-                             *good.started_at < after.value_or(now);
+                             *good.started_at < after.value_or(std::max(now, provider_now().wall));
         if (!known && between) {
             missed.push_back(std::move(good));
         }

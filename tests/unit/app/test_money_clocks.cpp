@@ -339,6 +339,41 @@ TEST_CASE("what came and went unseen has its cost also where our clock is ahead"
     CHECK(b.bar(missed) == Duration{0});
 }
 
+TEST_CASE("what is told late of what came and went has its cost also where our clock is behind") {
+    Books b;
+    b.world.provider_ahead = hours{5};
+    FakeNotebook& n = b.world.add("demo");
+    const auto start = [&] {
+        b.world.start(n);
+        n.resource.run.started_at = b.scheduler.wall() + hours{5};
+    };
+    const auto end = [&] {
+        b.world.end(n);
+        n.resource.run.ended_at = b.scheduler.wall() + hours{5};
+        b.world.past_runs[n.resource.id].push_back(n.resource.run);
+    };
+    n.resource.run.started_at = b.scheduler.wall() + hours{5};
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    end();
+    b.life.reset();
+    start();
+    const std::string missed = n.resource.run.id.value;
+    b.scheduler.run_for(minutes{30});
+    end();
+    start();
+    b.world.past_runs_fail = true;
+    b.begin();
+    b.scheduler.run_for(minutes{10});
+    end();
+    start();
+    b.scheduler.run_for(minutes{10});
+    b.world.past_runs_fail = false;
+    b.scheduler.run_for(minutes{5});
+    CHECK(b.metered(missed) == minutes{30});
+    CHECK(b.bar(missed) == Duration{0});
+}
+
 TEST_CASE("a run that begins while our clock is behind is billed from its own start") {
     Books b;
     const auto [behind, dated] = GENERATE(table<Duration, bool>(
