@@ -22,6 +22,11 @@ std::optional<WallTime> newest_date(const std::map<AccountName, LiveAccount>& ac
     return newest;
 }
 
+/// `ours`, unless it is wrong by so much that the alert `clock` tells of it.
+WallTime checked(WallTime ours, std::optional<WallTime> theirs) {
+    return !theirs || std::chrono::abs(*theirs - ours) <= clocks_agree ? ours : *theirs;
+}
+
 }  // namespace
 
 std::optional<WallTime> Picture::provider_time(const AccountName& account, Instant now) const {
@@ -49,9 +54,12 @@ WallTime Picture::billed_to(const AccountName& account, const LiveRun& run, cons
     return dateless || !run.run.started_at ? now.wall : run.meter->last_seen_billing;
 }
 
+WallTime Picture::checked_time(const AccountName& account, const Now& now) const {
+    return checked(now.wall, provider_time(account, now.mono));
+}
+
 WallTime Picture::calendar(const Now& now) const {
-    const auto theirs = newest_date(accounts, now.mono);
-    return !theirs || std::chrono::abs(*theirs - now.wall) <= clocks_agree ? now.wall : *theirs;
+    return checked(now.wall, newest_date(accounts, now.mono));
 }
 
 bool Picture::seen_lately(const AccountConfig& account, Instant now) const {

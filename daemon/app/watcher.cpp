@@ -251,10 +251,12 @@ Duration Watcher::clock_ahead(WallTime provider) const {
     return behind > Duration{0} ? -behind : Duration{0};
 }
 
-/// When it is known not to bill any more: by our clock, unless that is behind what is known of the run. It may have
-/// been ahead before; what was counted then is not given back without a stamp, since the run may go on.
+/// When it is known not to bill any more: where it has a start of the provider's, by his clock, if ours is wrong by
+/// more than a minute. Ours may have been ahead; what was counted then is not given back without a stamp, since the
+/// run may go on.
 WallTime Watcher::known_off(const LiveRun& run) const {
-    const WallTime now = world_.scheduler.wall();
+    const Now ours = world_.scheduler.now();
+    const WallTime now = run.run.started_at ? world_.picture.checked_time(account_, ours) : ours.wall;
     const WallTime started = run.run.started_at.value_or(now);
     const WallTime least = run.meter ? std::max(started, run.meter->counted_to) : started;
     return now < least ? std::max(least, provider_now().wall) : now;

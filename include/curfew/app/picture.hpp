@@ -193,6 +193,8 @@ struct Picture {
     /// of any it has cost what it was seen to. Where its start is our own sight of it, our clock counts as well. What
     /// a list has just shown to be over costs what it was seen to cost.
     WallTime billed_to(const AccountName& account, const LiveRun& run, const Now& now) const;
+    /// Our clock, where it is right to the minute, else that of the account's provider.
+    WallTime checked_time(const AccountName& account, const Now& now) const;
     /// What the calendar of budgets goes by: our clock, where it is right to the minute, else the provider's.
     WallTime calendar(const Now& now) const;
     const RuleTrial* trial_of(const RuleName& rule) const {

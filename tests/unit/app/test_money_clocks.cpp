@@ -313,6 +313,22 @@ TEST_CASE(
     CHECK(b.metered(run) <= hours{3} + minutes{10});
 }
 
+TEST_CASE("where our clock is behind, an end that nobody tells is of the provider's clock, as the start is") {
+    Books b;
+    b.world.provider_ahead = hours{2};
+    FakeNotebook& n = b.world.add("demo");
+    n.resource.run.started_at = b.scheduler.wall() + hours{2};
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(hours{3});
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.scheduler.run_for(minutes{3});
+    REQUIRE_FALSE(b.meter(run).open);
+    CHECK(std::chrono::abs(b.metered(run) - hours{3}) <= minutes{1});
+    CHECK(b.bar(run) >= std::chrono::abs(b.metered(run) - hours{3}));
+}
+
 TEST_CASE("what came and went unseen has its cost also where our clock is ahead") {
     Books b;
     b.world.provider_ahead = -hours{5};
