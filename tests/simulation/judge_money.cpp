@@ -174,7 +174,7 @@ void Judge::judge_ledger(const End& end, Moment at) {
         // `known`: what it was billed at is one of its own prices.
         const auto unheard = [&](const Moment& when, Money more, Instant aware, bool known) {
             // Who was not seen before it changed is billed at the new one from its start: no list tells of the old one.
-            const bool unseen = metered == m.metered.end() || metered->second > when.mono;
+            const bool unseen = metered == m.metered.end() || metered->second >= when.mono;
             const Instant last = truth.ended ? std::min(truth.ended->mono, when.mono) : when.mono;
             Duration off = unseen ? std::max(last - truth.began.mono, Duration{0}) : Duration{0};
             if (last == when.mono) {

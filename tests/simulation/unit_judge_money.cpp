@@ -114,6 +114,7 @@ TEST_CASE("I6: a price that changes counts from then on") {
     }
     SECTION("unannounced, of a run that nobody had seen before, and counted from its start on") {
         const bool seen = GENERATE(false, true);
+        const Duration until_listed = GENERATE(Duration{0}, Duration{minutes{1}});
         const Meter meter{
             .resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false};
         if (seen) {
@@ -122,10 +123,10 @@ TEST_CASE("I6: a price that changes counts from then on") {
         s.pass(minutes{1});
         s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
         s.use();
-        s.pass(minutes{1});
+        s.pass(until_listed);
         s.judge.listed(account, s.at());
         s.judge.committed({meter}, s.at());
-        s.pass(minutes{38});
+        s.pass(minutes{39} - until_listed);
         s.judge.run_ended(run, "user", s.at());
         CostRow dear = s.row(0, 60, 1'020'000'000);
         dear.rate = Rate{Money{1'020'000'000}};
@@ -177,6 +178,7 @@ TEST_CASE("I6: a price that changes counts from then on") {
         s.judge.committed(
             {Meter{.resource = box, .run = run, .started = midnight, .counted_to = midnight, .open = false}},
             s.at());
+        s.pass(seconds{1});
         s.judge.crashed(s.at());
         s.judge.price_changed(run, Money{1'020'000'000}, false, s.at());
         s.pass(seconds{1});
@@ -184,7 +186,7 @@ TEST_CASE("I6: a price that changes counts from then on") {
         s.judge.booted(s.at());
         s.use();
         s.judge.listed(account, s.at());
-        s.pass(minutes{20} - seconds{1});
+        s.pass(minutes{20} - seconds{2});
         s.judge.listed(account, s.at());
         s.wall_ahead = Duration{0};
         s.ms -= minutes{20} / Duration{1};
