@@ -162,7 +162,8 @@ private:
     void judge_overshoot(const Config& config, Moment at);
     void judge_closing(const AccountName& account, const Batch& batch, Moment at);
     std::vector<Period> counted_now(const Budget& budget, WallTime now) const;
-    void judge_early(const FiredThresholdRow& row, Moment at);
+    void judge_early(const FiredThresholdRow& row, const Batch& batch, Moment at);
+    bool ends_late(const Batch& batch, const FiredThresholdRow& row, Moment at) const;
     void doubt(const Doubt& said);
     void judge_doubts();
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;

@@ -183,7 +183,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     }
     for (const auto* row : all_of<FiredThresholdRow>(batch)) {
         judge_fired(*row, at);
-        judge_early(*row, at);
+        judge_early(*row, batch, at);
     }
     // Polls whose transactions failed become durable with the first that does not, and are one: until then nothing
     // else could be written either.

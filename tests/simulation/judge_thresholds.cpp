@@ -232,11 +232,24 @@ void Judge::judge_lead(const Config& config, Moment at) {
     m.led_late = std::move(late);
 }
 
+/// What became durable with it had ended when it fired, and nobody had heard of that: it fired while the disk took
+/// nothing.
+bool Judge::ends_late(const Batch& batch, const FiredThresholdRow& row, Moment at) const {
+    const Instant fired = at.mono - std::max(Duration{0}, at.wall - row.at);
+    return fired < at.mono && std::ranges::any_of(batch, [&](const Write& write) {
+               const auto* meter = std::get_if<Meter>(&write);
+               const auto truth = meter == nullptr ? model_->runs.end() : model_->runs.find(meter->run);
+               return truth != model_->runs.end() && !meter->open && truth->second.ended &&
+                      truth->second.ended->mono <= fired;
+           });
+}
+
 /// What notifies or warns waits for the figure itself; what stops is ahead of it.
-void Judge::judge_early(const FiredThresholdRow& row, Moment at) {
+void Judge::judge_early(const FiredThresholdRow& row, const Batch& batch, Moment at) {
     Model& m = *model_;
     const Config* config = m.config();
-    if (config == nullptr || m.edited.contains(row.budget) || row.key.ends_with(" armed")) {
+    if (config == nullptr || m.edited.contains(row.budget) || row.key.ends_with(" armed") ||
+        ends_late(batch, row, at)) {
         return;
     }
     const auto budget = std::ranges::find(config->budgets, row.budget, &Budget::name);
@@ -294,7 +307,7 @@ void Judge::judge_figure(const FiredThresholdRow& row, const Batch& batch, Momen
         const auto truth = m.runs.find(entry.first.first);
         return entry.second.open && truth != m.runs.end() && truth->second.ended;
     });
-    if (period.id != row.period || ending) {
+    if (period.id != row.period || ending || ends_late(batch, row, at)) {
         return;
     }
     const Wide said = std::get<OutboxRow>(*message).message.cost_so_far->nanos;

@@ -470,6 +470,37 @@ TEST_CASE("I7: what a threshold says was spent is what is known") {
     CHECK(s.all().contains("nano were spent, and") == (too_little || more < -10'000'000));
 }
 
+TEST_CASE("I7: that a run had ended when a threshold fired is no fault where nobody knew it until the disk took it") {
+    Budgeted s({1'530'000'000}, {.kind = PeriodKind::total},
+               {.percent = 50, .action = ThresholdAction::notify});
+    s.polls(minutes{60});
+    s.pass(minutes{20});
+    s.judge.run_ended(run, "user", s.at());
+    const bool knew = GENERATE(false, true);
+    s.pass(knew ? minutes{50} : minutes{20});
+    const WallTime fired_at = s.at().wall;
+    s.pass(knew ? Duration{0} : minutes{30});
+    OutboxRow row = s.message(AlertKind::budget_threshold);
+    row.message.key = "budget/team/total/" + s.key();
+    row.message.telling = Telling::firing;
+    row.message.budget = s.budget.name;
+    row.message.cost_so_far = Money{850'000'000};
+    s.judge.committed(
+        {FiredThresholdRow{.budget = s.budget.name, .period = "total", .key = s.key(), .at = fired_at}, row,
+         s.row(60, 80, 170'000'000),
+         Meter{.resource = box,
+               .run = run,
+               .sku = "P4000",
+               .tariff = {.rate = Rate{Money{510'000'000}}, .monthly_cap = {}},
+               .started = midnight,
+               .counted_to = midnight + minutes{80},
+               .open = false}},
+        s.at());
+    s.judge.ended({}, s.at());
+    CHECK(s.all().contains("nano were spent, and") == knew);
+    CHECK(s.all().contains("fired in total, and") == knew);
+}
+
 TEST_CASE("I7: a hard budget that was exceeded is on record as such") {
     Budgeted s({1'020'000'000}, {.kind = PeriodKind::run}, {.percent = 100, .action = ThresholdAction::stop});
     bool broken = false;
