@@ -97,15 +97,18 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;
-    // After an absence the quiet clock stands before the ladder, which is then given again: nobody knows what was done
-    // meanwhile.
-    const Rule* idle = e.cause.kind == CauseKind::idle ? rule_for(world_.config->rules, resource) : nullptr;
-    const bool quiet_enough = idle == nullptr || live->current.clock.quiet >= idle->idle_limit;
+    // A rule whose own limit is not reached stops nothing, also when a budget that warned nobody asks by now. After an
+    // absence the quiet clock stands before the ladder, which is then given again: nobody knows what was done meanwhile.
+    const Rule* rule = rule_for(world_.config->rules, resource);
+    const bool quiet_enough = e.cause.kind != CauseKind::idle || rule == nullptr ||
+                              live->current.clock.quiet >= rule->idle_limit;
+    // Until its first list a restarted daemon has the age from its own clock, which may have been wrong.
+    const bool old_enough = e.cause.kind != CauseKind::age ||
+                            (rule != nullptr && rule->max_age &&
+                             assess_input(world_, *live, world_.scheduler.mono()).age >= *rule->max_age);
     // What may be done is decided for who asks now: another budget than the one that was told of is another matter.
     const bool same = asks && asks->kind == e.cause.kind &&
                       (asks->kind != CauseKind::budget || asks->name == e.cause.name);
-    // Until its first list a restarted daemon has the age from its own clock, which may have been wrong.
-    const bool old_enough = e.cause.kind != CauseKind::age || !same || result.assessment.time_is_up;
     look.asked = asks && quiet_enough && old_enough &&
                  (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
     look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;

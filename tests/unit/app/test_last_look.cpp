@@ -146,7 +146,18 @@ TEST_CASE("a poll does not ask a guest that is just being asked before a pack or
 }
 
 TEST_CASE("an age that was taken from a wrong clock until the first list stops nothing before its time") {
+    const bool exhausted = GENERATE(false, true);  // a budget, meanwhile: that one stops it, as its own stop
+    CAPTURE(exhausted);
     Rig rig;
+    Budget team;
+    team.name = BudgetName{"team"};
+    team.amount = Money{nanos_per_unit * 15};
+    team.period.kind = PeriodKind::total;
+    team.mode = Mode::enforce;
+    team.thresholds = {{100, ThresholdAction::stop}};
+    if (exhausted) {
+        rig.config->budgets = {team};
+    }
     rig.config->rules.front().idle_limit = hours{72};
     rig.config->rules.front().max_age = hours{24};
     rig.world.provider_ahead = -hours{12};  // our clock is half a day ahead
@@ -164,5 +175,10 @@ TEST_CASE("an age that was taken from a wrong clock until the first list stops n
     CHECK(rig.world.stop_calls.empty());
     rig.scheduler.run_for(minutes{25});
     CHECK(rig.world.stop_calls == std::vector{run});
+    for (const auto& [id, e] : rig.store.enforcements) {
+        if (e.stop_attempts > 0) {
+            CHECK(e.cause.kind == (exhausted ? CauseKind::budget : CauseKind::age));
+        }
+    }
     rig.check_intents();
 }
