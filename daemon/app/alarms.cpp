@@ -130,8 +130,19 @@ void Alarms::index(const Alert& alert, bool in) {
     }
 }
 
+/// Before it changes.
+void Alarms::note(const std::string& key) {
+    if (memory_ != nullptr && !memory_->contains(key)) {
+        const Alert* before = alive(key);
+        memory_->emplace(key, Condition{.alert = before == nullptr ? std::nullopt : std::optional{*before},
+                                        .turns = turns_of(key),
+                                        .version = version_of(key)});
+    }
+}
+
 void Alarms::put(Alert alert) {
     const std::string key = alert.key;
+    note(key);
     Entry& entry = alerts_[key];
     const std::string said = entry.version != 0 ? hides(entry.alert) : std::string{};
     if (entry.version != 0) {
@@ -158,6 +169,7 @@ void Alarms::put(Alert alert) {
 }
 
 void Alarms::drop(const std::string& key, std::vector<WallTime> turns) {
+    note(key);
     const auto found = alerts_.find(key);
     if (found != alerts_.end()) {
         if (found->second.due) {
@@ -238,9 +250,14 @@ void Alarms::cover(Alert& alert) const {
     alert.inhibited_by = all != nullptr ? all->key : std::string{};
 }
 
-bool Alarms::firing(const std::string& key) const {
+const Alert* Alarms::alive(const std::string& key) const {
     const auto found = alerts_.find(key);
-    return found != alerts_.end() && fires(found->second.alert);
+    return found == alerts_.end() ? nullptr : &found->second.alert;
+}
+
+bool Alarms::firing(const std::string& key) const {
+    const Alert* alert = alive(key);
+    return alert != nullptr && fires(*alert);
 }
 
 std::optional<WallTime> Alarms::firing_since(const std::string& key) const {
@@ -570,28 +587,11 @@ const Silence* Alarms::maintenance_of(const LiveResource& live) const {
 
 // ---- a batch that was not taken ------------------------------------------------------------------
 
-Alarms::Memory Alarms::remember(const std::vector<std::string>& keys) const {
-    Memory memory;
-    for (const std::string& key : keys) {
-        const auto found = alerts_.find(key);
-        memory.push_back({.key = key,
-                          .alert = found == alerts_.end() ? std::nullopt : std::optional{found->second.alert},
-                          .turns = turns_of(key),
-                          .version = version_of(key)});
-    }
-    return memory;
-}
-
 Task<Result<void>> Alarms::commit(Batch batch, Memory memory) {
     const std::uint64_t number = await_disk(std::move(memory));
     auto done = co_await world_.store.commit(std::move(batch));
     settle(number, done.has_value());
     co_return done;
-}
-
-std::string Alarms::key_of(const AlertId& id) const {
-    const auto found = by_id_.find(id);
-    return found == by_id_.end() ? std::string{} : found->second;
 }
 
 std::vector<WallTime> Alarms::turns_of(const std::string& key) const {
@@ -607,10 +607,10 @@ std::uint64_t Alarms::version_of(const std::string& key) const {
 /// From here on until `settle`. What the batch left as it was is not its to put back.
 std::uint64_t Alarms::await_disk(Memory memory) {
     const std::uint64_t number = ++commits_;
-    for (Condition& before : memory) {
-        const std::uint64_t version = version_of(before.key);
-        if (version != before.version || turns_of(before.key) != before.turns) {
-            undurable_[before.key].push_back({number, std::move(before), version});
+    for (auto& [key, before] : memory) {
+        const std::uint64_t version = version_of(key);
+        if (version != before.version || turns_of(key) != before.turns) {
+            undurable_[key].push_back({number, std::move(before), version});
         }
     }
     return number;
@@ -622,7 +622,7 @@ void Alarms::settle(std::uint64_t commit, bool taken) {
         const auto change = std::ranges::find(changes, commit, &Change::commit);
         if (change != changes.end()) {
             if (!taken) {
-                undo(changes, static_cast<std::size_t>(change - changes.begin()));
+                undo(at->first, changes, static_cast<std::size_t>(change - changes.begin()));
             }
             changes.erase(change);
         }
@@ -632,9 +632,8 @@ void Alarms::settle(std::uint64_t commit, bool taken) {
 
 /// As it was before, unless somebody else has changed it since: then only what was told in vain is taken back,
 /// and his change, should it not become durable either, goes back to before this one.
-void Alarms::undo(std::vector<Change>& changes, std::size_t which) {
+void Alarms::undo(const std::string& key, std::vector<Change>& changes, std::size_t which) {
     Condition& before = changes[which].before;
-    const std::string key = before.key;
     const bool newest = which + 1 == changes.size();
     const std::uint64_t version = version_of(key);
     dirty_.insert(key);
@@ -748,13 +747,12 @@ void Alarms::pass_time(const std::string& key, Batch& batch) {
     }
 }
 
-/// A part of what is to be done now; gives how it was before.
-Alarms::Memory Alarms::pass(Batch& batch) {
+/// A part of what is to be done now.
+void Alarms::pass(Batch& batch) {
     std::vector<std::string> covered;
     while (!dirty_.empty() && covered.size() < pass_max) {
         covered.push_back(std::move(dirty_.extract(dirty_.begin()).value()));
     }
-    Memory before = remember(covered);
     for (const std::string& key : covered) {
         cover_anew(key, batch);
     }
@@ -764,14 +762,9 @@ Alarms::Memory Alarms::pass(Batch& batch) {
          ++next) {
         due.push_back(next->second);
     }
-    std::vector<std::string> others;
-    std::ranges::copy_if(due, std::back_inserter(others),
-                         [&](const std::string& key) { return !std::ranges::binary_search(covered, key); });
-    std::ranges::move(remember(others), std::back_inserter(before));
     for (const std::string& key : due) {
         pass_time(key, batch);
     }
-    return before;
 }
 
 void Alarms::forget_old(Batch& batch) {
@@ -807,7 +800,7 @@ Task<void> Alarms::run() {
         std::vector<LiveSilence> ended;
         forget_old(batch);
         end_silences(batch, ended);
-        Memory before = pass(batch);
+        Memory before = remember([&] { pass(batch); });
         if (!batch.empty()) {
             const auto done = co_await commit(std::move(batch), std::move(before));
             if (!done) {

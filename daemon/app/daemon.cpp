@@ -468,9 +468,9 @@ Task<Result<void>> Daemon::check_copies(Receipt receipt) {
 }
 
 Task<Result<void>> Daemon::acknowledge(AlertId alert, std::string note, std::string actor) {
-    Alarms::Memory before = alarms_.remember({alarms_.key_of(alert)});
     Batch batch;
-    auto done = alarms_.acknowledge(alert, actor, note, batch);
+    Result<void> done;
+    Alarms::Memory before = alarms_.remember([&] { done = alarms_.acknowledge(alert, actor, note, batch); });
     if (!done) {
         co_return done;
     }

@@ -306,8 +306,8 @@ Task<void> Enforcer::pump(RunId run) {
             continue;
         }
         Undo undo = remember(active);
-        Alarms::Memory conditions = conditions_of(active);
-        Batch batch = record(active, event, t);
+        Batch batch;
+        Alarms::Memory conditions = alarms_.remember([&] { batch = record(active, event, t); });
         if (mutant(Mutant::effect_before_commit)) {
             active.e = t.next;
             act(active, std::exchange(t.effects, {}));
@@ -366,12 +366,6 @@ Enforcer::Undo Enforcer::remember(const Active& active) const {
             .unheard = active.unheard,
             .counted = counted,
             .opens_breaker = false};
-}
-
-Alarms::Memory Enforcer::conditions_of(const Active& active) const {
-    const std::string& run = active.e.run.value;
-    return alarms_.remember({"stop_failed/" + run, "pack_failed/" + run, "undelivered/" + run,
-                             stop_key(active.e.run), "breaker/" + active.e.cause.name});
 }
 
 /// Nothing happens that is not on disk first (I5). The event stays and is tried again; but a look is of

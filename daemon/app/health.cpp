@@ -168,12 +168,14 @@ Task<void> Health::look() {
         co_await tell_unwritten();
     }
     Batch batch;
-    Alarms::Memory memory = alarms_.remember(keys());
+    Alarms::Memory memory;
     Given given;
     if (!unwritten_) {
-        judge(batch, read_all.has_value());
         given = std::exchange(given_, {});
-        judge_given(given, batch);
+        memory = alarms_.remember([&] {
+            judge(batch, read_all.has_value());
+            judge_given(given, batch);
+        });
     }
     bool written = !unwritten_;
     if (!batch.empty()) {
@@ -310,30 +312,6 @@ Task<void> Health::ask_disks() {
         }
     }
     disks_ = std::move(found);
-}
-
-std::vector<std::string> Health::keys() const {
-    std::vector<std::string> all{
-        std::string{step_key}, std::string{passes_key},    std::string{write_key},   std::string{log_key},
-        std::string{copy_key}, std::string{heartbeat_key}, std::string{replaced_key}};
-    for (const AccountConfig& account : world_.config->accounts) {
-        for (const std::string_view prefix : {stale_prefix, cycles_prefix, skew_prefix}) {
-            all.push_back(key_of(prefix, account.name));
-        }
-    }
-    for (const auto& [name, channel] : of_channels_) {
-        all.push_back(key_of(dead_prefix, name));
-    }
-    for (const ChannelConfig& channel : world_.config->channels) {
-        all.push_back(key_of(backlog_prefix, channel.name));
-    }
-    for (const OfDisk& disk : disks_) {
-        all.push_back(std::string{disk_prefix} + disk.path);
-    }
-    for (const auto& [key, fault] : given_) {
-        all.push_back(key);
-    }
-    return all;
 }
 
 void Health::judge(Batch& batch, bool read_all) {
@@ -527,13 +505,13 @@ Task<void> Health::tell_unwritten() {
     Message m = texts::not_written(words(unwritten_since_), *unwritten_,
                                    burn_of(world_.picture, std::nullopt, now), world_.config->state_dir);
     Batch batch{std::move(row)};
-    Alarms::Memory memory = alarms_.remember({std::string{write_key}});
+    Alarms::Memory memory;
     if (told_directly_) {
         Message again = texts::written_again(words(unwritten_since_));
         again.state = AlertState::resolved;
         alarms_.tell(std::move(again), batch);
     } else {
-        alarms_.raise(std::string{write_key}, m, batch);
+        memory = alarms_.remember([&] { alarms_.raise(std::string{write_key}, m, batch); });
     }
     auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
     if (done) {

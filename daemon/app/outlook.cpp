@@ -85,18 +85,14 @@ Task<void> Outlook::look() {
             spdlog::warn("event=no_forecast error=\"{}\"", to_string(made.error()));
         }
     }
+    const auto report = co_await credits_now();
     Batch batch;
-    std::vector<std::string> keys;
-    for (const AccountConfig& account : world_.config->accounts) {
-        keys.push_back(burn_key(account.name));
-    }
-    for (const Credit& credit : world_.config->credits) {
-        keys.push_back("credit/" + credit.name + "/end");
-        keys.push_back("credit/" + credit.name + "/runway");
-    }
-    Alarms::Memory memory = alarms_.remember(keys);
-    judge_burn(batch);
-    co_await judge_credits(batch);
+    Alarms::Memory memory = alarms_.remember([&] {
+        judge_burn(batch);
+        if (report) {
+            judge_credits(*report, batch);
+        }
+    });
     if (batch.empty()) {
         co_return;
     }
@@ -370,49 +366,55 @@ Task<Result<CreditReport>> Outlook::credits(WallTime from) {
     co_return apply_credits(config->credits, std::move(charges), now, from, now + Duration{1});
 }
 
-Task<void> Outlook::judge_credits(Batch& batch) {
+/// Nothing where it is not known: what is not known clears nothing.
+Task<std::optional<CreditReport>> Outlook::credits_now() {
+    if (world_.config->credits.empty()) {
+        co_return CreditReport{};
+    }
+    auto report = co_await credits(world_.scheduler.wall());
+    if (!report) {
+        spdlog::warn("event=credits_unknown error=\"{}\"", to_string(report.error()));
+        co_return std::nullopt;
+    }
+    co_return std::move(*report);
+}
+
+void Outlook::judge_credits(const CreditReport& report, Batch& batch) {
     const WallTime now = world_.scheduler.wall();
     std::set<std::string> still;
-    if (!world_.config->credits.empty()) {
-        auto report = co_await credits(now);
-        if (!report) {
-            spdlog::warn("event=credits_unknown error=\"{}\"", to_string(report.error()));
-            co_return;  // what is not known clears nothing
+    for (const CreditStanding& standing : report.credits) {
+        const Credit& credit = standing.credit;
+        if (standing.state != CreditState::usable || !standing.left.positive()) {
+            continue;
         }
-        for (const CreditStanding& standing : report->credits) {
-            const Credit& credit = standing.credit;
-            if (standing.state != CreditState::usable || !standing.left.positive()) {
-                continue;
-            }
-            Money burning;
-            for (const AccountConfig& account : world_.config->accounts) {
-                burning += credit.covers(account.name) ? burn_of(world_.picture, account.name, now) : Money{};
-            }
-            const auto day_cost = cost_of(Rate{burning}, credit_runway_min);
-            // Once each: told, they stay until the credit is over, whatever burns meanwhile.
-            const auto judge = [&](const char* what, bool is_so, std::string title) {
-                const std::string key = "credit/" + credit.name + "/" + what;
-                if (!is_so && !alarms_.firing(key)) {
-                    return;
-                }
-                still.insert(key);
-                Message m;
-                m.kind = AlertKind::credit;
-                m.severity = Severity::warning;
-                m.cause = "credit " + credit.name;
-                m.title = std::move(title);
-                m.per_hour = burning;
-                m.do_next = "curfew credit";
-                alarms_.raise(key, std::move(m), batch);
-            };
-            judge("end", credit.until - now <= credit_end_near,
-                  "Credit " + credit.name + ": " + to_string(standing.left) + " of it is lost on " +
-                      messages::at_words(credit.until, world_.config->zone) + ", in " +
-                      messages::in_words(credit.until - now) + ", unless it is used");
-            judge("runway", !day_cost || *day_cost > standing.left,
-                  "Credit " + credit.name + " has " + to_string(standing.left) +
-                      " left, less than a day at " + to_string(burning) + " an hour; then it costs money");
+        Money burning;
+        for (const AccountConfig& account : world_.config->accounts) {
+            burning += credit.covers(account.name) ? burn_of(world_.picture, account.name, now) : Money{};
         }
+        const auto day_cost = cost_of(Rate{burning}, credit_runway_min);
+        // Once each: told, they stay until the credit is over, whatever burns meanwhile.
+        const auto judge = [&](const char* what, bool is_so, std::string title) {
+            const std::string key = "credit/" + credit.name + "/" + what;
+            if (!is_so && !alarms_.firing(key)) {
+                return;
+            }
+            still.insert(key);
+            Message m;
+            m.kind = AlertKind::credit;
+            m.severity = Severity::warning;
+            m.cause = "credit " + credit.name;
+            m.title = std::move(title);
+            m.per_hour = burning;
+            m.do_next = "curfew credit";
+            alarms_.raise(key, std::move(m), batch);
+        };
+        judge("end", credit.until - now <= credit_end_near,
+              "Credit " + credit.name + ": " + to_string(standing.left) + " of it is lost on " +
+                  messages::at_words(credit.until, world_.config->zone) + ", in " +
+                  messages::in_words(credit.until - now) + ", unless it is used");
+        judge("runway", !day_cost || *day_cost > standing.left,
+              "Credit " + credit.name + " has " + to_string(standing.left) + " left, less than a day at " +
+                  to_string(burning) + " an hour; then it costs money");
     }
     alarms_.resolve_others("credit/", still, batch);
 }

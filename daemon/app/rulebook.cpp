@@ -272,12 +272,7 @@ Task<void> Rulebook::measure_false_stops() {
         batch.emplace_back(std::move(row));
         ++counts[e.rule];
     }
-    std::vector<std::string> keys;
-    for (const Rule& rule : world_.config->rules) {
-        keys.push_back(flag_key(rule.name));
-    }
-    Alarms::Memory memory = alarms_.remember(keys);
-    judge_flags(counts, batch);
+    Alarms::Memory memory = alarms_.remember([&] { judge_flags(counts, batch); });
     if (batch.empty()) {
         co_return;
     }
@@ -327,8 +322,6 @@ Task<Result<bool>> Rulebook::reset(RuleName rule, std::string actor) {
     closed.open = false;
     closed.at = now;
     Batch batch{closed, audit_of(now, "breaker.reset", actor, "rule " + rule.value + " acts again")};
-    const std::string key = "breaker/" + rule.value;
-    Alarms::Memory memory = alarms_.remember({key});
     Message m;
     m.kind = AlertKind::breaker;
     m.severity = Severity::info;
@@ -336,7 +329,8 @@ Task<Result<bool>> Rulebook::reset(RuleName rule, std::string actor) {
     m.cause = "rule " + rule.value;
     m.title = "Rule " + rule.value + " acts again: its breaker was reset by " + actor;
     m.do_next = "curfew rule ls";
-    alarms_.resolve(key, std::move(m), batch);
+    Alarms::Memory memory = alarms_.remember(
+        [&] { alarms_.resolve("breaker/" + rule.value, std::move(m), batch); });
     auto done = co_await alarms_.commit(std::move(batch), std::move(memory));
     if (!done) {
         co_return std::unexpected(done.error());

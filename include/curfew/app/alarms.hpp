@@ -6,8 +6,10 @@
 #include "curfew/app/notifier.hpp"
 #include "curfew/app/task_group.hpp"
 #include "curfew/app/world.hpp"
+#include "curfew/core/error.hpp"
 #include "curfew/core/silence.hpp"
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -55,20 +57,27 @@ public:
     /// That covers it now; nullptr = none. Valid until the next change.
     const Silence* maintenance_of(const LiveResource& live) const;
 
-    /// How some conditions stand, before a batch changes them.
+    /// How a condition stood before a batch changed it.
     struct Condition {
-        std::string key;
         std::optional<Alert> alert;
         std::vector<WallTime> turns;  // of its lives before
         std::uint64_t version = 0;
     };
-    using Memory = std::vector<Condition>;
-    Memory remember(const std::vector<std::string>& keys) const;
-    /// Commits a batch that changed what was remembered. Where the store does not take it, these conditions are
-    /// as before; what others made of one meanwhile stays, and who was told of it in vain is told again.
+    using Memory = std::map<std::string, Condition>;  // by key
+    /// Runs `change`, which raises and ends, and waits for nothing; gives how what it changed stood before.
+    template <std::invocable Change>
+    [[nodiscard]] Memory remember(Change&& change) {
+        CURFEW_ASSERT(memory_ == nullptr, "I8: one change after the other");
+        Memory memory;
+        const Remembering until_its_end{memory_, memory};
+        std::forward<Change>(change)();
+        return memory;
+    }
+    /// Commits a batch together with what it changed. Where the store does not take it, these conditions are as
+    /// before; what others made of one meanwhile stays, and who was told of it in vain is told again.
     Task<Result<void>> commit(Batch batch, Memory memory);
-    /// The condition whose alert this is; empty where none with this id is alive.
-    std::string key_of(const AlertId& id) const;
+    /// The alert of a condition: pending, firing or acknowledged; nullptr = none. Valid until the next change.
+    const Alert* alive(const std::string& key) const;
     /// Brings the alerts of a batch that waited to be written up to what became of them meanwhile.
     void refresh(Batch& batch) const;
     /// The configuration is another: repeats and escalations come when it wants them.
@@ -108,6 +117,14 @@ private:
         std::uint64_t left = 0;  // the version that it made
     };
 
+    struct Remembering {
+        Memory*& slot;
+        Remembering(Memory*& of, Memory& memory) : slot(of) { slot = &memory; }
+        ~Remembering() { slot = nullptr; }
+        Remembering(const Remembering&) = delete;
+        Remembering& operator=(const Remembering&) = delete;
+    };
+
     WallTime steady() const;
     Alert shown(Alert alert) const;
     void complete(Message& message) const;
@@ -129,12 +146,13 @@ private:
     void end_silences(Batch& batch, std::vector<LiveSilence>& ended);
     void cover_anew(const std::string& key, Batch& batch);
     void pass_time(const std::string& key, Batch& batch);
-    Memory pass(Batch& batch);
+    void pass(Batch& batch);
+    void note(const std::string& key);
     std::vector<WallTime> turns_of(const std::string& key) const;
     std::uint64_t version_of(const std::string& key) const;
     std::uint64_t await_disk(Memory memory);
     void settle(std::uint64_t commit, bool taken);
-    void undo(std::vector<Change>& changes, std::size_t which);
+    void undo(const std::string& key, std::vector<Change>& changes, std::size_t which);
     void forget_old(Batch& batch);
     Instant next_wake() const;
     void silences_changed();
@@ -148,6 +166,7 @@ private:
     std::map<std::string, std::set<std::string>> saying_;  // keys of what fires, by what it hides
     std::map<std::string, std::set<std::string>> hidden_;  // keys, by what would hide them
     std::map<std::string, Recent> recent_;
+    Memory* memory_ = nullptr;                              // of the change under way
     std::map<std::string, std::vector<Change>> undurable_;  // by key, oldest first
     std::uint64_t commits_ = 0;
     std::map<std::string, Instant> groups_;  // when each was told last, or will be

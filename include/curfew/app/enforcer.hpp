@@ -86,7 +86,6 @@ private:
         bool opens_breaker = false;      // its batch does: nobody else's reset is undone otherwise
     };
     Undo remember(const Active& active) const;
-    Alarms::Memory conditions_of(const Active& active) const;
     void not_durable(const RunId& run, Active& active, Undo undo, const Error& error);
 
     void post(const RunId& run, EnforcementEvent event);

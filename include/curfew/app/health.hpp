@@ -111,7 +111,6 @@ private:
     Task<Result<void>> ask_outbox();
     Task<Result<void>> ask_dead();
     void passed(const Result<void>& pass);
-    std::vector<std::string> keys() const;
     Task<void> tell_unwritten();
     void tell_directly(Message message);
     Task<void> send(std::shared_ptr<Channel> channel, Parcel parcel);

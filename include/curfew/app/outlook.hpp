@@ -58,7 +58,8 @@ private:
                            Money accrued, WallTime now) const;
     Task<void> learn_usual();
     void judge_burn(Batch& batch);
-    Task<void> judge_credits(Batch& batch);
+    Task<std::optional<CreditReport>> credits_now();
+    void judge_credits(const CreditReport& report, Batch& batch);
     Task<void> look();
 
     World& world_;

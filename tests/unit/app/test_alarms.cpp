@@ -98,15 +98,18 @@ struct Bench {
         alarms->resolve(key, std::nullopt, batch);
         commit(std::move(batch));
     }
-    Alert alive(const std::string& key) const { return alarms->remember({key}).front().alert.value(); }
+    Alert alive(const std::string& key) const {
+        const Alert* alert = alarms->alive(key);
+        REQUIRE(alert != nullptr);
+        return *alert;
+    }
     /// Changes alerts in a transaction of its own as soon as the next one waits for the disk; gives how it ends.
     std::shared_ptr<std::optional<Result<void>>> meanwhile(std::function<void(Batch&)> change) {
         auto ends = std::make_shared<std::optional<Result<void>>>();
         store.on_commit = [this, ends, change = std::move(change), begun = false](const Batch&) mutable {
             if (!std::exchange(begun, true)) {
-                Alarms::Memory before = alarms->remember({"disk", "clock"});
                 Batch batch;
-                change(batch);
+                Alarms::Memory before = alarms->remember([&] { change(batch); });
                 tasks.spawn("another", end_in(ends, std::move(batch), std::move(before)));
             }
             return nothing();
@@ -354,14 +357,15 @@ TEST_CASE("what others make of an alert while a batch with it fails stays; its o
     Bench b;
     b.raise("disk", AlertKind::disk, Severity::warning);
     b.told();
-    auto before = b.alarms->remember({"disk", "clock"});
     Batch batch;
     const auto acknowledged = b.meanwhile([&](Batch& another) {
         REQUIRE(b.alarms->acknowledge(b.alive("disk").id, "ana", {}, another));
         REQUIRE(b.alarms->acknowledge(b.alive("clock").id, "ana", {}, another));
     });
-    b.alarms->raise("disk", Bench::message(AlertKind::disk, Severity::critical, "disk"), batch);
-    b.alarms->raise("clock", Bench::message(AlertKind::clock, Severity::warning, "clock"), batch);
+    auto before = b.alarms->remember([&] {
+        b.alarms->raise("disk", Bench::message(AlertKind::disk, Severity::critical, "disk"), batch);
+        b.alarms->raise("clock", Bench::message(AlertKind::clock, Severity::warning, "clock"), batch);
+    });
     b.store.refusals = GENERATE(1, 2);
     const bool taken = b.store.refusals == 1;
     CHECK_FALSE(b.await(b.alarms->commit(std::move(batch), std::move(before))));
@@ -386,9 +390,9 @@ TEST_CASE("what others make of an alert while a batch with it fails stays; its o
 
 TEST_CASE("an alert whose batch was not taken is as it was") {
     Bench b;
-    auto before = b.alarms->remember({"disk"});
     Batch batch;
-    b.alarms->raise("disk", Bench::message(AlertKind::disk, Severity::critical, "disk"), batch);
+    auto before = b.alarms->remember(
+        [&] { b.alarms->raise("disk", Bench::message(AlertKind::disk, Severity::critical, "disk"), batch); });
     CHECK(b.alarms->firing("disk"));
     b.store.failing = full();
     CHECK_FALSE(b.await(b.alarms->commit(std::move(batch), std::move(before))));
@@ -432,9 +436,8 @@ TEST_CASE("what is acknowledged while a poll waits for its guest stays so, of ro
     rig.store.refusals = 1'000'000;
     rig.scheduler.run_for(minutes{15});
     const std::string key = "budget/team/2026-11@UTC/50% accrued notify at 0.50";
-    const auto held = rig.life->daemon.alarms().remember({key});
-    REQUIRE(held.front().alert);
-    const AlertId id = held.front().alert->id;
+    REQUIRE(rig.life->daemon.alarms().alive(key) != nullptr);
+    const AlertId id = rig.life->daemon.alarms().alive(key)->id;
     REQUIRE_FALSE(rig.store.alert_rows.contains(id.value));
     rig.store.refusals = 0;
     n.guest_hangs = true;

@@ -130,6 +130,34 @@ TEST_CASE("a credit that lasts less than a day, or ends within a week, is told o
     CHECK(ending.told(AlertKind::credit) == 1);
 }
 
+TEST_CASE("the alert of a credit that was removed ends also where the disk did not take its end at once") {
+    Burning rig;
+    rig.outside.assemble = [&]() -> Result<Parts> { return rig.parts(); };
+    rig.config->credits = {{.name = "gift",
+                            .amount = Money{500'000'000'000},
+                            .accounts = {"other"},
+                            .from = rig.scheduler.wall() - day,
+                            .until = rig.scheduler.wall() + day * 2}};
+    rig.begin();
+    rig.scheduler.run_for(hours{3});
+    REQUIRE(rig.told(AlertKind::credit) == 1);
+    const auto resolves = [](const Write& write) {
+        const auto* alert = std::get_if<Alert>(&write);
+        return alert != nullptr && alert->kind == AlertKind::credit && alert->state == AlertState::resolved;
+    };
+    int refused = 0;
+    rig.store.on_commit = [&](const Batch& batch) -> Task<void> {
+        rig.store.refusals = refused == 0 && std::ranges::any_of(batch, resolves) ? ++refused : 0;
+        co_return;
+    };
+    rig.config = std::make_shared<Config>(*rig.config);
+    rig.config->credits.clear();
+    REQUIRE(rig.life->await(rig.life->daemon.reload("ana")));
+    rig.scheduler.run_for(hours{1});
+    CHECK(refused == 1);
+    CHECK(rig.told(AlertKind::credit) == 2);
+}
+
 TEST_CASE("the median is left for the budgets once there is enough to say, and the month is forecast") {
     Burning rig;
     Budget budget;
