@@ -3,11 +3,14 @@
 #include "curfew/core/mutant.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 
 namespace curfew {
 
 namespace {
+
+constexpr std::string_view protected_words = "protected by the configuration";
 
 std::string hold_words(const Hold& hold) {
     const bool lease = hold.kind == HoldKind::lease;
@@ -239,7 +242,8 @@ void apply_manual(const AssessInput& in, AssessResult& out) {
     a.warn_step = 0;
     a.time_is_up = true;
     a.needs_notice = false;
-    a.held_by.reset();
+    // Asked for it would be refused; the name may be protected since.
+    a.held_by = in.protected_ ? std::optional<std::string>{protected_words} : std::nullopt;
     a.breaker_open = false;
     a.mode_why.clear();
     a.mode = Mode::enforce;  // a person asked, in full knowledge of the mode
@@ -275,7 +279,7 @@ AssessResult assess(const AssessInput& in) {
     }
     const bool never = in.protected_ || !in.saves_nothing.empty();
     if (never) {
-        a.held_by = in.protected_ ? "protected by the configuration" : in.saves_nothing;
+        a.held_by = in.protected_ ? std::string{protected_words} : in.saves_nothing;
         out.beaten_by_hold = a.cause.has_value();
     }
     if (!in.maintenance.empty()) {

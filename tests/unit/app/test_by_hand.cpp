@@ -25,6 +25,29 @@ TEST_CASE("a manual stop goes at once and a keep does not hold it") {
     CHECK(rig.store.receipt_rows.size() == 1);
 }
 
+TEST_CASE("what is protected while a stop by hand is under way is not stopped") {
+    const bool restarted = GENERATE(false, true);
+    Rig rig;
+    rig.outside.assemble = [&]() -> Result<Parts> { return rig.parts(); };
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    n.guest_answers = false;  // so that it cannot be packed yet
+    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, {}, "ana")));
+    rig.config = std::make_shared<Config>(*rig.config);
+    rig.config->protect = {"dem*"};
+    if (restarted) {
+        rig.restart(seconds{5});
+    } else {
+        REQUIRE(rig.life->await(rig.life->daemon.reload("ana")));
+    }
+    n.guest_answers = true;
+    rig.scheduler.run_for(hours{3});
+    CHECK(rig.world.stop_calls.empty());
+    REQUIRE(rig.enforcement_of(n.resource.run.id) != nullptr);
+    CHECK(rig.enforcement_of(n.resource.run.id)->state == EnforcementState::over);
+}
+
 namespace {
 
 /// A notebook that was stopped by hand a few minutes ago, and is still to be looked at again.

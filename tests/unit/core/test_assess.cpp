@@ -121,8 +121,10 @@ TEST_CASE("order of force: manual > hard budget > keep > idle; protection holds 
     r = assess(in);
     CHECK(r.assessment.cause->kind == CauseKind::manual);
     CHECK_FALSE(r.assessment.needs_notice);
-    CHECK_FALSE(r.assessment.held_by);
+    CHECK(r.assessment.held_by == "protected by the configuration");  // since it was asked for
     CHECK(r.assessment.mode == Mode::enforce);
+    in.protected_ = false;
+    CHECK_FALSE(assess(in).assessment.held_by);
 }
 
 TEST_CASE("every hold says what it beats, and what is stronger says which hold does not count") {
