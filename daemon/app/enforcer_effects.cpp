@@ -98,7 +98,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;
     // A rule whose own limit is not reached stops nothing, also when a budget that warned nobody asks by now. After an
-    // absence the quiet clock stands before the ladder, which is then given again: nobody knows what was done meanwhile.
+    // absence the quiet clock stands before the ladder, which is given again: nobody knows what was done meanwhile.
     const Rule* rule = rule_for(world_.config->rules, resource);
     const bool quiet_enough = e.cause.kind != CauseKind::idle || rule == nullptr ||
                               live->current.clock.quiet >= rule->idle_limit;

@@ -236,12 +236,15 @@ void Judge::judge_lead(const Config& config, Moment at) {
 /// nothing.
 bool Judge::ends_late(const Batch& batch, const FiredThresholdRow& row, Moment at) const {
     const Instant fired = at.mono - std::max(Duration{0}, at.wall - row.at);
-    return fired < at.mono && std::ranges::any_of(batch, [&](const Write& write) {
-               const auto* meter = std::get_if<Meter>(&write);
-               const auto truth = meter == nullptr ? model_->runs.end() : model_->runs.find(meter->run);
-               return truth != model_->runs.end() && !meter->open && truth->second.ended &&
-                      truth->second.ended->mono <= fired;
-           });
+    return fired < at.mono && std::ranges::any_of(
+                                  batch,
+                                  [&](const Write& write) {
+                                      const auto* meter = std::get_if<Meter>(&write);
+                                      const auto truth = meter == nullptr ? model_->runs.end()
+                                                                          : model_->runs.find(meter->run);
+                                      return truth != model_->runs.end() && !meter->open &&
+                                             truth->second.ended && truth->second.ended->mono <= fired;
+                                  });
 }
 
 /// What notifies or warns waits for the figure itself; what stops is ahead of it.

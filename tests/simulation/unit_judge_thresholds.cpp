@@ -470,7 +470,9 @@ TEST_CASE("I7: what a threshold says was spent is what is known") {
     CHECK(s.all().contains("nano were spent, and") == (too_little || more < -10'000'000));
 }
 
-TEST_CASE("I7: that a run had ended when a threshold fired is no fault where nobody knew it until the disk took it") {
+TEST_CASE(
+    "I7: that a run had ended when a threshold fired is no fault where nobody knew it until the disk took "
+    "it") {
     Budgeted s({1'530'000'000}, {.kind = PeriodKind::total},
                {.percent = 50, .action = ThresholdAction::notify});
     s.polls(minutes{60});

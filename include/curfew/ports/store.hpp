@@ -61,8 +61,9 @@ struct QuietRow {
 /// Once per poll and account.
 struct AccountPollRow {
     AccountName account;
-    Instant mono;   // when the list was asked for …
-    WallTime wall;  // … as the clock stood when the poll had ended; of a poll that failed the store keeps neither
+    Instant mono;  // when the list was asked for …
+    WallTime
+        wall;  // … as the clock stood when the poll had ended; of a poll that failed the store keeps neither
     bool complete = false;
     std::string error;  // empty when it went well
 };

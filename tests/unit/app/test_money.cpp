@@ -219,7 +219,8 @@ TEST_CASE("past runs are asked for until the provider answers, also over a resta
     CHECK(b.each_once());
 }
 
-TEST_CASE("what was new while a poll waited for its guest, and was not in its list, has its cost after a restart") {
+TEST_CASE(
+    "what was new while a poll waited for its guest, and was not in its list, has its cost after a restart") {
     Books b;
     FakeNotebook& n = b.world.add("demo");
     b.begin();
