@@ -327,6 +327,12 @@ void Judge::answered(const RunId& run, Signal source, Verdict verdict, Moment at
     if (truth.ended) {
         return;  // that is no look at it: a stop may be on its way for what was seen before
     }
+    // Whose time to answer is over now was asked before: who has answered in this moment was asked later.
+    const auto newest = truth.newest.find(source);
+    if (verdict == Verdict::unknown && newest != truth.newest.end() && newest->second.second == at.mono &&
+        newest->second.first != Verdict::unknown) {
+        return;
+    }
     // The probe comes last: what is heard of the kernels after it is of another look.
     const bool other = truth.look &&
                        (truth.look->answers.contains(source) ||

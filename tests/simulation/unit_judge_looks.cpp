@@ -97,6 +97,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
     }
     SECTION("the last look saw nothing") {
         s.until_packed();
+        s.pass(seconds{1});
         s.look(run, Verdict::unknown);
         s.stop();
         CHECK(s.breaks("I2"));
@@ -117,6 +118,7 @@ TEST_CASE("I2: only what was seen quiet for long enough is stopped") {
                 if (i == 30) {
                     s.warn();
                     // The next look begins before the probe of the first is back.
+                    s.pass(seconds{1});
                     s.judge.answered(run, Signal::kernels, kernels, s.at());
                     s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());
                     s.judge.answered(run, Signal::metrics, Verdict::quiet, s.at());

@@ -122,6 +122,25 @@ TEST_CASE("I2: where probes are to be had, one is taken right before a stop") {
     CHECK((s.all().find("was not probed right before its stop") != std::string::npos) == broken);
 }
 
+TEST_CASE(
+    "I2: who did not answer in time was asked before who answers in that moment, and tells nothing newer") {
+    History s;
+    s.use();
+    s.begin();
+    s.quiet_for(minutes{30});
+    s.warn();
+    s.quiet_for(minutes{31});
+    s.pack();
+    s.pass(minutes{2});
+    s.look();
+    const Duration later = GENERATE(Duration{0}, Duration{seconds{1}});
+    s.pass(later);
+    s.judge.answered(run, Signal::kernels, Verdict::unknown, s.at());
+    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+    s.stop();
+    CHECK(s.all().contains("was unknown") == (later > Duration{0}));
+}
+
 TEST_CASE("I2: after a long absence the ladder is given again, whatever was due before") {
     History s;
     const Duration away = GENERATE(Duration{minutes{2}}, Duration{hours{1}});
