@@ -169,10 +169,13 @@ void Judge::judge_calm(const End& end, Moment at) {
             continue;
         }
         const Duration since_calm = at.mono - *m.calm_since;
-        // What a probe once saw counts for a rule that probes.
-        const bool partial = truth.newest.contains(Signal::kernels) &&
-                             !truth.newest.contains(Signal::metrics) &&
-                             !(rule->probe.enabled && truth.probed) && !rule->accept_partial;
+        // What a probe once saw counts for a rule that probes. Metrics that were asked and cannot say are no reason to
+        // take anybody for quiet, also where nobody else is asked.
+        const bool probed = rule->probe.enabled && truth.probed;
+        const bool measurable = truth.newest.contains(Signal::metrics);
+        const bool partial = truth.newest.contains(Signal::kernels) && !probed &&
+                             (measurable ? newest_is(truth, Signal::metrics, Verdict::unknown)
+                                         : !rule->accept_partial);
         const Duration wanted = rule->idle_limit * 2 + own_ladder_head(*rule) * 2 + rule->start_grace +
                                 stop_slack;
         // A stalled kernel is told from one at work by probes.

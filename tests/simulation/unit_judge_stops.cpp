@@ -68,6 +68,27 @@ TEST_CASE("I9: who is quiet ends in the calm, unless only half of him can be hea
     CHECK((s.all().find("and is still on") != std::string::npos) == rule.probe.enabled);
 }
 
+TEST_CASE(
+    "I9: whom metrics cannot measure is not known to be quiet, whatever a probe saw before probes were left "
+    "out") {
+    History s;
+    Rule& rule = s.config.rules.front();
+    rule.accept_partial = GENERATE(true, false);
+    rule.probe.enabled = false;
+    const Verdict metrics = GENERATE(Verdict::unknown, Verdict::quiet);
+    s.use();
+    s.begin();
+    s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
+    s.judge.calm(s.at());
+    for (Duration gone{0}; gone < hours{12}; gone += minutes{1}) {
+        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+        s.judge.answered(run, Signal::metrics, metrics, s.at());
+        s.pass(minutes{1});
+    }
+    s.judge.ended({}, s.at());
+    CHECK(s.all().contains("and is still on") == (metrics == Verdict::quiet));
+}
+
 TEST_CASE("I9: a stop is confirmed, or called failed, while somebody looks") {
     History s;
     s.whole();
