@@ -210,8 +210,8 @@ std::vector<const Alert*> Alarms::saying(const std::string& what) const {
 /// The alert that `key` is, or would be: then in state `resolved`, with what would be laid over it.
 Alert Alarms::subject(const std::string& key, const Message& message) const {
     Alert alert;
-    if (const auto found = alerts_.find(key); found != alerts_.end()) {
-        alert = found->second.alert;
+    if (const Alert* known = alive(key)) {
+        alert = *known;
     } else {
         alert.id = AlertId{"alr_" + world_.entropy.hex(8)};
         alert.key = key;
@@ -261,7 +261,7 @@ bool Alarms::firing(const std::string& key) const {
 }
 
 std::optional<WallTime> Alarms::firing_since(const std::string& key) const {
-    return firing(key) ? std::optional{alerts_.at(key).alert.since} : std::nullopt;
+    return firing(key) ? std::optional{alive(key)->since} : std::nullopt;
 }
 
 // ---- what is told --------------------------------------------------------------------------------
@@ -444,14 +444,14 @@ bool Alarms::warn(const std::string& key, Message message, const EnforcementId& 
 }
 
 std::vector<Destination> Alarms::end(const std::string& key, std::optional<Message> message, Batch& batch) {
-    const auto found = alerts_.find(key);
-    if (found == alerts_.end()) {
+    const Alert* known = alive(key);
+    if (known == nullptr) {
         return {};
     }
     if (message) {
         complete(*message);
     }
-    const Alert current = found->second.alert;
+    const Alert current = *known;
     const AlertStep step = take(current, alert_input::Over{}, std::move(message), batch, {});
     return step.telling == Telling::resolved ? receivers(step.next, {}, Telling::resolved)
                                              : std::vector<Destination>{};
@@ -645,9 +645,8 @@ void Alarms::undo(const std::string& key, std::vector<Change>& changes, std::siz
         }
         return;
     }
-    const auto found = alerts_.find(key);
-    if (found != alerts_.end() && (!before.alert || before.alert->id == found->second.alert.id)) {
-        Alert alert = found->second.alert;
+    if (const Alert* now = alive(key); now != nullptr && (!before.alert || before.alert->id == now->id)) {
+        Alert alert = *now;
         const Alert was = before.alert.value_or(Alert{});
         alert.told = was.told;
         alert.told_at = was.told_at.value_or(WallTime{});
@@ -706,20 +705,19 @@ void Alarms::end_silences(Batch& batch, std::vector<LiveSilence>& ended) {
 /// What is laid on comes before what is taken off, so that nobody is told in between.
 void Alarms::cover_anew(const std::string& key, Batch& batch) {
     const auto apply = [&](const AlertInput& input) {
-        if (const auto found = alerts_.find(key); found != alerts_.end()) {
-            const Alert current = found->second.alert;
+        if (const Alert* known = alive(key)) {
+            const Alert current = *known;
             take(current, input, std::nullopt, batch, {});
         }
     };
-    const auto found = alerts_.find(key);
-    if (found == alerts_.end()) {
+    const Alert* now = alive(key);
+    if (now == nullptr) {
         return;
     }
-    const Alert& now = found->second.alert;
-    Alert wanted = now;
+    Alert wanted = *now;
     cover(wanted);
-    const bool silence = wanted.silenced_by != now.silenced_by;
-    const bool inhibition = wanted.inhibited_by != now.inhibited_by;
+    const bool silence = wanted.silenced_by != now->silenced_by;
+    const bool inhibition = wanted.inhibited_by != now->inhibited_by;
     if (silence && !wanted.silenced_by.empty()) {
         apply(alert_input::Silenced{wanted.silenced_by});
     }

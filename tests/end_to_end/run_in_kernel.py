@@ -17,11 +17,18 @@ def message(kind, content):
                        "buffers": []})
 
 
-async def state_becomes(port, token, kernel, wanted, nudge):
-    """Polls the kernel's state as the server knows it, and calls `nudge` before each try."""
+async def connect(port, token, path):
+    request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{port}{path}", headers={"Authorization": f"token {token}"},
+                                             request_timeout=120, connect_timeout=120)
+    return await tornado.websocket.websocket_connect(request)
+
+
+async def state_becomes(port, token, kernel, wanted, nudge=None):
+    """Polls the kernel's state as the server knows it, and calls `nudge`, if there is one, before each try."""
     client = tornado.httpclient.AsyncHTTPClient()
     for _ in range(300):
-        await nudge()
+        if nudge is not None:
+            await nudge()
         answer = await client.fetch(f"http://127.0.0.1:{port}/api/kernels/{kernel}?no_track_activity=1",
                                     headers={"Authorization": f"token {token}"}, request_timeout=120,
                                     connect_timeout=120)
@@ -33,10 +40,7 @@ async def state_becomes(port, token, kernel, wanted, nudge):
 
 async def open_kernel(port, token, kernel):
     """The websocket of a kernel that is idle, and hears what the kernel publishes."""
-    request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels",
-                                             headers={"Authorization": f"token {token}"}, request_timeout=120,
-                                             connect_timeout=120)
-    socket = await tornado.websocket.websocket_connect(request)
+    socket = await connect(port, token, f"/api/kernels/{kernel}/channels")
 
     # Until a socket's own subscription is through, the server keeps or drops what the kernel publishes, and the
     # answers to a cell that was sent so early are never heard. So the kernel is asked until it is heard here.
@@ -73,11 +77,7 @@ async def main(port, token, kernel, code):
         if (heard["msg_type"] == "status" and heard["content"]["execution_state"] == "busy"
                 and heard["parent_header"].get("msg_id") == request):
             break
-
-    async def wait():
-        pass
-
-    await state_becomes(port, token, kernel, "busy", wait)
+    await state_becomes(port, token, kernel, "busy")
     socket.close()
 
 

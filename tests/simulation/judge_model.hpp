@@ -19,6 +19,11 @@ constexpr Duration act_latency = seconds{35};
 constexpr Duration knowledge_lag = fence_window + act_latency;
 constexpr Duration quiet_slack = minutes{1};
 
+/// How long what was written at `written` waited for the disk, by Curfew's own clock.
+inline Duration waited(WallTime written, Moment at) {
+    return std::max(Duration{0}, at.wall - written);
+}
+
 /// The rows of one kind in a transaction.
 template <class T>
 std::vector<const T*> all_of(const Batch& batch) {

@@ -235,7 +235,7 @@ void Judge::judge_lead(const Config& config, Moment at) {
 /// What became durable with it had ended when it fired, and nobody had heard of that: it fired while the disk took
 /// nothing.
 bool Judge::ends_late(const Batch& batch, const FiredThresholdRow& row, Moment at) const {
-    const Instant fired = at.mono - std::max(Duration{0}, at.wall - row.at);
+    const Instant fired = at.mono - waited(row.at, at);
     return fired < at.mono && std::ranges::any_of(
                                   batch,
                                   [&](const Write& write) {
@@ -266,7 +266,7 @@ void Judge::judge_early(const FiredThresholdRow& row, const Batch& batch, Moment
         }
         // A window that rolls has rolled on until it is durable.
         const bool rolls = budget->period.kind == PeriodKind::rolling;
-        const Duration since = std::max(Duration{0}, at.wall - row.at);
+        const Duration since = waited(row.at, at);
         Period period = of_now(*budget, calendar(at) - (rolls ? since : Duration{0}));
         period.id = budget->period.kind == PeriodKind::run ? row.period : period.id;
         tally_.mark("budget.fired.exactly");
@@ -288,7 +288,7 @@ void Judge::judge_figure(const FiredThresholdRow& row, const Batch& batch, Momen
     const Config* config = m.config();
     const std::string key = row.key.substr(0, row.key.rfind(" #"));
     const std::string name = "budget/" + row.budget.value + "/" + row.period + "/" + key;
-    const Duration since = std::max(Duration{0}, at.wall - row.at);
+    const Duration since = waited(row.at, at);
     const auto budget = config == nullptr ? std::vector<Budget>::const_iterator{}
                                           : std::ranges::find(config->budgets, row.budget, &Budget::name);
     if (row.key.ends_with(" armed") || config == nullptr || budget == config->budgets.end() ||

@@ -61,7 +61,7 @@ void Judge::judge_words(const Batch& batch, Moment at) {
             continue;
         }
         // It was written by the configuration of its time, and may be durable much later.
-        const Instant written = at.mono - std::max(Duration{0}, at.wall - message.at) - knowledge_lag;
+        const Instant written = at.mono - waited(message.at, at) - knowledge_lag;
         bool may = false;
         for (std::size_t i = m.configs.size(); i-- > 0 && !may;) {
             may = may_stop(*m.configs[i].second, message);

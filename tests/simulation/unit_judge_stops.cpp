@@ -4,8 +4,25 @@
 
 #include <catch2/catch.hpp>
 
+#include <optional>
+
 using namespace curfew;
 using namespace curfew::simulation;
+
+namespace {
+
+/// No probe, and metrics only where there are any.
+void kernels_quiet_for(History& s, Duration d, std::optional<Verdict> metrics) {
+    for (Duration gone{0}; gone < d; gone += minutes{1}) {
+        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
+        if (metrics) {
+            s.judge.answered(run, Signal::metrics, *metrics, s.at());
+        }
+        s.pass(minutes{1});
+    }
+}
+
+}  // namespace
 
 TEST_CASE("I2: work that only a source could see which the rule leaves out") {
     History s;
@@ -30,22 +47,13 @@ TEST_CASE("I2: work that only a source could see which the rule leaves out") {
     SECTION("it does not go by the kernels alone") {
         rule.accept_partial = false;
     }
-    const auto quiet_for = [&](Duration d) {
-        for (Duration gone{0}; gone < d; gone += minutes{1}) {
-            s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
-            if (metrics) {
-                s.judge.answered(run, Signal::metrics, *metrics, s.at());
-            }
-            s.pass(minutes{1});
-        }
-        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
-    };
     s.use();
     s.begin();
-    quiet_for(minutes{30});
+    kernels_quiet_for(s, minutes{30}, metrics);
     s.judge.work_began(run, s.at());
     s.warn();
-    quiet_for(minutes{30});
+    kernels_quiet_for(s, minutes{30}, metrics);
+    s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
     s.pack();
     s.stop();
     CHECK((s.all().find("I2: r1 (idle night) has been at work") != std::string::npos) == broken);
@@ -60,10 +68,7 @@ TEST_CASE("I9: who is quiet ends in the calm, unless only half of him can be hea
     s.begin();
     s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
     s.judge.calm(s.at());
-    for (Duration gone{0}; gone < hours{12}; gone += minutes{1}) {
-        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
-        s.pass(minutes{1});
-    }
+    kernels_quiet_for(s, hours{12}, std::nullopt);
     s.judge.ended({}, s.at());
     CHECK((s.all().find("and is still on") != std::string::npos) == rule.probe.enabled);
 }
@@ -80,11 +85,7 @@ TEST_CASE(
     s.begin();
     s.judge.answered(run, Signal::processes, Verdict::quiet, s.at());
     s.judge.calm(s.at());
-    for (Duration gone{0}; gone < hours{12}; gone += minutes{1}) {
-        s.judge.answered(run, Signal::kernels, Verdict::quiet, s.at());
-        s.judge.answered(run, Signal::metrics, metrics, s.at());
-        s.pass(minutes{1});
-    }
+    kernels_quiet_for(s, hours{12}, metrics);
     s.judge.ended({}, s.at());
     CHECK(s.all().contains("and is still on") == (metrics == Verdict::quiet));
 }

@@ -13,11 +13,9 @@ import threading
 import time
 import urllib.request
 
-import tornado.httpclient
-import tornado.websocket
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from run_in_kernel import message, open_kernel, state_becomes  # noqa: E402
+from run_in_kernel import connect, message, open_kernel, state_becomes  # noqa: E402
 from stage import Failure  # noqa: E402
 
 loop = asyncio.new_event_loop()
@@ -41,13 +39,6 @@ def do(coroutine, seconds=60):
     except TimeoutError:
         future.cancel()  # nobody waits for it any more, and it would go on reading what is meant for the next
         raise
-
-
-async def _open(notebook, path):
-    request = tornado.httpclient.HTTPRequest(f"ws://127.0.0.1:{notebook.port()}{path}",
-                                             headers={"Authorization": f"token {notebook.token}"}, request_timeout=60,
-                                             connect_timeout=60)
-    return await tornado.websocket.websocket_connect(request)
 
 
 async def _close(socket):
@@ -105,11 +96,8 @@ class OpenKernel:
                     or (until == "input" and kind == "input_request")):
                 break
 
-        async def wait():
-            pass
-
         await state_becomes(self.notebook.port(), self.notebook.token, self.kernel,
-                            "idle" if until == "end" else "busy", wait)
+                            "idle" if until == "end" else "busy")
 
     def close(self):
         do(_close(self.socket))
@@ -132,7 +120,7 @@ def type_in_terminal(notebook, line, expect="$", name=None):
 
 
 async def _type(notebook, name, line, expect):
-    socket = await _open(notebook, f"/terminals/websocket/{name}")
+    socket = await connect(notebook.port(), notebook.token, f"/terminals/websocket/{name}")
     shown = ""
 
     async def wait(pattern):
