@@ -152,7 +152,7 @@ void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
                    result.mode >= Mode::warn) {
             post(run, event::Cancelled{"it only observed so far, and nobody was warned; judged anew"});
         } else if (waits_too_long(active.e, result)) {
-            post(run, event::Cancelled{"budget " + result.asks_besides_hand->name +
+            post(run, event::Cancelled{"budget " + result.budget_acts->name +
                                        " is to be stopped now, without waiting for that pack"});
         } else {
             post(run, event::Assessed{a});
@@ -164,13 +164,20 @@ void Enforcer::assessed(LiveResource& live, const AssessResult& result) {
     if (!begins) {
         return;
     }
-    Active& active = active_[run];
-    active.e.id = EnforcementId{"enf_" + world_.entropy.hex(8)};
-    active.e.account = live.resource.account;
-    active.e.resource = live.resource.id;
-    active.e.run = run;
-    active.e.cause = *a.cause;
+    of_run(live).e.cause = *a.cause;
     post(run, event::Assessed{a});
+}
+
+/// The enforcement of what runs there now; a new one that watches, where there is none.
+Enforcer::Active& Enforcer::of_run(const LiveResource& live) {
+    Active& active = active_[live.current.run.id];
+    if (active.e.id.empty()) {
+        active.e.id = EnforcementId{"enf_" + world_.entropy.hex(8)};
+        active.e.account = live.resource.account;
+        active.e.resource = live.resource.id;
+        active.e.run = live.current.run.id;
+    }
+    return active;
 }
 
 void Enforcer::on_delivery(const DeliveryReport& report) {
@@ -190,31 +197,13 @@ Result<EnforcementId> Enforcer::stop_by_hand(LiveResource& live, bool pack, cons
     if (!accepting_) {
         return fail(Errc::unavailable, "the daemon is shutting down", {}, Retry::later());
     }
-    const auto found = active_.find(run);
-    const bool early = found == active_.end() || found->second.e.state == EnforcementState::warned ||
-                       found->second.e.state == EnforcementState::watching;
-    if (!early) {
-        if (!pack && found->second.e.state != EnforcementState::stopping &&
-            found->second.e.state != EnforcementState::confirming) {
-            post(run, event::Overridden{{.by = actor, .reason = "curfew stop --no-pack"}});
-        }
-        return found->second.e.id;  // already on its way
-    }
-    Active& active = active_[run];
-    if (active.e.id.empty()) {
-        active.e.id = EnforcementId{"enf_" + world_.entropy.hex(8)};
-        active.e.account = live.resource.account;
-        active.e.resource = live.resource.id;
-        active.e.run = run;
-    }
-    active.e.cause = Cause{CauseKind::manual, actor};
-    if (!pack) {
-        active.e.override_ = Override{.by = actor, .reason = "curfew stop --no-pack"};
-    }
-    live.enforcement = active.e;
-    const EnforcementId id = active.e.id;
-    post(run, event::Assessed{looker_.assess_now(live).assessment});
-    return id;
+    Active& active = of_run(live);
+    post(run,
+         event::AskedByHand{
+             .by = actor,
+             .without_pack = pack ? std::nullopt
+                                  : std::optional{Override{.by = actor, .reason = "curfew stop --no-pack"}}});
+    return active.e.id;
 }
 
 bool Enforcer::cancel(const ResourceId& resource, const std::string& reason) {
@@ -232,7 +221,7 @@ bool Enforcer::cancel(const ResourceId& resource, const std::string& reason) {
 
 void Enforcer::rules_changed() {
     for (auto& [run, active] : active_) {
-        if (active.e.state == EnforcementState::warned) {
+        if (active.e.state == EnforcementState::warned && active.e.cause.kind != CauseKind::manual) {
             post(run, event::Cancelled{"the configuration changed; judged anew under the new rules"});
         }
     }
@@ -287,6 +276,10 @@ Task<void> Enforcer::pump(RunId run) {
     while (!active.inbox.empty()) {
         EnforcementEvent event = active.inbox.front();
         if (auto* looked = std::get_if<event::Looked>(&event)) {
+            if (active.looked_for != active.e.cause) {
+                looked->look.answered = false;
+                looked->look.why = "somebody else asks for it since the last one began";
+            }
             // Others of the same rule may have been stopped since the look began.
             looked->look.breaker_open = of_rule(active.e.cause.kind) && breaker_open(active.e.cause.name);
             const LiveResource* live = resource_of(active.e);
@@ -303,6 +296,9 @@ Task<void> Enforcer::pump(RunId run) {
         if (!t.changed && t.effects.empty()) {
             active.e = std::move(t.next);
             active.inbox.pop_front();
+            if (std::holds_alternative<event::AskedByHand>(event)) {
+                assess_by_hand(active);
+            }
             continue;
         }
         Undo undo = remember(active);
@@ -334,6 +330,9 @@ Task<void> Enforcer::pump(RunId run) {
             notifier_.wake();
         }
         show(active);
+        if (std::holds_alternative<event::AskedByHand>(event)) {
+            assess_by_hand(active);
+        }
         act(active, t.effects);
         if (const int step = std::exchange(active.unheard, 0); step > 0) {
             post(run, event::WarningDelivered{step});
@@ -352,6 +351,19 @@ Task<void> Enforcer::pump(RunId run) {
         finish(run);
     } else {
         arm(run, active);
+    }
+}
+
+/// What was assessed before a person asked says nothing of it.
+void Enforcer::assess_by_hand(Active& active) {
+    std::erase_if(active.inbox,
+                  [](const EnforcementEvent& e) { return std::holds_alternative<event::Assessed>(e); });
+    LiveResource* live = resource_of(active.e);
+    const bool early = active.e.state == EnforcementState::watching ||
+                       active.e.state == EnforcementState::warned;
+    if (early && live != nullptr && live->current.run.id == active.e.run) {
+        live->enforcement = active.e;
+        active.inbox.emplace_front(event::Assessed{looker_.assess_now(*live).assessment});
     }
 }
 
@@ -403,12 +415,20 @@ void Enforcer::not_durable(const RunId& run, Active& active, Undo undo, const Er
 
 void Enforcer::finish(const RunId& run) {
     const auto found = active_.find(run);
-    if (LiveResource* live = resource_of(found->second.e)) {
-        if (live->enforcement && live->enforcement->run == run) {
-            live->enforcement.reset();
-        }
+    const std::deque<EnforcementEvent> unread = std::move(found->second.inbox);
+    LiveResource* live = resource_of(found->second.e);
+    if (live != nullptr && live->enforcement && live->enforcement->run == run) {
+        live->enforcement.reset();
     }
     active_.erase(found);
+    // A person who asked while it ended meant the run: that is another stop.
+    for (const EnforcementEvent& event : unread) {
+        if (std::holds_alternative<event::AskedByHand>(event) && live != nullptr &&
+            live->current.run.id == run) {
+            of_run(*live);
+            post(run, event);
+        }
+    }
 }
 
 void Enforcer::rest() {
@@ -452,9 +472,8 @@ LiveResource* Enforcer::resource_of(const Enforcement& e) {
 /// Is it at a pack for somebody who waits for that, a person perhaps, while a budget asks that does not? It begins
 /// anew in that one's name.
 bool Enforcer::waits_too_long(const Enforcement& e, const AssessResult& result) const {
-    const std::optional<Cause>& asks = result.asks_besides_hand;
-    return e.at_pack() && asks && asks->kind == CauseKind::budget && *asks != e.cause &&
-           result.mode == Mode::enforce && pack_within(*asks, e.run).has_value();
+    const std::optional<Cause>& asks = result.budget_acts;
+    return e.at_pack() && asks && *asks != e.cause && pack_within(*asks, e.run).has_value();
 }
 
 /// How long the budget that is behind it waits for a pack, if it is to be stopped now.

@@ -97,8 +97,8 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     const AssessResult result = looker_.assess_now(*live, look.newest, look.gone);
     look.verdict = live->current.judgement.verdict;
     const std::optional<Cause>& asks = result.assessment.cause;
-    // A rule whose own limit is not reached stops nothing, also when a budget that warned nobody asks by now. After an
-    // absence the quiet clock stands before the ladder, which is given again: nobody knows what was done meanwhile.
+    // A rule whose own limit is not reached stops nothing. After an absence the quiet clock stands before the ladder,
+    // which is given again: nobody knows what was done meanwhile.
     const Rule* rule = rule_for(world_.config->rules, resource);
     const bool quiet_enough = e.cause.kind != CauseKind::idle || rule == nullptr ||
                               live->current.clock.quiet >= rule->idle_limit;
@@ -109,8 +109,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     // What may be done is decided for who asks now: another budget than the one that was told of is another matter.
     const bool same = asks && asks->kind == e.cause.kind &&
                       (asks->kind != CauseKind::budget || asks->name == e.cause.name);
-    look.asked = asks && quiet_enough && old_enough &&
-                 (same || (stronger(*asks, e.cause) && !of_rule(asks->kind)));
+    look.asked = same && quiet_enough && old_enough;
     look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;
@@ -124,6 +123,9 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
 }
 
 Task<void> Enforcer::do_look(RunId run, bool fence) {
+    if (const auto begins = active_.find(run); begins != active_.end()) {
+        begins->second.looked_for = begins->second.e.cause;
+    }
     FreshLook look = co_await fresh_look(run, fence);
     if (const auto found = active_.find(run); found != active_.end()) {
         found->second.looking = false;

@@ -273,11 +273,18 @@ AssessResult assess(const AssessInput& in) {
     }
     // A budget that may do less than the rule that asks leaves it to the rule: what only warns must save nothing
     // from being stopped.
-    const bool rule_does_more = a.cause && !a.held_by && out.mode > weakest(in.mode, in.budget_mode);
-    if (in.exhausted_budget && !rule_does_more) {
+    const Mode of_budget = weakest(in.mode, in.budget_mode);
+    const bool rule_does_more = a.cause && !a.held_by && out.mode > of_budget;
+    // A stop that has begun for a rule stays the rule's, with its mode, breaker and holds: who was told of that one
+    // is told of the budget's first.
+    const bool rule_pursued = in.pursued && of_rule(*in.pursued);
+    if (in.exhausted_budget && !rule_does_more && !rule_pursued) {
         apply_budget(in, out);
     }
     const bool never = in.protected_ || !in.saves_nothing.empty();
+    if (in.exhausted_budget && of_budget == Mode::enforce && !never && in.maintenance.empty()) {
+        out.budget_acts = Cause{CauseKind::budget, *in.exhausted_budget};
+    }
     if (never) {
         a.held_by = in.protected_ ? std::string{protected_words} : in.saves_nothing;
         out.beaten_by_hold = a.cause.has_value();
@@ -290,7 +297,6 @@ AssessResult assess(const AssessInput& in) {
     if (mutant(Mutant::observe_acts)) {
         out.mode = a.mode = Mode::enforce;
     }
-    out.asks_besides_hand = a.held_by ? std::nullopt : a.cause;
     if (in.manual_by) {
         apply_manual(in, out);
     }

@@ -227,22 +227,21 @@ public:
         }
     }
 
-    void on(const event::Overridden& e) {
+    void on(const event::AskedByHand& e) {
         const State s = t_.next.state;
-        if (t_.next.at_pack()) {
-            t_.next.override_ = e.override_;
-            std::vector<Effect> effects;
-            if (s == State::packing) {
-                effects.push_back(Effect::cancel_pack);
-            }
-            effects.push_back(Effect::fence);
-            go(State::packed, "stop without a pack, by " + e.override_.by, std::move(effects));
-        } else if (s == State::due || s == State::packed) {
-            // It waits for a look, perhaps at a guest that never answers: files are not compared any more.
-            t_.next.override_ = e.override_;
-            go(s, "stop without a pack, by " + e.override_.by,
-               {s == State::due ? Effect::look_fresh : Effect::fence});
+        if (s == State::over || sent()) {
+            return;
         }
+        if (t_.next.cause.kind != CauseKind::manual) {
+            t_.next.cause = Cause{CauseKind::manual, e.by};
+            t_.next.pack_until.reset();  // a budget's
+            t_.changed = t_.next.live();
+        }
+        if (e.without_pack) {
+            t_.next.override_ = e.without_pack;
+            t_.changed = t_.next.live();
+        }
+        go_on_by_hand(e);
     }
 
     void on(const event::Cancelled& e) {
@@ -404,7 +403,9 @@ private:
         if (const auto why = objection(a)) {
             return cancel(*why);
         }
-        if ((other_cause_of_rule(a) || other_budget(a)) && (a.warn_step > 0 || a.time_is_up)) {
+        // Who came back to it was told that this ends the stop: what asks all the same is told of first.
+        const bool works = by_activity(t_.next.cause.kind) && a.verdict == Verdict::active && a.needs_notice;
+        if ((other_cause_of_rule(a) || other_budget(a) || works) && (a.warn_step > 0 || a.time_is_up)) {
             return turn_to(a);
         }
         if (stronger(*a.cause, t_.next.cause) && !other_cause_of_rule(a)) {
@@ -613,6 +614,30 @@ private:
         go(State::stopping,
            "everything looked at once more; stopping by the " + std::string{to_string(t_.next.method)},
            {Effect::call_stop});
+    }
+
+    /// A person waits for it: what waited for a look or another try does so no longer.
+    void go_on_by_hand(const event::AskedByHand& e) {
+        const State s = t_.next.state;
+        const std::string who = (e.without_pack ? "stop without a pack, by " : "asked for by ") + e.by;
+        if (t_.next.at_pack() && e.without_pack) {
+            std::vector<Effect> effects;
+            if (s == State::packing) {
+                effects.push_back(Effect::cancel_pack);
+            }
+            effects.push_back(Effect::fence);
+            return go(State::packed, who, std::move(effects));
+        }
+        if (s == State::pack_failed || s == State::held) {
+            t_.next.pack_attempts = 0;
+            return begin_due(who + "; trying to pack again");
+        }
+        if (s == State::due || s == State::packed) {
+            return go(s, who, {s == State::due ? Effect::look_fresh : Effect::fence});
+        }
+        if (s == State::packing) {
+            go(s, who + ", while it is packed", {});
+        }
     }
 
     // ---- after the call ----------------------------------------------------------------------

@@ -99,7 +99,7 @@ EnforcementEvent some_event(FuzzedData& in) {
         case 7:
             return event::Woken{};
         case 8:
-            return event::Overridden{{"ana", "reason"}};
+            return event::AskedByHand{.by = "ana", .without_pack = Override{"ana", "reason"}};
         default:
             return event::Cancelled{"called off"};
     }
@@ -234,11 +234,12 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
         packing = false;
         overridden = overridden ||
                      (t.next.state == EnforcementState::packed && may_go_without(*this, policy, now));
-    } else if (std::holds_alternative<event::Overridden>(event)) {
-        static constexpr std::array open{EnforcementState::due, EnforcementState::packing,
-                                         EnforcementState::packed, EnforcementState::pack_failed,
-                                         EnforcementState::held};
-        overridden = overridden || std::ranges::find(open, before.state) != open.end();
+    } else if (const auto* asked = std::get_if<event::AskedByHand>(&event)) {
+        static constexpr std::array sent{EnforcementState::stopping, EnforcementState::confirming,
+                                         EnforcementState::stopped, EnforcementState::over};
+        const bool heard = std::ranges::find(sent, before.state) == sent.end();
+        must(!heard || t.next.cause.kind == CauseKind::manual);
+        overridden = overridden || (heard && asked->without_pack);
     } else if (std::holds_alternative<event::Woken>(event) && may_go_without(*this, policy, now)) {
         overridden = overridden || t.next.state == EnforcementState::packed;
     } else if (const auto* seen = std::get_if<event::Seen>(&event)) {
@@ -260,8 +261,11 @@ void Model::note(const EnforcementEvent& event, const Enforcement& before, const
         const CauseKind to = t.next.cause.kind;
         const bool of_one_rule = of_rule(from) && of_rule(to) && from != to;
         const bool of_budgets = from == CauseKind::budget && to == CauseKind::budget;
+        const auto* assessed = std::get_if<event::Assessed>(&event);
+        const bool came_back = by_activity(from, policy) && assessed != nullptr &&
+                               assessed->assessment.verdict == Verdict::active;
         if (before.cause != t.next.cause && before.state == EnforcementState::warned &&
-            (of_one_rule || of_budgets)) {
+            (of_one_rule || of_budgets || came_back)) {
             warned.reset();  // told of another reason and another time
             delivered.reset();
             ++turns;
@@ -316,7 +320,7 @@ CURFEW_FUZZ_TARGET(enforcement) {
         }
         const bool crash_before = what == 30;  // of the commit: neither state nor effects
         const bool crash_after = what == 29;   // of it: the state, and whoever knows what of the effects
-        const EnforcementEvent event = some_event(in);
+        const EnforcementEvent event = what == 28 ? event::AskedByHand{"ana", std::nullopt} : some_event(in);
         if (!crash_before) {
             Transition t = step(e, event, now, policy);
             must(std::ranges::count(t.effects, Effect::call_stop) <= 1);

@@ -168,7 +168,6 @@ private:
     void judge_doubts();
     Wide known_spend(const Budget& budget, const Period& period, WallTime now) const;
     Wide known_burn(const Budget& budget, const Period& period) const;
-    bool exhausted(const Config& config, const ResourceRow& row, const RunTruth& truth, Moment at) const;
     void judge_budgets(Moment at);
     void judge_budget(const Budget& budget, WallTime from, WallTime to, Moment at);
     Wide uncounted(const Period& period, const std::vector<const RunTruth*>& runs) const;

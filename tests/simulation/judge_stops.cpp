@@ -372,12 +372,9 @@ void Judge::judge_call(StopMethod method, const RunId& run, Moment at) {
             const bool ours = h.resource == e.resource && (h.run.empty() || h.run == run);
             // Once over it stays over: a wall clock that is set back afterwards begins none anew.
             const bool had_its_time = at.mono - hold.at >= h.until - h.from;
-            // A budget beats it, in whosesoever name the stop began.
-            const auto beaten = [&] {
-                return any([&](const Config& config) { return exhausted(config, row, truth, at); });
-            };
+            // A budget that beats it stops in its own name.
             if (ours && !h.released_at && !had_its_time && at.wall + act_latency < h.until &&
-                durable.at - hold.at > hold_lag && !beaten()) {
+                durable.at - hold.at > hold_lag) {
                 violated("I3", at, who + " is held by " + h.by + " (" + h.id.value + ")");
             }
         }

@@ -14,7 +14,8 @@ constexpr int sightings_needed = 2;
 
 /// The arrows of the design, read off its drawing; anything before `stopping` may end, and what is stored again
 /// in its state is no arrow.
-bool may_follow(State from, State to) {
+bool may_follow(State from, const Enforcement& row) {
+    const State to = row.state;
     if (from == to) {
         return true;
     }
@@ -39,7 +40,8 @@ bool may_follow(State from, State to) {
         case State::pack_failed:
             return to == State::due || to == State::packed || to == State::over;
         case State::held:
-            return to == State::packed || to == State::over;
+            return to == State::packed || to == State::over ||
+                   (to == State::due && row.cause.kind == CauseKind::manual);
         case State::stop_failed:
             return to == State::packed || to == State::confirming || to == State::over;
         case State::over:
@@ -333,7 +335,7 @@ void Judge::committed(const Batch& batch, Moment at) {
     for (const auto* row : all_of<Enforcement>(batch)) {
         const auto known = m.enforcements.find(row->id);
         const State before = known == m.enforcements.end() ? State::watching : known->second.row.state;
-        if (!may_follow(before, row->state)) {
+        if (!may_follow(before, *row)) {
             violated("I5", at,
                      "enforcement " + row->id.value + " went from " + std::string{to_string(before)} +
                          " to " + std::string{to_string(row->state)});

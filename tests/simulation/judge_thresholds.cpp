@@ -110,24 +110,6 @@ std::vector<Period> Judge::counted_now(const Budget& budget, WallTime now) const
     return runs;
 }
 
-/// Has a hard budget that pays for it none left? What fired under another amount may stand under this one.
-bool Judge::exhausted(const Config& config, const ResourceRow& row, const RunTruth& truth, Moment at) const {
-    return std::ranges::any_of(config.budgets, [&](const Budget& budget) {
-        const Period period = budget.period.kind == PeriodKind::run ? period_of(truth.run.run)
-                                                                    : of_now(budget, calendar(at));
-        const auto fired = model_->fired.find({budget.name.value, period.id});
-        if (budget.mode != Mode::enforce || fired == model_->fired.end() ||
-            !own_match(budget.scope, row, truth.run.machine_type)) {
-            return false;
-        }
-        return std::ranges::any_of(budget.thresholds, [&](const Threshold& threshold) {
-            return stops(threshold.action) && std::ranges::any_of(fired->second, [&](const std::string& key) {
-                       return key.starts_with(threshold.stem() + " at ") && !key.ends_with(" armed");
-                   });
-        });
-    });
-}
-
 /// Asked after a poll that saw everything.
 void Judge::judge_late(Moment at) {
     Model& m = *model_;

@@ -35,8 +35,8 @@ public:
     /// A warning reached somebody.
     void on_delivery(const DeliveryReport& report);
 
-    /// A person asks for a stop. Goes on at once; errors: conflict when one is past the point where
-    /// it can change.
+    /// A person asks for a stop. One that is under way for somebody else goes on in that one's name, whatever its
+    /// own cause says by then; one that was sent goes on as it is. Errors: unavailable, while the daemon shuts down.
     Result<EnforcementId> stop_by_hand(LiveResource& live, bool pack, const std::string& actor);
     /// Ends a live enforcement of this resource that has not sent its stop. True if there was one.
     bool cancel(const ResourceId& resource, const std::string& reason);
@@ -68,6 +68,7 @@ private:
         bool pumping = false;
         bool looking = false;              // look_fresh, fence or look_up is under way
         bool calling = false;              // the stop call is under way
+        Cause looked_for;                  // for whom the look under way, or the newest, was taken
         std::optional<Instant> looked_at;  // signals were, by the last look before a stop: when that began
         bool told = false;                 // somebody was warned
         int unheard = 0;                   // the newest warning, where a silence that names it holds it back
@@ -99,6 +100,8 @@ private:
     void arm(const RunId& run, Active& active);
     void show(const Active& active);
     void finish(const RunId& run);
+    Active& of_run(const LiveResource& live);
+    void assess_by_hand(Active& active);
     void count_stop(const Enforcement& e, Batch& batch);
     void record_for_rule(const Enforcement& e, const LiveResource& live, RuleEventKind kind, Batch& batch);
 

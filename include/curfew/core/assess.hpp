@@ -40,7 +40,7 @@ struct AssessInput {
     std::optional<Duration> budget_notice;  // where it may be shorter than the rule's
     std::optional<std::string> manual_by;   // a person asked for a stop
     /// The cause of an enforcement that is past its warnings: as long as it asks, it is the one that is
-    /// judged, whatever else asks too.
+    /// judged, whatever else asks too. A budget that asks besides a rule begins in its own name later.
     std::optional<CauseKind> pursued;
 };
 
@@ -51,8 +51,8 @@ struct AssessResult {
     std::optional<Duration> stops_in;       // if it stays as it is and nothing holds
     CauseKind stops_for = CauseKind::idle;  // what that stop would be for
     bool beaten_by_hold = false;            // the rule would act; shown all the same
-    /// What would ask for a stop, and not be held, if no person had asked for one.
-    std::optional<Cause> asks_besides_hand;
+    /// The hard budget that asks for a stop and may act, whoever the stop that is under way is for.
+    std::optional<Cause> budget_acts;
     /// What else of the rule would end it, in words: "off hours from Mon 20:00 Europe/Rome".
     std::vector<std::string> limits;
 };

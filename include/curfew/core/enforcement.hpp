@@ -5,6 +5,7 @@
 //   watching → warned → due → packing → packed → stopping → confirming → stopped → over
 //      any state before stopping: activity, hold, new run, mode change → over, with the reason
 //      packing → pack_failed → packing … | held | (rule allows, budget's time is up) packed by override
+//      pack_failed, held → due, where a person asks for it
 //      stopping, confirming → stop_failed → packed (looked at again, next method) → stopping
 //      stopping → packed, where the last look was overtaken before the call could leave
 //
@@ -177,9 +178,10 @@ struct Seen {
     Sighting sighting = Sighting::unclear;
 };  // of this run, in a listing
 struct Woken {};  // `next_at` has come
-struct Overridden {
-    Override override_;
-};  // a person said: stop without a pack
+struct AskedByHand {
+    std::string by;
+    std::optional<Override> without_pack;
+};  // a person asks for the stop: it goes on in that one's name. Before it has begun an assessment follows
 struct Cancelled {
     std::string reason;
 };  // by a person (`curfew release` of a stop), or removal
@@ -187,7 +189,7 @@ struct Cancelled {
 
 using EnforcementEvent =
     std::variant<event::Assessed, event::WarningDelivered, event::Looked, event::PackDone, event::PackFailed,
-                 event::StopAnswered, event::Seen, event::Woken, event::Overridden, event::Cancelled>;
+                 event::StopAnswered, event::Seen, event::Woken, event::AskedByHand, event::Cancelled>;
 
 /// What the enforcer has to do, after the transition is durable.
 enum class Effect : std::uint8_t {

@@ -171,7 +171,12 @@ EnforcementEvent any_event(std::mt19937_64& g) {
         case 6:
             return event::Woken{};
         case 7:
-            return pick(g, 6) == 0 ? EnforcementEvent{event::Overridden{{"ana", "x"}}} : event::Woken{};
+            if (pick(g, 6) == 0) {
+                return event::AskedByHand{
+                    .by = "ana",
+                    .without_pack = pick(g, 2) == 0 ? std::optional{Override{"ana", "x"}} : std::nullopt};
+            }
+            return event::Woken{};
         case 8:
             return event::Looked{look};
         case 9:

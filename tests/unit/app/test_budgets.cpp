@@ -381,6 +381,35 @@ TEST_CASE("a pack that needs a person, whoever waits for it, does not hold up a 
     }
 }
 
+TEST_CASE("a rule's stop does not go on for a budget that asks besides: that one warns for itself") {
+    Rig rig;
+    rig.config->budgets = {budget(150)};
+    FakeNotebook& n = rig.world.add("demo");
+    rig.vault->failing = Error{Errc::unavailable, Retry::later(), "the disk is away", "home"};
+    rig.outside.assemble = [&]() -> Result<Parts> { return rig.parts(); };
+    rig.begin();
+    while (rig.enforcement_of(n.resource.run.id) == nullptr ||
+           !rig.enforcement_of(n.resource.run.id)->at_pack()) {
+        rig.scheduler.run_for(minutes{1});
+    }
+    REQUIRE(rig.enforcement_of(n.resource.run.id)->cause.kind == CauseKind::idle);
+    while (spent_of(rig) < Money{150 * cent}) {
+        rig.scheduler.run_for(minutes{1});
+    }
+    REQUIRE(rig.enforcement_of(n.resource.run.id)->cause.kind == CauseKind::idle);
+    rig.config = std::make_shared<Config>(*rig.config);
+    rig.config->rules.front().mode = Mode::warn;
+    REQUIRE(rig.life->await(rig.life->daemon.reload("ana")));
+    rig.vault->failing.reset();
+    rig.scheduler.run_for(hours{1});
+    CHECK(rig.world.stop_calls.size() == 1);
+    const auto stopped = std::ranges::find_if(
+        rig.store.enforcements, [](const auto& entry) { return entry.second.stop_attempts > 0; });
+    REQUIRE(stopped != rig.store.enforcements.end());
+    CHECK(stopped->second.cause == Cause{CauseKind::budget, "team"});
+    CHECK(stopped->second.notice_at.has_value());
+}
+
 TEST_CASE("a plain stop waits for its pack for ever, whatever that costs; the overshoot is recorded") {
     Rig rig;
     rig.config->budgets = {budget(50)};

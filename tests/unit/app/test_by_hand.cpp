@@ -48,6 +48,66 @@ TEST_CASE("what is protected while a stop by hand is under way is not stopped") 
     CHECK(rig.enforcement_of(n.resource.run.id)->state == EnforcementState::over);
 }
 
+TEST_CASE(
+    "a stop that is under way goes on in the name of who asks for it, whatever its own cause says by then") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.vault->failing = Error{Errc::unavailable, Retry::later(), "the disk is away", "home"};
+    rig.begin();
+    while (rig.enforcement_of(n.resource.run.id) == nullptr ||
+           !rig.enforcement_of(n.resource.run.id)->at_pack()) {
+        rig.scheduler.run_for(minutes{1});
+    }
+    CHECK(rig.enforcement_of(n.resource.run.id)->cause.kind == CauseKind::idle);
+    REQUIRE(rig.life->await(rig.life->daemon.stop(n.resource.id, {}, "ana")));
+    n.kernel = "busy";
+    SECTION("as it is") {
+        rig.scheduler.run_for(minutes{5});
+    }
+    SECTION("over a restart, with a rule that may only warn since") {
+        rig.config->rules.front().mode = Mode::warn;
+        rig.restart(seconds{5});
+    }
+    rig.vault->failing.reset();
+    rig.scheduler.run_for(hours{1});
+    CHECK(rig.world.stop_calls.size() == 1);
+    CHECK(rig.store.receipt_rows.size() == 1);
+    CHECK(rig.enforcement_of(n.resource.run.id)->cause == Cause{CauseKind::manual, "ana"});
+    rig.check_intents();
+}
+
+TEST_CASE("who asks for a stop while another ends is heard") {
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    std::optional<Result<StopAnswer>> answer;
+    rig.store.on_commit = [&](const Batch& batch) -> Task<void> {
+        const bool ends = std::ranges::any_of(batch, [](const Write& row) {
+            const auto* e = std::get_if<Enforcement>(&row);
+            return e != nullptr && e->state == EnforcementState::over;
+        });
+        if (ends && !answer) {
+            StopOptions options;
+            options.accepted_risks = {"kills-busy-kernel"};
+            boost::asio::co_spawn(
+                rig.io, rig.life->daemon.stop(n.resource.id, options, "ana"),
+                [&](const std::exception_ptr&, Result<StopAnswer> given) { answer = given; });
+            co_await rig.scheduler.sleep_for(seconds{5});
+        }
+    };
+    while (rig.enforcement_of(n.resource.run.id) == nullptr) {
+        rig.scheduler.run_for(minutes{1});
+    }
+    n.kernel = "busy";  // which ends what had only warned
+    rig.scheduler.run_for(minutes{5});
+    REQUIRE(answer);
+    REQUIRE(*answer);
+    CHECK(rig.world.stop_calls.size() == 1);
+    CHECK(std::ranges::count_if(rig.store.enforcements, [](const auto& entry) {
+              return entry.second.stop_attempts > 0 && entry.second.cause == Cause{CauseKind::manual, "ana"};
+          }) == 1);
+}
+
 namespace {
 
 /// A notebook that was stopped by hand a few minutes ago, and is still to be looked at again.

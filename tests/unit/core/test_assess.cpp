@@ -464,3 +464,30 @@ TEST_CASE("of several causes the one that is up counts, then the first that will
     in.judgement.verdict = Verdict::active;
     CHECK(kind_of(assess(in)) == CauseKind::age);
 }
+
+TEST_CASE(
+    "a stop that began for a rule stays the rule's, with its mode and holds, whatever budget asks besides") {
+    Rule rule = scheduled();
+    AssessInput in = at(rule, "2026-11-23T10:00:00Z", rule.idle_limit);
+    in.exhausted_budget = "team";
+    in.budget_mode = Mode::enforce;
+    CHECK(kind_of(assess(in)) == CauseKind::budget);
+    in.pursued = CauseKind::idle;
+    CHECK(kind_of(assess(in)) == CauseKind::idle);
+    CHECK(assess(in).budget_acts == Cause{CauseKind::budget, "team"});
+    rule.mode = Mode::warn;
+    CHECK(assess(in).mode == Mode::warn);
+    in.hold = &keep;
+    CHECK(assess(in).assessment.held_by);
+    in.judgement.verdict = Verdict::active;
+    CHECK_FALSE(assess(in).assessment.cause);
+    in.pursued = CauseKind::budget;
+    CHECK(kind_of(assess(in)) == CauseKind::budget);
+    CHECK(assess(in).mode == Mode::enforce);
+    CHECK_FALSE(assess(in).assessment.held_by);
+    in.budget_mode = Mode::warn;
+    CHECK_FALSE(assess(in).budget_acts);
+    in.budget_mode = Mode::enforce;
+    in.protected_ = true;
+    CHECK_FALSE(assess(in).budget_acts);
+}

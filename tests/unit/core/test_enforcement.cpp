@@ -69,7 +69,8 @@ const std::vector<std::pair<std::string, EnforcementEvent>> events{
     {"seen off", event::Seen{event::Sighting::off}},
     {"seen unclear", event::Seen{event::Sighting::unclear}},
     {"woken", event::Woken{}},
-    {"overridden", event::Overridden{{"ana", "no need"}}},
+    {"asked by hand", event::AskedByHand{"ana", std::nullopt}},
+    {"asked without a pack", event::AskedByHand{"ana", Override{"ana", "no need"}}},
     {"cancelled", event::Cancelled{"called off"}},
 };
 
@@ -124,7 +125,7 @@ const std::map<State, std::map<std::string, State>> table{
       {"pack failed later", State::pack_failed},
       {"pack failed never", State::held},
       {"pack changing", State::over},
-      {"overridden", State::packed},
+      {"asked without a pack", State::packed},
       {"cancelled", State::over}}},
     {State::packed,
      {{"assessed active", State::over},
@@ -165,7 +166,8 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
       {"woken", State::due},
-      {"overridden", State::packed},
+      {"asked by hand", State::due},
+      {"asked without a pack", State::packed},
       {"cancelled", State::over}}},
     {State::held,
      {{"assessed active", State::over},
@@ -176,7 +178,8 @@ const std::map<State, std::map<std::string, State>> table{
       {"assessed off", State::over},
       {"assessed observe", State::over},
       {"assessed breaker", State::over},
-      {"overridden", State::packed},
+      {"asked by hand", State::due},
+      {"asked without a pack", State::packed},
       {"cancelled", State::over}}},
     {State::stop_failed,
      {{"seen on", State::packed}, {"seen off", State::confirming}, {"cancelled", State::over}}},
@@ -241,7 +244,10 @@ TEST_CASE("every state and event leads where the table says") {
                 const Transition t = step(before, by_cause(event, who.kind), t0, rules);
                 CHECK(to_string(t.next.state) == to_string(expected_after(state, name, who.by_activity)));
                 CHECK(t.next.run == before.run);
-                CHECK(t.next.cause.kind == who.kind);
+                const bool asked = std::holds_alternative<event::AskedByHand>(event) &&
+                                   state != State::over && state != State::stopping &&
+                                   state != State::confirming && state != State::stopped;
+                CHECK(t.next.cause.kind == (asked ? CauseKind::manual : who.kind));
                 if (state == State::over) {
                     CHECK_FALSE(t.changed);
                     CHECK(t.effects.empty());
@@ -799,21 +805,68 @@ TEST_CASE("a look that was not answered changes nothing but the time of the next
 }
 
 TEST_CASE("a person who gives up the pack is heard in every state that waits") {
-    for (const EnforcementState state : {EnforcementState::due, EnforcementState::packed}) {
-        Enforcement e;
-        e.id = EnforcementId{"e"};
-        e.run = RunId{"n"};
-        e.cause = {CauseKind::budget, "team"};
-        e.state = state;
-        if (state == EnforcementState::packed) {
-            e.receipt = ReceiptId{"rcp"};
-        }
-        const Transition t = step(e, event::Overridden{{"ana", "no need"}}, Instant{5}, {});
+    for (const State state : {State::due, State::packed}) {
+        const Transition t = step(in_state(state, CauseKind::budget),
+                                  event::AskedByHand{"ana", Override{"ana", "no need"}}, t0, policy);
         CHECK(t.next.state == state);
         REQUIRE(t.next.override_);
         CHECK(t.next.override_->by == "ana");
-        CHECK(t.effects == std::vector{state == EnforcementState::due ? Effect::look_fresh : Effect::fence});
+        CHECK(t.effects == std::vector{state == State::due ? Effect::look_fresh : Effect::fence});
     }
+    const Transition packing = step(in_state(State::packing),
+                                    event::AskedByHand{"ana", Override{"ana", "no need"}}, t0, policy);
+    CHECK(packing.effects == std::vector{Effect::cancel_pack, Effect::fence});
+}
+
+TEST_CASE("what a person asks for goes on in that one's name, and not by the cause that it began for") {
+    const Cause ana{CauseKind::manual, "ana"};
+    for (const State state :
+         {State::due, State::packing, State::packed, State::pack_failed, State::held, State::stop_failed}) {
+        INFO(to_string(state));
+        Enforcement begun = in_state(state, CauseKind::budget);
+        begun.pack_until = t0 + minutes{1};
+        begun.pack_attempts = 4;
+        const Transition t = step(begun, event::AskedByHand{"ana", std::nullopt}, t0, policy);
+        CHECK(t.next.cause == ana);
+        CHECK(t.changed);
+        CHECK_FALSE(t.next.pack_until);  // a person waits for the pack, as long as it takes
+        CHECK_FALSE(t.next.override_);
+        // Who asked first is who it is for.
+        CHECK(step(t.next, event::AskedByHand{"ben", std::nullopt}, t0, policy).next.cause == ana);
+        if (state == State::pack_failed || state == State::held) {
+            CHECK(t.next.state == State::due);  // the failures were of another's try
+            CHECK(t.next.pack_attempts == 0);
+            CHECK(t.effects == std::vector{Effect::look_fresh});
+        }
+    }
+    // At work by now, under a mode that may only warn: a person asked all the same.
+    FreshLook busy = good_look();
+    busy.verdict = Verdict::active;
+    busy.mode = Mode::warn;
+    const Enforcement packed =
+        step(in_state(State::packed), event::AskedByHand{"ana", std::nullopt}, t0, policy).next;
+    CHECK(step(packed, event::Looked{busy}, t0, policy).next.state == State::stopping);
+    CHECK(step(in_state(State::packed), event::Looked{busy}, t0, policy).next.state == State::over);
+}
+
+TEST_CASE("who came back to a run that was warned of as idle is told of the budget before it acts") {
+    Enforcement warned = in_state(State::warned);
+    warned.notice_at = t0 - hours{1};
+    const auto of_budget = [](Verdict verdict) {
+        return assessed([&](Assessment& a) {
+            a.cause = Cause{CauseKind::budget, "team"};
+            a.verdict = verdict;
+            a.warn_step = 1;
+        });
+    };
+    const Transition quiet = step(warned, of_budget(Verdict::quiet), t0, policy);
+    CHECK(quiet.next.state == State::due);
+    const Transition active = step(warned, of_budget(Verdict::active), t0, policy);
+    CHECK(active.next.state == State::warned);
+    CHECK(active.next.cause == Cause{CauseKind::budget, "team"});
+    CHECK_FALSE(active.next.notice_at);
+    CHECK(active.effects == std::vector{Effect::warn});
+    CHECK(step(active.next, of_budget(Verdict::active), t0 + seconds{60}, policy).effects.empty());  // once
 }
 
 TEST_CASE("a report of a delivery is no notice of a warning that was not decided yet") {
