@@ -323,6 +323,7 @@ void Bookkeeper::ended(const LiveResource& live, LiveRun& run, std::optional<Wal
                        mutant(Mutant::no_error_bar) ? Duration{0}
                        : mutant(Mutant::bar_halved) ? bar / 2
                                                     : bar));
+    spread_doubt(rows, std::max(beside, latest - world_.scheduler.wall()));
     if (believed) {
         WallTime& newest = ends_of_runs_[live.resource.id];
         newest = std::max(newest, at);
@@ -514,6 +515,7 @@ std::vector<CostRow> Bookkeeper::end_stretch(LiveAddOn& live, WallTime latest) c
     count_add_on(live, believed ? *end : latest, rows);
     const Duration bar = std::max(Duration{0}, latest - meter.last_seen_billing);
     append(rows, believed ? close(meter, *end, false, Duration{0}) : close(meter, latest, true, bar));
+    spread_doubt(rows, Duration{0});
     return rows;
 }
 

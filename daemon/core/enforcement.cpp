@@ -229,7 +229,8 @@ public:
 
     void on(const event::AskedByHand& e) {
         const State s = t_.next.state;
-        if (s == State::over || sent()) {
+        const bool begun = t_.next.live() && s != State::warned;
+        if (s == State::over || sent() || (begun && mutant(Mutant::ask_left_to_another))) {
             return;
         }
         if (t_.next.cause.kind != CauseKind::manual) {

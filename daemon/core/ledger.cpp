@@ -222,6 +222,22 @@ std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Dura
     return rows;
 }
 
+void spread_doubt(std::vector<CostRow>& rows, Duration beyond) {
+    if (rows.empty()) {
+        return;
+    }
+    CostRow& last = rows.back();
+    const WallTime from = last.to - last.error_bar;
+    for (CostRow& row : rows) {
+        const Duration doubted = row.to - std::max(row.from, from);
+        if (&row != &last && doubted > Duration{0}) {
+            row.estimated = true;
+            row.error_bar = doubted;
+            last.error_bar = std::max(last.error_bar - doubted, std::min(last.error_bar, beyond));
+        }
+    }
+}
+
 void reopen(Meter& meter, WallTime at) {
     CURFEW_ASSERT(!meter.open, "I6: only a closed meter is opened again");
     at = std::max(at, meter.counted_to);

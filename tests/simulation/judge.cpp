@@ -476,6 +476,7 @@ void Judge::booted(Moment at) {
         m.asleep.emplace_back(m.down.back().first, at.mono);
     }
     note_awake(at);
+    m.unheard.clear();
     for (const auto& [id, silence] : m.silences) {
         note_silence(silence.row, at);
     }

@@ -153,6 +153,7 @@ private:
     void judge_confirming(const AccountName& account, Moment at);
     void judge_sightings(const Enforcement& row, EnforcementState before, Moment at);
     void judge_breaker(const Breaker& row, const Batch& batch, Moment at);
+    void judge_asks(const Batch& batch, Moment at);
     void judge_late(Moment at);
     void judge_figures(const Config& config, Moment at);
     void judge_lead(const Config& config, Moment at);

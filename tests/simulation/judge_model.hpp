@@ -209,6 +209,11 @@ struct Judge::Model {
     };
     std::map<std::pair<std::string, std::string>, Exceeded> exceeded;  // by budget and period
     std::set<std::pair<RunId, std::string>> asked_by;                  // who asked for a stop of it by hand
+    struct Ask {
+        Instant at;
+        int polls = 0;  // whole ones of its account since
+    };
+    std::map<RunId, Ask> unheard;  // stops that were asked for and are not under way for that
     std::vector<AuditRow> audit;
     std::int64_t audit_rows = 0;
     std::map<std::tuple<RunId, MeterKind, std::int64_t, CostSource>, CostRow> ledger;

@@ -330,6 +330,7 @@ void Judge::committed(const Batch& batch, Moment at) {
         judge_figure(*row, batch, at);
     }
     judge_words(batch, at);
+    judge_asks(batch, at);
 
     // ---- enforcements
     for (const auto* row : all_of<Enforcement>(batch)) {

@@ -1,4 +1,4 @@
-// What an enforcement says of its own way: that its run is off, that a rule stopped too many.
+// What an enforcement says of its own way: that its run is off, that a rule stopped too many, for whom it is.
 #include "simulation/judge_model.hpp"
 
 #include <algorithm>
@@ -13,6 +13,8 @@ constexpr int sightings_needed = 2;
 constexpr int relooks_needed = 2;
 constexpr std::size_t stops_before_breaker = 2;
 constexpr Duration breaker_window = hours{1} + minutes{1};
+constexpr Duration heard_within = minutes{15};
+constexpr int polls_within = 3;
 
 }  // namespace
 
@@ -69,6 +71,48 @@ void Judge::judge_breaker(const Breaker& row, const Batch& batch, Moment at) {
         violated("I9", at,
                  "the breaker of " + row.rule.value + " opens after " + std::to_string(runs.size()) +
                      " of its stops");
+    }
+}
+
+/// What a person asked for is soon under way in that one's name, whatever was under way before. A crash may have
+/// swallowed the question.
+void Judge::judge_asks(const Batch& batch, Moment at) {
+    Model& m = *model_;
+    for (const auto* row : all_of<AuditRow>(batch)) {
+        if (row->kind == "stop.asked") {
+            m.unheard.try_emplace(row->run, Model::Ask{.at = at.mono});
+        }
+    }
+    for (const auto* row : all_of<Enforcement>(batch)) {
+        const bool sent = row->state == State::stopping || row->state == State::confirming ||
+                          row->state == State::stopped;
+        if (sent || row->cause.kind == CauseKind::manual) {
+            m.unheard.erase(row->run);
+        }
+    }
+    const auto pointless = [&](const RunTruth& truth) {
+        const auto name = m.resources.find(truth.run.resource);
+        return truth.ended || name == m.resources.end() || m.config() == nullptr ||
+               std::ranges::any_of(m.config()->protect, [&](const std::string& glob) {
+                   return own_glob(glob, name->second.name);
+               });
+    };
+    for (const auto* poll : all_of<AccountPollRow>(batch)) {
+        for (auto ask = m.unheard.begin(); ask != m.unheard.end();) {
+            const auto truth = m.runs.find(ask->first);
+            if (truth == m.runs.end() || pointless(truth->second)) {
+                ask = m.unheard.erase(ask);
+                continue;
+            }
+            ask->second.polls += poll->complete && poll->account == truth->second.run.account ? 1 : 0;
+            if (ask->second.polls > polls_within && at.mono - ask->second.at > heard_within) {
+                violated("I9", at,
+                         "somebody asked for a stop of " + ask->first.value + ", and it is not under way");
+                ask = m.unheard.erase(ask);
+                continue;
+            }
+            ++ask;
+        }
     }
 }
 

@@ -360,3 +360,32 @@ TEST_CASE("I8: who is on in his off hours is under an enforcement") {
     }
     CHECK(says(s, "in its off hours, and no stop of it is under way") == broken);
 }
+
+TEST_CASE("I9: what a person asked for is soon under way in that one's name") {
+    History s;
+    s.until_warned();
+    s.quiet_for(minutes{31});
+    s.store(EnforcementState::due);
+    s.judge.committed({AuditRow{.kind = "stop.asked", .run = run, .actor = "ana"}}, s.at());
+    const std::string what = GENERATE("nothing", "the rule", "the person", "the end", "a crash",
+                                      "protection");
+    if (what == "the rule") {
+        s.store(EnforcementState::packing);
+    } else if (what == "the person") {
+        s.e.cause = {CauseKind::manual, "ana"};
+        s.store(EnforcementState::due);
+    } else if (what == "the end") {
+        s.judge.run_ended(run, "user", s.at());
+    } else if (what == "a crash") {
+        s.judge.crashed(s.at());
+        s.judge.booted(s.at());
+    } else if (what == "protection") {
+        s.config.protect = {"*"};
+        s.use();
+    }
+    for (int i = 0; i < 4; ++i) {
+        s.pass(minutes{5});
+        s.polled();
+    }
+    CHECK(says(s, "somebody asked for a stop") == (what == "nothing" || what == "the rule"));
+}

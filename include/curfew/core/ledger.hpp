@@ -48,9 +48,10 @@ struct CostRow {
     std::optional<Rate> rate;  // absent = unpriced; gross is then 0 and `unpriced` is shown
     Money gross;
     CostSource source = CostSource::own;
-    bool estimated = false;  // from or to is a poll of ours, not a stamp of the provider
-    Duration error_bar{0};   // how far `to` may lie from the truth, when estimated
-    std::string rule;        // that matched the resource when the row was closed; may be empty
+    bool estimated =
+        false;  // from or to is a poll of ours, not a stamp of the provider; or nobody saw it in between
+    Duration error_bar{0};  // how much of it, or beyond `to`, may not be so, when estimated
+    std::string rule;       // that matched the resource when the row was closed; may be empty
 };
 
 /// What the meter remembers of one billing run or add-on: everything before `counted_to` is in closed rows.
@@ -88,6 +89,9 @@ std::vector<CostRow> reprice(Meter& meter, WallTime at, std::string sku, Tariff 
 /// goes on all the same begins at `counted_to`; an estimated one at `counted_to` one of nothing and no length, for its
 /// error bar.
 std::vector<CostRow> close(Meter& meter, WallTime ended_at, bool estimated, Duration error_bar);
+/// Lays the doubt about an end, which `close` puts on the last row, on every row that it reaches back over, each at its
+/// own rate. `beyond`: by how much the end may also lie later, which stays on the last row.
+void spread_doubt(std::vector<CostRow>& rows, Duration beyond);
 /// A closed meter bills again from `at` on, never from before what is counted. Within one month (UTC) it goes
 /// on towards the same cap.
 void reopen(Meter& meter, WallTime at);

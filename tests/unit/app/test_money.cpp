@@ -122,6 +122,31 @@ TEST_CASE("what ran unseen before a resource was gone from the list is billed on
     CHECK(b.each_once());
 }
 
+TEST_CASE("an end that nobody tells may be anywhere in the gap, whatever each hour of it costs") {
+    Books b;
+    auto cheaper = *PriceBook::parse_csv(
+        "machine_type,usd_per_hour,gpus,gpu,vram_gb_per_gpu,as_of,note\nA4000,0.10,1,A4000,16,2026-11-24,\n",
+        "own.csv");
+    b.prices.merge(cheaper);
+    FakeNotebook& n = b.world.add("demo");
+    const std::string run = n.resource.run.id.value;
+    b.begin();
+    b.scheduler.run_for(minutes{30});
+    const Money seen = b.spent(run);
+    b.life.reset();
+    b.world.end(n);
+    n.resource.run.ended_at.reset();
+    b.run_to("2026-11-24T09:30:00Z");
+    b.begin();
+    b.scheduler.run_for(minutes{5});
+    Money doubted;
+    for (const CostRow& row : b.rows(run)) {
+        doubted += row.rate ? cost_of(*row.rate, row.error_bar).value_or(Money{}) : Money{};
+    }
+    CHECK(doubted + seen + at("0.76", minutes{1}) >= b.spent(run));
+    CHECK(doubted <= b.spent(run));
+}
+
 TEST_CASE("a run that was missed and whose end nobody tells ends before the next, and the bar says so") {
     Books b;
     FakeNotebook& n = b.world.add("demo");

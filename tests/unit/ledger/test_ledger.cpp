@@ -179,6 +179,34 @@ TEST_CASE("an end that is only known roughly says so where counting stopped as w
     CHECK(meter.closed == before);
 }
 
+TEST_CASE("the doubt about an end lies on every row that it reaches back over, at its own rate") {
+    Meter meter = meter_from("2026-11-23T10:00:00Z");
+    auto rows = close(meter, utc("2026-11-23T13:06:00Z"), true, hours{2} + minutes{26});
+    REQUIRE(rows.size() == 4);
+    spread_doubt(rows, Duration{0});
+    CHECK(rows[0].estimated);
+    CHECK(rows[0].error_bar == minutes{20});  // 10:40 is where it was seen last
+    CHECK(rows[1].estimated);
+    CHECK(rows[1].error_bar == hours{1});
+    CHECK(rows[2].error_bar == hours{1});
+    CHECK(rows[3].error_bar == minutes{6});
+
+    Meter later = meter_from("2026-11-23T10:00:00Z");
+    auto beyond = close(later, utc("2026-11-23T12:06:00Z"), true, minutes{40});
+    spread_doubt(beyond, minutes{30});
+    CHECK(beyond[0].error_bar == Duration{0});
+    CHECK(beyond[1].error_bar == minutes{34});
+    CHECK(beyond[2].error_bar == minutes{30});
+
+    Meter sure = meter_from("2026-11-23T10:00:00Z");
+    auto told = close(sure, utc("2026-11-23T12:06:00Z"), false, Duration{0});
+    spread_doubt(told, Duration{0});
+    CHECK(std::ranges::none_of(told, &CostRow::estimated));
+    std::vector<CostRow> none;
+    spread_doubt(none, Duration{0});
+    CHECK(none.empty());
+}
+
 TEST_CASE("a closed meter is not used again") {
     Meter meter = meter_from("2026-11-23T10:00:00Z");
     close(meter, utc("2026-11-23T10:30:00Z"), false, Duration{0});
