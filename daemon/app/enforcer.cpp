@@ -68,6 +68,26 @@ bool has(const Batch& batch) {
     return std::ranges::any_of(batch, [](const Write& w) { return std::holds_alternative<Row>(w); });
 }
 
+bool of_person(const EnforcementEvent& event) {
+    return std::holds_alternative<event::AskedByHand>(event) ||
+           std::holds_alternative<event::Cancelled>(event);
+}
+
+/// What was said last and still waits, behind an event that may be under way, waits once however often it is said;
+/// that no pack is wanted is kept of it.
+bool said_already(std::deque<EnforcementEvent>& inbox, const EnforcementEvent& event) {
+    const auto last = std::find_if(inbox.rbegin(), inbox.empty() ? inbox.rend() : inbox.rend() - 1,
+                                   of_person);
+    if (!of_person(event) || inbox.empty() || last == inbox.rend() - 1 || last->index() != event.index()) {
+        return false;
+    }
+    const auto* asked = std::get_if<event::AskedByHand>(&event);
+    if (asked != nullptr && asked->without_pack) {
+        std::get<event::AskedByHand>(*last).without_pack = asked->without_pack;
+    }
+    return true;
+}
+
 /// The breaker of the rule was reset by hand after that.
 bool was_reset(const std::vector<Breaker>& breakers, const std::string& rule, WallTime since) {
     return std::ranges::any_of(
@@ -262,6 +282,9 @@ void Enforcer::post(const RunId& run, EnforcementEvent event) {
                                               return std::holds_alternative<event::Assessed>(e);
                                           }),
                            active.inbox.end());
+    }
+    if (said_already(active.inbox, event)) {
+        return;
     }
     CURFEW_ASSERT(active.inbox.size() < inbox_max, "events of one run are bounded");
     active.inbox.push_back(std::move(event));

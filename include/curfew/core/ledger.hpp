@@ -48,10 +48,9 @@ struct CostRow {
     std::optional<Rate> rate;  // absent = unpriced; gross is then 0 and `unpriced` is shown
     Money gross;
     CostSource source = CostSource::own;
-    bool estimated =
-        false;  // from or to is a poll of ours, not a stamp of the provider; or nobody saw it in between
-    Duration error_bar{0};  // how much of it, or beyond `to`, may not be so, when estimated
-    std::string rule;       // that matched the resource when the row was closed; may be empty
+    bool estimated = false;  // from or to is a poll of ours, or nobody saw it in between
+    Duration error_bar{0};   // how much of it, or beyond `to`, may not be so, when estimated
+    std::string rule;        // that matched the resource when the row was closed; may be empty
 };
 
 /// What the meter remembers of one billing run or add-on: everything before `counted_to` is in closed rows.

@@ -2,6 +2,7 @@
 #include "support/life.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -74,6 +75,45 @@ TEST_CASE(
     CHECK(rig.store.receipt_rows.size() == 1);
     CHECK(rig.enforcement_of(n.resource.run.id)->cause == Cause{CauseKind::manual, "ana"});
     rig.check_intents();
+}
+
+TEST_CASE(
+    "who asks for a stop a hundred times at once, and calls it off as often, is heard as the last word "
+    "says") {
+    const bool called_off = GENERATE(false, true);
+    Rig rig;
+    FakeNotebook& n = rig.world.add("demo");
+    rig.begin();
+    rig.scheduler.run_for(minutes{5});
+    n.guest_answers = false;  // so that it cannot be packed yet
+    rig.store.on_commit = [&](const Batch& batch) -> Task<void> {
+        if (std::ranges::any_of(batch,
+                                [](const Write& row) { return std::holds_alternative<Enforcement>(row); })) {
+            co_await rig.scheduler.sleep_for(seconds{20});
+        }
+    };
+    int answers = 0;
+    StopOptions options;
+    options.accepted_risks = {"kills-busy-kernel", "unpacked-outputs"};
+    const auto ask = [&](bool pack) {
+        options.pack = pack;
+        boost::asio::co_spawn(
+            rig.io, rig.life->daemon.stop(n.resource.id, options, "ana"),
+            [&](const std::exception_ptr&, const Result<StopAnswer>& given) { answers += given ? 1 : 0; });
+    };
+    for (int i = 0; i < 100; ++i) {
+        ask(i != 50);
+    }
+    rig.scheduler.run_for(seconds{10});
+    CHECK(answers == 100);
+    if (called_off) {
+        for (int i = 0; i < 100; ++i) {
+            boost::asio::co_spawn(rig.io, rig.life->daemon.release(n.resource.id, {}, "ana"),
+                                  boost::asio::detached);
+        }
+    }
+    rig.scheduler.run_for(minutes{5});
+    CHECK(rig.world.stop_calls.size() == (called_off ? 0 : 1));  // without a pack, as one of them said
 }
 
 TEST_CASE("who asks for a stop while another ends is heard") {
