@@ -109,7 +109,7 @@ Task<FreshLook> Enforcer::fresh_look(RunId run, bool fence) {
     // What may be done is decided for who asks now: another budget than the one that was told of is another matter.
     const bool same = asks && asks->kind == e.cause.kind &&
                       (asks->kind != CauseKind::budget || asks->name == e.cause.name);
-    look.asked = (same || mutant(Mutant::budget_joins_a_rule)) && quiet_enough && old_enough;
+    look.asked = same && quiet_enough && old_enough;
     look.held_by = mutant(Mutant::hold_ignored_under_way) ? std::nullopt : result.assessment.held_by;
     look.mode = result.mode;
     look.mode_why = result.assessment.mode_why;

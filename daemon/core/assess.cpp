@@ -277,7 +277,7 @@ AssessResult assess(const AssessInput& in) {
     const bool rule_does_more = a.cause && !a.held_by && out.mode > of_budget;
     // A stop that has begun for a rule stays the rule's, with its mode, breaker and holds: who was told of that one
     // is told of the budget's first.
-    const bool rule_pursued = in.pursued && of_rule(*in.pursued) && !mutant(Mutant::budget_joins_a_rule);
+    const bool rule_pursued = in.pursued && of_rule(*in.pursued);
     if (in.exhausted_budget && !rule_does_more && !rule_pursued) {
         apply_budget(in, out);
     }

@@ -88,8 +88,6 @@ constexpr std::array cards{
                "takes the notice of one cause for that of another"},
     MutantCard{M::ask_left_to_another, "ask_left_to_another",
                "leaves what a person asked for to the rule whose stop is under way"},
-    MutantCard{M::budget_joins_a_rule, "budget_joins_a_rule",
-               "goes on with a rule's stop, whatever held it, where a budget asks besides"},
     MutantCard{M::no_hour_more, "no_hour_more", "stops although no channel took the warning"},
     MutantCard{M::retried_without_a_look, "retried_without_a_look",
                "sends a stop that failed again without a look"},

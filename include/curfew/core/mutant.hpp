@@ -77,7 +77,6 @@ enum class Mutant : std::uint8_t {
     old_boot_instants,
     cause_turns_unwarned,
     ask_left_to_another,
-    budget_joins_a_rule,
     no_hour_more,
     retried_without_a_look,
     gone_after_one_list,
