@@ -745,11 +745,19 @@ int check(const Options& options) {
     return 0;
 }
 
+/// Whoever starts it may have blocked them, for itself or by mistake: then no SIGTERM would ever arrive.
+void unblock_signals() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_UNBLOCK, &all, nullptr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     ::prctl(PR_SET_DUMPABLE, 0);  // keys and tokens are in memory
     std::signal(SIGPIPE, SIG_IGN);
+    unblock_signals();
     Options options{.config = default_config(),
                     .check_only = false,
                     .log_level = "info",

@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from stage import Failure, Stage, money, wait_for  # noqa: E402
 
 SPEED = 20
+ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 TRAINING = """
 import json, os, time, random
@@ -177,12 +178,13 @@ def judge(stage, show, trainer, idle, finisher):
 
 
 def stay(stage, show):
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     show.step("It goes on running until you press Ctrl-C. Try:")
     curfew = stage.binaries / "curfew"
     show.block(f"export CURFEW_SOCKET={stage.folder}/api.sock CURFEW_ADMIN_SOCKET={stage.folder}/admin.sock\n"
                f"{curfew} status\n{curfew} explain trains-all-day\n{curfew} stop trains-all-day\n{curfew} events -f\n"
                f"curl --unix-socket {stage.folder}/api.sock http://localhost/v1/status")
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.sigwait(ENDS)
 
 
 def main():
@@ -192,8 +194,9 @@ def main():
     options = parser.parse_args()
     if shutil.which("sha256sum") is None:
         sys.exit("sha256sum is missing")
-    if options.stay:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    for each in ENDS - {signal.SIGINT}:
+        if signal.getsignal(each) == signal.SIG_DFL:  # not under nohup
+            signal.signal(each, lambda number, _: sys.exit(128 + number))  # what was started is ended with it
     show = Show()
     with Stage(options.bin, speed=SPEED, boot_ms=10_000, teardown_ms=15_000) as stage:
         try:

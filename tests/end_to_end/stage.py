@@ -357,7 +357,8 @@ allow_private = true
         (self.folder / "ready").unlink(missing_ok=True)
         arguments = [str(self.binaries / "curfewd"), "--config", str(self.folder / "curfew.toml"), "--log-level", "debug",
                      *self.clock("--clock-speed", "--clock-origin", "--clock-start"), *more]
-        self.daemon = subprocess.Popen(arguments, stdout=self.log, stderr=self.log,
+        # A Ctrl-C is for whoever runs it, who then ends the daemon.
+        self.daemon = subprocess.Popen(arguments, stdout=self.log, stderr=self.log, process_group=0,
                                        env={**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")})
         self.processes.append(self.daemon)
         if wait:

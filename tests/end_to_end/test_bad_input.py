@@ -245,6 +245,19 @@ class Configuration(StageTest):
         wait_for("the limit of the SIGHUP", lambda: self.stage.answer("explain", "kept")["limit"] == "4h", 30)
         self.assertEqual(self.stage.stop_daemon(), 0)
 
+    def test_signals_that_were_blocked_before_it_began(self):
+        config = self.stage.folder / "curfew.toml"
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+        try:
+            self.stage.config()
+            self.stage.start_daemon()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        config.write_text(config.read_text() + "# again\n")
+        self.stage.daemon.send_signal(signal.SIGHUP)
+        wait_for("the SIGHUP", lambda: self.stage.events("config.reloaded"), 30)
+        self.assertEqual(self.stage.stop_daemon(), 0)
+
 
 class Databases(StageTest):
     def setUp(self):
