@@ -21,7 +21,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds life_longest{240};    // a life that takes longer hangs
+constexpr std::chrono::seconds life_longest{240};    // of CPU, or without any: a life that takes longer hangs
 constexpr std::chrono::seconds variant_longest{60};  // of a wrong variant, which may well hang
 constexpr std::size_t violations_shown = 20;
 
@@ -39,10 +39,16 @@ std::string one_line(std::string text) {
     return text;
 }
 
-std::int64_t cpu_ms() {
+std::int64_t cpu_ms(clockid_t clock = CLOCK_PROCESS_CPUTIME_ID) {
     timespec t{};
-    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    ::clock_gettime(clock, &t);
     return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+/// What a process has used; one that ended has used nothing.
+std::chrono::milliseconds cpu_of(pid_t pid) {
+    clockid_t clock{};
+    return std::chrono::milliseconds{::clock_getcpuclockid(pid, &clock) == 0 ? cpu_ms(clock) : 0};
 }
 
 std::string day_of(const Moment& at) {
@@ -106,12 +112,28 @@ struct Crowd::Worker {
     std::vector<Order> orders;
     std::size_t next = 0;  // the first that is not lived
     Lived now;
-    SteadyClock::time_point since;
+    std::chrono::milliseconds cpu_before{0};  // this life began
+    std::chrono::milliseconds cpu_seen{0};
+    SteadyClock::time_point moved;  // when that was last seen to grow
     bool ended = false;
 
     std::chrono::seconds longest() const {
         const bool variant = next < orders.size() && orders[next].variant != Mutant::none;
         return variant ? variant_longest : life_longest;
+    }
+
+    void begins() {
+        cpu_before = cpu_seen = cpu_of(pid);
+        moved = SteadyClock::now();
+    }
+
+    /// Busy for ever, or waiting for ever. On a machine that has much else to do a life may take its time.
+    bool hangs() {
+        if (const auto cpu = cpu_of(pid); cpu > cpu_seen) {
+            cpu_seen = cpu;
+            moved = SteadyClock::now();
+        }
+        return cpu_seen - cpu_before > longest() || SteadyClock::now() - moved > longest();
     }
 
     int reap() {
@@ -156,10 +178,10 @@ void Crowd::live_all(const std::vector<Order>& orders, std::chrono::duration<dou
         for (std::size_t i = 0; i < waits.size() && !over; ++i) {
             if ((waits[i].revents & (POLLIN | POLLHUP)) != 0) {
                 over = hear(*whose[i]);
-            } else if (const auto longest = whose[i]->longest();
-                       SteadyClock::now() - whose[i]->since > longest) {
+            } else if (whose[i]->hangs()) {
                 ::kill(whose[i]->pid, SIGKILL);
-                over = died(*whose[i], "it hangs: no end within " + std::to_string(longest.count()) + " s");
+                over = died(*whose[i],
+                            "it hangs: no end within " + std::to_string(whose[i]->longest().count()) + " s");
             }
         }
         over = over || (most.count() > 0 && SteadyClock::now() > until);
@@ -193,7 +215,7 @@ void Crowd::start(Worker& worker) {
     worker.pid = pid;
     worker.from = ends[0];
     worker.rest.clear();
-    worker.since = SteadyClock::now();
+    worker.begins();
     worker.ended = false;
 }
 
@@ -228,7 +250,7 @@ bool Crowd::take(Worker& worker, const std::string& line) {
     Lived& now = worker.now;
     if (word == "begin") {
         now = Lived{.order = worker.orders.at(worker.next)};
-        worker.since = SteadyClock::now();
+        worker.begins();
     } else if (word == "mark") {
         std::int64_t count = 0;
         std::string name;
