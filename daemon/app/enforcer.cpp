@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 namespace curfew {
@@ -68,6 +69,10 @@ bool has(const Batch& batch) {
     return std::ranges::any_of(batch, [](const Write& w) { return std::holds_alternative<Row>(w); });
 }
 
+bool is_assessment(const EnforcementEvent& event) {
+    return std::holds_alternative<event::Assessed>(event);
+}
+
 bool of_person(const EnforcementEvent& event) {
     return std::holds_alternative<event::AskedByHand>(event) ||
            std::holds_alternative<event::Cancelled>(event);
@@ -76,9 +81,9 @@ bool of_person(const EnforcementEvent& event) {
 /// What was said last and still waits, behind an event that may be under way, waits once however often it is said;
 /// that no pack is wanted is kept of it.
 bool said_already(std::deque<EnforcementEvent>& inbox, const EnforcementEvent& event) {
-    const auto last = std::find_if(inbox.rbegin(), inbox.empty() ? inbox.rend() : inbox.rend() - 1,
-                                   of_person);
-    if (!of_person(event) || inbox.empty() || last == inbox.rend() - 1 || last->index() != event.index()) {
+    auto waiting = inbox | std::views::drop(1) | std::views::reverse;
+    const auto last = std::ranges::find_if(waiting, of_person);
+    if (!of_person(event) || last == waiting.end() || last->index() != event.index()) {
         return false;
     }
     const auto* asked = std::get_if<event::AskedByHand>(&event);
@@ -273,15 +278,11 @@ void Enforcer::post(const RunId& run, EnforcementEvent event) {
         return;
     }
     Active& active = found->second;
-    if (std::holds_alternative<event::Assessed>(event)) {
+    if (is_assessment(event)) {
         // Only the newest assessment counts; a slow database must not pile up old ones. The first event may
         // be under way and is its pump's.
         const auto first = active.inbox.begin() + (active.inbox.empty() ? 0 : 1);
-        active.inbox.erase(std::remove_if(first, active.inbox.end(),
-                                          [](const EnforcementEvent& e) {
-                                              return std::holds_alternative<event::Assessed>(e);
-                                          }),
-                           active.inbox.end());
+        active.inbox.erase(std::remove_if(first, active.inbox.end(), is_assessment), active.inbox.end());
     }
     if (said_already(active.inbox, event)) {
         return;
@@ -379,8 +380,7 @@ Task<void> Enforcer::pump(RunId run) {
 
 /// What was assessed before a person asked says nothing of it.
 void Enforcer::assess_by_hand(Active& active) {
-    std::erase_if(active.inbox,
-                  [](const EnforcementEvent& e) { return std::holds_alternative<event::Assessed>(e); });
+    std::erase_if(active.inbox, is_assessment);
     LiveResource* live = resource_of(active.e);
     const bool early = active.e.state == EnforcementState::watching ||
                        active.e.state == EnforcementState::warned;
@@ -444,10 +444,12 @@ void Enforcer::finish(const RunId& run) {
         live->enforcement.reset();
     }
     active_.erase(found);
+    if (live == nullptr || live->current.run.id != run) {
+        return;
+    }
     // A person who asked while it ended meant the run: that is another stop.
     for (const EnforcementEvent& event : unread) {
-        if (std::holds_alternative<event::AskedByHand>(event) && live != nullptr &&
-            live->current.run.id == run) {
+        if (std::holds_alternative<event::AskedByHand>(event)) {
             of_run(*live);
             post(run, event);
         }

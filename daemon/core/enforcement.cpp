@@ -325,11 +325,13 @@ private:
         go(State::over, std::move(reason), std::move(effects));
     }
 
+    /// Whoever leaves a pack that is under way ends it.
+    std::vector<Effect> end_of_pack() const {
+        return t_.next.state == State::packing ? std::vector{Effect::cancel_pack} : std::vector<Effect>{};
+    }
+
     void cancel(const std::string& reason) {
-        std::vector<Effect> effects;
-        if (t_.next.state == State::packing) {
-            effects.push_back(Effect::cancel_pack);
-        }
+        std::vector<Effect> effects = end_of_pack();
         if (t_.next.warned_at) {
             effects.push_back(Effect::tell_cancelled);
         }
@@ -546,10 +548,7 @@ private:
     }
 
     void go_without_pack() {
-        std::vector<Effect> effects;
-        if (t_.next.state == State::packing) {
-            effects.push_back(Effect::cancel_pack);
-        }
+        std::vector<Effect> effects = end_of_pack();
         effects.push_back(Effect::alert_pack_failed);
         effects.push_back(Effect::fence);
         t_.next.override_ = Override{.by = "budget " + t_.next.cause.name,
@@ -622,10 +621,7 @@ private:
         const State s = t_.next.state;
         const std::string who = (e.without_pack ? "stop without a pack, by " : "asked for by ") + e.by;
         if (t_.next.at_pack() && e.without_pack) {
-            std::vector<Effect> effects;
-            if (s == State::packing) {
-                effects.push_back(Effect::cancel_pack);
-            }
+            std::vector<Effect> effects = end_of_pack();
             effects.push_back(Effect::fence);
             return go(State::packed, who, std::move(effects));
         }
